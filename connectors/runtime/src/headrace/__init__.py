@@ -1,0 +1,1 @@
+"""What runs in a consumer pod, and what handlers import."""

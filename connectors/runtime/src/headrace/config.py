@@ -1,0 +1,125 @@
+"""The contract between operator and runtime: the operator writes it into a ConfigMap, the runtime and the CLI read it.
+
+It must not know either side: no I/O beyond parsing the text it is given, no Kubernetes, no Kafka client.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PATH = "/etc/headrace/config/config.json"
+"""Where a consumer pod finds this document; the environment variable ``HEADRACE_CONFIG`` names another place."""
+
+CREDENTIALS = "/etc/headrace/kafka"
+"""Where a consumer pod finds the mounted Kafka credentials."""
+
+PORT = 8080
+"""The port of a consumer pod that answers ``/healthz``, ``/readyz`` and ``/metrics``."""
+
+
+class Document(BaseModel):
+    """A part of the contract: frozen, and strict about unknown keys so that a version skew is seen at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sasl(Document):
+    """How to log in to Kafka; user name and password are files, never values."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    username_file: str
+    password_file: str
+
+
+class Tls(Document):
+    """How to verify the brokers; without ``ca_file`` the system's authorities are used."""
+
+    ca_file: str | None = None
+
+
+class Kafka(Document):
+    """Where Kafka is; ``properties`` are extra librdkafka properties, which win."""
+
+    bootstrap_servers: str
+    sasl: Sasl | None = None
+    tls: Tls | None = None
+    properties: dict[str, str] = Field(default_factory=dict)
+
+
+class Topics(Document):
+    """The topics of one consumer; retry has the partition count of the largest source."""
+
+    sources: tuple[str, ...]
+    retry: str
+    dead_letters: str
+    resolutions: str
+
+
+class Http(Document):
+    """Push each record to ``url``; ``timeout`` in seconds for one attempt."""
+
+    url: str
+    timeout: float = 30.0
+
+
+class Python(Document):
+    """Call ``module:function``; ``path`` is a directory put on ``sys.path`` first (code from a ConfigMap)."""
+
+    function: str
+    path: str | None = None
+    timeout: float = 30.0
+
+
+class Handler(Document):
+    """The user's code: exactly one of ``http`` and ``python``."""
+
+    http: Http | None = None
+    python: Python | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.http is None) == (self.python is None):
+            raise ValueError("a handler is exactly one of http and python")
+        return self
+
+
+class Retry(Document):
+    """Exponential back-off with full jitter: ``min(max, initial * factor ** n)``, in seconds; ``attempts`` in all."""
+
+    attempts: int = 8
+    initial: float = 1.0
+    factor: float = 2.0
+    max: float = 600.0
+
+
+class Delivery(Document):
+    """How records are handed to the handler; ``concurrency`` is the number in flight in one replica."""
+
+    order: Literal["Key"] = "Key"
+    concurrency: int = 8
+    retry: Retry = Retry()
+
+
+class Config(Document):
+    """Everything a consumer pod needs to know."""
+
+    namespace: str
+    consumer: str
+    pipeline: str
+    group: str
+    kafka: Kafka
+    topics: Topics
+    handler: Handler
+    delivery: Delivery = Delivery()
+
+
+def load(text: str) -> Config:
+    """Read the contract from JSON ``text``; raises ``pydantic.ValidationError`` naming the field."""
+    return Config.model_validate_json(text)
+
+
+def dump(config: Config) -> str:
+    """Write ``config`` as stable JSON: equal contracts give equal text."""
+    return config.model_dump_json(indent=2)

@@ -1,0 +1,28 @@
+"""Names of what a consumer owns on Kafka and of the headers Headrace writes; the same on both sides of the contract.
+
+It must not look anything up: every name follows from its arguments.
+"""
+
+from __future__ import annotations
+
+HEADER_PREFIX = "headrace."
+
+
+def group(namespace: str, consumer: str) -> str:
+    """Return the consumer group of a Consumer."""
+    return f"headrace.{namespace}.{consumer}"
+
+
+def retry_topic(namespace: str, consumer: str) -> str:
+    """Return the topic that redriven and slowly retried records go through."""
+    return f"retry.{namespace}.{consumer}"
+
+
+def dead_letter_topic(namespace: str, consumer: str) -> str:
+    """Return the topic of records that could not be handled."""
+    return f"dlq.{namespace}.{consumer}"
+
+
+def resolutions_topic(namespace: str, consumer: str) -> str:
+    """Return the compacted topic that says what became of each dead letter."""
+    return f"dlq.{namespace}.{consumer}.resolutions"
