@@ -1,0 +1,62 @@
+"""ConnectCluster: the Kafka Connect workers that connectors run on."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from headrace_operator.api.schema import Model, Name, Status
+
+
+class Amounts(Model):
+    """Amounts of compute, in the notation of Kubernetes."""
+
+    cpu: str | None = Field(None, description="Processor time, such as 500m or 2.")
+    memory: str | None = Field(None, description="Memory, such as 768Mi or 2Gi.")
+
+
+class Resources(Model):
+    """What one worker may use."""
+
+    requests: Amounts | None = Field(None, description="What is reserved. Default: 250m and 768Mi.")
+    limits: Amounts | None = Field(None, description="What is the most. Default: no processor limit, and 1Gi of memory.")
+
+
+class Workers(Model):
+    """Workers that Headrace runs."""
+
+    replicas: int | None = Field(None, ge=1, le=50, description="Number of worker pods. Default: 1.")
+    image: str | None = Field(None, description="Image with Kafka Connect and plug-ins. Default: the release's own.")
+    resources: Resources | None = Field(None, description="Compute of one worker pod.")
+    config: dict[str, str] | None = Field(
+        None, description="Extra worker properties, without passwords. They win over those Headrace sets."
+    )
+
+
+class ConnectClusterSpec(Model):
+    """What a user writes."""
+
+    kind: ClassVar[str] = "ConnectCluster"
+
+    kafka: Name = Field(description="Name of the KafkaConnection the workers use.")
+    workers: Workers = Field(description="Workers that Headrace runs.")
+
+
+class Plugin(Model):
+    """A connector plug-in that the workers offer."""
+
+    class_name: str = Field(alias="class", description="Java class of the plug-in.")
+    version: str = Field(description="Version of the plug-in.")
+
+
+class ConnectClusterStatus(Status):
+    """What Headrace observed."""
+
+    version: str | None = Field(None, description="Version of Kafka Connect that answers.")
+    replicas: int | None = Field(None, description="Number of worker pods wanted.")
+    ready_replicas: int | None = Field(None, description="Number of worker pods that are ready.")
+    plugins: tuple[Plugin, ...] | None = Field(None, description="Source connector plug-ins that the workers offer.")
+    unmanaged_connectors: tuple[str, ...] | None = Field(
+        None, description="Connectors on these workers that no Connector of Headrace made; they are left alone."
+    )

@@ -1,0 +1,123 @@
+"""Connector: one Debezium connector, from a database to topics."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from headrace_operator.api.schema import Credentials, Model, Name, Status
+
+
+class Postgres(Model):
+    """A PostgreSQL database to capture, with logical replication on."""
+
+    host: str = Field(min_length=1, max_length=253, description="Host name or address of the database.")
+    port: int | None = Field(None, ge=1, le=65535, description="Port of the database. Default: 5432.")
+    database: str = Field(min_length=1, max_length=63, description="Name of the database.")
+    credentials: Credentials = Field(description="The Secret that holds user name and password.")
+    slot: str | None = Field(
+        None, pattern=r"^[a-z0-9_]{1,63}$", description="Replication slot. Default: made from namespace and name."
+    )
+    publication: str | None = Field(
+        None, pattern=r"^[a-z0-9_]{1,63}$", description="Publication. Default: made from namespace and name."
+    )
+
+
+class OutboxColumns(Model):
+    """Names of the outbox table's columns, where they are not the router's defaults."""
+
+    id: str | None = Field(None, description="Column of the message id. Default: id.")
+    route: str | None = Field(None, description="Column that decides the topic. Default: aggregatetype.")
+    key: str | None = Field(None, description="Column of the record key. Default: aggregateid.")
+    type: str | None = Field(None, description="Column of the event type. Default: type.")
+    payload: str | None = Field(None, description="Column of the payload. Default: payload.")
+    traceparent: str | None = Field(None, description="Column of the W3C trace parent. Default: not captured.")
+
+
+class Outbox(Model):
+    """Capture an outbox table: each inserted row becomes one event."""
+
+    table: str = Field(pattern=r"^[^.\s]+\.[^.\s]+$", description="The outbox table, as schema.table.")
+    columns: OutboxColumns | None = Field(None, description="Column names that differ from the router's defaults.")
+
+
+class Capture(Model):
+    """What to capture: exactly one of an outbox table and a list of tables."""
+
+    outbox: Outbox | None = Field(None, description="Capture an outbox table through the outbox event router.")
+    tables: tuple[str, ...] | None = Field(
+        None, min_length=1, max_length=500, description="Capture each change of these tables, as schema.table."
+    )
+
+
+class Topics(Model):
+    """How captured topics are named and made."""
+
+    prefix: str | None = Field(
+        None, pattern=r"^[a-zA-Z0-9._-]{1,150}$", description="Prefix of the topics. Default: <namespace>.<name>."
+    )
+    partitions: int | None = Field(None, ge=1, le=1000, description="Partitions of a new topic. Default: 12.")
+    replication_factor: int | None = Field(
+        None, ge=1, le=10, description="Copies of a new topic. Default: the broker's own."
+    )
+
+
+class Restart(Model):
+    """How failed tasks are restarted: with exponential back-off."""
+
+    max_attempts: int | None = Field(
+        None, ge=0, le=1000, description="Restarts in a row before giving up until an edit. Default: 10."
+    )
+
+
+class ConnectorSpec(Model):
+    """What a user writes."""
+
+    kind: ClassVar[str] = "Connector"
+
+    connect: Name = Field(description="Name of the ConnectCluster that runs this connector.")
+    postgres: Postgres = Field(description="The PostgreSQL database to capture.")
+    capture: Capture = Field(description="What to capture: exactly one of outbox and tables.")
+    topics: Topics | None = Field(None, description="How captured topics are named and made.")
+    config: dict[str, str] | None = Field(
+        None, description="Extra connector properties, without passwords. They win over those Headrace sets."
+    )
+    state: Literal["Running", "Paused", "Stopped"] | None = Field(
+        None, description="What the connector should do: Running, Paused or Stopped. Default: Running."
+    )
+    restart: Restart | None = Field(None, description="How failed tasks are restarted.")
+
+
+class Task(Model):
+    """One task of the connector, as Kafka Connect reports it."""
+
+    id: int = Field(description="Number of the task.")
+    state: str = Field(description="State of the task, such as RUNNING or FAILED.")
+    worker: str | None = Field(None, description="Worker that runs the task, as host:port.")
+    error: str | None = Field(None, description="First line of the trace of a failed task.")
+
+
+class Restarts(Model):
+    """Restarts of failed tasks since the tasks last ran well."""
+
+    attempts: int = Field(description="Restarts in a row.")
+    last_time: datetime | None = Field(None, description="When a task was last restarted.")
+    next_time: datetime | None = Field(None, description="When a failed task is restarted next.")
+    reason: str | None = Field(None, description="First line of the trace that led to the last restart.")
+
+
+class ConnectorStatus(Status):
+    """What Headrace observed."""
+
+    connector_name: str | None = Field(None, description="Name of the connector in Kafka Connect.")
+    topic_prefix: str | None = Field(None, description="Prefix of the captured topics in force.")
+    state: str | None = Field(None, description="State of the connector, such as RUNNING, PAUSED or FAILED.")
+    tasks: tuple[Task, ...] | None = Field(None, description="The connector's tasks.")
+    tasks_ready: str | None = Field(None, description="Running tasks of all tasks, such as 1/1.")
+    offsets: tuple[dict[str, Any], ...] | None = Field(
+        None, description="Source offsets that Kafka Connect has committed, as it reports them."
+    )
+    restarts: Restarts | None = Field(None, description="Restarts of failed tasks.")
+    topics: tuple[str, ...] | None = Field(None, description="Topics that the connector has written to.")

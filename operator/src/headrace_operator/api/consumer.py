@@ -1,0 +1,151 @@
+"""Consumer: the user's code that handles records, as a scaled Deployment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from headrace_operator.api.schema import Duration, Model, Name, Status
+
+
+class Source(Model):
+    """What to handle: a Connector's tables or outbox routes, or topics of a Kafka."""
+
+    connector: Name | None = Field(None, description="Name of the Connector whose records are handled.")
+    routes: tuple[str, ...] | None = Field(
+        None, min_length=1, max_length=100, description="Outbox routes of that Connector (values of aggregatetype)."
+    )
+    tables: tuple[str, ...] | None = Field(
+        None, min_length=1, max_length=100, description="Captured tables of that Connector, as schema.table."
+    )
+    kafka: Name | None = Field(None, description="Name of the KafkaConnection that has the topics.")
+    topics: tuple[str, ...] | None = Field(
+        None, min_length=1, max_length=100, description="Topics to handle, with kafka."
+    )
+
+
+class Http(Model):
+    """Push each record to a web service as a CloudEvent."""
+
+    url: str = Field(pattern=r"^https?://", max_length=2000, description="Address that receives a POST per record.")
+    timeout: Duration | None = Field(None, description="Longest time of one attempt. Default: 30s.")
+
+
+class FunctionSource(Model):
+    """Where the code of a quick start is."""
+
+    config_map: Name = Field(description="ConfigMap in the same namespace whose keys are Python files.")
+
+
+class Python(Model):
+    """Call a Python function for each record."""
+
+    function: str = Field(pattern=r"^[\w.]+:\w+$", description="The function, as module:name.")
+    image: str | None = Field(None, description="Image with the code, built from the runtime image. Default: the runtime image.")
+    source: FunctionSource | None = Field(None, description="Take the code from a ConfigMap instead of an image.")
+    timeout: Duration | None = Field(None, description="Longest time of one attempt. Default: 30s.")
+
+
+class Handler(Model):
+    """The code that handles a record: exactly one of http and python."""
+
+    http: Http | None = Field(None, description="Push each record to a web service.")
+    python: Python | None = Field(None, description="Call a Python function for each record.")
+
+
+class Backoff(Model):
+    """Exponential back-off with full jitter."""
+
+    initial: Duration | None = Field(None, description="Longest first wait. Default: 1s.")
+    factor: int | None = Field(None, ge=1, le=10, description="Growth of the wait per attempt. Default: 2.")
+    max: Duration | None = Field(None, description="Longest wait. Default: 10m.")
+
+
+class Retry(Model):
+    """How often and when a failed record is tried again."""
+
+    attempts: int | None = Field(None, ge=1, le=1000, description="Attempts in all before a record is dead-lettered. Default: 8.")
+    backoff: Backoff | None = Field(None, description="Waits between attempts.")
+
+
+class Delivery(Model):
+    """How records are handed to the handler."""
+
+    order: Literal["Key"] | None = Field(None, description="What order is kept: Key keeps the order of each key. Default: Key.")
+    concurrency: int | None = Field(None, ge=1, le=1000, description="Records in flight in one replica. Default: 8.")
+    retry: Retry | None = Field(None, description="How often and when a failed record is tried again.")
+
+
+class Scale(Model):
+    """How many replicas run."""
+
+    min: int | None = Field(None, ge=1, le=1000, description="Fewest replicas. Default: 1.")
+    max: int | None = Field(None, ge=1, le=1000, description="Most replicas. Default: 10, never more than partitions.")
+    target_lag_seconds: int | None = Field(
+        None, ge=1, le=86400, description="Longest time in seconds that a record should wait. Default: 60."
+    )
+
+
+class ConsumerSpec(Model):
+    """What a user writes."""
+
+    kind: ClassVar[str] = "Consumer"
+
+    source: Source = Field(alias="from", description="What to handle: connector with routes or tables, or kafka with topics.")
+    handler: Handler = Field(description="The code that handles a record: exactly one of http and python.")
+    delivery: Delivery | None = Field(None, description="How records are handed to the handler.")
+    scale: Scale | None = Field(None, description="How many replicas run.")
+
+
+class PartitionLag(Model):
+    """What one partition still has to be handled."""
+
+    topic: str = Field(description="Name of the topic.")
+    partition: int = Field(description="Number of the partition.")
+    records: int = Field(description="Records not handled yet.")
+    seconds: int | None = Field(None, description="Age in seconds of the oldest record not handled, where known.")
+
+
+class Lag(Model):
+    """What has still to be handled, together and apart."""
+
+    records: int | None = Field(None, description="Records not handled yet, in source and retry topics.")
+    seconds: int | None = Field(None, description="Age in seconds of the oldest record not handled.")
+    source_records: int | None = Field(None, description="Records not handled yet in source topics.")
+    retry_records: int | None = Field(None, description="Records not handled yet in the retry topic.")
+    partitions: tuple[PartitionLag, ...] | None = Field(None, description="Partitions that lag, most records first, at most 20.")
+
+
+class DeadLetters(Model):
+    """Records that could not be handled."""
+
+    topic: str = Field(description="Name of the dead-letter topic.")
+    outstanding: int | None = Field(None, description="Dead letters without a resolution.")
+    total: int | None = Field(None, description="Dead letters ever written.")
+
+
+class ScalingDecision(Model):
+    """The last scaling decision, with every term."""
+
+    desired: int = Field(description="Replicas decided.")
+    reason: str = Field(description="What decided, as one CamelCase word.")
+    message: str = Field(description="The decision as a sentence with its figures.")
+    time: datetime = Field(description="When the number of replicas was last changed.")
+    arrivals_per_second: float | None = Field(None, description="Measured arrivals per second.")
+    handled_per_second: float | None = Field(None, description="Measured records handled per second.")
+    capacity_per_replica: float | None = Field(None, description="Records a second that one saturated replica handles.")
+
+
+class ConsumerStatus(Status):
+    """What Headrace observed."""
+
+    replicas: int | None = Field(None, description="Replicas wanted.")
+    ready_replicas: int | None = Field(None, description="Replicas that are ready.")
+    group: str | None = Field(None, description="Consumer group in Kafka.")
+    topics: tuple[str, ...] | None = Field(None, description="Source topics.")
+    retry_topic: str | None = Field(None, description="Topic that redriven records go through.")
+    lag: Lag | None = Field(None, description="What has still to be handled.")
+    dead_letters: DeadLetters | None = Field(None, description="Records that could not be handled.")
+    scaling: ScalingDecision | None = Field(None, description="The last scaling decision, with every term.")

@@ -1,0 +1,77 @@
+"""The building blocks of every kind: strict models, metadata, conditions and Secret references.
+
+It must not know any one kind, and does no I/O.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+GROUP = "headrace.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+"""The name of another object in the same namespace."""
+
+Duration = Annotated[str, StringConstraints(pattern=r"^([0-9]+(ms|s|m|h))+$")]
+"""A length of time as text, such as ``10s``, ``1m30s`` or ``500ms``."""
+
+
+class Model(BaseModel):
+    """A frozen part of a resource; field names are camelCase on the wire; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Rule(Model):
+    """A CEL rule of a schema node: what must hold, what to tell the user, and which field it is about."""
+
+    rule: str
+    message: str
+    field_path: str | None = None
+
+
+class Credentials(Model):
+    """Names a Secret in the same namespace and the keys in it that hold user name and password."""
+
+    secret: Name = Field(description="Name of the Secret in the same namespace.")
+    username_key: str | None = Field(None, description="Key that holds the user name. Default: username.")
+    password_key: str | None = Field(None, description="Key that holds the password. Default: password.")
+
+
+class SecretKey(Model):
+    """Names one key of a Secret in the same namespace."""
+
+    secret: Name = Field(description="Name of the Secret in the same namespace.")
+    key: str = Field(description="Key in the Secret that holds the value.")
+
+
+class Condition(Model):
+    """One observation about an object, as Kubernetes' API conventions define conditions."""
+
+    type: str = Field(description="What is observed, in CamelCase.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds: True, False or Unknown.")
+    reason: str = Field(description="Why, as one CamelCase word.")
+    message: str = Field(description="Why, as a sentence for people, with what to do.")
+    last_transition_time: datetime = Field(description="When the status last changed.")
+    observed_generation: int = Field(description="Generation of the spec this was observed for.")
+
+
+class Accepted(Model):
+    """The last spec that was accepted; it stays in force while a later edit is refused."""
+
+    generation: int = Field(description="Generation of the accepted spec.")
+    spec: dict[str, Any] = Field(description="The accepted spec, as it was written.")
+
+
+class Status(Model):
+    """What every status has; each kind adds its own fields."""
+
+    observed_generation: int = Field(-1, description="Generation of the spec that this status speaks of.")
+    conditions: tuple[Condition, ...] = Field((), description="Observations, one per type.")
+    accepted: Accepted | None = Field(None, description="The last accepted spec; it is what runs.")
