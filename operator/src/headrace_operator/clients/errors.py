@@ -1,0 +1,48 @@
+"""The errors of remote systems, as the loop understands them.
+
+    HeadraceError
+    ├── Invalid            the user must change something          → condition, wait for an edit
+    ├── Unauthorized       a credential or a right must change     → condition, slow retry
+    └── Retryable          the world must change                   → condition, back-off; ``after`` says when
+        ├── Unreachable    no answer in time
+        ├── Busy           429, or 409 while Connect rebalances
+        └── Conflict       someone else wrote first
+
+Each client translates its library's errors here, in one place, ``raise … from error``. Anything else is a bug.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+class HeadraceError(Exception):
+    """Says what was tried, on what, what came back and what to do."""
+
+
+class Invalid(HeadraceError):
+    """The user must change something."""
+
+
+class Unauthorized(HeadraceError):
+    """A credential or a right must change."""
+
+
+class Retryable(HeadraceError):
+    """The world must change; trying again ``after`` a while may succeed."""
+
+    def __init__(self, message: str, after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Unreachable(Retryable):
+    """No answer in time."""
+
+
+class Busy(Retryable):
+    """The other side asks to come back later."""
+
+
+class Conflict(Retryable):
+    """Someone else wrote first."""

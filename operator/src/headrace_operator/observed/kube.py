@@ -1,0 +1,55 @@
+"""What the Kubernetes API server was seen to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Manifest = Mapping[str, Any]
+"""An object as JSON, as the API server returned it or as it shall be applied."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One of Headrace's own resources as it was read."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    labels: Mapping[str, str]
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+    deleting: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretSeen:
+    """The keys of a Secret that exists, and its resourceVersion; its values never leave the client."""
+
+    name: str
+    keys: frozenset[str]
+    resource_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSeen:
+    """What a pod says of itself: enough to explain why it is not ready."""
+
+    name: str
+    phase: str
+    ready: bool
+    restarts: int
+    waiting_reason: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Children:
+    """The objects that Headrace made for a resource, live, by kind and name; and the pods of its workload."""
+
+    objects: Mapping[tuple[str, str], Manifest]
+    pods: tuple[PodSeen, ...] = ()

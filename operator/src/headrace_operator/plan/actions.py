@@ -1,0 +1,100 @@
+"""What a plan may ask for: each action is one dull write, done in order, stopping at the first failure.
+
+Nothing here decides and nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from headrace_operator.observed.kube import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apply:
+    """Make this object exist exactly so (server-side apply, field manager ``headrace``)."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delete:
+    """Delete this very object: refused by the API server when UID or resourceVersion differ."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateTopic:
+    """Make a topic on the Kafka of a KafkaConnection; one that exists already is well."""
+
+    namespace: str
+    kafka: str
+    topic: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutConnector:
+    """Create or update a connector on the Connect at ``url``."""
+
+    url: str
+    connector: str
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetState:
+    """Pause, stop or resume a connector."""
+
+    url: str
+    connector: str
+    verb: Literal["pause", "stop", "resume"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestartConnector:
+    """Restart a connector and its tasks; ``only_failed`` leaves running tasks alone."""
+
+    url: str
+    connector: str
+    only_failed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveConnector:
+    """Remove a connector that is marked as ours and whose resource a live read said is gone."""
+
+    url: str
+    connector: str
+
+
+Action = Apply | Delete | CreateTopic | PutConnector | SetState | RestartConnector | RemoveConnector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A Kubernetes Event on the resource, posted on a transition only."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do about one resource: ``status`` is the whole status as JSON, recorded before the actions run."""
+
+    actions: tuple[Action, ...]
+    status: Mapping[str, Any]
+    notes: tuple[Note, ...] = ()
+    look_again: timedelta = timedelta(seconds=30)

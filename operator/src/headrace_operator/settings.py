@@ -1,0 +1,37 @@
+"""What the operator's surroundings tell it: the environment is read here, once, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How this process runs; images are defaults of the release."""
+
+    namespace: str
+    watch_namespaces: tuple[str, ...]
+    identity: str
+    connect_image: str
+    runtime_image: str
+    image_pull_secrets: tuple[str, ...] = ()
+    log_level: str = "INFO"
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Read the settings from ``environment``; raises ``KeyError`` naming a missing variable."""
+    namespace = environment["HEADRACE_NAMESPACE"]
+    return Settings(
+        namespace=namespace,
+        watch_namespaces=_words(environment.get("HEADRACE_WATCH_NAMESPACES", "")) or (namespace,),
+        identity=environment.get("HOSTNAME", "headrace-operator"),
+        connect_image=environment["HEADRACE_CONNECT_IMAGE"],
+        runtime_image=environment["HEADRACE_RUNTIME_IMAGE"],
+        image_pull_secrets=_words(environment.get("HEADRACE_IMAGE_PULL_SECRETS", "")),
+        log_level=environment.get("HEADRACE_LOG_LEVEL", "INFO"),
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
