@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -35,6 +36,10 @@ var programs = map[string]func(){
 }
 
 func main() {
+	if run := programs[filepath.Base(os.Args[0])]; run != nil { // a link such as kubectl -> kube
+		run()
+		return
+	}
 	if len(os.Args) < 2 || programs[os.Args[1]] == nil {
 		fmt.Fprintf(os.Stderr, "usage: kube PROGRAM [ARGUMENT...], where PROGRAM is one of: %s\n", names())
 		os.Exit(2)
@@ -45,8 +50,8 @@ func main() {
 }
 
 // command defers the making of a program's command until it is the one to run: making one changes global flags.
-func command(make func() *cobra.Command) func() {
-	return func() { os.Exit(cli.Run(make())) }
+func command(create func() *cobra.Command) func() {
+	return func() { os.Exit(cli.Run(create())) }
 }
 
 func names() string {

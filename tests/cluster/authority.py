@@ -1,0 +1,82 @@
+"""The cluster's own certificates: one authority, and what it signs, made by openssl at each start.
+
+`CERTIFICATES` is the list; `issue` writes it. Nothing here knows what the certificates are used for.
+"""
+
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.failure import ClusterError
+
+DAYS = "3650"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """One key pair: who it is for Kubernetes (user name, group), and the names it serves under when it is a server's."""
+
+    file: str
+    user: str
+    group: str = ""
+    serves: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """The subject as openssl takes it."""
+        return (f"/O={self.group}" if self.group else "") + f"/CN={self.user}"
+
+    @property
+    def extensions(self) -> str:
+        """The X.509 v3 extensions as openssl's configuration file takes them."""
+        lines = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature"]
+        if not self.serves:
+            return "\n".join([*lines, "extendedKeyUsage=clientAuth"])
+        names = ",".join(f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in self.serves)
+        return "\n".join([*lines, "extendedKeyUsage=serverAuth", f"subjectAltName={names}"])
+
+
+def issue(folder: Path, certificates: Iterable[Certificate]) -> None:
+    """Make an authority (`ca.crt`, `ca.key`), a key for service account tokens (`sa.key`), and `certificates`.
+
+    Raises ClusterError when openssl refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    _key(folder / "sa.key")
+    _key(folder / "ca.key")
+    extension = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"]
+    out = ["-key", str(folder / "ca.key"), "-out", str(folder / "ca.crt")]
+    _openssl("req", "-x509", "-new", "-subj", "/CN=headrace-local", "-days", DAYS, *extension, *out)
+    for certificate in certificates:
+        _sign(folder, certificate)
+
+
+def _sign(folder: Path, certificate: Certificate) -> None:
+    key, request = folder / f"{certificate.file}.key", folder / f"{certificate.file}.csr"
+    extensions = folder / f"{certificate.file}.ext"
+    extensions.write_text(certificate.extensions)
+    _key(key)
+    _openssl("req", "-new", "-key", str(key), "-subj", certificate.subject, "-out", str(request))
+    authority = ["-CA", str(folder / "ca.crt"), "-CAkey", str(folder / "ca.key"), "-CAcreateserial", "-days", DAYS]
+    out = ["-extfile", str(extensions), "-out", str(folder / f"{certificate.file}.crt")]
+    _openssl("x509", "-req", "-in", str(request), *authority, *out)
+    request.unlink()
+    extensions.unlink()
+
+
+def _key(file: Path) -> None:
+    _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(file))
+    file.chmod(0o600)
+
+
+def _openssl(*arguments: str) -> None:
+    done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        what = f"`openssl {' '.join(arguments)}` failed: {done.stderr.strip()}"
+        raise ClusterError(what, advice="install Debian's openssl, or look at the message above")
+
+
+def _is_address(name: str) -> bool:
+    return name.replace(".", "").isdigit()
