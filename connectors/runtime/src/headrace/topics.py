@@ -1,0 +1,274 @@
+"""Topics as logs: read one to its end as it is now, and append to several in one transaction.
+
+Beside ``headrace.kafka`` the only importer of confluent_kafka. It must not know what the records mean.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import (
+    OFFSET_INVALID,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+ANSWER = 15.0
+"""Seconds that Kafka has to answer one question."""
+
+TRANSACTION = 30.0
+"""Seconds after which Kafka rolls back a transaction whose writer died."""
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A record as it lies in a topic; ``timestamp`` in milliseconds since the epoch, None where it has none."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """A record to append."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The offsets ``start`` (included) to ``end`` (excluded) of a partition."""
+
+    start: int
+    end: int
+
+
+class TopicMissing(Exception):
+    """The topic does not exist, or this login may not see it."""
+
+
+class Unanswered(Exception):
+    """Kafka did not answer within its deadline; the text says what the client saw."""
+
+
+class Refused(Exception):
+    """Kafka answered that this login may not do it."""
+
+
+class Fenced(Exception):
+    """A younger writer with the same transactional id took over; the open transaction was rolled back."""
+
+
+class Reader:
+    """Reads committed records only, under no consumer group, and never past what it is told."""
+
+    def __init__(self, connection: Mapping[str, str]) -> None:
+        """Make a client of the brokers that ``connection`` (librdkafka properties) names; nothing is sent yet."""
+        self._seen = _Errors()
+        self._client = Consumer(
+            {
+                "fetch.wait.max.ms": "50",
+                **connection,
+                "group.id": "headrace.reader",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": "false",
+                "enable.partition.eof": "true",
+                "check.crcs": "true",
+                "auto.offset.reset": "error",
+                "error_cb": self._seen.note,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._client.close()
+
+    def spans(self, topic: str) -> dict[int, Span]:
+        """Return what each partition of ``topic`` holds now; raises TopicMissing, Unanswered or Refused."""
+        try:
+            found = self._client.list_topics(topic, timeout=ANSWER).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return {number: self._span(topic, number) for number in sorted(found.partitions)}
+        except KafkaException as error:
+            raise _named(error, topic, self._seen) from error
+
+    def read(self, topic: str, partition: int, span: Span) -> Iterator[Stored]:
+        """Yield the committed records of ``span`` in order; raises Unanswered after ANSWER seconds of silence."""
+        if span.start >= span.end:
+            return
+        self._client.assign([TopicPartition(topic, partition, span.start)])
+        try:
+            yield from self._until(topic, span.end)
+        finally:
+            self._client.unassign()
+
+    def _span(self, topic: str, number: int) -> Span:
+        # Under read_committed the upper mark is the last stable offset: nothing of an open transaction is counted.
+        marks = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER)
+        if marks is None:
+            raise Unanswered(f"the offsets of {topic}/{number} were not answered within {ANSWER:.0f} s")
+        return Span(start=marks[0], end=marks[1])
+
+    def _until(self, topic: str, end: int) -> Iterator[Stored]:
+        silent_since = time.monotonic()
+        while time.monotonic() - silent_since < ANSWER:
+            message = self._client.poll(0.5)
+            if message is None:
+                continue
+            silent_since = time.monotonic()
+            if _is_end(message, topic, self._seen) or _offset(message) >= end:
+                return
+            yield _stored(message)
+            if _offset(message) + 1 >= end:
+                return
+        raise Unanswered(f"reading {topic} got no answer for {ANSWER:.0f} s{self._seen}")
+
+
+class Writer:
+    """Appends records in transactions under one transactional id.
+
+    Entering fences any other writer of that id and rolls back what it left open (KIP-98, KIP-360), so what is read
+    afterwards is final.
+    """
+
+    def __init__(self, connection: Mapping[str, str], transactional_id: str) -> None:
+        """Make a client of the brokers that ``connection`` names; nothing is sent yet."""
+        self._seen = _Errors()
+        self._id = transactional_id
+        self._client = Producer(
+            {
+                **connection,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": str(int(TRANSACTION * 1000)),
+                "acks": "all",
+                "error_cb": self._seen.note,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self._client.init_transactions(TRANSACTION)
+        except KafkaException as error:
+            raise _named(error, f"transactional id {self._id}", self._seen) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._client.purge()
+
+    def append(self, records: Sequence[Outgoing]) -> None:
+        """Append all of ``records`` or none of them.
+
+        Raises Fenced when another writer took over, Refused, Unanswered or TopicMissing; then nothing was appended.
+        """
+        try:
+            self._client.begin_transaction()
+            for record in records:
+                self._produce(record)
+            self._client.commit_transaction(TRANSACTION)
+        except KafkaException as error:
+            self._roll_back(error)
+            raise _named(error, ", ".join(sorted({record.topic for record in records})), self._seen) from error
+
+    def _produce(self, record: Outgoing) -> None:
+        self._client.produce(
+            record.topic,
+            partition=record.partition,
+            key=record.key,
+            value=record.value,
+            headers=list(record.headers),
+        )
+
+    def _roll_back(self, error: KafkaException) -> None:
+        if error.args[0].txn_requires_abort():
+            self._client.abort_transaction(ANSWER)
+
+
+class _Errors:
+    """The last thing the client complained about, to say why a call went unanswered."""
+
+    def __init__(self) -> None:
+        self._last: KafkaError | None = None
+
+    def note(self, error: KafkaError) -> None:
+        self._last = error
+
+    @property
+    def code(self) -> int | None:
+        return None if self._last is None else int(self._last.code())
+
+    def __str__(self) -> str:
+        return "" if self._last is None else f" (the client says: {self._last.str()})"
+
+
+_REFUSALS = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+_FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
+
+
+def _named(error: KafkaException, about: str, seen: _Errors) -> Exception:
+    cause: KafkaError = error.args[0]
+    code = cause.code()
+    if code in _FENCED:
+        return Fenced(f"{about}: {cause.str()}")
+    if code in _REFUSALS or seen.code in _REFUSALS:
+        return Refused(f"{about}: {cause.str()}{seen}")
+    if code in _MISSING:
+        return TopicMissing(about)
+    return Unanswered(f"{about}: {cause.str()}{seen}")
+
+
+def _is_end(message: Message, topic: str, seen: _Errors) -> bool:
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:
+        return True
+    raise _named(KafkaException(error), topic, seen)
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    return OFFSET_INVALID if offset is None else int(offset)
+
+
+def _stored(message: Message) -> Stored:
+    kind, milliseconds = message.timestamp()
+    return Stored(
+        topic=str(message.topic()),
+        partition=int(message.partition()),
+        offset=_offset(message),
+        timestamp=None if kind == TIMESTAMP_NOT_AVAILABLE else milliseconds,
+        key=message.key(),
+        value=message.value(),
+        headers=tuple(message.headers() or ()),
+    )
