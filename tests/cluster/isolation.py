@@ -3,6 +3,7 @@
 To be called once, by the first process of new PID and mount namespaces. All it makes vanishes with those namespaces.
 """
 
+import contextlib
 import ctypes
 import os
 import subprocess
@@ -62,3 +63,10 @@ def _run(*argv: str) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ClusterError(f"`{' '.join(argv)}` failed: {done.stderr.strip()}", advice="run as root on Linux 5.13 or newer")
+
+
+def forget_mount_points() -> None:
+    """Remove from the machine those mount points that `own_mounts` had to make; folders with contents are not ours."""
+    for folder in PRIVATE[1:]:
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
