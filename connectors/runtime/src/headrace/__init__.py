@@ -1,1 +1,5 @@
 """What runs in a consumer pod, and what handlers import."""
+
+from headrace.record import Position, Record, Reject, Retry
+
+__all__ = ["Position", "Record", "Reject", "Retry"]

@@ -1,0 +1,235 @@
+"""The headers on retry records and dead letters: what Headrace adds to a record's own, and reads back.
+
+Three vocabularies are written, so that other tools understand the record: the broker's names for dead letters
+(KIP-1191, text), Spring for Apache Kafka's (``KafkaHeaders``, big-endian binary numbers) and our own ``headrace.``.
+Pure: it must not produce, log or look at the clock. What it adds stays under 8 KB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from headrace.record import MESSAGE_ID, REDRIVE_COUNT, Headers, Position, Record
+
+BROKER = "__dlq.errors."
+SPRING = "kafka_dlt-"
+SPRING_RETRY = "retry_topic-"
+OWN = "headrace."
+
+FIRST = f"{BROKER}topic"
+"""The first header we add: from its last occurrence on, headers with our prefixes are ours."""
+
+MESSAGE_LIMIT = 2000
+NAME_LIMIT = 256
+"""Bytes kept of an error's text, which is written twice, and of every name: so all of it stays under 8 KB."""
+
+
+class Reason(StrEnum):
+    """Why a record was dead-lettered."""
+
+    MAX_ATTEMPTS = "max-attempts"
+    NON_RETRIABLE = "non-retriable"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why and how a record failed; times in seconds since 1970, ``exception`` is its qualified name."""
+
+    group: str
+    reason: Reason
+    attempts: int
+    message: str
+    exception: str
+    status: int | None = None
+    first_failed_at: float
+    last_failed_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """What the headers of a dead letter or retry record say; None where they do not, times in milliseconds."""
+
+    origin: Position | None
+    group: str | None
+    timestamp: int | None
+    timestamp_type: str | None
+    attempts: int | None
+    message: str | None
+    exception: str | None
+    reason: str | None
+    status: int | None
+    first_failed_at: int | None
+    last_failed_at: int | None
+    message_id: str | None
+    redrive_count: int
+    redrive_id: str | None
+    origin_traceparent: str | None
+
+
+def for_dead_letter(record: Record, failure: Failure) -> Headers:
+    """Return the headers of the dead letter of ``record``: its own unchanged, then ours; its first origin stays."""
+    known = decode(record.headers) if record.origin else None
+    traceparent = known.origin_traceparent if known else None
+    if traceparent is None:
+        traceparent = _text(record.header("traceparent"))
+    own = original(record.headers) if known else record.headers
+    return (
+        *own,
+        *_broker(record.source, failure),
+        *_spring(record, known, failure),
+        *_ours(record, failure),
+        *_trace(known, traceparent),
+    )
+
+
+def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
+    """Return the headers of the retry record that puts back a dead letter with ``headers``; attempts start again.
+
+    ``now`` is in seconds since 1970. The retry topic's headers are those Spring reads.
+    """
+    known = decode(headers)
+    dropped = {f"{OWN}attempts", REDRIVE_COUNT, f"{OWN}redrive-id", f"{OWN}next-attempt-at"}
+    kept = tuple(item for item in headers if item[0] not in dropped and not item[0].startswith(SPRING_RETRY))
+    millis = int(now * 1000)
+    return (
+        *kept,
+        (f"{SPRING_RETRY}attempts", _int32(1)),
+        (f"{SPRING_RETRY}backoff-timestamp", _big_integer(millis)),
+        (f"{SPRING_RETRY}original-timestamp", _big_integer(known.timestamp or 0)),
+        (f"{OWN}attempts", b"0"),
+        (f"{OWN}next-attempt-at", b"%d" % millis),
+        (REDRIVE_COUNT, b"%d" % (known.redrive_count + 1)),
+        (f"{OWN}redrive-id", _cut(redrive_id, NAME_LIMIT)),
+    )
+
+
+def original(headers: Headers) -> Headers:
+    """Return the headers that the record had before Headrace added its own."""
+    names = [name for name, _ in headers]
+    if FIRST not in names:
+        return headers
+    start = len(names) - 1 - names[::-1].index(FIRST)
+    return headers[:start] + tuple(item for item in headers[start:] if not _is_ours(item[0]))
+
+
+def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
+    """Read a dead letter's or retry record's headers; the last value of a name wins, what is unreadable is None."""
+    last = {name: value for name, value in headers if value is not None}
+    return DeadLetter(
+        origin=_origin(last),
+        group=_text(last.get(f"{BROKER}group")),
+        timestamp=_signed(last.get(f"{SPRING}original-timestamp")),
+        timestamp_type=_text(last.get(f"{SPRING}original-timestamp-type")),
+        attempts=_number(last.get(f"{OWN}attempts") or last.get(f"{BROKER}delivery.count")),
+        message=_text(last.get(f"{BROKER}message")),
+        exception=_text(last.get(f"{SPRING}exception-fqcn")),
+        reason=_text(last.get(f"{OWN}reason")),
+        status=_number(last.get(f"{OWN}handler-status")),
+        first_failed_at=_number(last.get(f"{OWN}first-failed-at")),
+        last_failed_at=_number(last.get(f"{OWN}last-failed-at")),
+        message_id=_text(last.get(MESSAGE_ID)),
+        redrive_count=_number(last.get(REDRIVE_COUNT)) or 0,
+        redrive_id=_text(last.get(f"{OWN}redrive-id")),
+        origin_traceparent=_text(last.get(f"{OWN}origin-traceparent")),
+    )
+
+
+def _broker(source: Position, failure: Failure) -> Headers:
+    return (
+        (FIRST, source.topic.encode()),
+        (f"{BROKER}partition", b"%d" % source.partition),
+        (f"{BROKER}offset", b"%d" % source.offset),
+        (f"{BROKER}group", failure.group.encode()),
+        (f"{BROKER}delivery.count", b"%d" % failure.attempts),
+        (f"{BROKER}message", _cut(failure.message, MESSAGE_LIMIT)),
+    )
+
+
+def _spring(record: Record, known: DeadLetter | None, failure: Failure) -> Headers:
+    timestamp, kind = record.timestamp, str(record.timestamp_type)
+    if known and known.timestamp is not None:
+        timestamp, kind = known.timestamp, known.timestamp_type or kind
+    return (
+        (f"{SPRING}original-topic", record.source.topic.encode()),
+        (f"{SPRING}original-partition", _int32(record.source.partition)),
+        (f"{SPRING}original-offset", _int64(record.source.offset)),
+        (f"{SPRING}original-timestamp", _int64(-1 if timestamp is None else timestamp)),
+        (f"{SPRING}original-timestamp-type", kind.encode()),
+        (f"{SPRING}original-consumer-group", failure.group.encode()),
+        (f"{SPRING}exception-fqcn", _cut(failure.exception, NAME_LIMIT)),
+        (f"{SPRING}exception-message", _cut(failure.message, MESSAGE_LIMIT)),
+    )
+
+
+def _ours(record: Record, failure: Failure) -> Headers:
+    status: Headers = () if failure.status is None else ((f"{OWN}handler-status", b"%d" % failure.status),)
+    return (
+        (f"{OWN}attempts", b"%d" % failure.attempts),
+        (f"{OWN}first-failed-at", b"%d" % int(failure.first_failed_at * 1000)),
+        (f"{OWN}last-failed-at", b"%d" % int(failure.last_failed_at * 1000)),
+        (f"{OWN}reason", failure.reason.encode()),
+        *status,
+        (MESSAGE_ID, _cut(record.message_id, NAME_LIMIT)),
+        (REDRIVE_COUNT, b"%d" % record.redriven),
+    )
+
+
+def _trace(known: DeadLetter | None, traceparent: str | None) -> Headers:
+    redrive = known.redrive_id if known else None
+    return (
+        *(((f"{OWN}redrive-id", _cut(redrive, NAME_LIMIT)),) if redrive else ()),
+        *(((f"{OWN}origin-traceparent", _cut(traceparent, NAME_LIMIT)),) if traceparent else ()),
+    )
+
+
+def _origin(last: dict[str, bytes]) -> Position | None:
+    topic = _text(last.get(FIRST)) or _text(last.get(f"{SPRING}original-topic"))
+    partition = _either(_number(last.get(f"{BROKER}partition")), _signed(last.get(f"{SPRING}original-partition")))
+    offset = _either(_number(last.get(f"{BROKER}offset")), _signed(last.get(f"{SPRING}original-offset")))
+    if topic is None or partition is None or offset is None:
+        return None
+    return Position(topic, partition, offset)
+
+
+def _either(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith((BROKER, SPRING, SPRING_RETRY, OWN))
+
+
+def _cut(text: str, limit: int) -> bytes:
+    """UTF-8 of ``text``, whole characters only, at most ``limit`` bytes."""
+    return text.encode(errors="replace")[:limit].decode(errors="ignore").encode()
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+def _number(value: bytes | None) -> int | None:
+    return int(value) if value and value.removeprefix(b"-").isdigit() else None
+
+
+def _signed(value: bytes | None) -> int | None:
+    return int.from_bytes(value, "big", signed=True) if value else None
+
+
+def _int32(value: int) -> bytes:
+    return value.to_bytes(4, "big", signed=True)
+
+
+def _int64(value: int) -> bytes:
+    return value.to_bytes(8, "big", signed=True)
+
+
+def _big_integer(value: int) -> bytes:
+    """Two's complement, big-endian, as few bytes as it takes (Java's ``BigInteger.toByteArray``)."""
+    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+
+
+__all__ = ["DeadLetter", "Failure", "Reason", "decode", "for_dead_letter", "for_redrive", "original"]

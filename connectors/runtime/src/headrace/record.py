@@ -1,0 +1,100 @@
+"""What a handler is given and what it may answer: the public part of the package.
+
+It must not know Kafka's client, HTTP or how retries are done; handlers import nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+Headers = tuple[tuple[str, bytes | None], ...]
+"""Headers as Kafka keeps them: in order, names may repeat, a value may be null."""
+
+TimestampType = Literal["CreateTime", "LogAppendTime"]
+
+REDRIVE_COUNT = "headrace.redrive-count"
+MESSAGE_ID = "headrace.message-id"
+MESSAGE_ID_HEADERS = ("ce_id", "id")
+"""Where a producer's own message id is looked for: CloudEvents on Kafka first, then the outbox event router."""
+
+
+class Reject(Exception):  # noqa: N818 - it is an answer, not an error
+    """Raised by a handler: this record can never be handled, dead-letter it at once; the text becomes the reason."""
+
+
+class Retry(Exception):  # noqa: N818 - it is an answer, not an error
+    """Raised by a handler: try this record again; counts as an attempt."""
+
+    def __init__(self, message: str = "", *, after: float | None = None) -> None:
+        """Ask for another attempt not before ``after`` seconds; without it the configured back-off decides."""
+        super().__init__(message)
+        self.after = after
+
+
+class Position(NamedTuple):
+    """A place on Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One record and this attempt at it.
+
+    ``topic``, ``partition``, ``offset`` say where it was read; ``origin`` says where it first was, when it came back
+    through the retry topic. ``timestamp`` is in milliseconds since 1970 or None, ``attempt`` counts from 1.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp: int | None = None
+    timestamp_type: TimestampType = "CreateTime"
+    attempt: int = 1
+    origin: Position | None = None
+
+    @property
+    def source(self) -> Position:
+        """Where the record first was: its source topic, also when it came through the retry topic."""
+        return self.origin or Position(self.topic, self.partition, self.offset)
+
+    @property
+    def message_id(self) -> str:
+        """What names this message in every delivery of it: its producer's id, else ``topic-partition-offset``."""
+        for name in (MESSAGE_ID, *MESSAGE_ID_HEADERS) if self.origin else MESSAGE_ID_HEADERS:
+            value = self.header(name)
+            if value:
+                return value.decode(errors="replace")
+        return "{}-{}-{}".format(*self.source)
+
+    @property
+    def redriven(self) -> int:
+        """How often the record was put back from the dead letters."""
+        count = self.header(REDRIVE_COUNT) if self.origin else None
+        return int(count) if count and count.isdigit() else 0
+
+    def header(self, name: str) -> bytes | None:
+        """Return the last value of header ``name``, or None."""
+        for known, value in reversed(self.headers):
+            if known == name:
+                return value
+        return None
+
+    def text(self) -> str | None:
+        """Return the value as text; None for a tombstone. Raises ``UnicodeDecodeError`` when it is not UTF-8."""
+        return None if self.value is None else self.value.decode()
+
+    def json(self) -> Any:
+        """Return the value parsed as JSON; None for a tombstone. Raises ``ValueError`` when it is not JSON."""
+        return None if self.value is None else json.loads(self.value)
+
+    def key_text(self) -> str | None:
+        """Return the key as text; None without a key. Raises ``UnicodeDecodeError`` when it is not UTF-8."""
+        return None if self.key is None else self.key.decode()
