@@ -67,7 +67,7 @@ def _sign(folder: Path, certificate: Certificate) -> None:
 
 
 def _key(file: Path) -> None:
-    _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(file))
+    _openssl("ecparam", "-genkey", "-noout", "-name", "prime256v1", "-out", str(file))
     file.chmod(0o600)
 
 

@@ -145,6 +145,12 @@ def _dns() -> str:
   }}
   cache 5
 }}
+.:53 {{
+  bind {NODE_ADDRESS}
+  template ANY ANY {{
+    rcode NXDOMAIN
+  }}
+}}
 """
 
 

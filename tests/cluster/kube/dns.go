@@ -8,9 +8,10 @@ import (
 	_ "github.com/coredns/coredns/plugin/health"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
-// serveDNS answers the cluster's own names and no others: the node has no way out, so there is nobody to forward to.
+// serveDNS answers the cluster's own names and says of all others that they do not exist: there is nobody to ask.
 func serveDNS() {
 	coremain.Run()
 }
