@@ -1,0 +1,1 @@
+"""The user's code behind one signature; one file for each way to reach it."""

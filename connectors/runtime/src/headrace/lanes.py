@@ -1,0 +1,172 @@
+"""Which record may run now: one record of a key at a time, in order; a key that waits holds nobody else.
+
+A lane is one exact key of one partition; it exists only while it has work. Records without a key have a lane each.
+Pure: no clock, no tasks. The event loop's thread alone owns the lanes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Collection
+
+from headrace.ledger import Assignment
+from headrace.record import Record
+
+Lane = tuple[str, int, bytes | int]
+"""Source topic, partition and key; the offset in place of a missing key, which makes the lane unique."""
+
+
+class Job:
+    """One delivered record on its way: ``attempt`` made next (from 1), ``first_failed_at`` in seconds or None."""
+
+    __slots__ = ("assignment", "attempt", "first_failed_at", "lane", "record")
+
+    def __init__(self, assignment: Assignment, record: Record) -> None:
+        self.assignment = assignment
+        self.record = record
+        self.lane = lane_of(record)
+        self.attempt = record.attempt
+        self.first_failed_at: float | None = None
+
+
+def lane_of(record: Record) -> Lane:
+    """Return the lane of ``record``; a redriven record shares its source's where the partition number is the same."""
+    topic = record.origin.topic if record.origin else record.topic
+    if record.key is None:
+        return (record.topic, record.partition, record.offset)
+    return (topic, record.partition, record.key)
+
+
+class Lanes:
+    """All lanes with work: ready, running or waiting."""
+
+    def __init__(self) -> None:
+        self._queues: dict[Lane, deque[Job]] = {}
+        self._ready: deque[Lane] = deque()
+        self._running: set[Lane] = set()
+        self._due: dict[Lane, float] = {}
+        self._heap: list[tuple[float, Lane]] = []
+        self._started: dict[Assignment, int] = {}
+        self._pending: Counter[Assignment] = Counter()
+
+    @property
+    def ready(self) -> int:
+        """How many lanes could run now."""
+        return len(self._ready)
+
+    @property
+    def running(self) -> int:
+        """How many records run now."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many keys wait for their next attempt."""
+        return len(self._due)
+
+    def pending(self, assignments: Collection[Assignment]) -> int:
+        """Return how many records of these partitions are queued, waiting or running."""
+        return sum(self._pending[assignment] for assignment in assignments)
+
+    def add(self, job: Job) -> None:
+        """Put a record at the end of its lane."""
+        self._pending[job.assignment] += 1
+        queue = self._queues.get(job.lane)
+        if queue is not None:
+            queue.append(job)
+            return
+        self._queues[job.lane] = deque((job,))
+        self._ready.append(job.lane)
+
+    def take(self) -> Job | None:
+        """Start the record that is longest ready, or return None; it runs until `finish` or `delay`."""
+        if not self._ready:
+            return None
+        lane = self._ready.popleft()
+        self._running.add(lane)
+        job = self._queues[lane][0]
+        started = self._started.get(job.assignment, -1)
+        self._started[job.assignment] = max(started, job.record.offset)
+        return job
+
+    def finish(self, job: Job) -> None:
+        """End a running record; the next of its key becomes ready."""
+        lane = job.lane
+        self._running.remove(lane)
+        self._forget(job)
+        queue = self._queues[lane]
+        queue.popleft()
+        if queue:
+            self._ready.append(lane)
+        else:
+            del self._queues[lane]
+
+    def delay(self, job: Job, due: float) -> None:
+        """End a failed attempt: the record stays at the head of its lane, which waits until ``due``."""
+        self._running.remove(job.lane)
+        self._due[job.lane] = due
+        heapq.heappush(self._heap, (due, job.lane))
+
+    def wake(self, now: float) -> float | None:
+        """Make ready all lanes due at ``now``; return when the next one is due, or None."""
+        while self._heap and self._heap[0][0] <= now:
+            _, lane = heapq.heappop(self._heap)
+            del self._due[lane]
+            self._ready.append(lane)
+        return self._heap[0][0] if self._heap else None
+
+    def drain(self, assignments: Collection[Assignment]) -> None:
+        """Drop what need not run before these partitions are given away.
+
+        Kept are running records and those older than one already started: finishing them moves the frontier, so
+        fewer records are delivered twice. Keys waiting for another attempt are dropped.
+        """
+        leaving = set(assignments)
+        for lane in list(self._queues):
+            self._thin(lane, leaving)
+        self._heap = [(due, lane) for lane, due in self._due.items()]
+        heapq.heapify(self._heap)
+        self._ready = deque(lane for lane in self._ready if lane in self._queues)
+
+    def forget(self, assignments: Collection[Assignment]) -> None:
+        """Drop everything of these partitions but running records."""
+        for assignment in assignments:
+            self._started[assignment] = -1
+        self.drain(assignments)
+        for assignment in assignments:
+            self._started.pop(assignment, None)
+
+    def _thin(self, lane: Lane, leaving: set[Assignment]) -> None:
+        queue = self._queues[lane]
+        if not any(job.assignment in leaving for job in queue):
+            return
+        running, waiting = lane in self._running, lane in self._due
+        head = queue[0]
+        kept = deque(
+            job
+            for job in queue
+            if job.assignment not in leaving
+            or (running and job is head)
+            or (not waiting and job.record.offset <= self._started.get(job.assignment, -1))
+        )
+        for job in queue:
+            if job.assignment in leaving and job not in kept:
+                self._forget(job)
+        self._replace(lane, kept, was_waiting=waiting and head.assignment in leaving)
+
+    def _replace(self, lane: Lane, kept: deque[Job], *, was_waiting: bool) -> None:
+        if was_waiting:
+            del self._due[lane]
+        if not kept:
+            del self._queues[lane]
+            return
+        self._queues[lane] = kept
+        if was_waiting:
+            self._ready.append(lane)
+
+    def _forget(self, job: Job) -> None:
+        self._pending[job.assignment] -= 1
+        if not self._pending[job.assignment]:
+            del self._pending[job.assignment]
+            self._started.pop(job.assignment, None)

@@ -1,0 +1,102 @@
+"""Which offsets are safe to commit: for each partition the lowest delivered offset that is not finished.
+
+Only delivered offsets count, so gaps left by compaction or transactions are harmless. Pure: no Kafka, no clock.
+The poll thread alone owns a ledger.
+"""
+
+from __future__ import annotations
+
+
+class Assignment:
+    """One time that a partition was ours; a later time is another object, so late answers are told apart by it."""
+
+    __slots__ = ("_open", "committed", "end", "partition", "size", "topic")
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.end: int | None = None
+        self.committed: int | None = None
+        self.size = 0
+        self._open: dict[int, int] = {}
+
+    @property
+    def unfinished(self) -> int:
+        """How many delivered records are not finished."""
+        return len(self._open)
+
+    @property
+    def frontier(self) -> int | None:
+        """The offset to commit: the lowest unfinished one, else the one after the last; None before any record."""
+        return next(iter(self._open), self.end)
+
+    def _deliver(self, offset: int, size: int) -> bool:
+        if self.end is not None and offset < self.end:
+            return False
+        self._open[offset] = size
+        self.size += size
+        self.end = offset + 1
+        return True
+
+    def _complete(self, offset: int) -> bool:
+        size = self._open.pop(offset, None)
+        self.size -= size or 0
+        return size is not None
+
+
+class Ledger:
+    """All partitions that are ours now."""
+
+    def __init__(self) -> None:
+        self._owned: dict[tuple[str, int], Assignment] = {}
+        self.stale = 0
+        """Completions that came after their partition was taken away."""
+
+    @property
+    def owned(self) -> tuple[Assignment, ...]:
+        """The partitions that are ours, as assigned this time."""
+        return tuple(self._owned.values())
+
+    @property
+    def unfinished(self) -> int:
+        """Records delivered and not finished, over all partitions."""
+        return sum(assignment.unfinished for assignment in self._owned.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of the unfinished records."""
+        return sum(assignment.size for assignment in self._owned.values())
+
+    def assign(self, topic: str, partition: int) -> Assignment:
+        """Begin a new time of owning a partition."""
+        assignment = Assignment(topic, partition)
+        self._owned[topic, partition] = assignment
+        return assignment
+
+    def find(self, topic: str, partition: int) -> Assignment | None:
+        """Return the present assignment of a partition, or None when it is not ours."""
+        return self._owned.get((topic, partition))
+
+    def revoke(self, assignment: Assignment) -> None:
+        """Forget a partition; what is completed for it later is stale."""
+        if self._is_current(assignment):
+            del self._owned[assignment.topic, assignment.partition]
+
+    def deliver(self, assignment: Assignment, offset: int, size: int) -> bool:
+        """Note a record given to us; False when it is stale or was delivered before and must not be handled."""
+        return self._is_current(assignment) and assignment._deliver(offset, size)
+
+    def complete(self, assignment: Assignment, offset: int) -> bool:
+        """Note that a record is finished; False (and counted) when its partition is no longer ours."""
+        if self._is_current(assignment):
+            return assignment._complete(offset)
+        self.stale += 1
+        return False
+
+    def due(self) -> list[tuple[Assignment, int]]:
+        """Return the partitions whose frontier differs from what is committed, with the offset to commit."""
+        pairs = ((assignment, assignment.frontier) for assignment in self._owned.values())
+        return [(known, offset) for known, offset in pairs if offset is not None and offset != known.committed]
+
+    def _is_current(self, assignment: Assignment) -> bool:
+        return self._owned.get((assignment.topic, assignment.partition)) is assignment

@@ -1,0 +1,57 @@
+"""What becomes of a failed attempt: again later, or the dead letters.
+
+Pure: the random number is an argument. Back-off is exponential with full jitter (AWS Architecture Blog, "Exponential
+Backoff And Jitter"): a time between nothing and ``min(max, initial * factor ** n)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headrace.config import Retry
+from headrace.headers import Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """How an attempt failed; ``after`` in seconds is what the handler asked for, ``status`` its HTTP status."""
+
+    message: str
+    exception: str
+    retriable: bool = True
+    timed_out: bool = False
+    after: float | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Again:
+    """Try again after ``delay`` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """Give up, for this reason."""
+
+    reason: Reason
+
+
+def decide(failed: Failed, *, attempt: int, retry: Retry, jitter: float) -> Again | DeadLetter:
+    """Decide about attempt number ``attempt`` (from 1) that failed; ``jitter`` is a random number in [0, 1)."""
+    if not failed.retriable:
+        return DeadLetter(reason=Reason.NON_RETRIABLE)
+    if attempt >= retry.attempts:
+        return DeadLetter(reason=Reason.TIMEOUT if failed.timed_out else Reason.MAX_ATTEMPTS)
+    if failed.after is not None:
+        return Again(delay=min(retry.max, max(0.0, failed.after)))
+    return Again(delay=jitter * ceiling(attempt, retry))
+
+
+def ceiling(attempt: int, retry: Retry) -> float:
+    """Return the longest wait in seconds after attempt number ``attempt`` failed."""
+    try:
+        return min(retry.max, retry.initial * retry.factor ** (attempt - 1))
+    except OverflowError:
+        return retry.max
