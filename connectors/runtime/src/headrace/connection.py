@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headrace.config import Kafka, Sasl, Tls
 
+
 def properties(kafka: Kafka) -> dict[str, str]:
     """Return the librdkafka properties that connect to ``kafka``; its own extra properties win.
 

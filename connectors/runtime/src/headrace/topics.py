@@ -22,13 +22,13 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from headrace.record import Headers
+
 ANSWER = 15.0
 """Seconds that Kafka has to answer one question."""
 
 TRANSACTION = 30.0
 """Seconds after which Kafka rolls back a transaction whose writer died."""
-
-Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +46,10 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """A record to append."""
+    """A record to append; without ``partition`` its key decides, as in other clients (murmur2)."""
 
     topic: str
-    partition: int
+    partition: int | None
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
@@ -63,19 +63,19 @@ class Span:
     end: int
 
 
-class TopicMissing(Exception):
+class TopicMissingError(Exception):
     """The topic does not exist, or this login may not see it."""
 
 
-class Unanswered(Exception):
+class UnansweredError(Exception):
     """Kafka did not answer within its deadline; the text says what the client saw."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Kafka answered that this login may not do it."""
 
 
-class Fenced(Exception):
+class FencedError(Exception):
     """A younger writer with the same transactional id took over; the open transaction was rolled back."""
 
 
@@ -106,7 +106,7 @@ class Reader:
         self._client.close()
 
     def spans(self, topic: str) -> dict[int, Span]:
-        """Return what each partition of ``topic`` holds now; raises TopicMissing, Unanswered or Refused."""
+        """Return what each partition of ``topic`` holds now; raises what ``_named`` names."""
         try:
             found = self._client.list_topics(topic, timeout=ANSWER).topics[topic]
             if found.error is not None:
@@ -116,7 +116,7 @@ class Reader:
             raise _named(error, topic, self._seen) from error
 
     def read(self, topic: str, partition: int, span: Span) -> Iterator[Stored]:
-        """Yield the committed records of ``span`` in order; raises Unanswered after ANSWER seconds of silence."""
+        """Yield the committed records of ``span`` in order; raises UnansweredError after ANSWER seconds of silence."""
         if span.start >= span.end:
             return
         self._client.assign([TopicPartition(topic, partition, span.start)])
@@ -129,7 +129,7 @@ class Reader:
         # Under read_committed the upper mark is the last stable offset: nothing of an open transaction is counted.
         marks = self._client.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER)
         if marks is None:
-            raise Unanswered(f"the offsets of {topic}/{number} were not answered within {ANSWER:.0f} s")
+            raise UnansweredError(f"the offsets of {topic}/{number} were not answered within {ANSWER:.0f} s")
         return Span(start=marks[0], end=marks[1])
 
     def _until(self, topic: str, end: int) -> Iterator[Stored]:
@@ -144,7 +144,7 @@ class Reader:
             yield _stored(message)
             if _offset(message) + 1 >= end:
                 return
-        raise Unanswered(f"reading {topic} got no answer for {ANSWER:.0f} s{self._seen}")
+        raise UnansweredError(f"reading {topic} got no answer for {ANSWER:.0f} s{self._seen}")
 
 
 class Writer:
@@ -164,6 +164,7 @@ class Writer:
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": str(int(TRANSACTION * 1000)),
                 "acks": "all",
+                "partitioner": "murmur2_random",
                 "error_cb": self._seen.note,
             }
         )
@@ -181,7 +182,7 @@ class Writer:
     def append(self, records: Sequence[Outgoing]) -> None:
         """Append all of ``records`` or none of them.
 
-        Raises Fenced when another writer took over, Refused, Unanswered or TopicMissing; then nothing was appended.
+        Raises what ``_named`` names; nothing was appended then, save that after UnansweredError it is not known.
         """
         try:
             self._client.begin_transaction()
@@ -195,7 +196,7 @@ class Writer:
     def _produce(self, record: Outgoing) -> None:
         self._client.produce(
             record.topic,
-            partition=record.partition,
+            partition=-1 if record.partition is None else record.partition,
             key=record.key,
             value=record.value,
             headers=list(record.headers),
@@ -239,12 +240,12 @@ def _named(error: KafkaException, about: str, seen: _Errors) -> Exception:
     cause: KafkaError = error.args[0]
     code = cause.code()
     if code in _FENCED:
-        return Fenced(f"{about}: {cause.str()}")
+        return FencedError(f"{about}: {cause.str()}")
     if code in _REFUSALS or seen.code in _REFUSALS:
-        return Refused(f"{about}: {cause.str()}{seen}")
+        return RefusedError(f"{about}: {cause.str()}{seen}")
     if code in _MISSING:
-        return TopicMissing(about)
-    return Unanswered(f"{about}: {cause.str()}{seen}")
+        return TopicMissingError(about)
+    return UnansweredError(f"{about}: {cause.str()}{seen}")
 
 
 def _is_end(message: Message, topic: str, seen: _Errors) -> bool:

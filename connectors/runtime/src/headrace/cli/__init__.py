@@ -1,0 +1,88 @@
+"""The ``headrace`` command: what runs in a consumer pod, and how people look at dead letters and put them back.
+
+stdout is data, stderr is everything else; the exit codes are those of ``headrace.cli.failure.Exit``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import click
+import typer
+from rich.markup import escape
+
+from headrace import config as contract
+from headrace.cli.failure import Exit, Failure
+
+_app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Handle captured changes, and look after what could not be handled.",
+)
+
+
+@_app.command()
+def run(
+    path: Annotated[str, typer.Option("--config", help="The consumer's configuration.")] = "",
+) -> None:
+    """Handle records: what the pods of a Consumer run."""
+    from headrace import run as runtime
+
+    raise typer.Exit(runtime.main(path or os.environ.get("HEADRACE_CONFIG", contract.PATH)))
+
+
+@_app.command()
+def version() -> None:
+    """Print the version of this command."""
+    sys.stdout.write(f"headrace {metadata.version('headrace')}\n")
+
+
+def app() -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line with ``arguments`` and return the exit code; each kind of failure has its own."""
+    _register(arguments)
+    try:
+        code = typer.main.get_command(_app).main(arguments, prog_name="headrace", standalone_mode=False)
+    except Failure as failure:
+        _tell(failure)
+        return failure.exit_code
+    except click.UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _tell(Failure(Exit.INTERRUPTED, "interrupted"))
+        return Exit.INTERRUPTED
+    return code if isinstance(code, int) else Exit.WELL
+
+
+def _register(arguments: list[str]) -> None:
+    """Add the commands that talk to Kubernetes only where they may be meant: a consumer pod must not load that."""
+    if arguments[:1] == ["run"]:
+        return
+    if arguments[:1] == ["internal"]:
+        from headrace.cli import internal
+
+        _app.add_typer(internal.app, name="internal")
+        return
+    from headrace.cli import dlq, redriving, status
+
+    _app.add_typer(dlq.app, name="dlq")
+    _app.command("redrive")(redriving.redrive)
+    _app.command("status")(status.status)
+
+
+def _tell(failure: Failure) -> None:
+    from headrace.cli import output
+
+    console = output.stderr()
+    console.print(f"[red]Error:[/red] {escape(failure.what)}", soft_wrap=True)
+    if failure.remedy:
+        console.print(escape(failure.remedy), soft_wrap=True)

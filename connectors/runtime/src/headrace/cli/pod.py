@@ -1,0 +1,124 @@
+"""The short-lived Pod that does an errand in the place of a consumer pod. Pure: a Deployment in, a manifest out.
+
+It takes from the Consumer's own Deployment what gives access to Kafka (image, configuration, Secrets, account,
+placement) and nothing else: the fields of ``Template`` and ``Container`` are the allow-list. It must not talk to a
+cluster, and no label of its own may make it look like a replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+Json = dict[str, Any]
+
+CONTAINER = "consumer"
+LABEL = "headrace.dev/cli"
+LIFETIME = 3600
+"""Seconds after which the kubelet ends an errand whose command line is gone."""
+
+
+class Part(BaseModel):
+    """A part of a Kubernetes object of which only the named fields are taken."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class Container(Part):
+    """What is taken over from the consumer's container."""
+
+    name: str
+    image: str
+    image_pull_policy: str | None = None
+    env: list[Json] | None = None
+    env_from: list[Json] | None = None
+    volume_mounts: list[Json] | None = None
+    resources: Json | None = None
+    security_context: Json | None = None
+
+
+class Template(Part):
+    """What is taken over from the pod template."""
+
+    containers: list[Container]
+    service_account_name: str | None = None
+    image_pull_secrets: list[Json] | None = None
+    node_selector: dict[str, str] | None = None
+    tolerations: list[Json] | None = None
+    volumes: list[Json] | None = None
+    security_context: Json | None = None
+    runtime_class_name: str | None = None
+    host_aliases: list[Json] | None = None
+    dns_config: Json | None = None
+    dns_policy: str | None = None
+
+
+def manifest(deployment: Json, consumer: str, command: Sequence[str]) -> Json:
+    """Return the Pod that runs ``command`` with the access of ``consumer``, whose Deployment is ``deployment``.
+
+    Raises ``ValueError`` when the Deployment has no container of a Consumer.
+    """
+    template = Template.model_validate(deployment["spec"]["template"]["spec"])
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{consumer}-cli-",
+            "namespace": deployment["metadata"]["namespace"],
+            "labels": {
+                "app.kubernetes.io/name": "headrace-cli",
+                "app.kubernetes.io/managed-by": "headrace-cli",
+                LABEL: consumer,
+            },
+            "ownerReferences": [_owner(deployment)],
+        },
+        "spec": _spec(template, command),
+    }
+
+
+def _spec(template: Template, command: Sequence[str]) -> Json:
+    return {
+        **template.model_dump(by_alias=True, exclude_none=True, exclude={"containers"}),
+        "containers": [_container(template, command)],
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": LIFETIME,
+        "terminationGracePeriodSeconds": 5,
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            **(template.security_context or {}),
+        },
+    }
+
+
+def _container(template: Template, command: Sequence[str]) -> Json:
+    for container in template.containers:
+        if container.name == CONTAINER:
+            break
+    else:
+        raise ValueError(f"it has no container named {CONTAINER}")
+    return {
+        **container.model_dump(by_alias=True, exclude_none=True),
+        "command": list(command),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "readOnlyRootFilesystem": True,
+            **(container.security_context or {}),
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def _owner(deployment: Json) -> Json:
+    """The Consumer, so that the pod goes with it; the Deployment itself where nobody owns that."""
+    owners = deployment["metadata"].get("ownerReferences") or []
+    for owner in owners:
+        if owner["kind"] == "Consumer":
+            return {name: owner[name] for name in ("apiVersion", "kind", "name", "uid")}
+    metadata = deployment["metadata"]
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": metadata["name"], "uid": metadata["uid"]}
