@@ -5,9 +5,9 @@ import os
 import sys
 
 from tests.cluster import build, lifecycle, node, places
+from tests.cluster import state as states
 from tests.cluster.failure import ClusterError
 from tests.cluster.progress import duration, say
-from tests.cluster import state as states
 
 COMMANDS = {
     "up": "bring the cluster up (does nothing when it is up)",
@@ -24,7 +24,9 @@ def main(argv: list[str]) -> int:
     """Run one command; gives the exit code."""
     listed = "\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())
     shape = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m tests.cluster", description=f"commands:\n{listed}", formatter_class=shape)
+    parser = argparse.ArgumentParser(
+        "python -m tests.cluster", description=f"commands:\n{listed}", formatter_class=shape
+    )
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     wanted = parser.parse_args(argv)

@@ -15,7 +15,7 @@ DAYS = "3650"
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """One key pair: who it is for Kubernetes (user name, group), and the names it serves under when it is a server's."""
+    """One key pair: who it is for Kubernetes (user name, group), and the names it serves under of a server."""
 
     file: str
     user: str
@@ -50,10 +50,11 @@ def issue(folder: Path, certificates: Iterable[Certificate]) -> None:
     out = ["-key", str(folder / "ca.key"), "-out", str(folder / "ca.crt")]
     _openssl("req", "-x509", "-new", "-subj", "/CN=headrace-local", "-days", DAYS, *extension, *out)
     for certificate in certificates:
-        _sign(folder, certificate)
+        sign(folder, certificate)
 
 
-def _sign(folder: Path, certificate: Certificate) -> None:
+def sign(folder: Path, certificate: Certificate) -> None:
+    """Make the key pair `certificate` describes, signed by the authority in `folder`. Raises ClusterError."""
     key, request = folder / f"{certificate.file}.key", folder / f"{certificate.file}.csr"
     extensions = folder / f"{certificate.file}.ext"
     extensions.write_text(certificate.extensions)

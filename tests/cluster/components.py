@@ -109,7 +109,16 @@ def node(binaries: Path, *, python: str, listener: int) -> tuple[Component, ...]
 
 
 def _controller_manager(kube: Path) -> Component:
-    few = ("deployment", "endpoint", "gc", "job", "replicaset", "resource-quota", "service-endpoint", "serviceaccount-token")
+    few = (
+        "deployment",
+        "endpoint",
+        "gc",
+        "job",
+        "replicaset",
+        "resource-quota",
+        "service-endpoint",
+        "serviceaccount-token",
+    )
     flags = {
         **_identity("controller-manager"),
         "service-account-private-key-file": places.PKI / "sa.key",

@@ -38,7 +38,7 @@ def own_mounts() -> None:
 
 
 def own_network() -> None:
-    """Enter a new network in which the node's address and the services' range lead to this node, and nothing outside."""
+    """Enter a new network: the node's address and the services' range lead to this node, nothing leads outside."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET):
         reason = os.strerror(ctypes.get_errno())
@@ -62,7 +62,9 @@ def _enter_true_root(folder: Path) -> None:
 def _run(*argv: str) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ClusterError(f"`{' '.join(argv)}` failed: {done.stderr.strip()}", advice="run as root on Linux 5.13 or newer")
+        raise ClusterError(
+            f"`{' '.join(argv)}` failed: {done.stderr.strip()}", advice="run as root on Linux 5.13 or newer"
+        )
 
 
 def forget_mount_points() -> None:

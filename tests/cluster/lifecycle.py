@@ -28,7 +28,9 @@ def up() -> None:
     Raises ClusterError when a part of it does not come up; nothing is left running then.
     """
     if os.geteuid() != 0:
-        raise ClusterError("the cluster needs root (namespaces, mounts, cgroups)", advice="run the same command as root")
+        raise ClusterError(
+            "the cluster needs root (namespaces, mounts, cgroups)", advice="run the same command as root"
+        )
     with _alone():
         if is_ready():
             say(f"the cluster is up: KUBECONFIG={places.KUBECONFIG}")
@@ -181,5 +183,3 @@ def _refuse_mounts(folder: Path) -> None:
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     if inside := [mount for mount in mounts if Path(mount).is_relative_to(folder)]:
         raise ClusterError(f"there are mounts below {folder}: {inside}", advice=f"umount {' '.join(inside)}")
-
-

@@ -1,4 +1,4 @@
-"""Where the cluster keeps its files: everything under one cache folder outside the checkout, so fresh clones start warm.
+"""Where the cluster keeps its files: one cache folder outside the checkout, so that fresh clones start warm.
 
 Holds paths and names only; it must not create or read anything.
 """

@@ -117,7 +117,9 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.tracing.proc
 
 def _registry() -> str:
     storage = {"filesystem": {"rootdirectory": str(places.REGISTRY_DATA)}, "delete": {"enabled": True}}
-    return json.dumps({"version": "0.1", "log": {"level": "warn"}, "storage": storage, "http": {"addr": "127.0.0.1:5000"}})
+    return json.dumps(
+        {"version": "0.1", "log": {"level": "warn"}, "storage": storage, "http": {"addr": "127.0.0.1:5000"}}
+    )
 
 
 def _pod_network() -> str:
@@ -172,7 +174,12 @@ def _addons() -> str:
             "roleRef": {"kind": "ClusterRole", "apiGroup": rbac, **dns},
             "subjects": [user],
         },
-        {"apiVersion": "v1", "kind": "Service", "metadata": service, "spec": {"clusterIP": DNS_SERVICE, "ports": ports}},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": service,
+            "spec": {"clusterIP": DNS_SERVICE, "ports": ports},
+        },
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",

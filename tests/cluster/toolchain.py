@@ -36,7 +36,9 @@ def install() -> None:
 
 def environment(machine: Mapping[str, str]) -> dict[str, str]:
     """Give the environment Go runs in: the machine's (proxies, certificates), but own caches and no other Go."""
-    kept = {name: value for name, value in machine.items() if name not in ("GOFLAGS", "GOBIN", "GOWORK", "GOEXPERIMENT")}
+    kept = {
+        name: value for name, value in machine.items() if name not in ("GOFLAGS", "GOBIN", "GOWORK", "GOEXPERIMENT")
+    }
     return {
         **kept,
         "CGO_ENABLED": "0",
