@@ -1,0 +1,33 @@
+#!/bin/sh
+# Starts one Kafka Connect worker from a mounted properties file.
+# The heap is a share of the container's memory limit; a worker that runs out of it exits, and the kubelet starts it anew.
+set -eu
+
+home="${HEADRACE_CONNECT_HOME:-/opt/headrace/connect}"
+properties="${1:-/etc/headrace/connect/worker.properties}"
+
+if [ ! -r "$properties" ]; then
+  echo "cannot read the worker properties at $properties: mount them there or give their path as the first argument" >&2
+  exit 64
+fi
+
+# Workers forward requests to one another, so each must be known by an address that the others reach.
+running="${TMPDIR:-/tmp}/worker.properties"
+cp "$properties" "$running"
+if ! grep -q '^rest.advertised.host.name=' "$properties"; then
+  printf '\nrest.advertised.host.name=%s\n' "${HEADRACE_POD_IP:-$(hostname -i)}" >> "$running"
+fi
+
+exec java \
+  -XX:+ExitOnOutOfMemoryError \
+  -XX:MaxRAMPercentage="${HEADRACE_HEAP_PERCENT:-60}" \
+  -XX:+UseSerialGC \
+  -XX:+PerfDisableSharedMem \
+  -Djava.awt.headless=true \
+  -Djava.io.tmpdir="${TMPDIR:-/tmp}" \
+  -Dheadrace.connect.home="$home" \
+  -Dlog4j2.configurationFile="file:$home/log4j2.properties" \
+  -javaagent:"$home/agent/jmx_prometheus_javaagent.jar=${HEADRACE_METRICS_PORT:-9404}:$home/jmx-exporter.yaml" \
+  ${JAVA_OPTS:-} \
+  -cp "$home/worker/*" \
+  org.apache.kafka.connect.cli.ConnectDistributed "$running"

@@ -1,0 +1,33 @@
+"""The images' command line: ``python -m tests.cluster.images build [NAME...] [--registry HOST/PATH] [--push]``."""
+
+import argparse
+import sys
+
+from tests.cluster.failure import ClusterError
+from tests.cluster.images.build import build
+from tests.cluster.images.catalog import IMAGES, chosen
+from tests.cluster.progress import say
+
+LOCAL_REGISTRY = "localhost:5000/headrace"
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; gives the exit code and prints the references."""
+    parser = argparse.ArgumentParser("python -m tests.cluster.images", description="Builds the container images.")
+    parser.add_argument("command", choices=["build"])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless named: {', '.join(one.name for one in IMAGES)}")
+    parser.add_argument("--registry", default=LOCAL_REGISTRY, help="host and path that the names begin with")
+    parser.add_argument("--push", action="store_true", help="push them there (by default the local cluster's own registry)")
+    wanted = parser.parse_args(argv)
+    try:
+        made = build(chosen(wanted.names), registry=wanted.registry, push=wanted.push)
+    except (ClusterError, ValueError) as error:
+        say(f"error: {error}")
+        return 1
+    for name, reference in made.items():
+        print(f"{name} {reference}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,122 @@
+"""What goes into images from outside or is made first: jars by Maven, pinned Python wheels by pip and uv, our own wheels.
+
+Everything is fetched on this machine, so that the build itself needs no network.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from tests.cluster import places
+from tests.cluster.failure import ClusterError
+from tests.cluster.images import base, store
+from tests.cluster.images.catalog import Image
+from tests.cluster.progress import run_logged
+
+PLATFORMS = ("manylinux_2_36", "manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
+
+
+def jars(image: Image) -> Path:
+    """Give the folder that Maven filled from the image's pom.xml, made once for each version of it."""
+    pom = image.folder / "pom.xml"
+    folder = store.JARS / f"{image.name}-{digest(pom.read_bytes())}"
+    if not folder.exists():
+        half = folder.with_name(folder.name + ".half")
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True)
+        shutil.copy(pom, half)
+        words = ["mvn", "-B", "-q", "package"]
+        run_logged(words, cwd=half, log=store.LOGS / f"maven-{image.name}.log", advice="is Maven Central within reach?")
+        half.rename(folder)
+    return folder / "target"
+
+
+@cache
+def requirements(image: Image) -> str:
+    """Give the pinned requirements of the image, from uv.lock. Raises ClusterError when the lock file is out of date."""
+    if not image.requirements:
+        return _export("--package", image.package, "--no-dev", "--no-emit-workspace")
+    pins = dict(_pin(line) for line in _export("--all-packages", "--all-groups", "--no-hashes", "--no-emit-workspace").splitlines())
+    wanted = (image.folder / image.requirements).read_text().split()
+    if unlocked := [one for one in wanted if _plain(one) not in pins]:
+        raise ClusterError(f"not in uv.lock: {', '.join(unlocked)}", advice=f"add it to pyproject.toml or mend {image.requirements}")
+    return "".join(f"{one}=={pins[_plain(one)]}\n" for one in wanted)
+
+
+def packages(image: Image) -> Path:
+    """Give a folder with the wheels of the image's requirements for the base's Python, made once for each set of them."""
+    text = requirements(image)
+    folder = store.WHEELS / f"{image.name}-{digest(text.encode(), base.PYTHON.encode())}"
+    if not folder.exists():
+        half = folder.with_name(folder.name + ".half")
+        half.mkdir(parents=True, exist_ok=True)
+        (half / "requirements.txt").write_text(text)
+        tags = [word for tag in PLATFORMS for word in ("--platform", f"{tag}_{os.uname().machine}")]
+        chosen = ["--only-binary=:all:", "--implementation=cp", f"--python-version={base.PYTHON}", *tags]
+        words = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", *chosen, "-d", str(half)]
+        log = store.LOGS / f"wheels-{image.name}.log"
+        run_logged([*_pip(words), "-r", str(half / "requirements.txt")], log=log, advice="is PyPI within reach?")
+        half.rename(folder)
+    return folder
+
+
+def own_wheel(folder: Path, target: Path, log: Path) -> None:
+    """Build the wheel of one workspace package into `target`."""
+    words = [_uv(), "build", "--wheel", "--no-config", "--out-dir", str(target), str(folder)]
+    run_logged(words, log=log, advice="see the log")
+
+
+def digest(*parts: bytes) -> str:
+    """Name contents by a hash."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()[:12]
+
+
+def tree(folder: Path) -> list[bytes]:
+    """Give the names and contents of all files below a folder, save those that tools leave there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_left(path))
+    return [part for path in files for part in (str(path.relative_to(folder)).encode(), path.read_bytes())]
+
+
+def _is_left(path: Path) -> bool:
+    return bool({"__pycache__", "dist", "target"} & set(path.parts)) or path.suffix == ".pyc"
+
+
+def _export(*options: str) -> str:
+    words = [_uv(), "export", "--frozen", "--quiet", "--no-annotate", "--no-header", *options]
+    done = subprocess.run(words, cwd=places.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"`{' '.join(words)}` failed: {done.stderr.strip()}", advice="run `uv lock`")
+    return done.stdout
+
+
+def _pin(line: str) -> tuple[str, str]:
+    name, _, version = line.partition(";")[0].strip().partition("==")
+    return _plain(name), version
+
+
+def _plain(requirement: str) -> str:
+    return requirement.partition("[")[0].strip().lower().replace("_", "-")
+
+
+def _pip(words: list[str]) -> list[str]:
+    """Use the machine's pip where this Python has none (an environment made by uv)."""
+    here = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+    system = shutil.which("pip", path=os.defpath + ":/usr/local/bin") or shutil.which("pip")
+    if here or system is None:
+        return words
+    return [system, *words[3:]]
+
+
+def _uv() -> str:
+    own = store.CACHE / "toolchain" / "uv" / "bin" / "uv"
+    found = shutil.which("uv") or (str(own) if own.exists() else "")
+    if not found:
+        raise ClusterError("uv is not on this machine", advice="`pip install uv`, or run this through make")
+    return found

@@ -1,0 +1,98 @@
+"""Apply the stack's manifests and wait until their pods are ready. Knows kubectl and the images' names; decides nothing else."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from tests.cluster import node, places
+from tests.cluster.failure import ClusterError
+from tests.cluster.images import store
+from tests.cluster.progress import Steps, run_logged
+
+HERE = Path(__file__).resolve().parent
+LOG = places.CACHE / "log" / "stack.log"
+READY = "240s"
+NAMESPACE = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: $namespace, labels: {pod-security.kubernetes.io/enforce: restricted}}
+---
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of the stack: its manifest, what fills it, and what must be ready afterwards."""
+
+    title: str
+    namespace: str
+    manifest: str
+    awaited: tuple[str, ...]
+
+
+def kafka() -> Part:
+    """One broker: kafka.kafka.svc:9092 for anybody, :9094 with a password."""
+    return Part(title="Kafka", namespace="kafka", manifest=_filled("kafka.yaml"), awaited=("statefulset/kafka",))
+
+
+def monitoring() -> Part:
+    """Prometheus and Alertmanager, watching the pods of all namespaces."""
+    awaited = ("deployment/prometheus", "deployment/alertmanager")
+    return Part(title="Prometheus", namespace="monitoring", manifest=_filled("monitoring.yaml"), awaited=awaited)
+
+
+def postgres(namespace: str, name: str) -> Part:
+    """A PostgreSQL called `name`; database and user are its first word (`shop-db` has the database shop of user shop)."""
+    word = name.partition("-")[0]
+    values = {"namespace": namespace, "name": name, "database": word, "user": word, "password": f"{word}-secret"}
+    manifest = Template(NAMESPACE).substitute(values) + _filled("postgres.yaml", **values)
+    return Part(title=f"PostgreSQL {name}", namespace=namespace, manifest=manifest, awaited=(f"statefulset/{name}",))
+
+
+def up(parts: list[Part], *, current: bool = False) -> None:
+    """Apply these parts, then wait for all of them; `current` means the cluster of the current kubectl context.
+
+    Raises ClusterError with the state of the pods when one does not become ready.
+    """
+    kubectl = _kubectl(current)
+    steps = Steps(len(parts) * 2)
+    for part in parts:
+        with steps.step(f"{part.title}: apply"):
+            _apply(kubectl, part)
+    for part in parts:
+        with steps.step(f"{part.title}: ready"):
+            _await(kubectl, part)
+
+
+def _apply(kubectl: list[str], part: Part) -> None:
+    words = [*kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-"]
+    done = subprocess.run(words, input=part.manifest, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"{part.title} could not be applied: {done.stderr.strip()}")
+
+
+def _await(kubectl: list[str], part: Part) -> None:
+    for workload in part.awaited:
+        words = [*kubectl, "-n", part.namespace, "rollout", "status", workload, f"--timeout={READY}"]
+        pods = f"kubectl -n {part.namespace} describe pods"
+        run_logged(words, log=LOG, advice=f"see `{pods}`")
+
+
+def _filled(file: str, **values: str) -> str:
+    made = store.references()
+    wanted = {"kafka", "postgres", "prometheus"}
+    if absent := sorted(wanted - made.keys()):
+        raise ClusterError(f"no image yet: {', '.join(absent)}", advice="run `make images`")
+    return Template((HERE / file).read_text()).substitute({**made, **values})
+
+
+def _kubectl(current: bool) -> list[str]:
+    if not current:
+        return node.kubectl()
+    found = shutil.which("kubectl", path=os.environ.get("PATH"))
+    if found is None:
+        raise ClusterError("kubectl is not on the PATH", advice="install kubectl, or leave CLUSTER=current out")
+    return [found]
