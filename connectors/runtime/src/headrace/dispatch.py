@@ -1,0 +1,167 @@
+"""Runs the handler: a fixed number of runners take ready lanes, and failed heads wait on one timer.
+
+Lives on the event loop's thread. The poll thread hands it batches of records and takes finished ones from `finished`;
+it must not know Kafka's client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from headrace import headers
+from headrace.config import Config
+from headrace.lanes import Job, Lanes
+from headrace.ledger import Assignment
+from headrace.metrics import Metrics
+from headrace.policy import DeadLetter, Failed, decide
+from headrace.record import Headers, Record
+
+Handle = Callable[[Record], Awaitable[Failed | None]]
+log = logging.getLogger(__name__)
+
+FAIR = 64
+"""Attempts after which a runner lets others have the loop, also when its handler never waits."""
+
+
+class Finished(NamedTuple):
+    """A record that is done, or that is once ``letter`` (headers of its dead letter) is written."""
+
+    assignment: Assignment
+    record: Record
+    letter: Headers | None
+    reason: str | None
+
+
+class Dispatcher:
+    """The lanes and the runners that work on them."""
+
+    def __init__(self, config: Config, handle: Handle, metrics: Metrics) -> None:
+        self._group = config.group
+        self._retry = config.delivery.retry
+        self._concurrency = config.delivery.concurrency
+        self._handle = handle
+        self._metrics = metrics
+        self._lanes = Lanes()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress = asyncio.Event()
+        self.finished: deque[Finished] = deque()
+
+    async def run(self) -> None:
+        """Work until cancelled; a fault in here, not in the user's handler, ends it with the fault."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._concurrency):
+                group.create_task(self._runner())
+
+    def accept(self, jobs: Sequence[Job]) -> None:
+        """Queue a batch of records."""
+        for job in jobs:
+            self._lanes.add(job)
+        self._wake_runners()
+
+    async def drain(self, assignments: Collection[Assignment]) -> None:
+        """Drop what has not started and wait until nothing of these partitions runs."""
+        self._lanes.drain(assignments)
+        self._wake_runners()
+        while self._lanes.pending(assignments):
+            self._progress.clear()
+            await self._progress.wait()
+
+    def forget(self, assignments: Collection[Assignment]) -> None:
+        """Drop everything of partitions that are no longer ours; what runs is finished in vain."""
+        self._lanes.forget(assignments)
+
+    async def _runner(self) -> None:
+        turns = 0
+        while True:
+            job = self._lanes.take()
+            if job is None:
+                await self._wait()
+                continue
+            await self._attempt(job)
+            turns += 1
+            if turns % FAIR == 0:
+                await asyncio.sleep(0)
+
+    async def _wait(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._idle.append(future)
+        await future
+
+    def _wake_runners(self) -> None:
+        for _ in range(min(len(self._idle), self._lanes.ready)):
+            future = self._idle.popleft()
+            if not future.done():
+                future.set_result(None)
+
+    async def _attempt(self, job: Job) -> None:
+        started = time.perf_counter()
+        self._metrics.in_flight.set(self._lanes.running)
+        failed = await self._handle(job.record)
+        self._metrics.processing.observe(time.perf_counter() - started)
+        if job.attempt > 1:
+            self._metrics.retries.inc()
+        if failed is None:
+            self._succeed(job)
+        else:
+            self._fail(job, failed, time.time())
+        self._metrics.in_flight.set(self._lanes.running)
+        self._progress.set()
+
+    def _succeed(self, job: Job) -> None:
+        record = job.record
+        self._metrics.ok.inc()
+        if record.timestamp is not None:
+            self._metrics.end_to_end.observe(max(0.0, time.time() - record.timestamp / 1000))
+        self._finish(job, None, None)
+
+    def _fail(self, job: Job, failed: Failed, now: float) -> None:
+        job.first_failed_at = job.first_failed_at or now
+        fate = decide(failed, attempt=job.attempt, retry=self._retry, jitter=random.random())
+        place = "{}/{}@{}".format(*job.record.source)
+        if isinstance(fate, DeadLetter):
+            log.warning("dead-lettered %s after attempt %d: %s (%s)", place, job.attempt, fate.reason, failed.exception)
+            self._bury(job, failed, fate, now)
+            return
+        log.info("attempt %d at %s failed, again in %.2f s (%s)", job.attempt, place, fate.delay, failed.exception)
+        self._metrics.retried.inc()
+        job.attempt += 1
+        job.record = replace(job.record, attempt=job.attempt)
+        self._lanes.delay(job, time.monotonic() + fate.delay)
+        self._metrics.retrying_keys.set(self._lanes.waiting)
+        self._arm()
+
+    def _bury(self, job: Job, failed: Failed, fate: DeadLetter, now: float) -> None:
+        self._metrics.dead_lettered.inc()
+        failure = headers.Failure(
+            group=self._group,
+            reason=fate.reason,
+            attempts=job.attempt,
+            message=failed.message,
+            exception=failed.exception,
+            status=failed.status,
+            first_failed_at=job.first_failed_at or now,
+            last_failed_at=now,
+        )
+        self._finish(job, headers.for_dead_letter(job.record, failure), fate.reason.value)
+
+    def _finish(self, job: Job, letter: Headers | None, reason: str | None) -> None:
+        self._lanes.finish(job)
+        self.finished.append(Finished(job.assignment, job.record, letter, reason))
+
+    def _arm(self) -> None:
+        """Have the next waiting lane woken when it is due."""
+        now = time.monotonic()
+        due = self._lanes.wake(now)
+        self._metrics.retrying_keys.set(self._lanes.waiting)
+        self._wake_runners()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if due is None else asyncio.get_running_loop().call_later(due - now, self._arm)

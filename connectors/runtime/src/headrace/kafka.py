@@ -1,0 +1,213 @@
+"""The Kafka consumer of one pod: its settings, its messages as records, its errors told apart.
+
+One thread owns it. Offsets are committed only explicitly and never reset: a partition without a committed offset
+starts at its beginning, one whose offset is gone stops loudly.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_LOG_APPEND_TIME,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from headrace import connection, headers
+from headrace.config import Config
+from headrace.record import Record
+
+log = logging.getLogger(__name__)
+
+ANSWER = 10.0
+"""Seconds Kafka has to answer one call."""
+
+LEAN = {
+    "queued.min.messages": "10000",
+    "queued.max.messages.kbytes": "16384",
+    "fetch.queue.backoff.ms": "20",
+    "fetch.wait.max.ms": "100",
+    "topic.metadata.refresh.interval.ms": "10000",
+}
+"""librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes."""
+
+LAW = {
+    "enable.auto.commit": "false",
+    "enable.auto.offset.store": "false",
+    "auto.offset.reset": "error",
+    "check.crcs": "true",
+    "isolation.level": "read_committed",
+    "partition.assignment.strategy": "range",
+    "enable.partition.eof": "false",
+}
+"""What correctness rests on; extra properties do not change it."""
+
+AWAITED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
+OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+
+Partition = tuple[str, int]
+
+
+class Fatal(Exception):  # noqa: N818 - the client's own word for it
+    """The client cannot go on; the process must start anew."""
+
+
+class Read(NamedTuple):
+    """What one read brought: records, and partitions whose offset no longer exists."""
+
+    records: list[Record]
+    lost: list[Partition]
+
+
+class Source:
+    """A member of the consumer group, subscribed to the source topics and the retry topic."""
+
+    def __init__(self, config: Config) -> None:
+        self._topics = [*config.topics.sources, config.topics.retry]
+        self._retry = config.topics.retry
+        self._committed: Callable[[Partition, int | None], None] = lambda partition, offset: None
+        self._awaited: str | None = None
+        self._client = Consumer(
+            {
+                "session.timeout.ms": "15000",
+                "heartbeat.interval.ms": "3000",
+                **LEAN,
+                **connection.properties(config.kafka),
+                **LAW,
+                "group.id": config.group,
+                "client.id": f"headrace.{config.namespace}.{config.consumer}",
+                "on_commit": self._on_commit,
+                "error_cb": lambda error: log.warning("consumer: %s", error.str()),
+            }
+        )
+
+    def subscribe(
+        self,
+        *,
+        assigned: Callable[[list[Partition]], None],
+        revoked: Callable[[list[Partition], bool], None],
+        committed: Callable[[Partition, int | None], None],
+    ) -> None:
+        """Join the group; all three are called from `read` and `close`, ``committed`` with None when it failed.
+
+        ``revoked`` is told whether the partitions were lost, which leaves no right to commit.
+        """
+        self._committed = committed
+
+        def on_assign(client: Consumer, partitions: list[TopicPartition]) -> None:
+            client.assign(self._positions(partitions))
+            assigned(_names(partitions))
+
+        def on_revoke(client: Consumer, partitions: list[TopicPartition]) -> None:
+            revoked(_names(partitions), False)
+            client.unassign()
+
+        def on_lost(client: Consumer, partitions: list[TopicPartition]) -> None:
+            revoked(_names(partitions), True)
+            client.unassign()
+
+        self._client.subscribe(self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+
+    def read(self, most: int, timeout: float) -> Read:
+        """Return what arrives within ``timeout`` seconds, then at most ``most`` records without more waiting.
+
+        Raises Fatal when the client cannot go on.
+        """
+        first = self._client.poll(timeout)
+        if first is None:
+            return Read([], [])
+        result = Read([], [])
+        self._take(first, result)
+        for message in self._client.consume(most, 0) if most else ():
+            self._take(message, result)
+        return result
+
+    def commit(self, offsets: Iterable[tuple[Partition, int]], *, wait: bool) -> None:
+        """Commit; with ``wait`` raises ``KafkaException`` when Kafka refuses, else `committed` is told."""
+        wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets]
+        if not wait:
+            self._client.commit(offsets=wanted, asynchronous=True)
+            return
+        for done in self._client.commit(offsets=wanted, asynchronous=False) or ():
+            if done.error is not None:
+                raise KafkaException(done.error)
+            self._committed((done.topic, done.partition), done.offset)
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Stop fetching these partitions; drops what the client had fetched ahead."""
+        self._client.pause([TopicPartition(*partition) for partition in partitions])
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        """Fetch these partitions again."""
+        self._client.resume([TopicPartition(*partition) for partition in partitions])
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._client.close()
+
+    def _positions(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Where to start: at the committed offset, or explicitly at the beginning where there is none."""
+        starts = self._client.committed(partitions, timeout=ANSWER)
+        for start in starts:
+            if start.error is not None:
+                raise KafkaException(start.error)
+            if start.offset < 0:
+                log.info("%s/%d has no committed offset, starting at its beginning", start.topic, start.partition)
+                start.offset = OFFSET_BEGINNING
+        return list(starts)
+
+    def _take(self, message: Message, result: Read) -> None:
+        error = message.error()
+        if error is None:
+            result.records.append(self._record(message))
+        elif error.code() in OUT_OF_RANGE and message.topic() is not None:
+            log.error("%s/%s stops, its offset no longer exists: %s", message.topic(), message.partition(), error.str())
+            result.lost.append((str(message.topic()), int(message.partition() or 0)))
+        elif error.fatal():
+            raise Fatal(error.str())
+        elif error.code() in AWAITED:
+            self._await(error.str())
+        else:
+            log.warning("reading: %s", error.str())
+
+    def _await(self, what: str) -> None:
+        if what != self._awaited:
+            log.info("waiting for a topic: %s", what)
+        self._awaited = what
+
+    def _record(self, message: Message) -> Record:
+        kind, timestamp = message.timestamp()
+        topic = str(message.topic())
+        own = tuple(message.headers() or ())
+        known = headers.decode(own) if topic == self._retry else None
+        return Record(
+            topic=topic,
+            partition=int(message.partition() or 0),
+            offset=int(message.offset() or 0),
+            key=message.key(),
+            value=message.value(),
+            headers=own,
+            timestamp=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp,
+            timestamp_type="LogAppendTime" if kind == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
+            attempt=1 + (known.attempts or 0) if known else 1,
+            origin=known.origin if known else None,
+        )
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        for done in partitions:
+            failure = error or done.error
+            if failure is not None:
+                log.warning("commit of %s/%d failed: %s", done.topic, done.partition, failure.str())
+            self._committed((done.topic, done.partition), None if failure else done.offset)
+
+
+def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [(partition.topic, partition.partition) for partition in partitions]

@@ -1,0 +1,89 @@
+"""The metrics of one consumer pod, each label bound once.
+
+It must not decide anything; names are those that dashboards and the autoscaler read.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from headrace.config import Config
+from headrace.headers import Reason
+
+LABELS = ("resource_namespace", "pipeline", "consumer")
+FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+
+
+class Metrics:
+    """Counters, gauges and histograms of one Consumer in a registry of their own."""
+
+    def __init__(self, config: Config) -> None:
+        self.registry = CollectorRegistry()
+        self._values = (config.namespace, config.pipeline, config.consumer)
+        ProcessCollector(registry=self.registry)
+        self._outcomes(config)
+        self._flow()
+
+    def _outcomes(self, config: Config) -> None:
+        attempts = self._many_counters("headrace_consumer_attempts", "Attempts by outcome.", "outcome")
+        self.ok = attempts("ok")
+        self.retried = attempts("retry")
+        self.dead_lettered = attempts("dead_letter")
+        self.retries = self._counter("headrace_consumer_retries", "Attempts after the first.")
+        letters = self._many_counters("headrace_consumer_dead_letters", "Dead letters written.", "reason")
+        self.dead_letters = {reason.value: letters(reason.value) for reason in Reason}
+        self.dead_letter_failures = self._counter(
+            "headrace_consumer_dead_letter_failures", "Dead letters that Kafka did not take; they are tried again."
+        )
+        records = self._many_counters("headrace_consumer_records", "Records finished.", "topic")
+        self.records = {topic: records(topic) for topic in (*config.topics.sources, config.topics.retry)}
+        commits = self._many_counters("headrace_consumer_commits", "Offset commits by outcome.", "outcome")
+        self.committed = commits("ok")
+        self.commit_failures = commits("failed")
+
+    def _flow(self) -> None:
+        self.processing = self._histogram(
+            "headrace_consumer_processing_duration_seconds", "Time one attempt takes.", FAST
+        )
+        self.end_to_end = self._histogram(
+            "headrace_end_to_end_latency_seconds", "Time from a record's timestamp to its success.", SLOW
+        )
+        self.in_flight = self._gauge("headrace_consumer_in_flight", "Records being handled.")
+        self.waiting = self._gauge("headrace_consumer_waiting_records", "Records read and not finished.")
+        self.retrying_keys = self._gauge("headrace_consumer_retrying_keys", "Keys that wait for another attempt.")
+        self.frontier_age = self._gauge(
+            "headrace_consumer_frontier_age_seconds", "How long the oldest unfinished record has held back commits."
+        )
+        self.out_of_range = self._gauge(
+            "headrace_consumer_out_of_range_partitions", "Partitions stopped because their offset no longer exists."
+        )
+        self.rebalances = self._counter("headrace_consumer_rebalances", "Assignments received.")
+        self.stale = self._counter(
+            "headrace_consumer_stale_completions", "Records finished after their partition was taken away."
+        )
+        self.redriven = self._counter("headrace_consumer_redriven", "Redriven records finished.")
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(name, text, LABELS, registry=self.registry).labels(*self._values)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, LABELS, registry=self.registry).labels(*self._values)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, LABELS, registry=self.registry, buckets=buckets).labels(*self._values)
+
+    def _many_counters(self, name: str, text: str, label: str) -> Children:
+        return Children(Counter(name, text, (*LABELS, label), registry=self.registry), self._values)
+
+
+class Children:
+    """The counters of one name with one more label."""
+
+    def __init__(self, parent: Counter, values: tuple[str, ...]) -> None:
+        self._parent = parent
+        self._values = values
+
+    def __call__(self, value: str) -> Counter:
+        """Return the counter where the last label is ``value``."""
+        return self._parent.labels(*self._values, value)

@@ -1,0 +1,267 @@
+"""The poll thread: the one owner of consumer, ledger and dead letters.
+
+Each turn it notes what was finished, commits, writes dead letters and reads more; it must never wait for a handler
+but when partitions are given away, and then only so long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Collection, Sequence
+
+from confluent_kafka import KafkaException
+
+from headrace.config import Config
+from headrace.dispatch import Dispatcher, Finished
+from headrace.kafka import Partition, Source
+from headrace.lanes import Job
+from headrace.ledger import Assignment, Ledger
+from headrace.letters import Letters
+from headrace.metrics import Metrics
+from headrace.record import Record
+
+log = logging.getLogger(__name__)
+
+HIGH, LOW = 5_000, 2_500
+"""Records unfinished at which reading stops, and at which it goes on."""
+
+HIGH_BYTES = 32 * 1024 * 1024
+BATCH = 1_000
+IDLE = 0.1
+COMMIT_EVERY, COMMIT_AFTER = 1.0, 5_000
+PAUSE_AFTER = 0.5
+"""Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
+
+STEP = 0.01
+REVOKE_BUDGET, STOP_BUDGET = 10.0, 30.0
+"""Seconds that running records have to finish when partitions are taken away, and when the process ends."""
+
+
+class Poller(threading.Thread):
+    """Moves records from Kafka to the dispatcher and their completions back."""
+
+    def __init__(
+        self, config: Config, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, metrics: Metrics
+    ) -> None:
+        super().__init__(name="poll")
+        self._retry_topic = config.topics.retry
+        self._dispatcher = dispatcher
+        self._loop = loop
+        self._metrics = metrics
+        self._ledger = Ledger()
+        self._source = Source(config)
+        self._letters = Letters(config, metrics, self._written)
+        self._stop = threading.Event()
+        self._abandon = threading.Event()
+        self._assigned = False
+        self._lost: set[Partition] = set()
+        self._full_since: float | None = None
+        self._paused = False
+        self._completions = 0
+        self._committed_at = 0.0
+        self._moved: dict[Assignment, tuple[int | None, float]] = {}
+        self.beat = time.monotonic()
+        self.fault: BaseException | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether partitions are assigned and none of them had to stop."""
+        return self._assigned and not self._lost and not self._stop.is_set()
+
+    def stop(self) -> None:
+        """Stop reading and finish what runs; a second call abandons what runs."""
+        if self._stop.is_set():
+            self._abandon.set()
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until stopped; what ends it early is in `fault`."""
+        try:
+            self._source.subscribe(assigned=self._on_assigned, revoked=self._on_revoked, committed=self._on_committed)
+            while not self._stop.is_set():
+                self._turn()
+            self._release(self._ledger.owned, STOP_BUDGET)
+            self._source.close()
+        except BaseException as error:  # noqa: BLE001 - the thread's border: told to the process, which ends
+            self.fault = error
+
+    def _turn(self) -> None:
+        self.beat = time.monotonic()
+        self._settle()
+        self._commit_when_due(self.beat)
+        self._measure(self.beat)
+        if self._is_full(self.beat):
+            self._hold_back(self.beat)
+            return
+        if self._paused:
+            self._source.resume(self._names())
+            self._paused = False
+        self._deliver(BATCH, IDLE)
+
+    def _deliver(self, most: int, timeout: float) -> None:
+        read = self._source.read(most, timeout)
+        for partition in read.lost:
+            self._lost.add(partition)
+            self._metrics.out_of_range.set(len(self._lost))
+        jobs = [job for job in map(self._job, read.records) if job is not None]
+        if jobs:
+            self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
+
+    def _job(self, record: Record) -> Job | None:
+        assignment = self._ledger.find(record.topic, record.partition)
+        size = len(record.value or b"") + len(record.key or b"")
+        if assignment is None or not self._ledger.deliver(assignment, record.offset, size):
+            return None
+        return Job(assignment, record)
+
+    def _is_full(self, now: float) -> bool:
+        unfinished = self._ledger.unfinished
+        mark = HIGH if self._full_since is None else LOW
+        if unfinished < mark and self._ledger.size < HIGH_BYTES:
+            self._full_since = None
+            return False
+        self._full_since = self._full_since or now
+        return True
+
+    def _hold_back(self, now: float) -> None:
+        if not self._paused and now - (self._full_since or now) > PAUSE_AFTER:
+            self._source.pause(self._names())
+            self._paused = True
+        if self._paused:
+            self._deliver(0, STEP)
+        else:
+            time.sleep(STEP)
+
+    def _settle(self) -> None:
+        """Note what was finished, and go on writing dead letters."""
+        finished = self._dispatcher.finished
+        while finished:
+            item = finished.popleft()
+            if item.letter is None:
+                self._complete(item)
+            else:
+                self._letters.write(item)
+        self._letters.serve()
+
+    def _written(self, letter: Finished) -> None:
+        self._complete(letter)
+
+    def _complete(self, item: Finished) -> None:
+        record = item.record
+        if not self._ledger.complete(item.assignment, record.offset):
+            self._metrics.stale.inc()
+            return
+        self._completions += 1
+        self._metrics.records[record.topic].inc()
+        if record.topic == self._retry_topic:
+            self._metrics.redriven.inc()
+
+    def _commit_when_due(self, now: float) -> None:
+        if now - self._committed_at < COMMIT_EVERY and self._completions < COMMIT_AFTER:
+            return
+        self._committed_at, self._completions = now, 0
+        due = self._ledger.due()
+        if not due:
+            return
+        try:
+            self._source.commit([(_name(assignment), offset) for assignment, offset in due], wait=False)
+        except KafkaException as error:
+            self._commit_failed(error)
+
+    def _commit_failed(self, error: KafkaException) -> None:
+        self._metrics.commit_failures.inc()
+        log.warning("commit failed, what it covered may be delivered again: %s", error)
+
+    def _on_committed(self, partition: Partition, offset: int | None) -> None:
+        if offset is None:
+            self._metrics.commit_failures.inc()
+            return
+        self._metrics.committed.inc()
+        assignment = self._ledger.find(*partition)
+        if assignment is not None:
+            assignment.committed = offset
+
+    def _on_assigned(self, partitions: list[Partition]) -> None:
+        for topic, number in partitions:
+            self._ledger.assign(topic, number)
+        self._assigned = True
+        if self._paused and partitions:
+            self._source.resume(partitions)
+        self._paused = False
+        self._metrics.rebalances.inc()
+        log.info("assigned %s", _listed(partitions))
+        self._check_together(partitions)
+
+    def _check_together(self, partitions: Sequence[Partition]) -> None:
+        """Order across source and retry topic needs equal partition numbers in one pod; say so when they are not."""
+        retry = {number for topic, number in partitions if topic == self._retry_topic}
+        source = {number for topic, number in partitions if topic != self._retry_topic}
+        if retry and source - retry:
+            log.warning("partitions %s have no retry partition here: redriven records are unordered", source - retry)
+
+    def _on_revoked(self, partitions: list[Partition], lost: bool) -> None:
+        found = (self._ledger.find(*partition) for partition in partitions)
+        assignments = [assignment for assignment in found if assignment is not None]
+        log.info("%s %s", "lost" if lost else "giving away", _listed(partitions))
+        self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
+
+    def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
+        """Let what runs finish within ``budget`` seconds, then commit, then forget the partitions."""
+        if budget:
+            self._drain(assignments, time.monotonic() + budget)
+        if commit:
+            self._commit_now(assignments)
+        self._loop.call_soon_threadsafe(self._dispatcher.forget, list(assignments))
+        for assignment in assignments:
+            self._ledger.revoke(assignment)
+            self._moved.pop(assignment, None)
+            self._lost.discard(_name(assignment))
+        self._metrics.out_of_range.set(len(self._lost))
+
+    def _drain(self, assignments: Collection[Assignment], deadline: float) -> None:
+        if not assignments:
+            return
+        drained = asyncio.run_coroutine_threadsafe(self._dispatcher.drain(assignments), self._loop)
+        while not self._abandon.is_set() and time.monotonic() < deadline:
+            self.beat = time.monotonic()
+            was_drained = drained.done()
+            self._settle()
+            if was_drained and not self._letters.outstanding:
+                return
+            time.sleep(STEP)
+        drained.cancel()
+        log.warning("records still run in %s; they will be delivered again", _listed(map(_name, assignments)))
+
+    def _commit_now(self, assignments: Collection[Assignment]) -> None:
+        due = [(_name(assignment), offset) for assignment, offset in self._ledger.due() if assignment in assignments]
+        if not due:
+            return
+        try:
+            self._source.commit(due, wait=True)
+        except KafkaException as error:
+            self._commit_failed(error)
+
+    def _measure(self, now: float) -> None:
+        self._metrics.waiting.set(self._ledger.unfinished)
+        oldest = 0.0
+        for assignment in self._ledger.owned:
+            frontier, since = self._moved.get(assignment, (None, now))
+            if frontier != assignment.frontier or not assignment.unfinished:
+                since = now
+            self._moved[assignment] = (assignment.frontier, since)
+            oldest = max(oldest, now - since)
+        self._metrics.frontier_age.set(oldest)
+
+    def _names(self) -> list[Partition]:
+        return [_name(assignment) for assignment in self._ledger.owned]
+
+
+def _name(assignment: Assignment) -> Partition:
+    return (assignment.topic, assignment.partition)
+
+
+def _listed(partitions: Collection[Partition] | map[Partition]) -> str:
+    return ", ".join(f"{topic}/{number}" for topic, number in partitions) or "no partitions"

@@ -1,0 +1,105 @@
+"""`headrace run`: one consumer process, from its configuration to its last commit.
+
+Nothing that stops it from starting is silent: one error line, the pod's termination message, a non-zero exit status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from pydantic import ValidationError
+
+from headrace import config as contract
+from headrace import health, logs
+from headrace.config import Config
+from headrace.dispatch import Dispatcher
+from headrace.handlers.http import HttpHandler
+from headrace.handlers.python import Broken, PythonHandler
+from headrace.metrics import Metrics
+from headrace.poll import STOP_BUDGET, Poller
+
+log = logging.getLogger(__name__)
+
+TERMINATION_LOG = Path("/dev/termination-log")
+TERMINATION_LIMIT = 4000
+WATCHDOG = STOP_BUDGET + 10.0
+"""Seconds after the signal to stop when a client that hangs no longer keeps the process alive."""
+
+PORT = "HEADRACE_PORT"
+"""The environment variable that names another port than the contract's, for two processes on one machine."""
+
+
+def main(path: str) -> int:
+    """Run the consumer that the file at ``path`` describes; returns the exit status."""
+    logs.start()
+    try:
+        config = contract.load(Path(path).read_text(encoding="utf-8"))
+        return asyncio.run(_run(config, int(os.environ.get(PORT, contract.PORT))))
+    except (OSError, ValidationError) as error:
+        return _refuse(f"cannot start from {path}: {error}")
+    except Broken as error:
+        return _refuse(f"handler: {error}")
+    except KafkaException as error:
+        return _refuse(f"Kafka client: {error}")
+
+
+async def _run(config: Config, port: int) -> int:
+    handler = _handler(config)
+    metrics = Metrics(config)
+    dispatcher = Dispatcher(config, handler.handle, metrics)
+    poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics)
+    server = await health.serve(poller, metrics, port)
+    _stop_on_signals(poller)
+    runners = asyncio.create_task(dispatcher.run())
+    poller.start()
+    ended = asyncio.create_task(asyncio.to_thread(poller.join))
+    await asyncio.wait((runners, ended), return_when=asyncio.FIRST_COMPLETED)
+    fault = poller.fault if ended.done() else runners.exception()
+    await server.cleanup()
+    await handler.close()
+    return _end(fault)
+
+
+def _handler(config: Config) -> HttpHandler | PythonHandler:
+    concurrency = config.delivery.concurrency
+    if config.handler.http is not None:
+        return HttpHandler(config.handler.http, namespace=config.namespace, concurrency=concurrency)
+    assert config.handler.python is not None
+    return PythonHandler(config.handler.python, concurrency=concurrency)
+
+
+def _stop_on_signals(poller: Poller) -> None:
+    def stop() -> None:
+        log.info("asked to stop: finishing what runs, for at most %.0f s", STOP_BUDGET)
+        watchdog = threading.Timer(WATCHDOG, os._exit, (1,))
+        watchdog.daemon = True
+        watchdog.start()
+        poller.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _end(fault: BaseException | None) -> int:
+    """Leave at once: a handler's thread that never returns must not keep the process alive."""
+    status = 0
+    if fault is not None:
+        log.error("ended by a fault", exc_info=fault)
+        status = _refuse(f"{type(fault).__name__}: {fault}")
+    else:
+        log.info("stopped, offsets committed")
+    logging.shutdown()
+    os._exit(status)
+
+
+def _refuse(message: str) -> int:
+    log.error("%s", message)
+    if TERMINATION_LOG.exists():
+        TERMINATION_LOG.write_text(message[:TERMINATION_LIMIT], encoding="utf-8")
+    return 1
