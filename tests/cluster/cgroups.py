@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from tests.cluster import places
+from tests.cluster.failure import ClusterError
 
 MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpuset", "cpu", "memory", "pids", "io", "hugetlb")
@@ -28,7 +29,12 @@ def hierarchies(mount: Path = MOUNT) -> list[Path]:
 
 
 def create(mount: Path = MOUNT) -> None:
-    """Make the node's group in every hierarchy; under v2 its controllers are handed down to it first."""
+    """Make the node's group in every hierarchy; under v2 its controllers are handed down to it first.
+
+    Raises ClusterError when no hierarchy is mounted, as in a chroot that was given no /sys.
+    """
+    if not hierarchies(mount):
+        raise ClusterError(f"no control groups are mounted at {mount}", advice="in a chroot: mount --rbind /sys there")
     if is_unified(mount):
         _hand_down(mount)
     for root in hierarchies(mount):

@@ -25,7 +25,7 @@ KERNEL = {
 
 def own_mounts() -> None:
     """Cut the mounts off from the machine's, then lay the node's own folders over the fixed ones."""
-    if not os.path.ismount("/"):
+    if "/" not in mount_points(Path("/proc/self/mountinfo").read_text()):
         _enter_true_root(places.VOLATILE / "root")
     _run("mount", "--make-rprivate", "/")
     _run("mount", "-t", "proc", "proc", "/proc")
@@ -48,6 +48,11 @@ def own_network() -> None:
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "address", "add", f"{settings.NODE_ADDRESS}/32", "dev", "lo")
     _run("ip", "route", "add", settings.SERVICE_RANGE, "dev", "lo", "src", settings.NODE_ADDRESS)
+
+
+def mount_points(mountinfo: str) -> set[str]:
+    """Give the mount points listed in a process's mountinfo, see proc(5); a chroot's root may not be among them."""
+    return {line.split()[4] for line in mountinfo.splitlines()}
 
 
 def _enter_true_root(folder: Path) -> None:

@@ -180,6 +180,6 @@ def _clean() -> None:
 
 def _refuse_mounts(folder: Path) -> None:
     """Protect the machine from a removal that would go through a mount."""
-    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    if inside := [mount for mount in mounts if Path(mount).is_relative_to(folder)]:
+    mounts = isolation.mount_points(Path("/proc/self/mountinfo").read_text())
+    if inside := sorted(mount for mount in mounts if Path(mount).is_relative_to(folder)):
         raise ClusterError(f"there are mounts below {folder}: {inside}", advice=f"umount {' '.join(inside)}")

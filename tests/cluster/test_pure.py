@@ -10,7 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import build, cgroups, components, failure, kubeconfig, packages, sandbox, settings, state, toolchain
+from tests.cluster import (
+    build,
+    cgroups,
+    components,
+    failure,
+    isolation,
+    kubeconfig,
+    packages,
+    sandbox,
+    settings,
+    state,
+    toolchain,
+)
 from tests.cluster.authority import Certificate
 from tests.cluster.progress import duration
 
@@ -138,6 +150,11 @@ def test_the_unified_hierarchy_hands_its_controllers_down(tmp_path: Path) -> Non
     assert cgroups.hierarchies(tmp_path) == [tmp_path]
 
 
+def test_a_machine_without_control_groups_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(failure.ClusterError, match="rbind /sys"):
+        cgroups.create(tmp_path)
+
+
 def test_the_sandbox_image_names_its_only_layer() -> None:
     with tarfile.open(fileobj=io.BytesIO(sandbox.archive(b"program"))) as image:
         layer = _member(image, "layer.tar")
@@ -170,3 +187,9 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     assert file is not None
     return file.read()
+
+
+def test_a_chroot_without_a_mounted_root_is_seen() -> None:
+    line = "22 27 0:21 / {} rw,relatime - proc proc rw"
+    assert "/" not in isolation.mount_points(line.format("/proc"))
+    assert isolation.mount_points("\n".join([line.format("/"), line.format("/proc")])) == {"/", "/proc"}
