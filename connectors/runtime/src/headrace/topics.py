@@ -113,6 +113,7 @@ class Reader:
                 raise KafkaException(found.error)
             return {number: self._span(topic, number) for number in sorted(found.partitions)}
         except KafkaException as error:
+            self._client.poll(0)  # serves error_cb, which knows why
             raise _named(error, topic, self._seen) from error
 
     def read(self, topic: str, partition: int, span: Span) -> Iterator[Stored]:
@@ -173,6 +174,7 @@ class Writer:
         try:
             self._client.init_transactions(TRANSACTION)
         except KafkaException as error:
+            self._client.poll(0)  # serves error_cb, which knows why
             raise _named(error, f"transactional id {self._id}", self._seen) from error
         return self
 

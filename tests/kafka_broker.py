@@ -1,0 +1,118 @@
+"""A real Kafka broker (KRaft, one node) on random ports of loopback, from the local cluster's own jars, for tests.
+
+It must not be reachable from elsewhere, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.cluster.images import catalog, ingredients
+
+START = 60.0
+"""Seconds that the broker has to answer."""
+
+_JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-cp")
+
+_SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaBroker:
+    """A running broker; ``bootstrap_servers`` is its address."""
+
+    bootstrap_servers: str
+
+    def create_topic(self, name: str, partitions: int = 1, settings: Mapping[str, str] | None = None) -> str:
+        """Make a topic and return its name; raises ``confluent_kafka.KafkaException`` when it exists."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(settings or {}))
+        admin.create_topics([topic])[name].result(timeout=30)
+        return name
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[KafkaBroker]:
+    """Run a broker for this session of tests."""
+    directory = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
+    classes = str(ingredients.jars(next(image for image in catalog.IMAGES if image.name == "kafka")) / "libs" / "*")
+    try:
+        yield from _running(directory, classes)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
+    port, controller = _free_ports(2)
+    settings = _written(directory, port, controller)
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    words = [*_JAVA, classes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+    subprocess.run(words, check=True, capture_output=True, timeout=START)
+    log = directory / "broker.log"
+    with log.open("wb") as out:
+        broker = subprocess.Popen([*_JAVA, classes, "kafka.Kafka", str(settings)], stdout=out, stderr=out)
+    try:
+        address = f"127.0.0.1:{port}"
+        _await_answer(address, broker, log)
+        yield KafkaBroker(bootstrap_servers=address)
+    finally:
+        broker.kill()
+        broker.wait(timeout=20)
+
+
+def _written(directory: Path, port: int, controller: int) -> Path:
+    listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
+    settings = {
+        **_SETTINGS,
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "listeners": listeners,
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(directory / "data"),
+    }
+    file = directory / "server.properties"
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return file
+
+
+def _await_answer(address: str, broker: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START
+    host, port = address.split(":")
+    while time.monotonic() < deadline and broker.poll() is None:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"the broker did not answer; it said last:\n{log.read_text()[-2000:]}")
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
