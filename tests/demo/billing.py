@@ -162,7 +162,7 @@ async def _make_tables(connections: AsyncConnectionPool[AsyncConnection]) -> Non
 
 
 def main() -> None:
-    """Run billing in a pod: ``python -m demo.billing``."""
+    """Run billing in a pod: ``python -m tests.demo.billing``."""
     web.run_app(application(""), port=PORT, access_log=None, print=None)
 
 

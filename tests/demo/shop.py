@@ -84,7 +84,7 @@ def _parameters(order: Order) -> dict[str, object]:
 
 
 def main() -> None:
-    """Run the shop in a pod: ``python -m demo.shop --orders 20000 --first 1``."""
+    """Run the shop in a pod: ``python -m tests.demo.shop --orders 20000 --first 1``."""
     parser = argparse.ArgumentParser(prog="shop")
     parser.add_argument("--orders", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=1)
