@@ -1,0 +1,70 @@
+"""Everything a plan reads about one resource: each remote part is what was seen, `Absent`, or `Unknown`.
+
+Nothing here decides; observers fill it in and plans read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
+from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Rates, TopicsSeen
+from headrace_operator.observed.kube import Children, Resource, SecretSeen
+from headrace_operator.observed.value import Absent, Unknown
+
+Reference = Resource | Absent | Unknown
+Secrets = Mapping[str, SecretSeen | Absent | Unknown]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaConnectionWorld:
+    """A KafkaConnection, the Secrets it names, and what the Kafka said; `Unknown.reason` says why it did not answer."""
+
+    resource: Resource
+    secrets: Secrets
+    cluster: ClusterSeen | Unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectClusterWorld:
+    """A ConnectCluster, its Kafka, every Connector of the namespace by a live list, its workers and its children."""
+
+    resource: Resource
+    kafka: Reference
+    connectors: tuple[Resource, ...] | Unknown
+    workers: WorkersSeen | Unknown
+    children: Children | Unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectorWorld:
+    """A Connector, its ConnectCluster, its Secrets, and what Connect says of it.
+
+    `validation` is None when the wanted configuration runs already, so that nothing was asked.
+    """
+
+    resource: Resource
+    connect: Reference
+    secrets: Secrets
+    seen: ConnectorSeen | Absent | Unknown
+    validation: Validation | Unknown | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerWorld:
+    """A Consumer, what it refers to, its topics and backlog in Kafka, and its children.
+
+    `connector` and `connect` are None when the spec names topics instead; `code` is the ConfigMap of a Python source,
+    as the set of its keys, and None when the spec names none.
+    """
+
+    resource: Resource
+    connector: Reference | None
+    connect: Reference | None
+    kafka: Reference
+    topics: TopicsSeen | Unknown
+    backlog: BacklogSeen | Unknown
+    rates: Rates
+    code: frozenset[str] | Absent | Unknown | None
+    children: Children | Unknown
