@@ -1,0 +1,206 @@
+"""A `headrace run` process over a real broker, with a handler that writes what it did into a file, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from headrace import config as contract
+from headrace import names
+from tests.kafka_broker import KafkaBroker
+
+HANDLER = '''
+import json, os, time
+import headrace
+
+OUT = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+def note(what, record):
+    key = None if record.key is None else record.key.decode()
+    line = {"what": what, "key": key, "value": record.text(), "attempt": record.attempt, "pid": os.getpid(),
+            "position": list(record.source), "redriven": record.redriven, "topic": record.topic}
+    os.write(OUT, (json.dumps(line) + "\\n").encode())
+
+def handle(record):
+    note("begin", record)
+    wish = json.loads(record.value) if record.value else {}
+    time.sleep(wish.get("sleep", 0))
+    if wish.get("poison") and not record.redriven:
+        raise ValueError("poisoned")
+    if wish.get("reject"):
+        raise headrace.Reject("not wanted")
+    if record.attempt <= wish.get("fail", 0):
+        raise RuntimeError("not yet")
+    note("done", record)
+'''
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """One Consumer's topics on a broker and the folder its processes write to."""
+
+    broker: KafkaBroker
+    config: contract.Config
+    folder: Path
+
+    @property
+    def source(self) -> str:
+        """The one source topic."""
+        return self.config.topics.sources[0]
+
+    def produce(self, values: Sequence[tuple[str | None, object]], **more: object) -> None:
+        """Write records of key and value (made JSON; None is a tombstone), and wait until Kafka has them."""
+        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, "linger.ms": "5"})
+        for key, value in values:
+            text = None if value is None else json.dumps(value).encode()
+            producer.produce(self.source, key=key, value=text, **more)
+        assert producer.flush(30) == 0
+
+    def effects(self, what: str = "done") -> list[dict[str, object]]:
+        """Return what handlers noted so far, in order."""
+        file = self.folder / "effects"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line for line in map(json.loads, lines) if line["what"] == what]
+
+    def committed(self) -> dict[int, int]:
+        """Return the committed offset of each source partition that has one."""
+        client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": self.config.group})
+        try:
+            count = len(client.list_topics(self.source, timeout=10).topics[self.source].partitions)
+            asked = [TopicPartition(self.source, number) for number in range(count)]
+            return {one.partition: one.offset for one in client.committed(asked, timeout=10) if one.offset >= 0}
+        finally:
+            client.close()
+
+    def dead_letters(self, count: int, timeout: float = 30.0) -> list[Message]:
+        """Wait for that many dead letters and return them."""
+        return read_topic(self.broker, self.config.topics.dead_letters, count, timeout)
+
+
+def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = 30.0) -> list[Message]:
+    """Return the first ``count`` records of ``topic``; fails when they do not come."""
+    client = Consumer(
+        {
+            "bootstrap.servers": broker.bootstrap_servers,
+            "group.id": f"read-{uuid.uuid4()}",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": "false",
+        }
+    )
+    client.subscribe([topic])
+    found: list[Message] = []
+    deadline = time.monotonic() + timeout
+    while len(found) < count and time.monotonic() < deadline:
+        message = client.poll(0.2)
+        if message is not None and message.error() is None:
+            found.append(message)
+    client.close()
+    assert len(found) == count, f"{len(found)} of {count} records in {topic}"
+    return found
+
+
+def make_world(broker: KafkaBroker, folder: Path, *, partitions: int = 2, topics: bool = True, **delivery: object) -> World:
+    """Make a Consumer of a fresh name with its topics; ``delivery`` goes into the contract."""
+    name = f"c{uuid.uuid4().hex[:8]}"
+    source = f"shop.{name}.outbox.order"
+    own = contract.Topics(
+        sources=(source,),
+        retry=names.retry_topic("shop", name),
+        dead_letters=names.dead_letter_topic("shop", name),
+        resolutions=names.resolutions_topic("shop", name),
+    )
+    (folder / "code").mkdir()
+    (folder / "code" / "effects_handler.py").write_text(HANDLER)
+    config = contract.Config(
+        namespace="shop",
+        consumer=name,
+        pipeline="orders",
+        group=names.group("shop", name),
+        kafka=contract.Kafka(bootstrap_servers=broker.bootstrap_servers),
+        topics=own,
+        handler=contract.Handler(
+            python=contract.Python(function="effects_handler:handle", path=str(folder / "code"))
+        ),
+        delivery=contract.Delivery.model_validate(
+            {"retry": {"attempts": 4, "initial": 0.05, "factor": 2, "max": 1}, **delivery}
+        ),
+    )
+    world = World(broker=broker, config=config, folder=folder)
+    if topics:
+        create_topics(world, partitions)
+    return world
+
+
+def create_topics(world: World, partitions: int) -> None:
+    """Make the Consumer's topics as the operator would."""
+    for topic in (world.source, world.config.topics.retry, world.config.topics.dead_letters):
+        world.broker.create_topic(topic, partitions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A started process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and text of its HTTP answer; (0, why) when there is none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def stop(self) -> int:
+        """Ask it to end and return its exit status."""
+        self.process.terminate()
+        return self.process.wait(timeout=60)
+
+
+@contextmanager
+def consuming(world: World, config: contract.Config | None = None) -> Iterator[Running]:
+    """Run one process of the Consumer; it is killed at the end if it still runs."""
+    number = uuid.uuid4().hex[:6]
+    file, log = world.folder / f"config-{number}.json", world.folder / f"log-{number}"
+    file.write_text(contract.dump(config or world.config))
+    port = free_port()
+    settings = {"HEADRACE_CONFIG": str(file), "HEADRACE_PORT": str(port), "EFFECTS": str(world.folder / "effects")}
+    words = [sys.executable, "-c", "from headrace.cli import app; app()", "run"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(words, env={**os.environ, **settings}, stdout=out, stderr=out)
+    try:
+        yield Running(process=process, port=port, log=log)
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return int(held.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+    """Wait until ``condition`` holds; fails saying ``what`` was awaited."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain for {what}"
+        time.sleep(0.05)

@@ -1,0 +1,225 @@
+"""A consumer process over a real broker: nothing lost, order per key kept, whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from headrace import headers
+from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.runtime.consumer_process import (
+    World,
+    consuming,
+    create_topics,
+    make_world,
+    read_topic,
+    wait_for,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def orders(count: int, keys: int = 10, **wish: object) -> list[tuple[str | None, object]]:
+    return [(f"k{n % keys}", {"n": n, **wish}) for n in range(count)]
+
+
+def numbers(world: World) -> dict[object, list[int]]:
+    """The numbers that each key's effects carried, in order, first deliveries only."""
+    found: dict[object, list[int]] = defaultdict(list)
+    for effect in world.effects():
+        number = json.loads(str(effect["value"]))["n"]
+        if number not in found[effect["key"]]:
+            found[effect["key"]].append(number)
+    return found
+
+
+def assert_all_in_order(world: World, count: int) -> None:
+    found = numbers(world)
+    assert sorted(n for each in found.values() for n in each) == list(range(count))
+    assert all(each == sorted(each) for each in found.values())
+
+
+def handled(world: World) -> int:
+    return len({str(effect["value"]) for effect in world.effects()})
+
+
+def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path)
+    world.produce([(f"k{n % 7}", {"n": n, "fail": 2 if n % 5 == 0 else 0}) for n in range(300)])
+    with consuming(world) as running:
+        wait_for(lambda: handled(world) == 300, "300 effects")
+        wait_for(lambda: running.get("/readyz")[0] == 200, "readiness")
+        assert running.get("/healthz")[0] == 200
+        assert 'outcome="retry"' in running.get("/metrics")[1]
+        assert running.stop() == 0
+    assert_all_in_order(world, 300)
+    assert len(world.effects()) == 300
+    assert sum(world.committed().values()) == 300
+
+
+def test_killed_in_the_middle_nothing_is_lost(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path)
+    world.produce(orders(600, sleep=0.005))
+    with consuming(world) as running:
+        wait_for(lambda: handled(world) > 150, "a quarter")
+        running.process.kill()
+        running.process.wait()
+    assert handled(world) < 600
+    with consuming(world) as running:
+        wait_for(lambda: handled(world) == 600, "the rest")
+        assert running.stop() == 0
+    assert_all_in_order(world, 600)
+    assert sum(world.committed().values()) == 600
+
+
+def test_a_poisoned_record_is_dead_lettered_after_its_attempts(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    own = [("id", b"m-1"), ("traceparent", trace.encode()), ("empty", None), ("id", b"m-2")]
+    world.produce([("k1", {"n": 0, "poison": True})], headers=own, partition=1)
+    world.produce([("k1", {"n": 1}), ("k2", {"n": 2})], partition=1)
+    with consuming(world) as running:
+        letter = world.dead_letters(1)[0]
+        wait_for(lambda: handled(world) == 2, "the other two")
+        assert running.stop() == 0
+    assert len([one for one in world.effects("begin") if one["position"][2] == 0]) == 4  # type: ignore[index]
+    assert (letter.key(), letter.value(), letter.partition()) == (b"k1", b'{"n": 0, "poison": true}', 1)
+    assert letter.headers()[: len(own)] == own
+    found = headers.decode(letter.headers())
+    assert found.origin == (world.source, 1, 0)
+    assert (found.attempts, found.reason, found.message_id) == (4, "max-attempts", "m-2")
+    assert (found.origin_traceparent, found.exception) == (trace, "builtins.ValueError")
+    assert world.committed()[1] == 3
+
+
+def test_a_rejected_record_is_not_tried_again(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path)
+    world.produce([("k", {"n": 0, "reject": True})])
+    with consuming(world):
+        found = headers.decode(world.dead_letters(1)[0].headers())
+    assert (found.attempts, found.reason, found.message) == (1, "non-retriable", "not wanted")
+
+
+def test_a_redriven_record_runs_again_and_keeps_its_first_origin(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path)
+    world.produce([("k", {"n": 0, "poison": True}), ("k", {"n": 1, "reject": True})])
+    with consuming(world) as running:
+        for letter in world.dead_letters(2):
+            back = list(headers.for_redrive(tuple(letter.headers()), redrive_id="r-1", now=1.0))
+            _put(world, world.config.topics.retry, letter.partition(), letter.key(), letter.value(), back)
+        wait_for(lambda: handled(world) == 1, "the redriven effect")
+        again = world.dead_letters(3)[2]
+        assert running.stop() == 0
+    assert [effect["redriven"] for effect in world.effects()] == [1]
+    found = headers.decode(again.headers())
+    assert found.origin is not None
+    assert (found.origin.topic, found.redrive_count, found.redrive_id) == (world.source, 1, "r-1")
+    assert headers.original(tuple(again.headers())) == ()
+
+
+def _put(world: World, topic: str, partition: int, key: bytes, value: bytes, own: list[tuple[str, bytes | None]]) -> None:
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})
+    producer.produce(topic, partition=partition, key=key, value=value, headers=own)
+    assert producer.flush(30) == 0
+
+
+def test_topics_may_come_later_and_are_read_from_their_beginning(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, topics=False)
+    with consuming(world) as running:
+        wait_for(lambda: "waiting for a topic" in running.log.read_text(), "the log to say what is awaited")
+        create_topics(world, 2)
+        world.produce(orders(20))
+        wait_for(lambda: handled(world) == 20, "all from the beginning")
+        assert running.stop() == 0
+
+
+def test_a_truncated_topic_stops_loudly_and_is_not_reset(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=1)
+    world.produce(orders(10))
+    with consuming(world) as running:
+        wait_for(lambda: handled(world) == 10, "the first ten")
+        assert running.stop() == 0
+    world.produce(orders(10))
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(world.source, 0, 15)]).values():
+        future.result(timeout=30)
+    before = len(world.effects("begin"))
+    with consuming(world) as running:
+        wait_for(lambda: "no longer exists" in running.log.read_text(), "the error")
+        wait_for(lambda: running.get("/readyz")[0] == 503, "not ready")
+        assert "headrace_consumer_out_of_range_partitions" in running.get("/metrics")[1]
+        assert running.get("/healthz")[0] == 200
+        assert running.stop() == 0
+    assert len(world.effects("begin")) == before
+    assert world.committed() == {0: 10}
+
+
+def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=4)
+    world.produce(orders(1500, keys=40, sleep=0.08))
+    with ExitStack() as stack:
+        first = stack.enter_context(consuming(world))
+        wait_for(lambda: handled(world) > 200, "a beginning")
+        second = stack.enter_context(consuming(world))
+        wait_for(lambda: len({effect["pid"] for effect in world.effects()}) == 2, "both at work")
+        done = handled(world)
+        wait_for(lambda: handled(world) > done + 100, "more by two")
+        assert second.stop() == 0
+        wait_for(lambda: handled(world) == 1500, "all")
+        assert first.stop() == 0
+    assert_all_in_order(world, 1500)
+    assert sum(world.committed().values()) == 1500
+
+
+def test_asked_to_stop_it_finishes_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=1)
+    world.produce([(f"k{n}", {"n": n, "sleep": 1.0}) for n in range(30)])
+    with consuming(world) as running:
+        wait_for(lambda: len(world.effects("begin")) >= 8, "eight to run")
+        assert running.stop() == 0
+    begun, done = world.effects("begin"), world.effects()
+    assert 8 <= len(begun) < 30
+    assert len(done) == len(begun)
+    assert world.committed() == {0: len(done)}
+
+
+def test_tombstones_and_records_without_a_key(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path)
+    world.produce([("k", None), (None, {"n": 1}), (None, {"n": 2}), (None, None)])
+    with consuming(world) as running:
+        wait_for(lambda: len(world.effects()) == 4, "four effects")
+        assert running.stop() == 0
+    assert sum(world.committed().values()) == 4
+
+
+def test_a_broken_handler_says_what_is_wrong_and_ends(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path)
+    (tmp_path / "code" / "effects_handler.py").write_text("import no_such_module\n")
+    with consuming(world) as running:
+        assert running.process.wait(timeout=30) == 1
+        said = running.log.read_text()
+    assert "level=error" in said
+    assert "effects_handler" in said
+    assert "no_such_module" in said
+
+
+def test_a_missing_dead_letter_topic_holds_the_record(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, topics=False)
+    kafka_broker.create_topic(world.source, 1)
+    kafka_broker.create_topic(world.config.topics.retry, 1)
+    world.produce([("k", {"n": 0, "reject": True})])
+    with consuming(world) as running:
+        wait_for(lambda: "is not written" in running.log.read_text(), "the failure to be told")
+        assert world.committed() == {}
+        kafka_broker.create_topic(world.config.topics.dead_letters, 1)
+        assert read_topic(kafka_broker, world.config.topics.dead_letters, 1, timeout=40)
+        wait_for(lambda: world.committed() == {0: 1}, "the commit")
+        assert running.stop() == 0
