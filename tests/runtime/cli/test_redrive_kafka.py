@@ -20,7 +20,7 @@ from confluent_kafka import Producer
 from headrace import config as contract
 from headrace import headers, redrive
 from headrace.cli import answers
-from headrace.record import Position, Record
+from headrace.record import Headers, Position, Record
 from headrace.topics import FencedError, Outgoing, Reader, Stored, Writer
 from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
 
@@ -74,7 +74,7 @@ class Shop:
         assert producer.flush(30) == 0
 
 
-def _ours(partition: int, number: int) -> headers.Headers:
+def _ours(partition: int, number: int) -> Headers:
     record = Record(
         topic="orders", partition=partition, offset=number, key=b"k", value=b"v", headers=(("id", b"m-%d" % number),)
     )
@@ -91,7 +91,7 @@ def _ours(partition: int, number: int) -> headers.Headers:
     return headers.for_dead_letter(record, failure)
 
 
-def _spring(partition: int, number: int) -> headers.Headers:
+def _spring(partition: int, number: int) -> Headers:
     return (
         ("kafka_dlt-original-topic", b"orders"),
         ("kafka_dlt-original-partition", partition.to_bytes(4, "big")),

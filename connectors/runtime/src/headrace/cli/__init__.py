@@ -10,12 +10,12 @@ import sys
 from importlib import metadata
 from typing import Annotated
 
-import click
 import typer
 from rich.markup import escape
+from typer.exceptions import TyperException
 
 from headrace import config as contract
-from headrace.cli.failure import Exit, Failure
+from headrace.cli.failure import Exit, Failure, usage
 
 _app = typer.Typer(
     no_args_is_help=True,
@@ -54,10 +54,11 @@ def main(arguments: list[str]) -> int:
     except Failure as failure:
         _tell(failure)
         return failure.exit_code
-    except click.UsageError as error:
-        error.show()
+    except TyperException as error:
+        if error.format_message():  # without a command its help was shown
+            _tell(usage(error.format_message(), "See headrace --help, and COMMAND --help."))
         return Exit.USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _tell(Failure(Exit.INTERRUPTED, "interrupted"))
         return Exit.INTERRUPTED
     return code if isinstance(code, int) else Exit.WELL

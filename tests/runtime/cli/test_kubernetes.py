@@ -1,0 +1,171 @@
+"""The command line against a real API server: what each failure is told as, and that no pod is left behind.
+
+There is no node here, so a test plays the kubelet by writing the status of the pod.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster import fast
+from tests.cluster.fast import ApiServer
+from tests.runtime.cli.test_pod import deployment
+
+pytestmark = pytest.mark.apiserver
+
+DOCS = Path(__file__).parents[3] / "docs" / "dead-letters.md"
+Json = dict[str, Any]
+
+
+class Shop:
+    """A namespace that enforces restricted pods, with the Deployment of one Consumer."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self.server = server
+        self.user = server.kubeconfig_for("ada")
+        self.stranger = server.kubeconfig_for("bob")
+
+    def apply(self, *objects: Json) -> None:
+        text = yaml.safe_dump_all(objects)
+        subprocess.run([*self.server.kubectl, "apply", "-f", "-"], input=text, text=True, check=True, timeout=30)
+
+    def pods(self) -> list[Json]:
+        words = [*self.server.kubectl, "get", "pods", "-n", "shop", "-o", "json"]
+        return list(json.loads(subprocess.run(words, capture_output=True, check=True, timeout=30).stdout)["items"])
+
+    def await_pod(self) -> Json:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if found := self.pods():
+                return found[0]
+            time.sleep(0.1)
+        raise AssertionError("no pod was made")
+
+    def play_kubelet(self, pod: Json, status: Json) -> None:
+        name = pod["metadata"]["name"]
+        words = ["patch", "pod", name, "-n", "shop", "--subresource=status", "--type=merge"]
+        subprocess.run([*self.server.kubectl, *words, "-p", json.dumps({"status": status})], check=True, timeout=30)
+
+    def start(self, kubeconfig: Path, *words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", "from headrace.cli import app; app()", *words, "-n", "shop"]
+        return subprocess.Popen(
+            [*command, "--kubeconfig", str(kubeconfig)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+
+    def run(self, kubeconfig: Path, *words: str) -> tuple[int, str, str]:
+        process = self.start(kubeconfig, *words)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    with fast.apiserver() as server:
+        made = Shop(server)
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        made.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": labels}})
+        account = {"name": "billing-consumer", "namespace": "shop"}
+        made.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}, _deployment(), *_rights())
+        yield made
+
+
+def _deployment() -> Json:
+    given = deployment()
+    metadata = {"name": "billing-consumer", "namespace": "shop"}
+    template = given["spec"]["template"]
+    template["spec"] = {name: value for name, value in template["spec"].items() if name != "topologySpreadConstraints"}
+    for volume in template["spec"]["volumes"]:
+        assert volume["name"] == "config"
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": given["spec"]}
+
+
+def _rights() -> tuple[Json, Json]:
+    """The Role that the guide shows, bound to the user: so the guide cannot ask for too little."""
+    found = re.search(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert found
+    role: Json = yaml.safe_load(found.group(1))
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "ada", "namespace": "shop"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role["metadata"]["name"]},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "ada"}],
+    }
+    return role, binding
+
+
+def test_a_missing_right_is_named_with_verb_resource_and_namespace(shop: Shop) -> None:
+    code, out, err = shop.run(shop.stranger, "dlq", "list", "billing")
+    assert (code, out) == (4, "")
+    assert "you may not get deployments.apps billing-consumer in namespace shop" in err
+
+
+def test_an_unknown_consumer_is_not_found(shop: Shop) -> None:
+    code, _, err = shop.run(shop.user, "dlq", "list", "nobody")
+    assert code == 3
+    assert "no Consumer nobody in namespace shop" in err
+
+
+def test_a_cluster_without_the_kinds_says_so(shop: Shop) -> None:
+    code, _, err = shop.run(shop.user, "status")
+    assert code == 3
+    assert "headrace.dev" in err
+
+
+def test_a_pod_that_cannot_start_is_explained_and_removed(shop: Shop) -> None:
+    process = shop.start(shop.user, "redrive", "billing", "--all", "--yes")
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    container = {"name": "consumer", "image": "i", "imageID": "", "ready": False, "restartCount": 0}
+    status = {"phase": "Pending", "containerStatuses": [{**container, "state": {"waiting": waiting}}]}
+    shop.play_kubelet(shop.await_pod(), status)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "ImagePullBackOff: no such image" in err
+    assert shop.pods() == []
+
+
+def test_an_interrupt_removes_the_pod(shop: Shop) -> None:
+    process = shop.start(shop.user, "dlq", "show", "billing", "0/1")
+    pod = shop.await_pod()
+    assert pod["spec"]["containers"][0]["command"] == ["headrace", "internal", "dlq-show", "0/1"]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert shop.pods() == []
+
+
+def test_nobody_is_asked_where_there_is_no_terminal(shop: Shop) -> None:
+    assert shop.run(shop.user, "redrive", "billing")[0] == 2
+    assert shop.run(shop.user, "redrive", "billing", "--yes")[0] == 2
+    assert shop.run(shop.user, "redrive", "billing", "--offset", "one")[0] == 2
+    assert shop.run(shop.user, "redrive", "billing", "--sideways")[0] == 2
+    assert shop.pods() == []
+
+
+def test_an_api_server_that_does_not_answer_is_unreachable(shop: Shop, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "kubeconfig"
+    elsewhere.write_text(shop.user.read_text().replace(shop.server.url, "https://127.0.0.1:1"))
+    code, _, err = shop.run(elsewhere, "dlq", "list", "billing")
+    assert code == 5
+    assert "https://127.0.0.1:1" in err
+
+
+def test_a_missing_kubeconfig_is_a_matter_of_usage(shop: Shop, tmp_path: Path) -> None:
+    assert shop.run(tmp_path / "none", "status")[0] == 2
