@@ -21,7 +21,7 @@ from headrace import config as contract
 from headrace import names
 from tests.kafka_broker import KafkaBroker
 
-HANDLER = '''
+HANDLER = """
 import json, os, time
 import headrace
 
@@ -44,7 +44,7 @@ def handle(record):
     if record.attempt <= wish.get("fail", 0):
         raise RuntimeError("not yet")
     note("done", record)
-'''
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,9 @@ def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = 30.
     return found
 
 
-def make_world(broker: KafkaBroker, folder: Path, *, partitions: int = 2, topics: bool = True, **delivery: object) -> World:
+def make_world(
+    broker: KafkaBroker, folder: Path, *, partitions: int = 2, topics: bool = True, **delivery: object
+) -> World:
     """Make a Consumer of a fresh name with its topics; ``delivery`` goes into the contract."""
     name = f"c{uuid.uuid4().hex[:8]}"
     source = f"shop.{name}.outbox.order"
@@ -130,9 +132,7 @@ def make_world(broker: KafkaBroker, folder: Path, *, partitions: int = 2, topics
         group=names.group("shop", name),
         kafka=contract.Kafka(bootstrap_servers=broker.bootstrap_servers),
         topics=own,
-        handler=contract.Handler(
-            python=contract.Python(function="effects_handler:handle", path=str(folder / "code"))
-        ),
+        handler=contract.Handler(python=contract.Python(function="effects_handler:handle", path=str(folder / "code"))),
         delivery=contract.Delivery.model_validate(
             {"retry": {"attempts": 4, "initial": 0.05, "factor": 2, "max": 1}, **delivery}
         ),

@@ -123,7 +123,9 @@ def test_a_redriven_record_runs_again_and_keeps_its_first_origin(kafka_broker: K
     assert headers.original(tuple(again.headers())) == ()
 
 
-def _put(world: World, topic: str, partition: int, key: bytes, value: bytes, own: list[tuple[str, bytes | None]]) -> None:
+def _put(
+    world: World, topic: str, partition: int, key: bytes, value: bytes, own: list[tuple[str, bytes | None]]
+) -> None:
     from confluent_kafka import Producer
 
     producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})

@@ -1,0 +1,143 @@
+"""Headers of dead letters and retry records: read back as written, in the encodings other tools know, and bounded."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace import headers
+from headrace.headers import Failure, Reason
+from headrace.record import Position, Record
+
+TEXT = st.text(max_size=50)
+HEADERS = st.lists(
+    st.tuples(st.sampled_from(["id", "x", "kafka_dlt-original-topic", "traceparent"]), st.none() | st.binary())
+)
+RECORDS = st.builds(
+    Record,
+    topic=st.just("orders"),
+    partition=st.integers(0, 100),
+    offset=st.integers(0, 2**60),
+    key=st.none() | st.binary(),
+    value=st.none() | st.binary(),
+    headers=HEADERS.map(tuple),
+    timestamp=st.none() | st.integers(0, 2**45),
+)
+FAILURES = st.builds(
+    Failure,
+    group=st.just("headrace.shop.billing"),
+    reason=st.sampled_from(Reason),
+    attempts=st.integers(1, 1000),
+    message=st.text(max_size=4000),
+    exception=TEXT,
+    status=st.none() | st.integers(100, 599),
+    first_failed_at=st.floats(0, 4e9),
+    last_failed_at=st.floats(0, 4e9),
+)
+
+
+def size(items: headers.Headers) -> int:
+    return sum(len(name) + len(value or b"") for name, value in items)
+
+
+def again(record: Record, written: headers.Headers) -> Record:
+    """The record as it comes back through the retry topic."""
+    return Record(
+        topic="retry.shop.billing",
+        partition=record.partition,
+        offset=5,
+        key=record.key,
+        value=record.value,
+        headers=written,
+        timestamp=1,
+        origin=headers.decode(written).origin,
+    )
+
+
+@given(record=RECORDS, failure=FAILURES)
+def test_a_letter_keeps_the_records_own_headers_and_says_what_failed(record: Record, failure: Failure) -> None:
+    written = headers.for_dead_letter(record, failure)
+    found = headers.decode(written)
+    assert written[: len(record.headers)] == record.headers
+    assert headers.original(written) == record.headers
+    assert found.origin == Position("orders", record.partition, record.offset)
+    assert (found.group, found.attempts, found.reason) == (failure.group, failure.attempts, failure.reason.value)
+    assert found.status == failure.status
+    assert found.timestamp == (-1 if record.timestamp is None else record.timestamp)
+    assert size(written) - size(record.headers) <= 8192
+
+
+@given(record=RECORDS, failure=FAILURES, times=st.integers(1, 4))
+def test_the_first_origin_wins_however_often_it_is_redriven(record: Record, failure: Failure, times: int) -> None:
+    written = headers.for_dead_letter(record, failure)
+    first = headers.decode(written)
+    for count in range(1, times + 1):
+        back = headers.for_redrive(written, redrive_id=f"r{count}", now=1.5)
+        assert headers.decode(back).attempts == 0
+        returned = again(record, back)
+        assert returned.redriven == count
+        assert returned.message_id == record.message_id[:256] or len(record.message_id.encode()) > 256
+        written = headers.for_dead_letter(returned, failure)
+        found = headers.decode(written)
+        assert (found.origin, found.timestamp, found.message_id) == (first.origin, first.timestamp, first.message_id)
+        assert (found.redrive_count, found.redrive_id) == (count, f"r{count}")
+        assert headers.original(written) == record.headers
+        assert size(written) - size(record.headers) <= 8192
+
+
+def test_bytes_are_those_the_broker_and_spring_write() -> None:
+    record = Record(topic="orders", partition=3, offset=258, key=b"k", value=b"v", timestamp=1_700_000_000_000)
+    failure = Failure(
+        group="g",
+        reason=Reason.MAX_ATTEMPTS,
+        attempts=8,
+        message="boom",
+        exception="shop.Boom",
+        status=503,
+        first_failed_at=1.0,
+        last_failed_at=2.0,
+    )
+    assert dict(headers.for_dead_letter(record, failure)) == {
+        "__dlq.errors.topic": b"orders",
+        "__dlq.errors.partition": b"3",
+        "__dlq.errors.offset": b"258",
+        "__dlq.errors.group": b"g",
+        "__dlq.errors.delivery.count": b"8",
+        "__dlq.errors.message": b"boom",
+        "kafka_dlt-original-topic": b"orders",
+        "kafka_dlt-original-partition": b"\x00\x00\x00\x03",
+        "kafka_dlt-original-offset": b"\x00\x00\x00\x00\x00\x00\x01\x02",
+        "kafka_dlt-original-timestamp": b"\x00\x00\x01\x8b\xcf\xe5\x68\x00",
+        "kafka_dlt-original-timestamp-type": b"CreateTime",
+        "kafka_dlt-original-consumer-group": b"g",
+        "kafka_dlt-exception-fqcn": b"shop.Boom",
+        "kafka_dlt-exception-message": b"boom",
+        "headrace.attempts": b"8",
+        "headrace.first-failed-at": b"1000",
+        "headrace.last-failed-at": b"2000",
+        "headrace.reason": b"max-attempts",
+        "headrace.handler-status": b"503",
+        "headrace.message-id": b"orders-3-258",
+        "headrace.redrive-count": b"0",
+    }
+
+
+def test_retry_bytes_are_those_spring_writes() -> None:
+    letter = ((("kafka_dlt-original-timestamp"), (255).to_bytes(8, "big")),)
+    found = dict(headers.for_redrive(letter, redrive_id="r", now=0.128))
+    assert found["retry_topic-attempts"] == b"\x00\x00\x00\x01"
+    assert found["retry_topic-backoff-timestamp"] == b"\x00\x80"
+    assert found["retry_topic-original-timestamp"] == b"\x00\xff"
+
+
+def test_a_letter_of_the_broker_alone_is_read() -> None:
+    found = headers.decode(
+        [
+            ("__dlq.errors.topic", b"orders"),
+            ("__dlq.errors.partition", b"1"),
+            ("__dlq.errors.offset", b"7"),
+            ("__dlq.errors.delivery.count", b"5"),
+        ]
+    )
+    assert found.origin == Position("orders", 1, 7)
+    assert (found.attempts, found.redrive_count, found.reason) == (5, 0, None)

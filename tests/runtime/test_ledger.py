@@ -1,0 +1,99 @@
+"""The ledger never commits over an incomplete record, whatever happens to its partitions."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from headrace.ledger import Assignment, Ledger
+
+PARTITIONS = st.sampled_from([("orders", 0), ("orders", 1), ("retry", 0)])
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Random deliveries, completions (late ones too) and rebalances, beside a model that remembers everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger()
+        self.log_end: dict[tuple[str, int], int] = {}
+        self.finished: set[tuple[str, int, int]] = set()
+        self.committed: dict[tuple[str, int], int] = {}
+        self.running: list[tuple[Assignment, int]] = []
+        self.existing: dict[tuple[str, int], set[int]] = {}
+        self.stale = 0
+
+    @rule(partition=PARTITIONS)
+    def assign(self, partition: tuple[str, int]) -> None:
+        known = self.ledger.find(*partition)
+        if known is not None:
+            self.ledger.revoke(known)
+        self.ledger.assign(*partition)
+
+    @rule(partition=PARTITIONS, gap=st.integers(0, 3))
+    def deliver_next(self, partition: tuple[str, int], gap: int) -> None:
+        assignment = self.ledger.find(*partition)
+        if assignment is None:
+            return
+        start = assignment.end if assignment.end is not None else self.committed.get(partition, 0)
+        known = sorted(offset for offset in self.existing.get(partition, set()) if offset >= start)
+        offset = known[0] if known else start + gap
+        self.existing.setdefault(partition, set()).add(offset)
+        assert self.ledger.deliver(assignment, offset, 10)
+        assert not self.ledger.deliver(assignment, offset, 10)
+        self.running.append((assignment, offset))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def complete_any(self, data: st.DataObject) -> None:
+        assignment, offset = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        is_current = self.ledger.find(assignment.topic, assignment.partition) is assignment
+        assert self.ledger.complete(assignment, offset) == is_current
+        if is_current:
+            self.finished.add((assignment.topic, assignment.partition, offset))
+        else:
+            self.stale += 1
+
+    @rule(partition=PARTITIONS)
+    def revoke(self, partition: tuple[str, int]) -> None:
+        known = self.ledger.find(*partition)
+        if known is not None:
+            self.ledger.revoke(known)
+            assert not self.ledger.deliver(known, 1_000_000, 1)
+
+    @rule()
+    def commit(self) -> None:
+        for assignment, offset in self.ledger.due():
+            partition = (assignment.topic, assignment.partition)
+            assert offset >= self.committed.get(partition, 0), "a commit went back"
+            skipped = {known for known in self.existing.get(partition, set()) if known < offset}
+            lost = {known for known in skipped if (*partition, known) not in self.finished}
+            assert not lost, f"committed {offset} over {lost}"
+            self.committed[partition] = assignment.committed = offset
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        assert self.ledger.stale == self.stale
+        assert self.ledger.size == 10 * self.ledger.unfinished
+
+
+TestLedger = LedgerMachine.TestCase
+
+
+def test_gaps_left_by_compaction_are_harmless() -> None:
+    ledger = Ledger()
+    assignment = ledger.assign("orders", 0)
+    for offset in (5, 9, 40):
+        ledger.deliver(assignment, offset, 1)
+    ledger.complete(assignment, 9)
+    assert ledger.due() == [(assignment, 5)]
+    ledger.complete(assignment, 5)
+    assert ledger.due() == [(assignment, 40)]
+    ledger.complete(assignment, 40)
+    assert ledger.due() == [(assignment, 41)]
+
+
+def test_nothing_is_due_before_a_record_came() -> None:
+    ledger = Ledger()
+    ledger.assign("orders", 0)
+    assert ledger.due() == []
