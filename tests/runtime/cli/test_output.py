@@ -100,8 +100,8 @@ def test_a_line_of_an_answer_survives_the_log_and_other_lines_are_none() -> None
 def test_a_plan_is_said_with_count_reasons_and_keys() -> None:
     plan = answers.Planned(selected=3, outstanding=5, keys=2, reasons={"timeout": 1, "max-attempts": 2})
     assert redriving.sentence(plan, "billing") == (
-        "3 of 5 outstanding dead letters of billing (2 max-attempts, 1 timeout), 2 keys, "
-        "go back through the retry topic."
+        "To go back through the retry topic: 3 of 5 outstanding dead letters of billing "
+        "(2 max-attempts, 1 timeout; different keys: 2)."
     )
 
 

@@ -42,7 +42,8 @@ def redrive(
     selection = _selection(key or [], offset or [], reason, limit)
     if everything and (key or offset or reason):
         raise usage("--all and a selection exclude each other", "Give one of them.")
-    _consent(selected=everything or bool(key or offset or reason), sure=yes or dry_run)
+    if not dry_run:
+        _consent(selected=everything or bool(key or offset or reason), sure=yes)
     cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
     if dry_run or not yes:
         planned, _ = _send(cluster, consumer, [*selection, "--dry-run"], announce=True)
@@ -59,8 +60,8 @@ def sentence(plan: answers.Planned, consumer: str) -> str:
     if plan.selected == 0:
         return f"Nothing to redrive: {plan.outstanding} outstanding dead letters of {consumer}, none selected."
     return (
-        f"{plan.selected} of {plan.outstanding} outstanding dead letters of {consumer} ({reasons}), {plan.keys} keys, "
-        "go back through the retry topic."
+        f"To go back through the retry topic: {plan.selected} of {plan.outstanding} outstanding dead letters of {consumer} "
+        f"({reasons}; different keys: {plan.keys})."
     )
 
 

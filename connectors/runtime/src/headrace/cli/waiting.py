@@ -1,7 +1,8 @@
-"""Say on stderr what is being waited for: one moving line on a terminal, a line for each change elsewhere."""
+"""Say on stderr what is being waited for: one moving line on a terminal; elsewhere, after a while, a line a change."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,13 +22,19 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield _Changes().note
 
 
+QUIET = 5.0
+"""Seconds in which nothing is said where nobody sees a line move; most errands are done by then."""
+
+
 class _Changes:
     """Says a thing once, not at each look; counters, which change all the time, are not said at all."""
 
     def __init__(self) -> None:
         self._last = ""
+        self._began = time.monotonic()
 
     def note(self, text: str) -> None:
-        if text != self._last and not text[:1].isdigit():
-            self._last = text
-            output.say(text)
+        if text == self._last or text[:1].isdigit() or time.monotonic() - self._began < QUIET:
+            return
+        self._last = text
+        output.say(text)
