@@ -69,7 +69,7 @@ def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
     port, controller = _free_ports(2)
     settings = _written(directory, port, controller)
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    words = [*_JAVA, classes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+    words = [*_JAVA, classes, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
     subprocess.run(words, check=True, capture_output=True, timeout=START)
     log = directory / "broker.log"
     with log.open("wb") as out:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from headrace import headers
 from headrace.headers import Failure, Reason
-from headrace.record import Position, Record
+from headrace.record import Headers, Position, Record
 
 TEXT = st.text(max_size=50)
 HEADERS = st.lists(
@@ -36,11 +36,11 @@ FAILURES = st.builds(
 )
 
 
-def size(items: headers.Headers) -> int:
+def size(items: Headers) -> int:
     return sum(len(name) + len(value or b"") for name, value in items)
 
 
-def again(record: Record, written: headers.Headers) -> Record:
+def again(record: Record, written: Headers) -> Record:
     """The record as it comes back through the retry topic."""
     return Record(
         topic="retry.shop.billing",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import defaultdict
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from headrace import config as contract
 from headrace import headers
 from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
 from tests.runtime.consumer_process import (
@@ -211,6 +215,50 @@ def test_a_broken_handler_says_what_is_wrong_and_ends(kafka_broker: KafkaBroker,
     assert "level=error" in said
     assert "effects_handler" in said
     assert "no_such_module" in said
+
+
+class Billing(BaseHTTPRequestHandler):
+    """A target that answers 503 to the first attempt at every third order and 422 to every tenth."""
+
+    effects: ClassVar[list[dict[str, Any]]] = []
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        order = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        status = self._status(order["n"])
+        if status == 204:
+            self.effects.append({"key": self.headers["ce-subject"], "value": json.dumps(order)})
+        self.send_response(status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def _status(self, number: int) -> int:
+        if number % 10 == 0:
+            return 422
+        return 503 if number % 3 == 0 and self.headers["headrace-attempt"] == "1" else 204
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_records_are_pushed_over_http(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path)
+    world.produce(orders(100))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Billing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/events"
+        config = world.config.model_copy(update={"handler": contract.Handler(http=contract.Http(url=url, timeout=5))})
+        with consuming(world, config) as running:
+            letters = world.dead_letters(10)
+            wait_for(lambda: len(Billing.effects) == 90, "90 effects")
+            assert running.stop() == 0
+        server.shutdown()
+    found: dict[str, list[int]] = defaultdict(list)
+    for effect in Billing.effects:
+        found[effect["key"]].append(json.loads(effect["value"])["n"])
+    assert all(each == sorted(each) for each in found.values())
+    assert {headers.decode(letter.headers()).status for letter in letters} == {422}
+    assert sum(world.committed().values()) == 100
 
 
 def test_a_missing_dead_letter_topic_holds_the_record(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811

@@ -60,6 +60,10 @@ class Fatal(Exception):  # noqa: N818 - the client's own word for it
     """The client cannot go on; the process must start anew."""
 
 
+class CommitFailed(Exception):  # noqa: N818 - an outcome that callers go on from
+    """Kafka did not take a commit; what it covered may be delivered again."""
+
+
 class Read(NamedTuple):
     """What one read brought: records, and partitions whose offset no longer exists."""
 
@@ -75,7 +79,7 @@ class Source:
         self._retry = config.topics.retry
         self._committed: Callable[[Partition, int | None], None] = lambda partition, offset: None
         self._awaited: str | None = None
-        self._client = Consumer(
+        self._client = _consumer(
             {
                 "session.timeout.ms": "15000",
                 "heartbeat.interval.ms": "3000",
@@ -131,15 +135,18 @@ class Source:
         return result
 
     def commit(self, offsets: Iterable[tuple[Partition, int]], *, wait: bool) -> None:
-        """Commit; with ``wait`` raises ``KafkaException`` when Kafka refuses, else `committed` is told."""
+        """Commit; with ``wait`` raises CommitFailed when Kafka refuses, else `committed` is told."""
         wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets]
-        if not wait:
-            self._client.commit(offsets=wanted, asynchronous=True)
-            return
-        for done in self._client.commit(offsets=wanted, asynchronous=False) or ():
-            if done.error is not None:
-                raise KafkaException(done.error)
-            self._committed((done.topic, done.partition), done.offset)
+        try:
+            if not wait:
+                self._client.commit(offsets=wanted, asynchronous=True)
+                return
+            for done in self._client.commit(offsets=wanted, asynchronous=False) or ():
+                if done.error is not None:
+                    raise KafkaException(done.error)
+                self._committed((done.topic, done.partition), done.offset)
+        except KafkaException as error:
+            raise CommitFailed(str(error)) from error
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching these partitions; drops what the client had fetched ahead."""
@@ -207,6 +214,13 @@ class Source:
             if failure is not None:
                 log.warning("commit of %s/%d failed: %s", done.topic, done.partition, failure.str())
             self._committed((done.topic, done.partition), None if failure else done.offset)
+
+
+def _consumer(settings: dict[str, object]) -> Consumer:
+    try:
+        return Consumer(settings)
+    except KafkaException as error:
+        raise Fatal(f"the settings of the Kafka client are refused: {error}") from error
 
 
 def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:

@@ -12,11 +12,9 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 
-from confluent_kafka import KafkaException
-
 from headrace.config import Config
 from headrace.dispatch import Dispatcher, Finished
-from headrace.kafka import Partition, Source
+from headrace.kafka import CommitFailed, Partition, Source
 from headrace.lanes import Job
 from headrace.ledger import Assignment, Ledger
 from headrace.letters import Letters
@@ -168,10 +166,10 @@ class Poller(threading.Thread):
             return
         try:
             self._source.commit([(_name(assignment), offset) for assignment, offset in due], wait=False)
-        except KafkaException as error:
+        except CommitFailed as error:
             self._commit_failed(error)
 
-    def _commit_failed(self, error: KafkaException) -> None:
+    def _commit_failed(self, error: CommitFailed) -> None:
         self._metrics.commit_failures.inc()
         log.warning("commit failed, what it covered may be delivered again: %s", error)
 
@@ -241,7 +239,7 @@ class Poller(threading.Thread):
             return
         try:
             self._source.commit(due, wait=True)
-        except KafkaException as error:
+        except CommitFailed as error:
             self._commit_failed(error)
 
     def _measure(self, now: float) -> None:

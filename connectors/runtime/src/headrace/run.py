@@ -12,7 +12,6 @@ import signal
 import threading
 from pathlib import Path
 
-from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
 from headrace import config as contract
@@ -21,6 +20,7 @@ from headrace.config import Config
 from headrace.dispatch import Dispatcher
 from headrace.handlers.http import HttpHandler
 from headrace.handlers.python import Broken, PythonHandler
+from headrace.kafka import Fatal
 from headrace.metrics import Metrics
 from headrace.poll import STOP_BUDGET, Poller
 
@@ -45,8 +45,8 @@ def main(path: str) -> int:
         return _refuse(f"cannot start from {path}: {error}")
     except Broken as error:
         return _refuse(f"handler: {error}")
-    except KafkaException as error:
-        return _refuse(f"Kafka client: {error}")
+    except Fatal as error:
+        return _refuse(str(error))
 
 
 async def _run(config: Config, port: int) -> int:

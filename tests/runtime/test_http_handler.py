@@ -1,0 +1,173 @@
+"""The push over HTTP, against a real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+
+from headrace import config
+from headrace.handlers.http import HttpHandler, event_headers, judge
+from headrace.policy import Failed
+from headrace.record import Position, Record
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+RECORD = Record(
+    topic="shop.orders-db.outbox.order",
+    partition=3,
+    offset=17,
+    key=b"customer 7",
+    value=b'{"amount": 5}',
+    headers=(("id", b"m-1"), ("traceparent", b"00-aa-bb-01"), ("type", b"OrderPlaced")),
+    timestamp=1_700_000_000_123,
+    attempt=2,
+)
+
+
+class Target:
+    """A server whose answer the test sets, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[dict[str, str], bytes]] = []
+        self.peers: set[object] = set()
+        self.answer: Answer = _ok
+
+    async def serve(self, request: web.Request) -> web.Response:
+        self.asked.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        assert request.transport is not None
+        self.peers.add(request.transport.get_extra_info("peername"))
+        return await self.answer(request)
+
+
+async def _ok(_: web.Request) -> web.Response:
+    return web.Response(status=204)
+
+
+def answers(status: int, **more: str) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text="why", headers=more)
+
+    return answer
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[tuple[Target, str]]:
+    target = Target()
+    app = web.Application()
+    app.router.add_post("/events", target.serve)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield target, f"http://127.0.0.1:{runner.addresses[0][1]}/events"
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def handler(target: tuple[Target, str]) -> AsyncIterator[HttpHandler]:
+    handler = HttpHandler(config.Http(url=target[1], timeout=0.5), namespace="shop", concurrency=4)
+    yield handler
+    await handler.close()
+
+
+async def test_a_record_arrives_as_a_cloud_event(target: tuple[Target, str], handler: HttpHandler) -> None:
+    assert await handler.handle(RECORD) is None
+    found, body = target[0].asked[0]
+    assert body == b'{"amount": 5}'
+    expected = {
+        "ce-specversion": "1.0",
+        "ce-id": "m-1",
+        "ce-source": "/headrace/shop/shop.orders-db.outbox.order",
+        "ce-type": "OrderPlaced",
+        "ce-subject": "customer%207",
+        "ce-time": "2023-11-14T22:13:20.123Z",
+        "content-type": "application/json",
+        "idempotency-key": "m-1",
+        "traceparent": "00-aa-bb-01",
+        "headrace-attempt": "2",
+        "headrace-topic": "shop.orders-db.outbox.order",
+        "headrace-partition": "3",
+        "headrace-offset": "17",
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert "headrace-redriven" not in found
+
+
+async def test_connections_are_kept(target: tuple[Target, str], handler: HttpHandler) -> None:
+    for _ in range(5):
+        assert await handler.handle(RECORD) is None
+    assert len(target[0].peers) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "retriable"),
+    [
+        (404, True),
+        (408, True),
+        (409, True),
+        (429, True),
+        (500, True),
+        (503, True),
+        (400, False),
+        (422, False),
+        (302, False),
+    ],
+)
+async def test_statuses(target: tuple[Target, str], handler: HttpHandler, status: int, retriable: bool) -> None:
+    target[0].answer = answers(status, Location="/elsewhere")
+    failed = await handler.handle(RECORD)
+    assert failed is not None
+    assert (failed.status, failed.retriable, failed.message) == (status, retriable, f"HTTP {status}: why")
+    assert len(target[0].asked) == 1
+
+
+async def test_retry_after_is_honoured(target: tuple[Target, str], handler: HttpHandler) -> None:
+    target[0].answer = answers(503, **{"Retry-After": "7"})
+    failed = await handler.handle(RECORD)
+    assert failed is not None
+    assert failed.after == 7.0
+
+
+def test_retry_after_as_a_date() -> None:
+    date = "Tue, 14 Nov 2023 22:13:30 GMT"
+    assert judge(503, date, "", now=1_700_000_000.0).after == 10.0
+    assert judge(503, "soon", "", now=0.0).after is None
+
+
+async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler: HttpHandler) -> None:
+    async def never(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    target[0].answer = never
+    failed = await handler.handle(RECORD)
+    assert failed is not None
+    assert failed.timed_out
+    assert failed.retriable
+
+
+async def test_a_refused_connection_is_retried() -> None:
+    handler = HttpHandler(config.Http(url="http://127.0.0.1:1/"), namespace="shop", concurrency=1)
+    failed = await handler.handle(RECORD)
+    await handler.close()
+    assert isinstance(failed, Failed)
+    assert failed.retriable
+    assert "127.0.0.1:1" in failed.message
+
+
+def test_a_redriven_tombstone_names_its_source() -> None:
+    record = Record(
+        topic="retry.shop.billing",
+        partition=1,
+        offset=2,
+        key=b"\xff\n",
+        value=None,
+        headers=(("headrace.redrive-count", b"3"), ("traceparent", b"a\r\nb: c")),
+        origin=Position("orders", 1, 99),
+    )
+    found = event_headers(record, "shop")
+    assert (found["ce-id"], found["headrace-redriven"], found["headrace-topic"]) == ("orders-1-99", "3", "orders")
+    assert found["ce-subject"] == "%EF%BF%BD%0A"
+    assert not {"content-type", "traceparent", "ce-time"} & found.keys()
