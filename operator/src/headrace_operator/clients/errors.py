@@ -3,6 +3,7 @@
     HeadraceError
     ├── Invalid            the user must change something          → condition, wait for an edit
     ├── Unauthorized       a credential or a right must change     → condition, slow retry
+    ├── Missing            what was asked for does not exist       → seen as absent by observers
     └── Retryable          the world must change                   → condition, back-off; ``after`` says when
         ├── Unreachable    no answer in time
         ├── Busy           429, or 409 while Connect rebalances
@@ -26,6 +27,10 @@ class Invalid(HeadraceError):
 
 class Unauthorized(HeadraceError):
     """A credential or a right must change."""
+
+
+class Missing(HeadraceError):
+    """What was asked for does not exist, by a live answer."""
 
 
 class Retryable(HeadraceError):

@@ -1,0 +1,155 @@
+"""What the operator reads from and writes to Kubernetes, as what was seen.
+
+It must not decide anything, and values of Secrets leave it only for `headrace_operator.clients.kafka`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from headrace_operator.clients import errors
+from headrace_operator.clients.api import APPLY, Api, path
+from headrace_operator.observed.kube import Children, Manifest, PodSeen, Resource, SecretSeen
+from headrace_operator.observed.value import Absent
+
+API_VERSION = "headrace.dev/v1alpha1"
+MANAGER = {"fieldManager": "headrace", "force": "true"}
+
+VERSIONS = {
+    "Deployment": "apps/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "Role": "rbac.authorization.k8s.io/v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1",
+}
+"""The API version of each kind of child; those of the core group are not named."""
+
+
+class Kube:
+    """Reads and writes of one API server; every method raises `HeadraceError`."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def resource(self, kind: str, namespace: str, name: str) -> Resource | Absent:
+        """Read one of Headrace's resources live."""
+        found = await self._api.get(path(API_VERSION, kind, namespace, name))
+        return Absent() if found is None else resource(kind, found)
+
+    async def resources(self, kind: str, namespace: str) -> tuple[Resource, ...]:
+        """List all of a kind in ``namespace``, live."""
+        found = await self._api.get(path(API_VERSION, kind, namespace))
+        return tuple(resource(kind, item) for item in (found or {}).get("items", ()))
+
+    async def write_status(self, seen: Resource, status: Mapping[str, Any]) -> None:
+        """Make ``status`` the whole status of this very object; a namesake with another UID is refused."""
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": seen.kind,
+            "metadata": {"name": seen.name, "namespace": seen.namespace, "uid": seen.uid},
+            "status": status,
+        }
+        where = path(API_VERSION, seen.kind, seen.namespace, seen.name, "status")
+        await self._api.send("PATCH", where, query=MANAGER, body=body, form=APPLY)
+
+    async def apply(self, manifest: Manifest) -> None:
+        """Make the object exist exactly so, by server-side apply."""
+        meta = manifest["metadata"]
+        where = path(manifest["apiVersion"], manifest["kind"], meta["namespace"], meta["name"])
+        await self._api.send("PATCH", where, query=MANAGER, body=manifest, form=APPLY)
+
+    async def delete(self, where: str, *, uid: str, resource_version: str) -> None:
+        """Delete the object at ``where`` if it is still the very one that was seen; one that is gone is well."""
+        body = {
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid, "resourceVersion": resource_version},
+        }
+        try:
+            await self._api.send("DELETE", where, body=body)
+        except errors.Missing:
+            return
+
+    async def children(self, namespace: str, name: str, kinds: Iterable[str], selector: str) -> Children:
+        """Read the objects called ``name`` of these kinds, and the pods that ``selector`` selects."""
+        objects: dict[tuple[str, str], Manifest] = {}
+        for kind in kinds:
+            found = await self._api.get(path(VERSIONS.get(kind, "v1"), kind, namespace, name))
+            if found is not None:
+                objects[(kind, name)] = found
+        pods = await self._api.get(path("v1", "Pod", namespace), labelSelector=selector)
+        return Children(objects=objects, pods=tuple(_pod(item) for item in (pods or {}).get("items", ())))
+
+    async def secret(self, namespace: str, name: str) -> SecretSeen | Absent:
+        """Read which keys a Secret has."""
+        found = await self._api.get(path("v1", "Secret", namespace, name))
+        if found is None:
+            return Absent()
+        keys = frozenset(found.get("data") or {})
+        return SecretSeen(name=name, keys=keys, resource_version=found["metadata"]["resourceVersion"])
+
+    async def secret_values(self, namespace: str, name: str) -> Mapping[str, str]:
+        """Read the values of a Secret, for a client to log in with; raises `Invalid` when there is none."""
+        found = await self._api.get(path("v1", "Secret", namespace, name))
+        if found is None:
+            raise errors.Invalid(f"There is no Secret {name} in namespace {namespace}: create it.")
+        return {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
+
+    async def config_map_keys(self, namespace: str, name: str) -> frozenset[str] | Absent:
+        """Read which keys a ConfigMap has."""
+        found = await self._api.get(path("v1", "ConfigMap", namespace, name))
+        return Absent() if found is None else frozenset(found.get("data") or {})
+
+    async def note(self, about: Resource, *, kind: str, reason: str, message: str, now: datetime) -> None:
+        """Post an Event of type ``kind`` on a resource; the same one again is counted once."""
+        digest = hashlib.sha256(f"{about.uid}{reason}{message}{now.isoformat()}".encode()).hexdigest()[:16]
+        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        body = {
+            "metadata": {"name": f"{about.name}.{digest}", "namespace": about.namespace},
+            "involvedObject": {
+                "apiVersion": API_VERSION, "kind": about.kind, "namespace": about.namespace, "name": about.name,
+                "uid": about.uid, "resourceVersion": about.resource_version,
+            },
+            "type": kind, "reason": reason, "message": message[:1024], "count": 1,
+            "firstTimestamp": stamp, "lastTimestamp": stamp, "source": {"component": "headrace"},
+        }  # fmt: skip
+        await self._api.send("POST", path("v1", "Event", about.namespace), body=body)
+
+
+def resource(kind: str, manifest: Manifest) -> Resource:
+    """Read one of Headrace's resources from JSON."""
+    meta = manifest["metadata"]
+    return Resource(
+        kind=kind,
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        generation=meta.get("generation", 0),
+        resource_version=meta["resourceVersion"],
+        labels=meta.get("labels") or {},
+        spec=manifest.get("spec") or {},
+        status=manifest.get("status") or {},
+        deleting="deletionTimestamp" in meta,
+    )
+
+
+def _pod(manifest: Manifest) -> PodSeen:
+    status = manifest.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    waiting = [state for one in containers if (state := (one.get("state") or {}).get("waiting"))]
+    ended = [end for one in containers if (end := (one.get("lastState") or {}).get("terminated"))]
+    unscheduled = [
+        condition for condition in status.get("conditions") or () if condition.get("reason") == "Unschedulable"
+    ]
+    said = [*(one.get("message") for one in (*ended, *waiting, *unscheduled)), *(one.get("reason") for one in ended)]
+    return PodSeen(
+        name=manifest["metadata"]["name"],
+        phase=status.get("phase", "Unknown"),
+        ready=any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or ()),
+        restarts=sum(int(one.get("restartCount", 0)) for one in containers),
+        waiting_reason=next((one.get("reason") for one in (*waiting, *unscheduled)), None),
+        message=next((text.strip() for text in said if text), None),
+    )
