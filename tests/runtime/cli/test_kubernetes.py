@@ -126,7 +126,8 @@ def test_an_unknown_consumer_is_not_found(shop: Shop) -> None:
 def test_a_cluster_without_the_kinds_says_so(shop: Shop) -> None:
     code, _, err = shop.run(shop.user, "status")
     assert code == 3
-    assert "headrace.dev" in err
+    assert "does not know kafkaconnections.headrace.dev" in err
+    assert "headrace-crds" in err
 
 
 def test_a_pod_that_cannot_start_is_explained_and_removed(shop: Shop) -> None:
@@ -141,11 +142,12 @@ def test_a_pod_that_cannot_start_is_explained_and_removed(shop: Shop) -> None:
     assert shop.pods() == []
 
 
-def test_an_interrupt_removes_the_pod(shop: Shop) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_removes_the_pod(shop: Shop, ending: signal.Signals) -> None:
     process = shop.start(shop.user, "dlq", "show", "billing", "0/1")
     pod = shop.await_pod()
     assert pod["spec"]["containers"][0]["command"] == ["headrace", "internal", "dlq-show", "0/1"]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     process.communicate(timeout=30)
     assert process.returncode == 130
     assert shop.pods() == []

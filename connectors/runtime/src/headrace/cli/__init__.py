@@ -6,6 +6,7 @@ stdout is data, stderr is everything else; the exit codes are those of ``headrac
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -43,6 +44,7 @@ def version() -> None:
 
 def app() -> None:
     """Run the command line and end the process with its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled job, too, must remove its pod
     sys.exit(main(sys.argv[1:]))
 
 

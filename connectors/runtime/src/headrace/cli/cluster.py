@@ -174,6 +174,10 @@ def _told(error: client.ApiException, verb: str, what: str, where: str) -> Failu
             )
         case 403:
             return forbidden(f"the cluster does not admit {what} {where}: {said}", "Its policy or quota says why.")
+        case 404 if verb == "list":
+            return not_found(
+                f"the cluster does not know {what.split(maxsplit=1)[0]}", "Install the chart headrace-crds."
+            )
         case 404:
             return not_found(f"no {what} {where}")
         case _:

@@ -60,8 +60,8 @@ def sentence(plan: answers.Planned, consumer: str) -> str:
     if plan.selected == 0:
         return f"Nothing to redrive: {plan.outstanding} outstanding dead letters of {consumer}, none selected."
     return (
-        f"To go back through the retry topic: {plan.selected} of {plan.outstanding} outstanding dead letters of {consumer} "
-        f"({reasons}; different keys: {plan.keys})."
+        f"To go back through the retry topic: {plan.selected} of {plan.outstanding} outstanding dead letters "
+        f"of {consumer} ({reasons}; different keys: {plan.keys})."
     )
 
 
