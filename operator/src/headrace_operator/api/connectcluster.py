@@ -20,7 +20,9 @@ class Resources(Model):
     """What one worker may use."""
 
     requests: Amounts | None = Field(None, description="What is reserved. Default: 250m and 768Mi.")
-    limits: Amounts | None = Field(None, description="What is the most. Default: no processor limit, and 1Gi of memory.")
+    limits: Amounts | None = Field(
+        None, description="What is the most. Default: no processor limit, and 1Gi of memory."
+    )
 
 
 class Workers(Model):

@@ -43,7 +43,9 @@ class Python(Model):
     """Call a Python function for each record."""
 
     function: str = Field(pattern=r"^[\w.]+:\w+$", description="The function, as module:name.")
-    image: str | None = Field(None, description="Image with the code, built from the runtime image. Default: the runtime image.")
+    image: str | None = Field(
+        None, description="Image with the code, built from the runtime image. Default: the runtime image."
+    )
     source: FunctionSource | None = Field(None, description="Take the code from a ConfigMap instead of an image.")
     timeout: Duration | None = Field(None, description="Longest time of one attempt. Default: 30s.")
 
@@ -66,14 +68,18 @@ class Backoff(Model):
 class Retry(Model):
     """How often and when a failed record is tried again."""
 
-    attempts: int | None = Field(None, ge=1, le=1000, description="Attempts in all before a record is dead-lettered. Default: 8.")
+    attempts: int | None = Field(
+        None, ge=1, le=1000, description="Attempts in all before a record is dead-lettered. Default: 8."
+    )
     backoff: Backoff | None = Field(None, description="Waits between attempts.")
 
 
 class Delivery(Model):
     """How records are handed to the handler."""
 
-    order: Literal["Key"] | None = Field(None, description="What order is kept: Key keeps the order of each key. Default: Key.")
+    order: Literal["Key"] | None = Field(
+        None, description="What order is kept: Key keeps the order of each key. Default: Key."
+    )
     concurrency: int | None = Field(None, ge=1, le=1000, description="Records in flight in one replica. Default: 8.")
     retry: Retry | None = Field(None, description="How often and when a failed record is tried again.")
 
@@ -93,7 +99,9 @@ class ConsumerSpec(Model):
 
     kind: ClassVar[str] = "Consumer"
 
-    source: Source = Field(alias="from", description="What to handle: connector with routes or tables, or kafka with topics.")
+    source: Source = Field(
+        alias="from", description="What to handle: connector with routes or tables, or kafka with topics."
+    )
     handler: Handler = Field(description="The code that handles a record: exactly one of http and python.")
     delivery: Delivery | None = Field(None, description="How records are handed to the handler.")
     scale: Scale | None = Field(None, description="How many replicas run.")
@@ -115,7 +123,9 @@ class Lag(Model):
     seconds: int | None = Field(None, description="Age in seconds of the oldest record not handled.")
     source_records: int | None = Field(None, description="Records not handled yet in source topics.")
     retry_records: int | None = Field(None, description="Records not handled yet in the retry topic.")
-    partitions: tuple[PartitionLag, ...] | None = Field(None, description="Partitions that lag, most records first, at most 20.")
+    partitions: tuple[PartitionLag, ...] | None = Field(
+        None, description="Partitions that lag, most records first, at most 20."
+    )
 
 
 class DeadLetters(Model):

@@ -12,13 +12,17 @@ from headrace_operator.api.schema import Credentials, Model, SecretKey, Status
 class Tls(Model):
     """Encrypt the connection and verify the brokers."""
 
-    ca: SecretKey | None = Field(None, description="Secret key with the authority's PEM certificates. Default: the image's.")
+    ca: SecretKey | None = Field(
+        None, description="Secret key with the authority's PEM certificates. Default: the image's."
+    )
 
 
 class Sasl(Model):
     """Log in with a user name and a password."""
 
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(description="The SASL mechanism of the brokers.")
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        description="The SASL mechanism of the brokers."
+    )
     credentials: Credentials = Field(description="The Secret that holds user name and password.")
 
 

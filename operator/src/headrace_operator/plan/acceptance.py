@@ -1,0 +1,75 @@
+"""Which spec is in force: the one that was written, or the last accepted one while a bad edit stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from headrace_operator.api.schema import Model
+from headrace_operator.observed.kube import Resource
+from headrace_operator.plan.conditions import Finding, false, true
+from headrace_operator.plan.reasons import Reason
+
+Spec = TypeVar("Spec", bound=Model)
+Check = Callable[[Any], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceptance(Generic[Spec]):
+    """The spec in force (None when none ever was), what was accepted as JSON, and what is wrong with the edit."""
+
+    spec: Spec | None
+    accepted: Mapping[str, Any] | None
+    problem: Finding | None
+
+    @property
+    def finding(self) -> Finding:
+        """Return the condition `Accepted`."""
+        return self.problem or true("Accepted", Reason.ACCEPTED, "The spec is accepted.")
+
+    @property
+    def stalled(self) -> Finding | None:
+        """Return the condition `Stalled` while the spec as written is refused."""
+        if self.problem is None:
+            return None
+        return true("Stalled", self.problem.reason, self.problem.message)
+
+
+def judge(model: type[Spec], resource: Resource, *checks: Check) -> Acceptance[Spec]:
+    """Accept the spec of `resource`, or fall back to its last accepted one and say which field is wrong."""
+    try:
+        spec = model.model_validate(dict(resource.spec))
+    except ValidationError as error:
+        return refuse(model, resource, false("Accepted", Reason.INVALID, _sentence(error)))
+    problem = next((found for check in checks if (found := check(spec))), None)
+    if problem:
+        return refuse(model, resource, false("Accepted", Reason.PASSWORD_IN_CONFIG, problem))
+    accepted = {"generation": resource.generation, "spec": dict(resource.spec)}
+    return Acceptance(spec=spec, accepted=accepted, problem=None)
+
+
+def refuse(model: type[Spec], resource: Resource, problem: Finding) -> Acceptance[Spec]:
+    """Keep the last accepted spec in force, because of `problem` with the one that was written."""
+    accepted = resource.status.get("accepted")
+    try:
+        spec = model.model_validate(dict(accepted["spec"])) if accepted else None
+    except ValidationError:
+        spec, accepted = None, None
+    return Acceptance(spec=spec, accepted=accepted, problem=problem)
+
+
+def no_passwords(field: str, properties: Mapping[str, str] | None) -> str | None:
+    """Say which raw property holds a password: no secret may stand in a spec."""
+    words = ("password", "secret", "jaas.config", "ssl.key")
+    for name, value in (properties or {}).items():
+        if any(word in name.lower() for word in words) and not value.startswith("${"):
+            return f"spec.{field}.{name} would hold a password in plain text: name a Secret with credentials instead."
+    return None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"spec.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}."

@@ -1,0 +1,97 @@
+"""What a Consumer's backlog means: figures for the status, and the number of replicas."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from headrace_operator.api.consumer import ConsumerSpec
+from headrace_operator.observed.kafka import BacklogSeen
+from headrace_operator.observed.value import Unknown
+from headrace_operator.observed.world import ConsumerWorld
+from headrace_operator.plan.conditions import Finding, false, instant, timestamp, true, unknown
+from headrace_operator.plan.reasons import Reason
+from headrace_operator.scaling.decide import Decision, Limits, Measured, Memory, decide
+
+MOST_PARTITIONS = 20
+DEFAULT_MIN, DEFAULT_MAX, DEFAULT_TARGET = 1, 10, 60
+
+
+def limits(spec: ConsumerSpec, partitions: int) -> Limits:
+    """Return what the user and the topics allow, with the defaults filled in."""
+    scale = spec.scale
+    least = (scale and scale.min) or DEFAULT_MIN
+    return Limits(
+        min=least,
+        max=max(least, (scale and scale.max) or DEFAULT_MAX),
+        partitions=partitions,
+        target_seconds=float((scale and scale.target_lag_seconds) or DEFAULT_TARGET),
+    )
+
+
+def replicas(world: ConsumerWorld, allowed: Limits, ready: int, now: datetime) -> Decision:
+    """Decide how many replicas run, from what was measured and what was decided before."""
+    before = world.resource.status.get("scaling") or {}
+    memory = Memory(
+        desired=before.get("desired"), since=instant(before.get("time")), capacity=before.get("capacityPerReplica")
+    )
+    backlog = None if isinstance(world.backlog, Unknown) else sum(part.lag for part in world.backlog.partitions)
+    measured = Measured(arrivals=world.rates.arrivals, handled=world.rates.handled, backlog=backlog, ready=ready)
+    return decide(measured, memory, allowed, now)
+
+
+def scaling_status(decision: Decision, world: ConsumerWorld, now: datetime) -> dict[str, Any]:
+    """Return `status.scaling`; `time` is when the number last changed, so that nothing ticks."""
+    before = world.resource.status.get("scaling") or {}
+    same = before.get("desired") == decision.desired and before.get("time")
+    figures = {
+        "arrivalsPerSecond": world.rates.arrivals,
+        "handledPerSecond": world.rates.handled,
+        "capacityPerReplica": decision.capacity,
+    }
+    return {
+        "desired": decision.desired,
+        "reason": decision.reason,
+        "message": decision.message,
+        "time": before["time"] if same else timestamp(now),
+        **{name: round(figure, 1) for name, figure in figures.items() if figure is not None},
+    }
+
+
+def lag_status(backlog: BacklogSeen, retry_topic: str) -> dict[str, Any]:
+    """Return `status.lag`: source and retry topics apart and together, and the partitions that lag most."""
+    behind = sorted((part for part in backlog.partitions if part.lag), key=lambda part: -part.lag)
+    retry = sum(part.lag for part in behind if part.topic == retry_topic)
+    total = sum(part.lag for part in behind)
+    seconds = [part.lag_seconds for part in behind if part.lag_seconds is not None]
+    return {
+        "records": total,
+        "sourceRecords": total - retry,
+        "retryRecords": retry,
+        **({"seconds": round(max(seconds))} if seconds else ({"seconds": 0} if total == 0 else {})),
+        "partitions": [
+            {
+                "topic": part.topic,
+                "partition": part.partition,
+                "records": part.lag,
+                **({} if part.lag_seconds is None else {"seconds": round(part.lag_seconds)}),
+            }
+            for part in behind[:MOST_PARTITIONS]
+        ],
+    }
+
+
+def within_target(world: ConsumerWorld, allowed: Limits) -> Finding:
+    """Say whether the oldest record waits no longer than the user wants; readiness never depends on it."""
+    if isinstance(world.backlog, Unknown):
+        return unknown("WithinTarget", Reason.LAG_UNKNOWN, world.backlog.reason)
+    seconds = [part.lag_seconds for part in world.backlog.partitions if part.lag and part.lag_seconds is not None]
+    if not any(part.lag for part in world.backlog.partitions):
+        return true("WithinTarget", Reason.WITHIN_TARGET, "No record waits.")
+    if not seconds:
+        return unknown("WithinTarget", Reason.LAG_UNKNOWN, "Records wait; how long is not measured yet.")
+    if max(seconds) > allowed.target_seconds:
+        text = f"The oldest record waits longer than the target of {allowed.target_seconds:.0f} s."
+        return false("WithinTarget", Reason.ABOVE_TARGET, text)
+    text = f"No record waits longer than the target of {allowed.target_seconds:.0f} s."
+    return true("WithinTarget", Reason.WITHIN_TARGET, text)

@@ -1,0 +1,85 @@
+"""Objects that Headrace makes: how they are marked, and whether a live one already is what it should be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from headrace_operator.api.schema import API_VERSION
+from headrace_operator.observed.kube import Children, Manifest, Resource
+from headrace_operator.plan.actions import Apply
+
+APPLIED = "headrace.dev/applied"
+
+
+def child(owner: Resource, api_version: str, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object owned by `owner`, with our own labels only, and a hash of what it shall be."""
+    manifest = {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": owner.namespace,
+            "labels": labels(owner),
+            "ownerReferences": [_reference(owner)],
+        },
+        **body,
+    }
+    manifest["metadata"]["annotations"] = {APPLIED: digest(manifest)}
+    return manifest
+
+
+def labels(owner: Resource) -> dict[str, str]:
+    """Return the labels of everything made for `owner`; its own labels are never copied."""
+    component = owner.kind.removesuffix("Cluster").lower()
+    pipeline = owner.labels.get("headrace.dev/pipeline")
+    return {
+        **selector(owner),
+        "app.kubernetes.io/managed-by": "headrace",
+        "app.kubernetes.io/name": f"headrace-{component}",
+    } | ({"headrace.dev/pipeline": pipeline} if pipeline else {})
+
+
+def selector(owner: Resource) -> dict[str, str]:
+    """Return the labels that select the pods of `owner`."""
+    component = owner.kind.removesuffix("Cluster").lower()
+    return {"app.kubernetes.io/instance": owner.name, f"headrace.dev/{component}": owner.name}
+
+
+def digest(content: Any) -> str:
+    """Return a short hash of JSON content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def applies(wanted: Iterable[Manifest], children: Children) -> tuple[Apply, ...]:
+    """Return an Apply for each object that is missing, or that is not what it should be."""
+    return tuple(
+        Apply(manifest=manifest)
+        for manifest in wanted
+        if not is_as_wanted(manifest, children.objects.get((manifest["kind"], manifest["metadata"]["name"])))
+    )
+
+
+def is_as_wanted(wanted: Manifest, live: Manifest | None) -> bool:
+    """Tell whether `live` was applied from `wanted` and nobody changed a field since."""
+    if live is None:
+        return False
+    annotations = live.get("metadata", {}).get("annotations") or {}
+    return annotations.get(APPLIED) == wanted["metadata"]["annotations"][APPLIED] and _is_within(wanted, live)
+
+
+def _is_within(wanted: Any, live: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        return isinstance(live, Mapping) and all(
+            (key in live and _is_within(value, live[key])) or (key not in live and value in ({}, [], None))
+            for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return isinstance(live, list) and len(live) == len(wanted) and all(map(_is_within, wanted, live))
+    return bool(wanted == live)
+
+
+def _reference(owner: Resource) -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": owner.kind, "name": owner.name, "uid": owner.uid, "controller": True}

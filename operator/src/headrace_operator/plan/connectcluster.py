@@ -1,0 +1,152 @@
+"""What to do about a ConnectCluster: run the workers, give them their rights, and remove connectors nobody wants."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from headrace_operator.api.connectcluster import ConnectClusterSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.observed.connect import WorkersSeen
+from headrace_operator.observed.kube import Children, Resource
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.world import ConnectClusterWorld, Reference
+from headrace_operator.plan import acceptance, names, needs, pods, workers
+from headrace_operator.plan.actions import Action, Plan, RemoveConnector
+from headrace_operator.plan.children import applies
+from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
+from headrace_operator.plan.reasons import Reason
+from headrace_operator.settings import Settings
+
+NEEDED = frozenset({"Accepted", "KafkaKnown", "Deployed", "Answering"})
+MARK = "headrace.resource.uid"
+
+
+def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
+    """Return the workers' objects that differ from what is wanted, connectors to remove, and the status."""
+    resource = world.resource
+    judged = acceptance.judge(ConnectClusterSpec, resource, _no_passwords)
+    kafka = kafka_spec(world.kafka)
+    children = _children(world, judged.spec, kafka, settings)
+    ready = bool(_deployment(world) and pods.rollout(_deployment(world))[1])
+    removals = _removals(world) if ready else ()
+    found = [judged.finding, _kafka(resource, world.kafka), _deployed(world, bool(children)), _answering(world)]
+    findings = with_ready(found, NEEDED, judged.stalled)
+    previous = resource.status.get("conditions") or []
+    conditions = dated(findings, previous, resource.generation, now)
+    status = _status(world, conditions) | {"accepted": judged.accepted}
+    is_ready = conditions[0]["status"] == "True"
+    again = timedelta(seconds=20 if is_ready else 3)
+    return Plan(actions=(*children, *removals), status=status, notes=notes(previous, conditions), look_again=again)
+
+
+def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:
+    """Return the spec of a KafkaConnection that is in force."""
+    if not isinstance(kafka, Resource):
+        return None
+    accepted = (kafka.status.get("accepted") or {}).get("spec")
+    try:
+        return KafkaConnectionSpec.model_validate(dict(accepted or kafka.spec))
+    except ValidationError:
+        return None
+
+
+def _no_passwords(spec: ConnectClusterSpec) -> str | None:
+    return acceptance.no_passwords("workers.config", spec.workers.config)
+
+
+def _children(
+    world: ConnectClusterWorld, spec: ConnectClusterSpec | None, kafka: KafkaConnectionSpec | None, settings: Settings
+) -> tuple[Action, ...]:
+    if spec is None or kafka is None or not isinstance(world.children, Children):
+        return ()
+    if not isinstance(world.connectors, tuple) or not isinstance(world.kafka, Resource):
+        return ()
+    secrets = [
+        *needs.kafka_secrets(world.kafka.spec),
+        *(
+            secret
+            for connector in world.connectors
+            if connector.spec.get("connect") == world.resource.name
+            for secret in _secrets(connector)
+        ),
+    ]
+    return applies(workers.manifests(world.resource, spec, kafka, secrets, settings), world.children)
+
+
+def _secrets(connector: Resource) -> tuple[str, ...]:
+    accepted = (connector.status.get("accepted") or {}).get("spec") or {}
+    return (*needs.connector_secrets(connector.spec), *needs.connector_secrets(accepted))
+
+
+def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:
+    if not isinstance(world.workers, WorkersSeen) or not isinstance(world.connectors, tuple):
+        return ()
+    resource = world.resource
+    wanted = {
+        names.connector(resource.namespace, connector.name)
+        for connector in world.connectors
+        if connector.spec.get("connect") == resource.name
+    }
+    url = names.connect_url(resource.namespace, resource.name)
+    return tuple(
+        RemoveConnector(url=url, connector=name)
+        for name, seen in sorted(world.workers.connectors.items())
+        if MARK in seen.config and name not in wanted
+    )
+
+
+def _deployment(world: ConnectClusterWorld) -> Any:
+    if not isinstance(world.children, Children):
+        return None
+    return world.children.objects.get(("Deployment", names.connect_child(world.resource.name)))
+
+
+def _kafka(resource: Resource, kafka: Reference) -> Finding:
+    name = resource.spec.get("kafka")
+    match kafka:
+        case Resource():
+            return true("KafkaKnown", Reason.READY, f"KafkaConnection {name} exists.")
+        case Absent():
+            return false("KafkaKnown", Reason.KAFKA_NOT_FOUND, f"KafkaConnection {name} does not exist: create it.")
+        case Unknown(reason=reason):
+            return unknown("KafkaKnown", Reason.UNKNOWN, reason)
+
+
+def _deployed(world: ConnectClusterWorld, changing: bool) -> Finding:
+    if isinstance(world.children, Unknown):
+        return unknown("Deployed", Reason.UNKNOWN, world.children.reason)
+    wanted, ready, rolled = pods.rollout(_deployment(world))
+    complaint = pods.complaint(world.children.pods)
+    if complaint and ready < max(wanted, 1):
+        return false("Deployed", Reason.PODS_FAILING, complaint)
+    if changing or not rolled or ready < wanted:
+        return false("Deployed", Reason.ROLLING_OUT, f"{ready} of {wanted} workers are ready.")
+    return true("Deployed", Reason.DEPLOYED, f"All {wanted} workers are ready.")
+
+
+def _answering(world: ConnectClusterWorld) -> Finding:
+    if isinstance(world.workers, WorkersSeen):
+        return true("Answering", Reason.CONNECT_ANSWERS, f"Kafka Connect {world.workers.version} answers.")
+    return false("Answering", Reason.CONNECT_UNREACHABLE, world.workers.reason)
+
+
+def _status(world: ConnectClusterWorld, conditions: list[dict[str, Any]]) -> dict[str, Any]:
+    wanted, ready, _ = pods.rollout(_deployment(world))
+    status: dict[str, Any] = {
+        "observedGeneration": world.resource.generation,
+        "conditions": conditions,
+        "replicas": wanted,
+        "readyReplicas": ready,
+    }
+    if isinstance(world.workers, WorkersSeen):
+        plugins = [
+            {"class": plugin.class_name, "version": plugin.version}
+            for plugin in world.workers.plugins
+            if plugin.type == "source"
+        ]
+        unmanaged = sorted(name for name, seen in world.workers.connectors.items() if MARK not in seen.config)
+        status |= {"version": world.workers.version, "plugins": plugins, "unmanagedConnectors": unmanaged}
+    return status

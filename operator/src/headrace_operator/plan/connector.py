@@ -1,0 +1,160 @@
+"""What to do about a Connector: validated by Connect, put, paused or stopped, restarted when tasks fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from headrace_operator.api.connector import ConnectorSpec
+from headrace_operator.observed.connect import ConnectorSeen, Validation
+from headrace_operator.observed.kube import Resource, SecretSeen
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.world import ConnectorWorld
+from headrace_operator.plan import acceptance, debezium, names, restarts
+from headrace_operator.plan.acceptance import Acceptance
+from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
+from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
+from headrace_operator.plan.kafkaconnection import absent_secret
+from headrace_operator.plan.reasons import Reason
+from headrace_operator.settings import Settings
+
+NEEDED = frozenset({"Accepted", "CredentialsCurrent", "ConnectKnown", "Running"})
+VERBS: Mapping[str, Literal["pause", "stop", "resume"]] = {"Running": "resume", "Paused": "pause", "Stopped": "stop"}
+
+
+def wanted(resource: Resource) -> Mapping[str, str] | None:
+    """Return the configuration that Connect shall validate and run; None when the spec as written is not valid."""
+    judged = _judge(resource)
+    return debezium.configuration(resource, judged.spec) if judged.spec and judged.problem is None else None
+
+
+def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
+    """Return what Connect shall do about this connector, and the status."""
+    resource = world.resource
+    judged = _validated(world, _judge(resource))
+    put = _put(world, judged)
+    failing = restarts.decide(world.seen, judged.spec, resource.status.get("restarts"), now)
+    actions: tuple[Action, ...] = put or _state(world, judged.spec)
+    if not actions and failing.due and isinstance(world.seen, ConnectorSeen):
+        actions = (failing.action(_url(resource), world.seen.name),)
+    found = [judged.finding, _connect(world), _credentials(world, judged.spec), _running(world, judged.spec, failing)]
+    findings = with_ready(found, NEEDED, judged.stalled)
+    previous = resource.status.get("conditions") or []
+    conditions = dated(findings, previous, resource.generation, now)
+    status = _status(world, judged, failing) | {"conditions": conditions}
+    again = timedelta(seconds=10 if conditions[0]["status"] == "True" else 3)
+    return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
+
+
+def _judge(resource: Resource) -> Acceptance[ConnectorSpec]:
+    return acceptance.judge(ConnectorSpec, resource, lambda spec: acceptance.no_passwords("config", spec.config))
+
+
+def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acceptance[ConnectorSpec]:
+    if judged.problem is not None or not isinstance(world.validation, Validation) or not world.validation.errors:
+        return judged
+    sentence = "; ".join(f"{error.field}: {error.message}" for error in world.validation.errors[:3])
+    problem = false("Accepted", Reason.VALIDATION_FAILED, f"Kafka Connect refuses the configuration: {sentence}")
+    return acceptance.refuse(ConnectorSpec, world.resource, problem)
+
+
+def _url(resource: Resource) -> str:
+    return names.connect_url(resource.namespace, str(resource.spec.get("connect")))
+
+
+def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> tuple[Action, ...]:
+    if judged.spec is None or isinstance(world.seen, Unknown) or isinstance(world.validation, Unknown):
+        return ()
+    if absent_secret(world.secrets) or not isinstance(world.connect, Resource):
+        return ()
+    configuration = debezium.configuration(world.resource, judged.spec)
+    if isinstance(world.seen, ConnectorSeen) and is_running(configuration, world.seen):
+        return ()
+    name = names.connector(world.resource.namespace, world.resource.name)
+    return (PutConnector(url=_url(world.resource), connector=name, config=configuration),)
+
+
+def is_running(configuration: Mapping[str, str], seen: ConnectorSeen) -> bool:
+    """Tell whether Connect runs exactly this configuration."""
+    return {**configuration, "name": seen.name} == {**seen.config, "name": seen.name}
+
+
+def _state(world: ConnectorWorld, spec: ConnectorSpec | None) -> tuple[Action, ...]:
+    if spec is None or not isinstance(world.seen, ConnectorSeen):
+        return ()
+    state = spec.state or "Running"
+    paused = world.seen.state in ("PAUSED", "STOPPED")
+    if (state == "Running" and not paused) or world.seen.state == state.upper() or world.seen.state == "UNASSIGNED":
+        return ()
+    return (SetState(url=_url(world.resource), connector=world.seen.name, verb=VERBS[state]),)
+
+
+def _connect(world: ConnectorWorld) -> Finding:
+    name = world.resource.spec.get("connect")
+    match world.connect:
+        case Absent():
+            return false("ConnectKnown", Reason.CONNECT_NOT_FOUND, f"ConnectCluster {name} does not exist: create it.")
+        case Unknown(reason=reason):
+            return unknown("ConnectKnown", Reason.UNKNOWN, reason)
+        case _ if isinstance(world.seen, Unknown):
+            return false("ConnectKnown", Reason.CONNECT_UNREACHABLE, world.seen.reason)
+        case _:
+            return true("ConnectKnown", Reason.CONNECT_ANSWERS, f"ConnectCluster {name} answers.")
+
+
+def _credentials(world: ConnectorWorld, spec: ConnectorSpec | None) -> Finding:
+    missing = absent_secret(world.secrets, "CredentialsCurrent")
+    if missing is not None:
+        return missing
+    if spec is not None:
+        credentials = spec.postgres.credentials
+        seen = world.secrets.get(credentials.secret)
+        for key in (credentials.username_key or "username", credentials.password_key or "password"):
+            if isinstance(seen, SecretSeen) and key not in seen.keys:
+                text = f"Secret {seen.name} has no key {key}: add it, or name another key."
+                return false("CredentialsCurrent", Reason.SECRET_KEY_MISSING, text)
+    return true("CredentialsCurrent", Reason.READY, "The Secret exists and has the keys.")
+
+
+def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restarts.Failing) -> Finding:
+    seen = world.seen
+    if isinstance(seen, Unknown):
+        return unknown("Running", Reason.CONNECT_UNREACHABLE, seen.reason)
+    if isinstance(seen, Absent):
+        refused = world.validation.reason if isinstance(world.validation, Unknown) else "The connector is not made yet."
+        return false("Running", Reason.STARTING, refused)
+    if failing.error is not None:
+        reason = Reason.RESTARTS_EXHAUSTED if failing.exhausted else Reason.TASK_FAILED
+        return false("Running", reason, failing.message)
+    if seen.state in ("PAUSED", "STOPPED") and spec and (spec.state or "Running").upper() == seen.state:
+        return true("Running", Reason(seen.state.capitalize()), f"The connector is {seen.state.lower()}, as wanted.")
+    running = sum(task.state == "RUNNING" for task in seen.tasks)
+    if seen.state == "RUNNING" and seen.tasks and running == len(seen.tasks):
+        return true("Running", Reason.TASKS_RUNNING, f"All {running} tasks run.")
+    return false(
+        "Running", Reason.STARTING, f"The connector is {seen.state}; {running} of {len(seen.tasks)} tasks run."
+    )
+
+
+def _status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: restarts.Failing) -> dict[str, Any]:
+    resource, seen = world.resource, world.seen
+    status: dict[str, Any] = {"observedGeneration": resource.generation, "accepted": judged.accepted}
+    status["connectorName"] = names.connector(resource.namespace, resource.name)
+    if judged.spec is not None:
+        status["topicPrefix"] = debezium.prefix(resource, judged.spec)
+    if failing.record is not None:
+        status["restarts"] = failing.record
+    if isinstance(seen, ConnectorSeen):
+        running = sum(task.state == "RUNNING" for task in seen.tasks)
+        status |= {"state": seen.state, "tasks": [_task(task) for task in seen.tasks]}
+        status["tasksReady"] = f"{running}/{len(seen.tasks)}"
+        status |= {} if seen.offsets is None else {"offsets": [dict(offset) for offset in seen.offsets]}
+        status |= {} if seen.topics is None else {"topics": sorted(seen.topics)}
+    return status
+
+
+def _task(task: Any) -> dict[str, Any]:
+    error = restarts.first_line(task.trace)
+    known = {"id": task.id, "state": task.state, "worker": task.worker, "error": error}
+    return {key: value for key, value in known.items() if value is not None}

@@ -1,0 +1,251 @@
+"""What to do about a Consumer: await its topics, make its own, run its code, scale it, and say how it is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from headrace import names as kafka_names
+from headrace_operator.api.connector import ConnectorSpec
+from headrace_operator.api.consumer import ConsumerSpec
+from headrace_operator.observed.kafka import BacklogSeen, TopicSeen
+from headrace_operator.observed.kube import Children, Resource
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.world import ConsumerWorld, Reference
+from headrace_operator.plan import acceptance, backlog, consumption, debezium, names, pods
+from headrace_operator.plan.actions import Action, CreateTopic, Plan
+from headrace_operator.plan.children import applies
+from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
+from headrace_operator.plan.connectcluster import kafka_spec
+from headrace_operator.plan.reasons import Reason
+from headrace_operator.scaling.decide import Decision
+from headrace_operator.settings import Settings
+
+NEEDED = frozenset({"Accepted", "TopicsReady", "Deployed"})
+
+
+def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
+    """Return topics to make, objects that differ from what is wanted, and the status."""
+    resource = world.resource
+    judged = acceptance.judge(ConsumerSpec, resource)
+    spec = judged.spec
+    topics = _topics(world, spec)
+    ready_topics = _topics_ready(world, spec, topics)
+    decision = _decision(world, spec, topics, now)
+    actions: tuple[Action, ...] = ()
+    if spec is not None and decision is not None:
+        actions = (*_own_topics(world, spec, topics), *_objects(world, spec, topics, decision, settings))
+    found = [
+        judged.finding,
+        ready_topics,
+        _deployed(world, actions),
+        _consuming(world),
+        *_figures(world, spec, decision),
+    ]
+    findings = with_ready(found, NEEDED, judged.stalled)
+    previous = resource.status.get("conditions") or []
+    conditions = dated(findings, previous, resource.generation, now)
+    status = _status(world, topics, decision, now) | {"conditions": conditions, "accepted": judged.accepted}
+    again = timedelta(seconds=5 if conditions[0]["status"] == "True" else 3)
+    return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
+
+
+def sources(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
+    """Return the topics that the spec in force names; none while the Connector it names is not there."""
+    spec = acceptance.judge(ConsumerSpec, resource).spec
+    if spec is None:
+        return ()
+    if spec.source.topics is not None:
+        return tuple(spec.source.topics)
+    if connector is None:
+        return ()
+    prefix = _prefix(connector)
+    routes = (debezium.topic(prefix, route=route) for route in spec.source.routes or ())
+    return (*routes, *(debezium.topic(prefix, table=table) for table in spec.source.tables or ()))
+
+
+def kafka_name(resource: Resource, connector: Resource | None, connect: Resource | None) -> str | None:
+    """Return the name of the KafkaConnection that has the topics."""
+    source = resource.spec.get("from") or {}
+    if not source.get("connector"):
+        return source.get("kafka")
+    return None if connect is None else connect.spec.get("kafka")
+
+
+def _prefix(connector: Resource) -> str:
+    in_force = connector.status.get("topicPrefix")
+    try:
+        return in_force or debezium.prefix(connector, ConnectorSpec.model_validate(dict(connector.spec)))
+    except ValidationError:
+        return names.connector(connector.namespace, connector.name)
+
+
+def _topics(world: ConsumerWorld, spec: ConsumerSpec | None) -> tuple[str, ...]:
+    connector = world.connector if isinstance(world.connector, Resource) else None
+    return () if spec is None else sources(world.resource, connector)
+
+
+def _topics_ready(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...]) -> Finding:
+    for kind, reference, reason in (
+        ("Connector", world.connector, Reason.CONNECTOR_NOT_FOUND),
+        ("ConnectCluster", world.connect, Reason.CONNECT_NOT_FOUND),
+        ("KafkaConnection", world.kafka, Reason.KAFKA_NOT_FOUND),
+    ):
+        missing = _missing(kind, reference, reason, world)
+        if missing is not None:
+            return missing
+    if isinstance(world.topics, Unknown):
+        return unknown("TopicsReady", Reason.KAFKA_UNREACHABLE, world.topics.reason)
+    absent = [topic for topic in topics if topic not in world.topics]
+    if spec is None or absent or not topics:
+        return false("TopicsReady", Reason.AWAITING_TOPIC, _awaiting(spec, absent))
+    return true("TopicsReady", Reason.TOPICS_EXIST, f"All {len(topics)} source topics exist.")
+
+
+def _missing(kind: str, reference: Reference | None, reason: Reason, world: ConsumerWorld) -> Finding | None:
+    source = world.resource.spec.get("from") or {}
+    match reference:
+        case Absent():
+            name = source.get("connector") if kind == "Connector" else source.get("kafka") or "it is based on"
+            return false(
+                "TopicsReady", reason, f"{kind} {name} does not exist in this namespace: create it, or name another."
+            )
+        case Unknown(reason=why):
+            return unknown("TopicsReady", Reason.UNKNOWN, why)
+        case _:
+            return None
+
+
+def _awaiting(spec: ConsumerSpec | None, absent: list[str]) -> str:
+    if spec is None or not absent:
+        return "No topic is known, because the spec was never accepted."
+    source = spec.source
+    if source.connector is None:
+        return f"Awaiting topic {absent[0]} of KafkaConnection {source.kafka}: it does not exist."
+    what = f"route {', '.join(source.routes)}" if source.routes else f"table {', '.join(source.tables or ())}"
+    return (
+        f"Awaiting topic {absent[0]} from Connector {source.connector} ({what}). It appears with the first change; "
+        f"if there were changes, check that the {'outbox' if source.routes else 'table'} exists and is captured."
+    )
+
+
+def _partitions(world: ConsumerWorld, topics: tuple[str, ...]) -> int | None:
+    if isinstance(world.topics, Unknown) or not topics or any(topic not in world.topics for topic in topics):
+        return None
+    return max(world.topics[topic].partitions for topic in topics)
+
+
+def _decision(
+    world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...], now: datetime
+) -> Decision | None:
+    if spec is None:
+        return None
+    partitions = _partitions(world, topics)
+    if partitions is None and _deployment(world) is None:
+        return None
+    allowed = backlog.limits(spec, partitions or backlog.DEFAULT_MAX)
+    return backlog.replicas(world, allowed, pods.rollout(_deployment(world))[1], now)
+
+
+def _own_topics(world: ConsumerWorld, spec: ConsumerSpec, topics: tuple[str, ...]) -> tuple[CreateTopic, ...]:
+    partitions = _partitions(world, topics)
+    if partitions is None or isinstance(world.topics, Unknown) or not isinstance(world.kafka, Resource):
+        return ()
+    place = (world.resource.namespace, world.resource.name)
+    wanted: tuple[tuple[str, int, dict[str, str]], ...] = (
+        (kafka_names.retry_topic(*place), partitions, {}),
+        (kafka_names.dead_letter_topic(*place), partitions, {"retention.ms": "-1"}),
+        (kafka_names.resolutions_topic(*place), 1, {"cleanup.policy": "compact"}),
+    )
+    return tuple(
+        CreateTopic(
+            namespace=world.resource.namespace, kafka=world.kafka.name, topic=name, partitions=count, config=config
+        )
+        for name, count, config in wanted
+        if not isinstance(world.topics.get(name), TopicSeen)
+    )
+
+
+def _objects(
+    world: ConsumerWorld, spec: ConsumerSpec, topics: tuple[str, ...], decision: Decision, settings: Settings
+) -> tuple[Action, ...]:
+    kafka = kafka_spec(world.kafka)
+    if kafka is None or not topics or not isinstance(world.children, Children) or isinstance(world.code, Absent):
+        return ()
+    made = consumption.manifests(_grouped(world), spec, kafka, topics, decision.desired, settings)
+    return applies(made, world.children)
+
+
+def _grouped(world: ConsumerWorld) -> Resource:
+    """Return the Consumer with its pipeline: its own, or else its Connector's."""
+    resource, connector = world.resource, world.connector
+    label = "headrace.dev/pipeline"
+    if label in resource.labels or not isinstance(connector, Resource) or label not in connector.labels:
+        return resource
+    return Resource(
+        **{**resource.__dict__, "labels": {**resource.labels, label: connector.labels[label]}},
+    )
+
+
+def _deployment(world: ConsumerWorld) -> Any:
+    if not isinstance(world.children, Children):
+        return None
+    return world.children.objects.get(("Deployment", names.consumer_child(world.resource.name)))
+
+
+def _deployed(world: ConsumerWorld, actions: tuple[Action, ...]) -> Finding:
+    if isinstance(world.children, Unknown):
+        return unknown("Deployed", Reason.UNKNOWN, world.children.reason)
+    if isinstance(world.code, Absent):
+        text = "The ConfigMap with the Python code does not exist in this namespace: create it, or name another."
+        return false("Deployed", Reason.CODE_NOT_FOUND, text)
+    deployment = _deployment(world)
+    if deployment is None:
+        return false("Deployed", Reason.APPLYING, "The Deployment is not made yet.")
+    _, ready, rolled = pods.rollout(deployment)
+    complaint = pods.complaint(world.children.pods)
+    if complaint and (ready == 0 or not rolled):
+        return false("Deployed", Reason.PODS_FAILING, complaint)
+    if ready == 0 or (not rolled and not actions):
+        return false("Deployed", Reason.ROLLING_OUT, "Pods are starting.")
+    return true("Deployed", Reason.DEPLOYED, "Pods run the accepted spec.")
+
+
+def _consuming(world: ConsumerWorld) -> Finding:
+    if isinstance(world.backlog, Unknown):
+        return unknown("Consuming", Reason.KAFKA_UNREACHABLE, world.backlog.reason)
+    if any(part.committed is not None for part in world.backlog.partitions):
+        return true("Consuming", Reason.CONSUMING, "The consumer group has committed offsets.")
+    return false("Consuming", Reason.NO_COMMITS_YET, "The consumer group has not committed an offset yet.")
+
+
+def _figures(world: ConsumerWorld, spec: ConsumerSpec | None, decision: Decision | None) -> list[Finding]:
+    if spec is None or decision is None:
+        return []
+    allowed = backlog.limits(spec, backlog.DEFAULT_MAX)
+    scaling = true("ScalingActive", Reason.SCALING, "Replicas follow the backlog between min and max.")
+    return [backlog.within_target(world, allowed), scaling]
+
+
+def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | None, now: datetime) -> dict[str, Any]:
+    resource = world.resource
+    place = (resource.namespace, resource.name)
+    wanted, ready, _ = pods.rollout(_deployment(world))
+    status: dict[str, Any] = {
+        "observedGeneration": resource.generation,
+        "replicas": wanted,
+        "readyReplicas": ready,
+        "group": kafka_names.group(*place),
+        "topics": list(topics),
+        "retryTopic": kafka_names.retry_topic(*place),
+    }
+    if decision is not None:
+        status["scaling"] = backlog.scaling_status(decision, world, now)
+    if isinstance(world.backlog, BacklogSeen):
+        status["lag"] = backlog.lag_status(world.backlog, kafka_names.retry_topic(*place))
+        counts = {"total": world.backlog.dead_letters_total, "outstanding": world.backlog.dead_letters_outstanding}
+        known = {name: count for name, count in counts.items() if count is not None}
+        status["deadLetters"] = {"topic": kafka_names.dead_letter_topic(*place), **known}
+    return status

@@ -1,0 +1,190 @@
+"""The objects that run a Consumer's code: the contract as a ConfigMap, and the Deployment. Makes, and does not insert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from headrace import config as contract
+from headrace import names as kafka_names
+from headrace_operator.api.consumer import ConsumerSpec, Delivery, Handler, Http, Python, Retry
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.observed.kube import Manifest, Resource
+from headrace_operator.plan import names
+from headrace_operator.plan.children import child, digest, labels, selector
+from headrace_operator.plan.durations import seconds
+from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
+from headrace_operator.settings import Settings
+
+CODE = "/etc/headrace/code"
+
+
+def manifests(  # noqa: PLR0913
+    resource: Resource,
+    spec: ConsumerSpec,
+    kafka: KafkaConnectionSpec,
+    topics: Sequence[str],
+    replicas: int,
+    settings: Settings,
+) -> tuple[Manifest, ...]:
+    """Return every object of a Consumer that reads `topics`, with `replicas` pods."""
+    name = names.consumer_child(resource.name)
+    document = contract.dump(configuration(resource, spec, kafka, topics))
+    return (
+        child(resource, "v1", "ServiceAccount", name, {"automountServiceAccountToken": False}),
+        child(resource, "v1", "ConfigMap", name, {"data": {"config.json": document}}),
+        child(
+            resource,
+            "apps/v1",
+            "Deployment",
+            name,
+            {
+                "spec": {
+                    "replicas": replicas,
+                    "selector": {"matchLabels": selector(resource)},
+                    "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+                    "template": _template(resource, spec, kafka, digest(document), settings),
+                }
+            },
+        ),
+    )
+
+
+def configuration(
+    resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec, topics: Sequence[str]
+) -> contract.Config:
+    """Return the contract that the consumer's pods read."""
+    place = (resource.namespace, resource.name)
+    return contract.Config(
+        namespace=resource.namespace,
+        consumer=resource.name,
+        pipeline=resource.labels.get("headrace.dev/pipeline") or resource.name,
+        group=kafka_names.group(*place),
+        kafka=_kafka(kafka),
+        topics=contract.Topics(
+            sources=tuple(topics),
+            retry=kafka_names.retry_topic(*place),
+            dead_letters=kafka_names.dead_letter_topic(*place),
+            resolutions=kafka_names.resolutions_topic(*place),
+        ),
+        handler=_handler(spec.handler),
+        delivery=_delivery(spec.delivery),
+    )
+
+
+def _kafka(kafka: KafkaConnectionSpec) -> contract.Kafka:
+    sasl = kafka.sasl and contract.Sasl(
+        mechanism=kafka.sasl.mechanism,
+        username_file=f"{contract.CREDENTIALS}/username",
+        password_file=f"{contract.CREDENTIALS}/password",
+    )
+    authority = f"{contract.CREDENTIALS}/ca.crt" if kafka.tls and kafka.tls.ca else None
+    return contract.Kafka(
+        bootstrap_servers=kafka.bootstrap_servers,
+        sasl=sasl,
+        tls=contract.Tls(ca_file=authority) if kafka.tls else None,
+        properties=kafka.properties or {},
+    )
+
+
+def _handler(handler: Handler) -> contract.Handler:
+    match handler:
+        case Handler(http=Http() as http):
+            return contract.Handler(http=contract.Http(url=http.url, timeout=seconds(http.timeout, 30)))
+        case Handler(python=Python() as python):
+            path = CODE if python.source else None
+            called = contract.Python(function=python.function, path=path, timeout=seconds(python.timeout, 30))
+            return contract.Handler(python=called)
+        case _:
+            raise AssertionError("an accepted handler is one of http and python")
+
+
+def _delivery(delivery: Delivery | None) -> contract.Delivery:
+    known = contract.Delivery()
+    if delivery is None:
+        return known
+    return contract.Delivery(concurrency=delivery.concurrency or known.concurrency, retry=_retry(delivery.retry))
+
+
+def _retry(retry: Retry | None) -> contract.Retry:
+    known = contract.Retry()
+    backoff = retry.backoff if retry else None
+    return contract.Retry(
+        attempts=(retry and retry.attempts) or known.attempts,
+        initial=seconds(backoff.initial if backoff else None, known.initial),
+        factor=float((backoff and backoff.factor) or known.factor),
+        max=seconds(backoff.max if backoff else None, known.max),
+    )
+
+
+def _template(
+    resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec, config_hash: str, settings: Settings
+) -> dict[str, Any]:
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(contract.PORT)}
+    volumes = _volumes(resource, spec, kafka)
+    return {
+        "metadata": {"labels": labels(resource), "annotations": {"headrace.dev/config-hash": config_hash, **scrape}},
+        "spec": {
+            "serviceAccountName": names.consumer_child(resource.name),
+            "automountServiceAccountToken": False,
+            "securityContext": pod_security(),
+            "terminationGracePeriodSeconds": 45,
+            "containers": [_container(spec, [volume["name"] for volume in volumes], settings)],
+            "volumes": volumes,
+            **pull_secrets(settings.image_pull_secrets),
+        },
+    }
+
+
+def _container(spec: ConsumerSpec, volumes: Sequence[str], settings: Settings) -> dict[str, Any]:
+    places = {"config": "/etc/headrace/config", "kafka": contract.CREDENTIALS, "code": CODE, "tmp": "/tmp"}
+    python = spec.handler.python
+    return {
+        "name": "consumer",
+        "image": (python and python.image) or settings.runtime_image,
+        "command": ["headrace", "run"],
+        "ports": [{"name": "http", "containerPort": contract.PORT}],
+        "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}},
+        "securityContext": container_security(),
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 2, "timeoutSeconds": 3},
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "http"},
+            "initialDelaySeconds": 20,
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": name, "mountPath": places[name], **({} if name == "tmp" else {"readOnly": True})}
+            for name in volumes
+        ],
+    }
+
+
+def _volumes(resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = [
+        {"name": "config", "configMap": {"name": names.consumer_child(resource.name)}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    sources = _credentials(kafka)
+    if sources:
+        volumes.append({"name": "kafka", "projected": {"sources": sources}})
+    if spec.handler.python and spec.handler.python.source:
+        volumes.append({"name": "code", "configMap": {"name": spec.handler.python.source.config_map}})
+    return volumes
+
+
+def _credentials(kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
+    sources: list[dict[str, Any]] = []
+    if kafka.sasl:
+        credentials = kafka.sasl.credentials
+        items = [
+            {"key": credentials.username_key or "username", "path": "username"},
+            {"key": credentials.password_key or "password", "path": "password"},
+        ]
+        sources.append({"secret": {"name": credentials.secret, "items": items}})
+    if kafka.tls and kafka.tls.ca:
+        items = [{"key": kafka.tls.ca.key, "path": "ca.crt"}]
+        sources.append({"secret": {"name": kafka.tls.ca.secret, "items": items}})
+    return sources

@@ -1,0 +1,98 @@
+"""The configuration of a Debezium connector: what is set for the user, and what the user may set."""
+
+from __future__ import annotations
+
+from headrace_operator.api.connector import ConnectorSpec, Outbox, OutboxColumns
+from headrace_operator.observed.kube import Resource
+from headrace_operator.plan import names
+
+MARK = "headrace.resource.uid"
+STRING = "org.apache.kafka.connect.storage.StringConverter"
+JSON = "org.apache.kafka.connect.json.JsonConverter"
+
+
+def prefix(resource: Resource, spec: ConnectorSpec) -> str:
+    """Return the prefix of the connector's topics."""
+    return (spec.topics and spec.topics.prefix) or names.connector(resource.namespace, resource.name)
+
+
+def topic(prefix: str, *, route: str | None = None, table: str | None = None) -> str:
+    """Return the topic of an outbox route or of a table."""
+    return f"{prefix}.outbox.{route}" if route is not None else f"{prefix}.{table}"
+
+
+def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
+    """Return the whole configuration; the user's own properties win, our mark does not yield."""
+    capture = _outbox(prefix(resource, spec), spec.capture.outbox) if spec.capture.outbox else _tables(spec)
+    return {
+        **_source(resource, spec),
+        **_topics(spec),
+        **capture,
+        **(spec.config or {}),
+        MARK: resource.uid,
+    }
+
+
+def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
+    postgres, credentials = spec.postgres, spec.postgres.credentials
+    secret = f"${{secrets:{resource.namespace}/{credentials.secret}:"
+    slot = names.slot(resource.namespace, resource.name)
+    return {
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "tasks.max": "1",
+        "plugin.name": "pgoutput",
+        "database.hostname": postgres.host,
+        "database.port": str(postgres.port or 5432),
+        "database.dbname": postgres.database,
+        "database.user": f"{secret}{credentials.username_key or 'username'}}}",
+        "database.password": f"{secret}{credentials.password_key or 'password'}}}",
+        "slot.name": postgres.slot or slot,
+        "publication.name": postgres.publication or slot,
+        "publication.autocreate.mode": "filtered",
+        "topic.prefix": prefix(resource, spec),
+        "snapshot.mode": "initial",
+        "heartbeat.interval.ms": "10000",
+    }
+
+
+def _topics(spec: ConnectorSpec) -> dict[str, str]:
+    partitions = (spec.topics and spec.topics.partitions) or 12
+    replication = (spec.topics and spec.topics.replication_factor) or -1
+    return {
+        "topic.creation.default.partitions": str(partitions),
+        "topic.creation.default.replication.factor": str(replication),
+    }
+
+
+def _tables(spec: ConnectorSpec) -> dict[str, str]:
+    return {
+        "table.include.list": ",".join(spec.capture.tables or ()),
+        "key.converter": JSON,
+        "key.converter.schemas.enable": "false",
+        "value.converter": JSON,
+        "value.converter.schemas.enable": "false",
+    }
+
+
+def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
+    columns = outbox.columns or OutboxColumns.model_validate({})
+    router = "transforms.outbox"
+    return {
+        "table.include.list": outbox.table,
+        "tombstones.on.delete": "false",
+        "skipped.operations": "u,d,t",
+        "key.converter": STRING,
+        "value.converter": STRING,
+        "transforms": "outbox",
+        f"{router}.type": "io.debezium.transforms.outbox.EventRouter",
+        f"{router}.route.by.field": columns.route or "aggregatetype",
+        f"{router}.route.topic.replacement": f"{prefix}.outbox.${{routedByValue}}",
+        f"{router}.table.field.event.id": columns.id or "id",
+        f"{router}.table.field.event.key": columns.key or "aggregateid",
+        f"{router}.table.field.event.payload": columns.payload or "payload",
+        f"{router}.table.fields.additional.placement": (
+            f"{columns.type or 'type'}:header:eventType,{columns.traceparent or 'traceparent'}:header:traceparent"
+        ),
+        f"{router}.table.fields.additional.error.on.missing": "false",
+        f"{router}.table.op.invalid.behavior": "warn",
+    }

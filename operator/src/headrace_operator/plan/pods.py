@@ -1,0 +1,58 @@
+"""Pods that meet the *restricted* Pod Security standard, whatever a spec says; and what failing pods say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headrace_operator.observed.kube import PodSeen
+
+USER = 65532
+
+
+def pod_security() -> dict[str, Any]:
+    """Return the security context of every pod."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> dict[str, Any]:
+    """Return the security context of every container."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def pull_secrets(names: Sequence[str]) -> dict[str, Any]:
+    """Return the part of a pod that names the registry's credentials."""
+    return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}
+
+
+def complaint(pods: Sequence[PodSeen]) -> str | None:
+    """Return what the first pod that cannot run says of itself."""
+    for pod in pods:
+        if pod.ready:
+            continue
+        bad = pod.waiting_reason not in (None, "ContainerCreating", "PodInitializing")
+        if bad or pod.restarts > 0 or (pod.message and pod.phase != "Running"):
+            return f"Pod {pod.name}: {pod.waiting_reason or pod.phase}: {pod.message or 'see its log'}"
+    return None
+
+
+def rollout(deployment: Mapping[str, Any] | None) -> tuple[int, int, bool]:
+    """Return wanted and ready replicas, and whether every pod runs the latest template."""
+    if deployment is None:
+        return 0, 0, False
+    wanted = int(deployment.get("spec", {}).get("replicas") or 0)
+    status = deployment.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    updated = int(status.get("updatedReplicas") or 0)
+    total = int(status.get("replicas") or 0)
+    return wanted, int(status.get("readyReplicas") or 0), seen and updated == total and updated >= wanted

@@ -1,0 +1,177 @@
+"""The objects that run Kafka Connect workers: pure makers, which make and do not insert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from headrace_operator.api.connectcluster import ConnectClusterSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.observed.kube import Manifest, Resource
+from headrace_operator.plan import names
+from headrace_operator.plan.children import child, digest, labels, selector
+from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
+from headrace_operator.settings import Settings
+
+REST = 8083
+METRICS = 9404
+CLIENTS = ("", "producer.", "consumer.", "admin.")
+
+
+def manifests(
+    resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec, secrets: Sequence[str], settings: Settings
+) -> tuple[Manifest, ...]:
+    """Return every object of the workers; `secrets` are the only ones their account may read."""
+    name = names.connect_child(resource.name)
+    properties = worker_properties(resource, spec, kafka)
+    config = child(resource, "v1", "ConfigMap", name, {"data": {"worker.properties": properties}})
+    return (
+        child(resource, "v1", "ServiceAccount", name, {}),
+        *_rights(resource, name, secrets),
+        config,
+        _deployment(resource, spec, settings, digest(properties)),
+        _service(resource, name),
+        _budget(resource, name),
+        _network_policy(resource, name, settings),
+    )
+
+
+def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec) -> str:
+    """Return the workers' property file; passwords are read by the config provider, never written here."""
+    group = names.connect_group(resource.namespace, resource.name)
+    properties = {
+        "group.id": group,
+        "config.storage.topic": f"{group}.configs",
+        "offset.storage.topic": f"{group}.offsets",
+        "status.storage.topic": f"{group}.status",
+        "config.storage.replication.factor": "-1",
+        "offset.storage.replication.factor": "-1",
+        "status.storage.replication.factor": "-1",
+        "offset.storage.partitions": "5",
+        "status.storage.partitions": "3",
+        "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "key.converter.schemas.enable": "false",
+        "value.converter.schemas.enable": "false",
+        "listeners": f"HTTP://0.0.0.0:{REST}",
+        "plugin.path": "/opt/headrace/connect/plugins",
+        "plugin.discovery": "service_load",
+        "config.providers": "secrets",
+        "config.providers.secrets.class": "io.strimzi.kafka.KubernetesSecretConfigProvider",
+        "topic.creation.enable": "true",
+        "offset.flush.interval.ms": "5000",
+        "scheduled.rebalance.max.delay.ms": "10000",
+        **{f"{client}{key}": value for client in CLIENTS for key, value in _login(resource.namespace, kafka).items()},
+        "bootstrap.servers": kafka.bootstrap_servers,
+        **(spec.workers.config or {}),
+    }
+    return "".join(f"{key}={value}\n" for key, value in sorted(properties.items()))
+
+
+def _login(namespace: str, kafka: KafkaConnectionSpec) -> dict[str, str]:
+    protocol = ("SASL_" if kafka.sasl else "") + ("SSL" if kafka.tls else "PLAINTEXT")
+    properties = {"security.protocol": protocol}
+    if kafka.tls and kafka.tls.ca:
+        authority = f"${{secrets:{namespace}/{kafka.tls.ca.secret}:{kafka.tls.ca.key}}}"
+        properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": authority}
+    if kafka.sasl:
+        properties |= {"sasl.mechanism": kafka.sasl.mechanism, "sasl.jaas.config": _jaas(namespace, kafka)}
+    return properties
+
+
+def _jaas(namespace: str, kafka: KafkaConnectionSpec) -> str:
+    assert kafka.sasl is not None
+    module = "plain.Plain" if kafka.sasl.mechanism == "PLAIN" else "scram.Scram"
+    credentials = kafka.sasl.credentials
+    user = f"${{secrets:{namespace}/{credentials.secret}:{credentials.username_key or 'username'}}}"
+    password = f"${{secrets:{namespace}/{credentials.secret}:{credentials.password_key or 'password'}}}"
+    login = f"org.apache.kafka.common.security.{module}LoginModule"
+    return f'{login} required username="{user}" password="{password}";'
+
+
+def _rights(resource: Resource, name: str, secrets: Sequence[str]) -> tuple[Manifest, Manifest]:
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": sorted(set(secrets)), "verbs": ["get"]}
+    role = child(resource, "rbac.authorization.k8s.io/v1", "Role", name, {"rules": [rule] if secrets else []})
+    binding = {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": resource.namespace}],
+    }
+    return role, child(resource, "rbac.authorization.k8s.io/v1", "RoleBinding", name, binding)
+
+
+def _deployment(resource: Resource, spec: ConnectClusterSpec, settings: Settings, config_hash: str) -> Manifest:
+    name = names.connect_child(resource.name)
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(METRICS)}
+    template = {
+        "metadata": {"labels": labels(resource), "annotations": {"headrace.dev/config-hash": config_hash, **scrape}},
+        "spec": {
+            "serviceAccountName": name,
+            "securityContext": pod_security(),
+            "terminationGracePeriodSeconds": 30,
+            "containers": [_container(spec, settings)],
+            "volumes": [{"name": "config", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {}}],
+            **pull_secrets(settings.image_pull_secrets),
+        },
+    }
+    body = {
+        "replicas": spec.workers.replicas or 1,
+        "selector": {"matchLabels": selector(resource)},
+        "template": template,
+    }
+    return child(resource, "apps/v1", "Deployment", name, {"spec": body})
+
+
+def _container(spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
+    health = {"httpGet": {"path": "/health", "port": "rest"}, "timeoutSeconds": 5}
+    return {
+        "name": "connect",
+        "image": spec.workers.image or settings.connect_image,
+        "ports": [{"name": "rest", "containerPort": REST}, {"name": "metrics", "containerPort": METRICS}],
+        "env": [{"name": "HEADRACE_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+        "resources": _resources(spec),
+        "securityContext": container_security(),
+        "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 90},
+        "readinessProbe": {**health, "periodSeconds": 5},
+        "livenessProbe": {**health, "periodSeconds": 15, "failureThreshold": 4},
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/headrace/connect", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    }
+
+
+def _resources(spec: ConnectClusterSpec) -> dict[str, Any]:
+    wanted = spec.workers.resources
+    requests, limits = {"cpu": "250m", "memory": "768Mi"}, {"memory": "1Gi"}
+    if wanted and wanted.requests:
+        requests |= wanted.requests.model_dump(exclude_none=True)
+    if wanted and wanted.limits:
+        limits |= wanted.limits.model_dump(exclude_none=True)
+    return {"requests": requests, "limits": limits}
+
+
+def _service(resource: Resource, name: str) -> Manifest:
+    ports = [{"name": "rest", "port": REST, "targetPort": "rest"}]
+    return child(resource, "v1", "Service", name, {"spec": {"selector": selector(resource), "ports": ports}})
+
+
+def _budget(resource: Resource, name: str) -> Manifest:
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector(resource)}}
+    return child(resource, "policy/v1", "PodDisruptionBudget", name, {"spec": spec})
+
+
+def _network_policy(resource: Resource, name: str, settings: Settings) -> Manifest:
+    operator = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "headrace"}},
+    }
+    workers = {"podSelector": {"matchLabels": selector(resource)}}
+    spec = {
+        "podSelector": {"matchLabels": selector(resource)},
+        "policyTypes": ["Ingress"],
+        "ingress": [
+            {"from": [operator, workers], "ports": [{"port": REST, "protocol": "TCP"}]},
+            {"ports": [{"port": METRICS, "protocol": "TCP"}]},
+        ],
+    }
+    return child(resource, "networking.k8s.io/v1", "NetworkPolicy", name, {"spec": spec})
