@@ -1,4 +1,4 @@
-"""The objects that run a Consumer's code: the contract as a ConfigMap, and the Deployment. Makes, and does not insert."""
+"""The objects that run a Consumer's code: the contract as a ConfigMap, and the Deployment. It only makes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from headrace_operator.settings import Settings
 CODE = "/etc/headrace/code"
 
 
-def manifests(  # noqa: PLR0913
+def manifests(
     resource: Resource,
     spec: ConsumerSpec,
     kafka: KafkaConnectionSpec,
