@@ -1,0 +1,63 @@
+"""Each action of a plan as one write. Nothing here decides."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from headrace_operator.clients.api import path
+from headrace_operator.clients.errors import Invalid
+from headrace_operator.observed.kube import Resource
+from headrace_operator.plan import actions
+from headrace_operator.reconcile.remote import Remote
+
+DEADLINE = 8.0
+"""Seconds that must be left of the Lease before an action begins."""
+
+
+async def execute(action: actions.Action, remote: Remote) -> None:
+    """Do ``action``; raises `HeadraceError`."""
+    match action:
+        case actions.Apply(manifest=manifest):
+            await remote.kube.apply(manifest)
+        case actions.Delete() as gone:
+            where = path(gone.api_version, gone.kind, gone.namespace, gone.name)
+            await remote.kube.delete(where, uid=gone.uid, resource_version=gone.resource_version)
+        case actions.CreateTopic() as topic:
+            await _create(topic, remote)
+        case actions.PutConnector(url=url, connector=name, config=config):
+            await remote.connect.put(url, name, config)
+        case actions.SetState(url=url, connector=name, verb=verb):
+            await remote.connect.set_state(url, name, verb)
+        case actions.RestartConnector(url=url, connector=name, only_failed=only_failed):
+            await remote.connect.restart(url, name, only_failed=only_failed)
+        case actions.RemoveConnector(url=url, connector=name):
+            await remote.connect.remove(url, name)
+        case _:
+            assert_never(action)
+
+
+def told(action: actions.Action) -> str:
+    """Return what ``action`` does, for the log."""
+    match action:
+        case actions.Apply(manifest=manifest):
+            return f"apply {manifest['kind']} {manifest['metadata']['name']}"
+        case actions.Delete(kind=kind, name=name):
+            return f"delete {kind} {name}"
+        case actions.CreateTopic(topic=topic, partitions=partitions):
+            return f"create topic {topic} with {partitions} partitions"
+        case actions.PutConnector(connector=name):
+            return f"configure connector {name}"
+        case actions.SetState(connector=name, verb=verb):
+            return f"{verb} connector {name}"
+        case actions.RestartConnector(connector=name):
+            return f"restart connector {name}"
+        case actions.RemoveConnector(connector=name):
+            return f"remove connector {name}"
+
+
+async def _create(action: actions.CreateTopic, remote: Remote) -> None:
+    connection = await remote.kube.resource("KafkaConnection", action.namespace, action.kafka)
+    if not isinstance(connection, Resource):
+        raise Invalid(f"There is no KafkaConnection {action.kafka} in namespace {action.namespace}: create it.")
+    kafka = await remote.kafkas.open(connection)
+    await kafka.create(action.topic, action.partitions, action.config)

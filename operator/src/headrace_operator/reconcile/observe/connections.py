@@ -1,0 +1,67 @@
+"""Observing KafkaConnections and ConnectClusters."""
+
+from __future__ import annotations
+
+import asyncio
+
+from headrace_operator.observed.kafka import ClusterSeen
+from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.world import ConnectClusterWorld, KafkaConnectionWorld, Reference, Secrets
+from headrace_operator.plan import names, needs
+from headrace_operator.reconcile.observe.asking import ask
+from headrace_operator.reconcile.remote import Remote
+
+CHILDREN = (
+    "Deployment",
+    "Service",
+    "ConfigMap",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+)
+
+
+async def reference(remote: Remote, kind: str, namespace: str, name: object) -> Reference:
+    """Read the resource that a spec refers to."""
+    if not isinstance(name, str) or not name:
+        return Unknown(reason=f"The spec names no {kind}.")
+    return await ask(remote.kube.resource(kind, namespace, name))
+
+
+async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Secrets:
+    """Read which keys each Secret has."""
+    found = await asyncio.gather(*(ask(remote.kube.secret(namespace, name)) for name in wanted))
+    return dict(zip(wanted, found, strict=True))
+
+
+async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectionWorld:
+    """Observe a KafkaConnection: its Secrets, and whether the Kafka answers."""
+
+    async def cluster() -> ClusterSeen:
+        return await (await remote.kafkas.open(resource)).cluster()
+
+    wanted = needs.kafka_secrets(resource.spec)
+    seen, answered = await asyncio.gather(secrets(remote, resource.namespace, wanted), ask(cluster()))
+    return KafkaConnectionWorld(resource=resource, secrets=seen, cluster=answered)
+
+
+async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterWorld:
+    """Observe a ConnectCluster: its Kafka, its Connectors, its workers and its children."""
+    namespace, name = resource.namespace, resource.name
+    kafka, connectors, workers, children = await asyncio.gather(
+        reference(remote, "KafkaConnection", namespace, resource.spec.get("kafka")),
+        ask(remote.kube.resources("Connector", namespace)),
+        ask(remote.connect.workers(names.connect_url(namespace, name))),
+        ask(remote.kube.children(namespace, names.connect_child(name), CHILDREN, f"headrace.dev/connect={name}")),
+    )
+    return ConnectClusterWorld(
+        resource=resource, kafka=kafka, connectors=connectors, workers=workers, children=children
+    )
+
+
+def known(found: Reference | None) -> Resource | None:
+    """Return a reference that was found."""
+    return None if found is None or isinstance(found, Absent | Unknown) else found

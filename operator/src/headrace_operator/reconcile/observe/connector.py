@@ -1,0 +1,46 @@
+"""Observing a Connector: what it refers to, what Connect runs, and what Connect says of a changed configuration."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from headrace_operator.observed.connect import ConnectorSeen, Validation
+from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.world import ConnectorWorld
+from headrace_operator.plan import connector as plan
+from headrace_operator.plan import names, needs
+from headrace_operator.reconcile.observe.asking import ask
+from headrace_operator.reconcile.observe.connections import known, reference, secrets
+from headrace_operator.reconcile.remote import Remote
+
+Seen = ConnectorSeen | Absent | Unknown
+
+
+async def connector(resource: Resource, remote: Remote) -> ConnectorWorld:
+    """Observe a Connector."""
+    namespace = resource.namespace
+    found, secret = await asyncio.gather(
+        reference(remote, "ConnectCluster", namespace, resource.spec.get("connect")),
+        secrets(remote, namespace, needs.connector_secrets(resource.spec)),
+    )
+    cluster = known(found)
+    if cluster is None:
+        seen: Seen = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
+        return ConnectorWorld(resource=resource, connect=found, secrets=secret, seen=seen, validation=None)
+    url = names.connect_url(namespace, cluster.name)
+    seen = await ask(remote.connect.connector(url, names.connector(namespace, resource.name)))
+    validation = await _validation(remote, url, plan.wanted(resource), seen)
+    return ConnectorWorld(resource=resource, connect=found, secrets=secret, seen=seen, validation=validation)
+
+
+async def _validation(
+    remote: Remote, url: str, wanted: Mapping[str, str] | None, seen: Seen
+) -> Validation | Unknown | None:
+    """Ask Connect about a configuration that it does not run yet."""
+    if wanted is None or isinstance(seen, Unknown):
+        return None
+    if isinstance(seen, ConnectorSeen) and plan.is_running(wanted, seen):
+        return None
+    return await ask(remote.connect.validate(url, wanted))
