@@ -35,7 +35,7 @@ fast: setup ## Tests that need no cluster
 	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster"
 
 generate: setup ## Write the generated files: CRDs, dashboards, rules
-	@$(RUN) headrace-operator crds > /dev/null
+	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates
 	@$(RUN) python -m dashboards.src
 
 verify: generate ## Fail when a generated file is not what its source makes

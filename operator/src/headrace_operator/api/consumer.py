@@ -139,7 +139,7 @@ class DeadLetters(Model):
 class ScalingDecision(Model):
     """The last scaling decision, with every term."""
 
-    desired: int = Field(description="Replicas decided.")
+    desired: int = Field(description="Replicas that were decided.")
     reason: str = Field(description="What decided, as one CamelCase word.")
     message: str = Field(description="The decision as a sentence with its figures.")
     time: datetime = Field(description="When the number of replicas was last changed.")
@@ -151,10 +151,10 @@ class ScalingDecision(Model):
 class ConsumerStatus(Status):
     """What Headrace observed."""
 
-    replicas: int | None = Field(None, description="Replicas wanted.")
+    replicas: int | None = Field(None, description="Replicas that are wanted.")
     ready_replicas: int | None = Field(None, description="Replicas that are ready.")
     group: str | None = Field(None, description="Consumer group in Kafka.")
-    topics: tuple[str, ...] | None = Field(None, description="Source topics.")
+    topics: tuple[str, ...] | None = Field(None, description="Source topics that are read.")
     retry_topic: str | None = Field(None, description="Topic that redriven records go through.")
     lag: Lag | None = Field(None, description="What has still to be handled.")
     dead_letters: DeadLetters | None = Field(None, description="Records that could not be handled.")

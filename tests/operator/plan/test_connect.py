@@ -1,0 +1,147 @@
+"""Plans of a ConnectCluster and a Connector: rights, removal, validation, states, restarts."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation, WorkersSeen
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.plan import connectcluster, connector
+from headrace_operator.plan.actions import Apply, Plan, PutConnector, RemoveConnector, RestartConnector, SetState
+from tests.operator import worlds
+
+
+def condition(plan: Plan, kind: str) -> dict[str, Any]:
+    return next((found for found in plan.status["conditions"] if found["type"] == kind), {})
+
+
+def test_workers_may_read_exactly_the_secrets_that_connectors_name() -> None:
+    plan = connectcluster.plan(worlds.connect_world(), worlds.SETTINGS, worlds.NOW)
+
+    made = {action.manifest["kind"]: action.manifest for action in plan.actions if isinstance(action, Apply)}
+    assert made["Role"]["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["shop-db"], "verbs": ["get"]}
+    ]
+    subject = {"kind": "ServiceAccount", "name": "main-connect", "namespace": "shop"}
+    assert made["RoleBinding"]["subjects"] == [subject]
+    assert "password" not in made["ConfigMap"]["data"]["worker.properties"]
+
+
+def test_a_second_pass_over_the_workers_it_made_plans_nothing() -> None:
+    world = worlds.connect_world()
+    first = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
+    world = worlds.with_status(worlds.after_connect(world, first.actions), first.status)
+    second = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
+
+    assert second.actions == ()
+    assert condition(second, "Ready")["status"] == "True"
+
+
+def test_only_marked_connectors_without_a_resource_are_removed() -> None:
+    ours = ConnectorSeen(name="shop.gone", config={"headrace.resource.uid": "x"}, state="RUNNING", trace=None, tasks=())
+    theirs = ConnectorSeen(name="elsewhere", config={}, state="RUNNING", trace=None, tasks=())
+    seen = WorkersSeen(
+        version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={"shop.gone": ours, "elsewhere": theirs}
+    )
+    world = worlds.connect_world(workers=seen)
+    world = worlds.after_connect(world, connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions)
+
+    plan = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
+
+    assert plan.actions == (RemoveConnector(url="http://main-connect.shop.svc:8083", connector="shop.gone"),)
+    assert plan.status["unmanagedConnectors"] == ["elsewhere"]
+
+
+def test_unknown_is_never_read_as_absent() -> None:
+    world = worlds.connect_world(connectors=Unknown(reason="forbidden"))
+
+    assert connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions == ()
+    unsure = worlds.connector_world(seen=Unknown(reason="no answer"))
+    assert connector.plan(unsure, worlds.SETTINGS, worlds.NOW).actions == ()
+
+
+def test_a_connector_is_put_after_validation_and_then_left_alone() -> None:
+    world = worlds.connector_world()
+    first = connector.plan(world, worlds.SETTINGS, worlds.NOW)
+    world = worlds.with_status(worlds.after_connector(world, first.actions), first.status)
+    second = connector.plan(world, worlds.SETTINGS, worlds.NOW)
+
+    (put,) = first.actions
+    assert isinstance(put, PutConnector)
+    assert put.config["database.password"] == "${secrets:shop/shop-db:password}"
+    assert put.config["topic.creation.default.partitions"] == "12"
+    assert second.actions == ()
+    assert condition(second, "Ready")["status"] == "True"
+
+
+def test_an_edit_that_connect_refuses_leaves_what_runs() -> None:
+    world = worlds.connector_world()
+    first = connector.plan(world, worlds.SETTINGS, worlds.NOW)
+    world = worlds.with_status(worlds.after_connector(world, first.actions), first.status)
+    edited = dataclasses.replace(
+        world.resource, spec={**worlds.CONNECTOR.spec, "config": {"tasks.max": "zero"}}, generation=2
+    )
+    refused = Validation(errors=(FieldError(field="tasks.max", message="Not a number"),))
+
+    plan = connector.plan(dataclasses.replace(world, resource=edited, validation=refused), worlds.SETTINGS, worlds.NOW)
+
+    assert plan.actions == ()
+    assert "tasks.max: Not a number" in condition(plan, "Accepted")["message"]
+    assert condition(plan, "Running")["status"] == "True"
+
+
+def test_a_password_in_the_configuration_is_refused_by_name() -> None:
+    spec = {**worlds.CONNECTOR.spec, "config": {"database.password": "letmein"}}
+    world = worlds.connector_world(resource=dataclasses.replace(worlds.CONNECTOR, spec=spec))
+
+    plan = connector.plan(world, worlds.SETTINGS, worlds.NOW)
+
+    assert plan.actions == ()
+    assert condition(plan, "Accepted")["reason"] == "PasswordInConfig"
+    assert "letmein" not in str(plan.status["conditions"])
+
+
+@pytest.mark.parametrize(("state", "verb"), [("Paused", "pause"), ("Stopped", "stop")])
+def test_the_state_a_user_wants_is_set_once(state: str, verb: str) -> None:
+    spec = {**worlds.CONNECTOR.spec, "state": state}
+    world = worlds.connector_world(resource=dataclasses.replace(worlds.CONNECTOR, spec=spec))
+    world = worlds.after_connector(world, connector.plan(world, worlds.SETTINGS, worlds.NOW).actions)
+    first = connector.plan(world, worlds.SETTINGS, worlds.NOW)
+    second = connector.plan(worlds.after_connector(world, first.actions), worlds.SETTINGS, worlds.NOW)
+
+    (action,) = first.actions
+    assert isinstance(action, SetState)
+    assert action.verb == verb
+    assert second.actions == ()
+
+
+def test_failed_tasks_are_restarted_with_back_off_and_recorded_first() -> None:
+    world = worlds.connector_world()
+    world = worlds.after_connector(world, connector.plan(world, worlds.SETTINGS, worlds.NOW).actions)
+    assert isinstance(world.seen, ConnectorSeen)
+    task = TaskSeen(id=0, state="FAILED", worker="w", trace="java.io.IOException: gone\n\tat x")
+    world = dataclasses.replace(world, seen=dataclasses.replace(world.seen, tasks=(task,)))
+    now, restarted = worlds.NOW, []
+    for _ in range(100):
+        plan = connector.plan(world, worlds.SETTINGS, now)
+        if plan.actions:
+            assert isinstance(plan.actions[0], RestartConnector)
+            restarted.append(now - worlds.NOW)
+        world, now = worlds.with_status(world, plan.status), now + timedelta(seconds=5)
+
+    waits = [int((later - earlier).total_seconds()) for earlier, later in itertools.pairwise(restarted)]
+    assert waits == [10, 20, 40, 80, 160]
+    assert plan.status["tasks"][0]["error"] == "java.io.IOException: gone"
+    assert "java.io.IOException: gone" in condition(plan, "Ready")["message"]
+
+
+def test_a_missing_secret_is_named() -> None:
+    plan = connector.plan(worlds.connector_world(secrets={"shop-db": Absent()}), worlds.SETTINGS, worlds.NOW)
+
+    assert plan.actions == ()
+    assert "Secret shop-db does not exist" in condition(plan, "Ready")["message"]

@@ -1,0 +1,169 @@
+"""A Consumer's plan: topics first, then its objects, and a status that says why."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from headrace import config as contract
+from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates
+from headrace_operator.observed.kube import Children, PodSeen
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.plan import consumer
+from headrace_operator.plan.actions import Apply, CreateTopic, Plan
+from tests.operator import worlds
+
+
+def condition(plan: Plan, kind: str) -> dict[str, Any]:
+    return next((found for found in plan.status["conditions"] if found["type"] == kind), {})
+
+
+def test_first_pass_makes_topics_with_the_partitions_of_the_source_and_the_objects() -> None:
+    plan = consumer.plan(worlds.consumer_world(), worlds.SETTINGS, worlds.NOW)
+
+    topics = {action.topic: action.partitions for action in plan.actions if isinstance(action, CreateTopic)}
+    assert topics == {
+        "retry.shop.billing": 12,
+        "dlq.shop.billing": 12,
+        "dlq.shop.billing.resolutions": 1,
+    }
+    kinds = [action.manifest["kind"] for action in plan.actions if isinstance(action, Apply)]
+    assert kinds == ["ServiceAccount", "ConfigMap", "Deployment"]
+
+
+def test_a_second_pass_over_the_world_it_made_plans_nothing() -> None:
+    world = worlds.consumer_world()
+    first = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+    world = worlds.with_status(worlds.after_consumer(world, first.actions), first.status)
+    second = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+    third = consumer.plan(worlds.with_status(world, second.status), worlds.SETTINGS, worlds.NOW.replace(minute=59))
+
+    assert second.actions == ()
+    assert third.actions == ()
+    assert third.status == second.status
+    assert third.notes == ()
+    assert condition(second, "Ready")["status"] == "True"
+
+
+def test_children_carry_only_our_labels_and_a_plain_owner() -> None:
+    plan = consumer.plan(worlds.consumer_world(), worlds.SETTINGS, worlds.NOW)
+
+    for action in plan.actions:
+        if isinstance(action, Apply):
+            metadata = action.manifest["metadata"]
+            assert set(metadata["annotations"]) == {"headrace.dev/applied"}
+            assert metadata["labels"]["app.kubernetes.io/instance"] == "billing"
+            assert metadata["labels"]["app.kubernetes.io/managed-by"] == "headrace"
+            assert metadata["labels"]["headrace.dev/pipeline"] == "orders"
+            assert "kustomize.toolkit.fluxcd.io/name" not in metadata["labels"]
+            assert "blockOwnerDeletion" not in metadata["ownerReferences"][0]
+
+
+def test_the_contract_in_the_config_map_is_what_the_runtime_reads() -> None:
+    plan = consumer.plan(worlds.consumer_world(), worlds.SETTINGS, worlds.NOW)
+
+    made = next(a.manifest for a in plan.actions if isinstance(a, Apply) and a.manifest["kind"] == "ConfigMap")
+    document = contract.load(made["data"]["config.json"])
+    assert document.topics.sources == (worlds.TOPIC,)
+    assert document.group == "headrace.shop.billing"
+    assert document.handler.http == contract.Http(url="http://billing:8080/events", timeout=10)
+
+
+def test_every_pod_meets_the_restricted_standard() -> None:
+    plan = consumer.plan(worlds.consumer_world(), worlds.SETTINGS, worlds.NOW)
+
+    made = next(a.manifest for a in plan.actions if isinstance(a, Apply) and a.manifest["kind"] == "Deployment")
+    pod = made["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert pod["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "reason", "words"),
+    [
+        ({"topics": {}}, "TopicsReady", "AwaitingTopic", f"{worlds.TOPIC} from Connector orders-db (route order)"),
+        ({"connector": Absent(), "connect": None}, "TopicsReady", "ConnectorNotFound", "Connector orders-db does not"),
+        ({"topics": Unknown(reason="no answer")}, "TopicsReady", "KafkaUnreachable", "no answer"),
+        ({"code": Absent()}, "Deployed", "CodeNotFound", "ConfigMap"),
+    ],
+)
+def test_what_is_missing_is_named(changes: dict[str, Any], kind: str, reason: str, words: str) -> None:
+    plan = consumer.plan(worlds.consumer_world(**changes), worlds.SETTINGS, worlds.NOW)
+
+    assert not [action for action in plan.actions if isinstance(action, Apply)]
+    assert condition(plan, kind)["reason"] == reason
+    assert words in condition(plan, kind)["message"]
+    assert condition(plan, "Ready")["status"] == "False"
+
+
+def test_a_bad_edit_leaves_what_runs_and_says_which_field() -> None:
+    world = worlds.consumer_world()
+    first = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+    world = worlds.with_status(worlds.after_consumer(world, first.actions), first.status)
+    bad = {**worlds.CONSUMER.spec, "handler": {"http": {"url": "ftp://x"}}}
+    edited = dataclasses.replace(world.resource, spec=bad, generation=2)
+
+    plan = consumer.plan(dataclasses.replace(world, resource=edited), worlds.SETTINGS, worlds.NOW)
+
+    assert plan.actions == ()
+    assert plan.status["accepted"]["generation"] == 1
+    assert condition(plan, "Accepted")["status"] == "False"
+    assert "spec.handler.http.url" in condition(plan, "Accepted")["message"]
+    assert condition(plan, "Stalled")["status"] == "True"
+    assert not condition(plan, "Reconciling")
+
+
+def test_a_failing_pod_speaks_through_the_condition() -> None:
+    world = worlds.consumer_world()
+    first = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+    made = worlds.after_consumer(world, first.actions)
+    assert isinstance(made.children, Children)
+    objects = {
+        key: {**value, "status": {}} if key[0] == "Deployment" else value
+        for key, value in made.children.objects.items()
+    }
+    pod = PodSeen(
+        name="billing-consumer-1",
+        phase="Running",
+        ready=False,
+        restarts=1,
+        waiting_reason="CrashLoopBackOff",
+        message="module billing has no function handle",
+    )
+    broken = dataclasses.replace(made, children=Children(objects=objects, pods=(pod,)))
+
+    plan = consumer.plan(broken, worlds.SETTINGS, worlds.NOW)
+
+    assert condition(plan, "Ready")["reason"] == "PodsFailing"
+    assert "no function handle" in condition(plan, "Ready")["message"]
+
+
+def test_ready_does_not_depend_on_lag_dead_letters_or_scaling() -> None:
+    world = worlds.consumer_world()
+    first = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+    world = worlds.with_status(worlds.after_consumer(world, first.actions), first.status)
+    part = PartitionSeen(topic=worlds.TOPIC, partition=0, start=0, end=90000, committed=0, lag_seconds=900.0)
+    behind = BacklogSeen(at=worlds.NOW, partitions=(part,), dead_letters_total=7, dead_letters_outstanding=7)
+
+    plan = consumer.plan(
+        dataclasses.replace(world, backlog=behind, rates=Rates(arrivals=900.0, handled=300.0)),
+        worlds.SETTINGS,
+        worlds.NOW,
+    )
+
+    assert condition(plan, "Ready")["status"] == "True"
+    assert condition(plan, "WithinTarget")["reason"] == "AboveTarget"
+    assert plan.status["lag"]["records"] == 90000
+    assert plan.status["deadLetters"]["outstanding"] == 7
+    assert plan.status["scaling"]["desired"] == 4
+
+
+def test_missing_figures_never_lower_replicas() -> None:
+    world = worlds.consumer_world(backlog=Unknown(reason="no answer"), rates=Rates(arrivals=None, handled=None))
+    scaled = worlds.with_status(world, {"scaling": {"desired": 3, "time": "2026-01-01T00:00:00Z"}})
+
+    assert consumer.plan(scaled, worlds.SETTINGS, worlds.NOW).status["scaling"]["desired"] == 3

@@ -1,0 +1,175 @@
+"""Worlds for plan tests: a small shop with one of each kind, and a pure stand-in for what actions do to a world."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation, WorkersSeen
+from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates, TopicSeen
+from headrace_operator.observed.kube import Children, Resource, SecretSeen
+from headrace_operator.observed.value import Absent
+from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld
+from headrace_operator.plan.actions import Action, Apply, CreateTopic, PutConnector, RemoveConnector, SetState
+from headrace_operator.settings import Settings
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SETTINGS = Settings(
+    namespace="headrace-system",
+    watch_namespaces=("shop",),
+    identity="operator-1",
+    connect_image="connect:1",
+    runtime_image="runtime:1",
+)
+World = TypeVar("World", ConsumerWorld, ConnectClusterWorld, ConnectorWorld)
+TOPIC = "shop.orders-db.outbox.order"
+
+
+def resource(kind: str, name: str, spec: Mapping[str, Any], **more: Any) -> Resource:
+    """Return a resource of namespace shop."""
+    known: dict[str, Any] = {
+        "kind": kind,
+        "namespace": "shop",
+        "name": name,
+        "uid": f"uid-{name}",
+        "generation": 1,
+        "resource_version": "1",
+        "labels": {},
+        "spec": spec,
+        "status": {},
+        "deleting": False,
+    }
+    return Resource(**{**known, **more})
+
+
+KAFKA = resource("KafkaConnection", "kafka", {"bootstrapServers": "kafka.kafka:9092"})
+CONNECT = resource("ConnectCluster", "main", {"kafka": "kafka", "workers": {}})
+CONNECTOR = resource(
+    "Connector",
+    "orders-db",
+    {
+        "connect": "main",
+        "postgres": {"host": "shop-db", "database": "shop", "credentials": {"secret": "shop-db"}},
+        "capture": {"outbox": {"table": "public.outbox"}},
+    },
+    labels={"headrace.dev/pipeline": "orders", "app.kubernetes.io/instance": "argo"},
+)
+CONSUMER = resource(
+    "Consumer",
+    "billing",
+    {
+        "from": {"connector": "orders-db", "routes": ["order"]},
+        "handler": {"http": {"url": "http://billing:8080/events", "timeout": "10s"}},
+        "scale": {"min": 1, "max": 4, "targetLagSeconds": 10},
+    },
+    labels={"app.kubernetes.io/instance": "argo", "kustomize.toolkit.fluxcd.io/name": "apps"},
+)
+
+
+def consumer_world(**changes: Any) -> ConsumerWorld:
+    """Return a Consumer whose topic exists and of which nothing is made yet."""
+    partitions = tuple(
+        PartitionSeen(topic=TOPIC, partition=number, start=0, end=10, committed=10, lag_seconds=None)
+        for number in range(12)
+    )
+    known: dict[str, Any] = {
+        "resource": CONSUMER,
+        "connector": CONNECTOR,
+        "connect": CONNECT,
+        "kafka": KAFKA,
+        "topics": {TOPIC: TopicSeen(name=TOPIC, partitions=12)},
+        "backlog": BacklogSeen(at=NOW, partitions=partitions, dead_letters_total=0, dead_letters_outstanding=0),
+        "rates": Rates(arrivals=0.0, handled=0.0, samples=5),
+        "code": None,
+        "children": Children(objects={}),
+    }
+    return ConsumerWorld(**{**known, **changes})
+
+
+def connect_world(**changes: Any) -> ConnectClusterWorld:
+    """Return a ConnectCluster with workers that answer and no objects yet."""
+    known: dict[str, Any] = {
+        "resource": CONNECT,
+        "kafka": KAFKA,
+        "connectors": (CONNECTOR,),
+        "workers": WorkersSeen(version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={}),
+        "children": Children(objects={}),
+    }
+    return ConnectClusterWorld(**{**known, **changes})
+
+
+def connector_world(**changes: Any) -> ConnectorWorld:
+    """Return a Connector that Connect would accept and does not have yet."""
+    known: dict[str, Any] = {
+        "resource": CONNECTOR,
+        "connect": CONNECT,
+        "secrets": {
+            "shop-db": SecretSeen(name="shop-db", keys=frozenset({"username", "password"}), resource_version="1")
+        },
+        "seen": Absent(),
+        "validation": Validation(errors=()),
+    }
+    return ConnectorWorld(**{**known, **changes})
+
+
+def rolled_out(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a live object looks like after it was applied: a Deployment has become ready."""
+    if manifest["kind"] != "Deployment":
+        return manifest
+    replicas = manifest["spec"]["replicas"]
+    status = {"observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas, "updatedReplicas": replicas}
+    return {**manifest, "metadata": {**manifest["metadata"], "generation": 1}, "status": status}
+
+
+def with_status(world: World, status: Mapping[str, Any]) -> World:
+    """Return the world after its status was recorded."""
+    return dataclasses.replace(world, resource=dataclasses.replace(world.resource, status=status))
+
+
+def applied(children: Children, actions: tuple[Action, ...]) -> Children:
+    """Return the children after the Apply actions."""
+    made = {
+        (action.manifest["kind"], action.manifest["metadata"]["name"]): rolled_out(action.manifest)
+        for action in actions
+        if isinstance(action, Apply)
+    }
+    return Children(objects={**children.objects, **made})
+
+
+def after_consumer(world: ConsumerWorld, actions: tuple[Action, ...]) -> ConsumerWorld:
+    """Return a Consumer's world after its actions."""
+    assert isinstance(world.children, Children)
+    assert isinstance(world.topics, Mapping)
+    topics = {
+        action.topic: TopicSeen(name=action.topic, partitions=action.partitions)
+        for action in actions
+        if isinstance(action, CreateTopic)
+    }
+    return dataclasses.replace(world, children=applied(world.children, actions), topics={**world.topics, **topics})
+
+
+def after_connect(world: ConnectClusterWorld, actions: tuple[Action, ...]) -> ConnectClusterWorld:
+    """Return a ConnectCluster's world after its actions."""
+    assert isinstance(world.children, Children)
+    assert isinstance(world.workers, WorkersSeen)
+    removed = {action.connector for action in actions if isinstance(action, RemoveConnector)}
+    left = {name: seen for name, seen in world.workers.connectors.items() if name not in removed}
+    workers = dataclasses.replace(world.workers, connectors=left)
+    return dataclasses.replace(world, children=applied(world.children, actions), workers=workers)
+
+
+def after_connector(world: ConnectorWorld, actions: tuple[Action, ...]) -> ConnectorWorld:
+    """Return a Connector's world after its actions."""
+    for action in actions:
+        if isinstance(action, PutConnector):
+            task = TaskSeen(id=0, state="RUNNING", worker="10.0.0.1:8083", trace=None)
+            seen = ConnectorSeen(
+                name=action.connector, config=action.config, state="RUNNING", trace=None, tasks=(task,)
+            )
+            world = dataclasses.replace(world, seen=seen, validation=None)
+        if isinstance(action, SetState) and isinstance(world.seen, ConnectorSeen):
+            state = {"pause": "PAUSED", "stop": "STOPPED", "resume": "RUNNING"}[action.verb]
+            world = dataclasses.replace(world, seen=dataclasses.replace(world.seen, state=state))
+    return world
