@@ -1,6 +1,6 @@
 """Topics as logs: read one to its end as it is now, and append to several in one transaction.
 
-Beside ``headrace.kafka`` the only importer of confluent_kafka. It must not know what the records mean.
+Knows Kafka's client and nothing of what the records mean; the consumer itself does not use it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""From the handler's refusal to the effect: the consumer dead-letters, the redrive puts back, the consumer handles."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headrace import config as contract
+from headrace.cli import answers
+from headrace.record import REDRIVE_COUNT
+from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.runtime.consumer_process import World, consuming, make_world, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def ask(world: World, *words: str) -> list[answers.Answer | None]:
+    path = world.folder / "redrive.json"
+    path.write_text(contract.dump(world.config))
+    done = subprocess.run(
+        [sys.executable, "-c", "from headrace.cli import app; app()", "internal", *words],
+        env={**os.environ, "HEADRACE_CONFIG": str(path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [answers.decode(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def world(kafka_broker: KafkaBroker, tmp_path: Path) -> World:  # noqa: F811
+    made = make_world(kafka_broker, tmp_path)
+    kafka_broker.create_topic(made.config.topics.resolutions, 1, {"cleanup.policy": "compact"})
+    return made
+
+
+def test_a_poisoned_record_is_handled_once_after_its_redrive(world: World) -> None:
+    world.produce([("c-1", {"poison": True}), ("c-1", {"n": 2}), ("c-2", {"n": 3})])
+    with consuming(world):
+        world.dead_letters(1)
+        wait_for(lambda: len(world.effects()) == 2, "the other two effects")
+        assert ask(world, "redrive")[-1] == answers.Done(count=1)
+        wait_for(lambda: len(world.effects()) == 3, "the effect of the redriven record")
+    last = world.effects()[-1]
+    assert (last["key"], last["redriven"], last["attempt"]) == ("c-1", 1, 1)
+    assert str(last["topic"]).startswith("retry.")
+    assert isinstance(last["position"], list)
+    assert last["position"][0] == world.source
+    assert ask(world, "dlq-list")[-1] == answers.Done(count=0)
+
+
+def test_a_record_that_is_refused_again_is_a_new_dead_letter_that_counts(world: World) -> None:
+    world.produce([("c-1", {"reject": True})])
+    with consuming(world):
+        world.dead_letters(1)
+        ask(world, "redrive")
+        again = world.dead_letters(2)[-1]
+    assert dict(again.headers() or [])[REDRIVE_COUNT] == b"1"
+    (listed, _) = ask(world, "dlq-list")
+    assert isinstance(listed, answers.Listed)
+    assert (listed.letter.redrive_count, listed.letter.reason) == (1, "non-retriable")
+    assert listed.letter.source is not None
+    assert listed.letter.source.topic == world.source
