@@ -17,6 +17,8 @@ class Settings:
     runtime_image: str
     image_pull_secrets: tuple[str, ...] = ()
     log_level: str = "INFO"
+    health_port: int = 8080
+    metrics_port: int = 8081
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -30,6 +32,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         runtime_image=environment["HEADRACE_RUNTIME_IMAGE"],
         image_pull_secrets=_words(environment.get("HEADRACE_IMAGE_PULL_SECRETS", "")),
         log_level=environment.get("HEADRACE_LOG_LEVEL", "INFO"),
+        health_port=int(environment.get("HEADRACE_HEALTH_PORT", "8080")),
+        metrics_port=int(environment.get("HEADRACE_METRICS_PORT", "8081")),
     )
 
 

@@ -22,7 +22,7 @@ DEADLINE = 8.0
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
-TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 PLURALS = {
     ("v1", "ConfigMap"): "configmaps",
@@ -54,11 +54,15 @@ def path(api_version: str, kind: str, namespace: str, name: str = "", part: str 
 async def connection() -> Any:
     """Return the client's configuration: the pod's own account (its token file is read again), else ``KUBECONFIG``."""
     made = client.Configuration()
-    if TOKEN.exists() and "KUBECONFIG" not in os.environ:
+    if _in_a_pod():
         config.load_incluster_config(client_configuration=made)
     else:
         await config.load_kube_config(client_configuration=made)
     return made
+
+
+def _in_a_pod() -> bool:
+    return Path(TOKEN).exists() and "KUBECONFIG" not in os.environ
 
 
 class Api:

@@ -64,7 +64,7 @@ class Loop:
             wait = self._back_off(key, error)
             log.warning("%s: %s; again in %.0f s", key, error, wait)
             self._end(key, begun, "failed", wait)
-        except Exception:  # noqa: BLE001 - a bug in one resource's pass must not stop the others
+        except Exception:
             wait = self._back_off(key)
             log.exception("%s: this is a bug; again in %.0f s", key, wait)
             self._end(key, begun, "bug", wait)
@@ -110,9 +110,7 @@ class Loop:
             if not self.lease.held(DEADLINE):
                 return
             try:
-                await self.remote.kube.note(
-                    resource, kind=note.type, reason=note.reason, message=note.message, now=now
-                )
+                await self.remote.kube.note(resource, kind=note.type, reason=note.reason, message=note.message, now=now)
             except HeadraceError as error:
                 log.warning("An Event was not posted: %s", error)
 
