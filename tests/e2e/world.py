@@ -1,0 +1,78 @@
+"""A namespace of its own on the local cluster, and what a user would type there.
+
+It must not judge: tests do.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster import node, places
+
+EXAMPLE = Path(__file__).parents[2] / "operator" / "examples" / "outbox.yaml"
+GROUP = "headrace.dev"
+
+
+def kubectl(*words: str, stdin: str | None = None, check: bool = True) -> str:
+    """Run kubectl and return its output; raises AssertionError with what it said when it fails and `check`."""
+    done = subprocess.run(
+        [*node.kubectl(), *words], input=stdin, capture_output=True, text=True, timeout=180, check=False
+    )
+    if check:
+        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
+    return done.stdout if done.returncode == 0 else done.stderr
+
+
+def apply(namespace: str, *resources: Mapping[str, Any], check: bool = True) -> str:
+    """Apply `resources` as a user would, and return what was said."""
+    text = yaml.safe_dump_all(resources)
+    return kubectl("-n", namespace, "apply", "-f", "-", stdin=text, check=check)
+
+
+def resource(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one of Headrace's resources as a user writes it."""
+    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
+
+
+def get(namespace: str, plural: str, name: str) -> dict[str, Any]:
+    """Return a resource of Headrace, live."""
+    found: dict[str, Any] = json.loads(kubectl("-n", namespace, "get", f"{plural}.{GROUP}", name, "-o", "json"))
+    return found
+
+
+def condition(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """Return a condition of a resource, empty when it has none."""
+    conditions = (found.get("status") or {}).get("conditions") or []
+    return next((seen for seen in conditions if seen["type"] == kind), {})
+
+
+def until(what: str, holds: Callable[[], Any], seconds: float) -> Any:
+    """Await a condition and return its value; raises AssertionError saying what was awaited."""
+    deadline = time.monotonic() + seconds
+    while not (value := holds()):
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.5)
+    return value
+
+
+def operator_writes(since: int) -> list[str]:
+    """Return the operator's writes in the API server's audit log after byte `since`, but for its Lease."""
+    writes = []
+    with places.AUDIT_LOG.open() as log:
+        log.seek(since)
+        for line in log:
+            event = json.loads(line)
+            is_operator = event["user"]["username"] == "system:serviceaccount:headrace-system:headrace-operator"
+            target = event.get("objectRef") or {}
+            if is_operator and event["verb"] not in ("get", "list", "watch") and target.get("resource") != "leases":
+                writes.append(
+                    f"{event['verb']} {target.get('resource')}/{target.get('subresource')} {target.get('name')}"
+                )
+    return writes
