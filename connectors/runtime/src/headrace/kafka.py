@@ -56,11 +56,11 @@ OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_O
 Partition = tuple[str, int]
 
 
-class Fatal(Exception):  # noqa: N818 - the client's own word for it
+class Fatal(Exception):
     """The client cannot go on; the process must start anew."""
 
 
-class CommitFailed(Exception):  # noqa: N818 - an outcome that callers go on from
+class CommitFailed(Exception):
     """Kafka did not take a commit; what it covered may be delivered again."""
 
 

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from headrace import connection
 from headrace.config import Config
 from headrace.dispatch import Finished
+from headrace.kafka import Fatal
 from headrace.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Letters:
         self._waiting: deque[tuple[float, Finished]] = deque()
         self._sent = 0
         self._partitions = 0
+        self._fatal: str | None = None
         self._producer = Producer(
             {
                 "linger.ms": "5",
@@ -44,7 +46,7 @@ class Letters:
                 **connection.properties(config.kafka),
                 "enable.idempotence": "true",
                 "acks": "all",
-                "error_cb": lambda error: log.warning("producer: %s", error.str()),
+                "error_cb": self._on_error,
             }
         )
 
@@ -58,7 +60,10 @@ class Letters:
         self._waiting.append((0.0, letter))
 
     def serve(self) -> None:
-        """Send what is due and learn what was written; called often, blocks at most `ANSWER` seconds."""
+        """Send what is due and learn what was written; called often, blocks at most `ANSWER` seconds.
+
+        Raises Fatal when the producer is of no more use.
+        """
         now = time.monotonic()
         while self._waiting and self._waiting[0][0] <= now:
             _, letter = self._waiting.popleft()
@@ -69,6 +74,8 @@ class Letters:
                 break
         if self._sent:
             self._producer.poll(0)
+        if self._fatal is not None:
+            raise Fatal(f"the producer of dead letters cannot go on: {self._fatal}")
 
     def _produce(self, letter: Finished) -> None:
         record = letter.record
@@ -97,6 +104,11 @@ class Letters:
             return
         self._metrics.dead_letters[str(letter.reason)].inc()
         self._written(letter)
+
+    def _on_error(self, error: KafkaError) -> None:
+        log.warning("producer: %s", error.str())
+        if error.fatal():
+            self._fatal = error.str()
 
     def _failed(self, letter: Finished, why: str) -> None:
         self._partitions = 0

@@ -20,11 +20,11 @@ MESSAGE_ID_HEADERS = ("ce_id", "id")
 """Where a producer's own message id is looked for: CloudEvents on Kafka first, then the outbox event router."""
 
 
-class Reject(Exception):  # noqa: N818 - it is an answer, not an error
+class Reject(Exception):
     """Raised by a handler: this record can never be handled, dead-letter it at once; the text becomes the reason."""
 
 
-class Retry(Exception):  # noqa: N818 - it is an answer, not an error
+class Retry(Exception):
     """Raised by a handler: try this record again; counts as an attempt."""
 
     def __init__(self, message: str = "", *, after: float | None = None) -> None:

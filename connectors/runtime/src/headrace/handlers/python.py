@@ -23,7 +23,7 @@ Function = Callable[[Record], object]
 log = logging.getLogger(__name__)
 
 
-class Broken(Exception):  # noqa: N818 - it says what is wrong with the function
+class Broken(Exception):
     """The user's function cannot be loaded; the text says what failed and where."""
 
 
