@@ -14,10 +14,11 @@ LOCAL_REGISTRY = "localhost:5000/headrace"
 def main(argv: list[str]) -> int:
     """Run one command; gives the exit code and prints the references."""
     parser = argparse.ArgumentParser("python -m tests.cluster.images", description="Builds the container images.")
+    names = ", ".join(one.name for one in IMAGES)
     parser.add_argument("command", choices=["build"])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless named: {', '.join(one.name for one in IMAGES)}")
-    parser.add_argument("--registry", default=LOCAL_REGISTRY, help="host and path that the names begin with")
-    parser.add_argument("--push", action="store_true", help="push them there (by default the local cluster's own registry)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless named: {names}")
+    parser.add_argument("--registry", default=LOCAL_REGISTRY, help="what the names begin with")
+    parser.add_argument("--push", action="store_true", help="push them to that registry")
     wanted = parser.parse_args(argv)
     try:
         made = build(chosen(wanted.names), registry=wanted.registry, push=wanted.push)

@@ -1,4 +1,4 @@
-"""The base that local images share in place of the public ones: a small Debian with Python, Java, PostgreSQL and Prometheus.
+"""The base that local images share in place of the public ones: Debian with Python, Java, PostgreSQL, Prometheus.
 
 One layer for all, so a node fetches it once. Only `ensure` acts.
 """
@@ -31,7 +31,6 @@ LEFT_OUT = (
     "/usr/share/man/*",
     "/usr/share/info/*",
     "/usr/share/locale/*",
-
     "/usr/share/javascript/moment-timezone/moment-timezone-with-data-*",
     "/usr/lib/x86_64-linux-gnu/libLLVM-14.so*",
     "/usr/lib/postgresql/15/lib/bitcode",
@@ -41,9 +40,16 @@ LEFT_OUT = (
 )
 """Removed when all is installed: 400 MB that no container here reads."""
 
-SET_UP = 'mkdir -p "$1/etc/postgresql-common" && echo "create_main_cluster = false" > "$1/etc/postgresql-common/createcluster.conf"'
-STRIP = 'find "$1" -xdev -perm /6000 -type f -exec chmod a-s {} +; cd "$1" && rm -rf ' + " ".join(f".{path}" for path in LEFT_OUT)
-DOCKERFILE = "FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8\n"
+SET_UP = """mkdir -p "$1/etc/postgresql-common"
+echo "create_main_cluster = false" > "$1/etc/postgresql-common/createcluster.conf"
+"""
+STRIP = f"""find "$1" -xdev -perm /6000 -type f -exec chmod a-s {{}} +
+cd "$1" && rm -rf {" ".join(f".{path}" for path in LEFT_OUT)}
+"""
+DOCKERFILE = """FROM scratch
+ADD base.tar /
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
+"""
 
 
 def key() -> str:

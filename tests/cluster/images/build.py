@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.cluster import packages as debian
 from tests.cluster.images import base, buildah, ingredients, store
 from tests.cluster.images.catalog import Image
+from tests.cluster.places import ROOT
 from tests.cluster.progress import Steps, run_logged, say
 
 TOOLS = ("buildah", "mmdebstrap")
@@ -56,7 +57,9 @@ def _one(image: Image, *, registry: str, push: bool) -> str:
 
 def _keys(image: Image) -> dict[str, str]:
     """Name what the Dockerfile mounts, so that buildah's layer cache sees a change of it."""
-    packages = {"PACKAGES_KEY": ingredients.digest(ingredients.requirements(image).encode())} if image.needs_packages else {}
+    if not image.needs_packages:
+        return {}
+    packages = {"PACKAGES_KEY": ingredients.digest(ingredients.requirements(image).encode())}
     return {**packages, "CODE_KEY": tag(image)} if image.wheels else packages
 
 
@@ -74,14 +77,15 @@ def _context(image: Image, log: Path) -> Path:
     for wheel in image.wheels:
         ingredients.own_wheel(wheel, folder / "code", log)
     for tree in image.trees:
-        target = folder / "code" / tree.relative_to(store.ROOT)
+        target = folder / "code" / tree.relative_to(ROOT)
         shutil.copytree(tree, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     run_logged(["chmod", "-R", "go=u-w", str(folder)], log=log, advice="see the log")
     return folder
 
 
 def _code(image: Image) -> list[bytes]:
-    sources = [part for folder in image.wheels for part in (*ingredients.tree(folder / "src"), (folder / "pyproject.toml").read_bytes())]
+    sources = [(folder / "pyproject.toml").read_bytes() for folder in image.wheels]
+    sources += [part for folder in image.wheels for part in ingredients.tree(folder / "src")]
     return sources + [part for folder in image.trees for part in ingredients.tree(folder)]
 
 

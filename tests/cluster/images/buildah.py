@@ -13,6 +13,7 @@ from tests.cluster.progress import run_logged
 LOCAL = "localhost:5000/"
 POLICY = store.STORAGE / "policy.json"
 ADVICE = "see the log; `rm -rf " + str(store.STORAGE) + "` makes buildah start anew"
+ASK = "is the registry there, and are you logged in to it (`buildah login`)?"
 FIND = """
 import sys, urllib.request
 host, _, rest = sys.argv[1].partition("/")
@@ -28,7 +29,9 @@ except urllib.error.HTTPError as error:
 
 def has(name: str) -> bool:
     """Tell whether the storage holds this image."""
-    return subprocess.run([*_words(), "inspect", "--type=image", name], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([*_words(), "inspect", "--type=image", name], capture_output=True, check=False).returncode == 0
+    )
 
 
 def build(name: str, *, context: Path, dockerfile: Path, arguments: Mapping[str, str], log: Path) -> None:
@@ -51,7 +54,7 @@ def push(name: str, reference: str, *, log: Path) -> bool:
     words = [*_words(), "push", f"--signature-policy={_policy()}", "--format=oci"]
     if inside:
         words = [*node.enter(), *words, "--tls-verify=false"]
-    run_logged([*words, name, f"docker://{reference}"], log=log, advice=f"is the registry of {reference} there, and are you logged in?")
+    run_logged([*words, name, f"docker://{reference}"], log=log, advice=ASK)
     return True
 
 

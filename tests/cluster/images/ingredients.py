@@ -1,4 +1,4 @@
-"""What goes into images from outside or is made first: jars by Maven, pinned Python wheels by pip and uv, our own wheels.
+"""What goes into images from outside, or is made first: jars by Maven, pinned wheels by pip and uv, our own wheels.
 
 Everything is fetched on this machine, so that the build itself needs no network.
 """
@@ -17,7 +17,8 @@ from tests.cluster.images import base, store
 from tests.cluster.images.catalog import Image
 from tests.cluster.progress import run_logged
 
-PLATFORMS = ("manylinux_2_36", "manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
+PLATFORMS = tuple(f"manylinux_2_{minor}" for minor in range(36, 16, -1)) + ("manylinux2014",)
+"""Wheels for a C library up to that of the base (PEP 600)."""
 
 
 def jars(image: Image) -> Path:
@@ -30,7 +31,8 @@ def jars(image: Image) -> Path:
         half.mkdir(parents=True)
         shutil.copy(pom, half)
         words = ["mvn", "-B", "-q", "package"]
-        run_logged(words, cwd=half, log=store.LOGS / f"maven-{image.name}.log", advice="is Maven Central within reach?")
+        log = store.LOGS / f"maven-{image.name}.log"
+        run_logged(words, cwd=half, log=log, advice="is Maven Central within reach?")
         half.rename(folder)
     return folder / "target"
 
@@ -40,15 +42,17 @@ def requirements(image: Image) -> str:
     """Give the pinned requirements of the image, from uv.lock. Raises ClusterError when the lock file is out of date."""
     if not image.requirements:
         return _export("--package", image.package, "--no-dev", "--no-emit-workspace")
-    pins = dict(_pin(line) for line in _export("--all-packages", "--all-groups", "--no-hashes", "--no-emit-workspace").splitlines())
+    locked = _export("--all-packages", "--all-groups", "--no-hashes", "--no-emit-workspace")
+    pins = dict(_pin(line) for line in locked.splitlines())
     wanted = (image.folder / image.requirements).read_text().split()
     if unlocked := [one for one in wanted if _plain(one) not in pins]:
-        raise ClusterError(f"not in uv.lock: {', '.join(unlocked)}", advice=f"add it to pyproject.toml or mend {image.requirements}")
+        advice = f"add it to pyproject.toml or mend {image.requirements}"
+        raise ClusterError(f"not in uv.lock: {', '.join(unlocked)}", advice=advice)
     return "".join(f"{one}=={pins[_plain(one)]}\n" for one in wanted)
 
 
 def packages(image: Image) -> Path:
-    """Give a folder with the wheels of the image's requirements for the base's Python, made once for each set of them."""
+    """Give a folder with the wheels of the image's requirements for the base's Python, made once for each set."""
     text = requirements(image)
     folder = store.WHEELS / f"{image.name}-{digest(text.encode(), base.PYTHON.encode())}"
     if not folder.exists():

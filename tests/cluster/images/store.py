@@ -1,10 +1,9 @@
-"""Where images, bases and jars are kept between builds, and the record of what an image is called. Paths and small files only."""
+"""Where images and what they are made from are kept, and the record of what an image is called. Paths and small files only."""
 
 import json
 from pathlib import Path
 
-from tests.cluster.places import CACHE as CACHE
-from tests.cluster.places import ROOT as ROOT
+from tests.cluster.places import CACHE
 
 STORAGE = CACHE / "buildah"
 CONTEXTS = CACHE / "context"

@@ -1,1 +1,1 @@
-"""What a pipeline needs around it on the local cluster: Kafka, PostgreSQL, Prometheus. `python -m tests.cluster.stack up`."""
+"""Kafka, PostgreSQL and Prometheus, which a pipeline needs around it: `python -m tests.cluster.stack up`."""

@@ -1,4 +1,4 @@
-"""Apply the stack's manifests and wait until their pods are ready. Knows kubectl and the images' names; decides nothing else."""
+"""Apply the stack's manifests and wait until their pods are ready. Knows kubectl and the images' names only."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ def monitoring() -> Part:
 
 
 def postgres(namespace: str, name: str) -> Part:
-    """A PostgreSQL called `name`; database and user are its first word (`shop-db` has the database shop of user shop)."""
+    """A PostgreSQL called `name`; its database and user are its first word (`shop-db`: shop)."""
     word = name.partition("-")[0]
     values = {"namespace": namespace, "name": name, "database": word, "user": word, "password": f"{word}-secret"}
     manifest = Template(NAMESPACE).substitute(values) + _filled("postgres.yaml", **values)
