@@ -20,7 +20,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class Failure(Exception):  # noqa: N818 - it is an outcome that commands speak of
+class Failure(Exception):
     """A command that could not be done: ``what`` was tried on what, and ``remedy``, what the user can do now."""
 
     def __init__(self, exit_code: Exit, what: str, remedy: str = "") -> None:
