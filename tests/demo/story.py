@@ -25,7 +25,6 @@ RESOURCES = (
     ("kafkaconnections.headrace.dev", "kafka"),
     ("connectclusters.headrace.dev", "main"),
     ("connectors.headrace.dev", "orders-db"),
-    ("consumers.headrace.dev", "billing"),
 )
 SWITCH = "/api/v1/namespaces/shop/services/billing:8080/proxy/switch"
 OPERATOR_LOG = "kubectl -n headrace-system logs deploy/headrace-operator"
@@ -76,6 +75,7 @@ class Story:
     def _pipeline(self) -> None:
         title("The pipeline: four short resources")
         self.reach.teach("kubectl", "-n", "shop", "apply", "-f", str(PIPELINE.relative_to(ROOT)))
+        print("  The Consumer awaits its topic, which appears with the first order.")
         for kind, name in RESOURCES:
             self.reach.show("kubectl", "-n", "shop", "wait", f"{kind}/{name}", "--for=condition=Ready")
             watching.until(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -29,6 +31,12 @@ def run() -> None:
 
 
 @app.command()
-def crds() -> None:
+def crds(
+    to: Annotated[Path | None, typer.Option(help="Write one file per kind into this folder.")] = None,
+) -> None:
     """Print the CustomResourceDefinitions as YAML."""
-    typer.echo(crd.yaml_text())
+    if to is None:
+        typer.echo(crd.yaml_text())
+        return
+    for name, text in crd.files().items():
+        (to / name).write_text(text)
