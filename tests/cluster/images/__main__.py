@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from tests.cluster.failure import ClusterError
+from tests.cluster.images import store
 from tests.cluster.images.build import build
 from tests.cluster.images.catalog import IMAGES, chosen
 from tests.cluster.progress import say
@@ -21,7 +22,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--push", action="store_true", help="push them to that registry")
     wanted = parser.parse_args(argv)
     try:
-        made = build(chosen(wanted.names), registry=wanted.registry, push=wanted.push)
+        with store.alone():
+            made = build(chosen(wanted.names), registry=wanted.registry, push=wanted.push)
     except (ClusterError, ValueError) as error:
         say(f"error: {error}")
         return 1

@@ -17,7 +17,7 @@ from tests.cluster.images import base, store
 from tests.cluster.images.catalog import Image
 from tests.cluster.progress import run_logged
 
-PLATFORMS = tuple(f"manylinux_2_{minor}" for minor in range(36, 16, -1)) + ("manylinux2014",)
+PLATFORMS = (*(f"manylinux_2_{minor}" for minor in range(36, 16, -1)), "manylinux2014")
 """Wheels for a C library up to that of the base (PEP 600)."""
 
 
@@ -39,7 +39,7 @@ def jars(image: Image) -> Path:
 
 @cache
 def requirements(image: Image) -> str:
-    """Give the pinned requirements of the image, from uv.lock. Raises ClusterError when the lock file is out of date."""
+    """Give the pinned requirements of the image, from uv.lock. Raises ClusterError when that is out of date."""
     if not image.requirements:
         return _export("--package", image.package, "--no-dev", "--no-emit-workspace")
     locked = _export("--all-packages", "--all-groups", "--no-hashes", "--no-emit-workspace")

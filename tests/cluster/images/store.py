@@ -1,6 +1,9 @@
-"""Where images and what they are made from are kept, and the record of what an image is called. Paths and small files only."""
+"""Where images and their ingredients are kept, and the record of what an image is called. Paths and small files only."""
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.places import CACHE
@@ -12,6 +15,15 @@ WHEELS = CACHE / "wheels"
 BASES = CACHE / "base"
 LOGS = CACHE / "log"
 REFERENCES = CACHE / "images.json"
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let one build at a time work on this machine; a second one waits, and then finds most of its work done."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def references() -> dict[str, str]:
