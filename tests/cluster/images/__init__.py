@@ -1,1 +1,1 @@
-"""The images of Headrace and of the local cluster, built without a container engine: `python -m tests.cluster.images`."""
+"""The images of Headrace and of the local cluster, built without an engine: `python -m tests.cluster.images`."""

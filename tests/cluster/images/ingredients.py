@@ -119,7 +119,7 @@ def _pip(words: list[str]) -> list[str]:
 
 
 def _uv() -> str:
-    own = store.CACHE / "toolchain" / "uv" / "bin" / "uv"
+    own = places.CACHE / "toolchain" / "uv" / "bin" / "uv"
     found = shutil.which("uv") or (str(own) if own.exists() else "")
     if not found:
         raise ClusterError("uv is not on this machine", advice="`pip install uv`, or run this through make")

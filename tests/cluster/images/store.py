@@ -1,4 +1,4 @@
-"""Where images and their ingredients are kept, and the record of what an image is called. Paths and small files only."""
+"""Where images and their ingredients are kept, and the record of what an image is called. Paths and small files."""
 
 import fcntl
 import json
