@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,9 @@ DEADLINE = 4.0
 REST = 3.0
 """Seconds during which a Kafka that failed is not asked again."""
 
+CHANGING = re.compile(r" \((after|in state)[^)]*\)")
+"""What differs in each telling of the same failure; a status that told it would change for ever."""
+
 Partition = tuple[str, int]
 Answer = TypeVar("Answer")
 
@@ -38,7 +42,13 @@ class Kafka:
     def __init__(self, name: str, properties: Mapping[str, str]) -> None:
         self._name = f"Kafka {name} at {properties['bootstrap.servers']}"
         self._said: KafkaError | None = None
-        own = {"error_cb": self._note, "socket.timeout.ms": 4000, "socket.connection.setup.timeout.ms": 4000}
+        own = {
+            "error_cb": self._note,
+            "log_level": 2,
+            "reconnect.backoff.ms": 500,
+            "socket.timeout.ms": 4000,
+            "socket.connection.setup.timeout.ms": 4000,
+        }
         try:
             self._admin = AdminClient({**own, **properties})
         except (KafkaException, ValueError) as error:
@@ -88,11 +98,12 @@ class Kafka:
         code = cause.code() if cause else KafkaError._TIMED_OUT
         if code in LOCAL and self._said:
             code, cause = self._said.code(), self._said
-        said = cause.str() if cause else f"no answer within {DEADLINE * 1.5:.0f} s"
-        sentence = f"{self._name}: could not {what}: {said}"
+        said = CHANGING.sub("", cause.str()) if cause else f"no answer within {DEADLINE * 1.5:.0f} s"
+        if code in LOCAL:
+            return errors.Unreachable(f"{self._name} does not answer: {said}")
         if code in DENIED:
-            return errors.Unauthorized(f"{sentence}. Check the credentials and what they allow.")
-        return errors.Unreachable(sentence) if code in LOCAL else errors.Invalid(sentence)
+            return errors.Unauthorized(f"{self._name} refuses: {said}. Check the credentials and what they allow.")
+        return errors.Invalid(f"{self._name}: could not {what}: {said}")
 
     def _note(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:

@@ -1,0 +1,90 @@
+"""The operator as a process of its own, against a real API server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.fast import ApiServer
+
+
+def kubectl(server: ApiServer, *arguments: str, text: str | None = None) -> str:
+    """Run kubectl as administrator and return what it says; raises ``CalledProcessError``."""
+    done = subprocess.run(
+        [*server.kubectl, *arguments], input=text, capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode:
+        raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+    return done.stdout
+
+
+def read(server: ApiServer, kind: str, name: str, namespace: str = "shop") -> dict[str, Any]:
+    """Return an object as JSON."""
+    found: dict[str, Any] = json.loads(kubectl(server, "get", kind, name, "-n", namespace, "-o", "json"))
+    return found
+
+
+def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait until ``holds`` says so; raises ``AssertionError`` after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """A running operator: its process, its log, and the port of its metrics."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    metrics_port: int
+
+    def stop(self) -> int:
+        """Ask it to end and return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@contextlib.contextmanager
+def operator(
+    server: ApiServer, folder: Path, *, kubeconfig: Path | None = None, name: str = "one"
+) -> Iterator[Operator]:
+    """Run ``headrace-operator run`` for the namespace ``shop`` until the end of the ``with``."""
+    health, metrics = _port(), _port()
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig or server.kubeconfig),
+        "HEADRACE_NAMESPACE": "headrace-system",
+        "HEADRACE_WATCH_NAMESPACES": "shop",
+        "HEADRACE_CONNECT_IMAGE": "connect:test",
+        "HEADRACE_RUNTIME_IMAGE": "runtime:test",
+        "HEADRACE_HEALTH_PORT": str(health),
+        "HEADRACE_METRICS_PORT": str(metrics),
+        "HOSTNAME": name,
+    }
+    log = folder / f"{name}.log"
+    command = [str(Path(sys.executable).parent / "headrace-operator"), "run"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    try:
+        yield Operator(process=process, log=log, metrics_port=metrics)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])

@@ -1,0 +1,22 @@
+"""A real API server with Headrace's kinds, for tests of the effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from headrace_operator.api import crd
+from tests.cluster import fast
+from tests.operator.operator_process import kubectl
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[fast.ApiServer]:
+    """Run etcd and the API server with the kinds installed and the namespaces ``shop`` and ``headrace-system``."""
+    with fast.apiserver() as running:
+        kubectl(running, "apply", "-f", "-", text=crd.yaml_text())
+        kubectl(running, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+        for namespace in ("shop", "headrace-system"):
+            kubectl(running, "create", "namespace", namespace)
+        yield running

@@ -1,0 +1,45 @@
+"""The Lease on a real API server: one holds it, a clean end hands it over at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import pytest
+
+from headrace_operator.clients.api import Api, connection
+from headrace_operator.reconcile.lease import Lease
+from tests.cluster.fast import ApiServer
+
+pytestmark = pytest.mark.apiserver
+
+
+async def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait until ``holds`` says so."""
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.05)
+
+
+async def test_one_holds_and_a_clean_end_hands_over(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second acts only after the first has released."""
+    monkeypatch.setitem(os.environ, "KUBECONFIG", str(server.kubeconfig))
+    api = Api(await connection())
+    leases = [Lease(api, "shop", name, duration=6, retry=0.3, margin=2) for name in ("one", "two")]
+    first = asyncio.create_task(leases[0].run())
+    try:
+        await until(lambda: leases[0].held(), 10)
+        second = asyncio.create_task(leases[1].run())
+        await asyncio.sleep(1)
+        assert leases[0].held()
+        assert not leases[1].held()
+        assert not leases[0].held(deadline=60)
+        first.cancel()
+        await asyncio.wait([first])
+        assert not leases[0].held()
+        await until(lambda: leases[1].held(), 3)
+        second.cancel()
+        await asyncio.wait([second])
+    finally:
+        await api.close()

@@ -1,0 +1,97 @@
+"""The queue: equal keys merge, no key is worked on twice at once, due times are kept, a bug ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from headrace_operator.reconcile.queue import Key, Queue
+
+pytestmark = pytest.mark.looptime
+
+ONE, OTHER = Key("Consumer", "shop", "billing"), Key("Consumer", "shop", "mail")
+
+
+@contextlib.asynccontextmanager
+async def running(queue: Queue) -> AsyncIterator[asyncio.Task[None]]:
+    """Run ``queue`` meanwhile."""
+    task = asyncio.create_task(queue.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_edits_during_a_pass_make_one_more_pass() -> None:
+    """Four edits while a pass runs are one more pass after it."""
+    begun: list[float] = []
+
+    async def work(_: Key) -> None:
+        begun.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(3)
+
+    queue = Queue(work)
+    async with running(queue):
+        start = asyncio.get_running_loop().time()
+        queue.put(ONE)
+        for _ in range(4):
+            await asyncio.sleep(0.5)
+            queue.put(ONE)
+        await asyncio.sleep(20)
+
+    assert [round(at - start) for at in begun] == [0, 3]
+
+
+async def test_a_slow_key_delays_no_other() -> None:
+    """While one key hangs, another is worked on at once."""
+    done = asyncio.Event()
+
+    async def work(key: Key) -> None:
+        if key == ONE:
+            await asyncio.sleep(1000)
+        done.set()
+
+    queue = Queue(work)
+    async with running(queue):
+        queue.put(ONE)
+        queue.put(OTHER)
+        async with asyncio.timeout(1):
+            await done.wait()
+
+
+async def test_the_sooner_due_time_wins() -> None:
+    """A key due in a minute is worked on at once when it is rung, and only once."""
+    begun: list[float] = []
+
+    async def work(_: Key) -> None:
+        begun.append(asyncio.get_running_loop().time())
+
+    queue = Queue(work)
+    async with running(queue):
+        start = asyncio.get_running_loop().time()
+        queue.put(ONE, 60)
+        queue.put(ONE, 5)
+        queue.put(ONE, 30)
+        await asyncio.sleep(100)
+
+    assert [round(at - start) for at in begun] == [5]
+
+
+async def test_a_bug_ends_the_queue() -> None:
+    """What a worker raises is raised by the queue."""
+
+    async def work(_: Key) -> None:
+        raise LookupError("a bug")
+
+    queue = Queue(work)
+    async with running(queue) as task:
+        queue.put(ONE)
+        await asyncio.wait([task])
+        with pytest.raises(ExceptionGroup) as raised:
+            task.result()
+
+    assert raised.group_contains(LookupError)

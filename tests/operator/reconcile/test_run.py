@@ -1,0 +1,81 @@
+"""The operator runs: against a real API server it says what it sees, writes nothing twice, and ends when asked."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.fast import ApiServer
+from tests.operator.operator_process import kubectl, operator, read, until
+
+pytestmark = pytest.mark.apiserver
+
+WORLD = """
+apiVersion: headrace.dev/v1alpha1
+kind: KafkaConnection
+metadata: {name: kafka, namespace: shop}
+spec: {bootstrapServers: "127.0.0.1:1"}
+---
+apiVersion: headrace.dev/v1alpha1
+kind: Consumer
+metadata: {name: billing, namespace: shop}
+spec:
+  from: {kafka: kafka, topics: [orders]}
+  handler: {http: {url: "http://billing:8080/events"}}
+"""
+
+
+def conditions(server: ApiServer, kind: str, name: str) -> dict[str, str]:
+    """Return the status of each condition."""
+    status = read(server, kind, name).get("status", {})
+    return {one["type"]: one["status"] for one in status.get("conditions", [])}
+
+
+def writes(server: ApiServer) -> list[str]:
+    """Return what the operator wrote, Leases left out."""
+    events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
+    return [
+        f"{event['verb']} {event['objectRef']['resource']}/{event['objectRef'].get('name')}"
+        for event in events
+        if event["verb"] not in ("get", "list", "watch")
+        and event["stage"] == "ResponseComplete"
+        and event["objectRef"]["resource"] != "leases"
+        and event["user"]["username"] == "headrace:operator"
+    ]
+
+
+def test_a_consumer_whose_kafka_is_dead_is_explained_and_left_in_peace(server: ApiServer, tmp_path: Path) -> None:
+    """Conditions appear within 10 s, an unchanged world makes no writes, SIGTERM ends with 0."""
+    kubectl(
+        server, "create", "clusterrolebinding", "operator", "--clusterrole=cluster-admin", "--user=headrace:operator"
+    )
+    account = server.kubeconfig_for("headrace:operator")
+    with operator(server, tmp_path, kubeconfig=account) as running:
+        kubectl(server, "apply", "-f", "-", text=WORLD)
+        until(lambda: conditions(server, "kafkaconnection", "kafka").get("Reachable") == "False", 15, "unreachable")
+        until(lambda: conditions(server, "consumer", "billing").get("Ready") == "False", 15, running.log.read_text())
+        url = f"http://127.0.0.1:{running.metrics_port}/"
+        until(lambda: urllib.request.urlopen(f"{url}readyz").status == 200, 5, "ready")
+        page = urllib.request.urlopen(f"{url}metrics").read().decode()
+        assert 'headrace_resource_condition{condition="Ready",kind="Consumer",name="billing"' in page
+
+        _wait_for_passes(url, 3)
+        quiet = len(writes(server))
+        _wait_for_passes(url, 4)
+        assert writes(server)[quiet:] == []
+        assert running.stop() == 0, running.log.read_text()
+    assert "Traceback" not in running.log.read_text()
+
+
+def _passes(url: str) -> float:
+    page = urllib.request.urlopen(f"{url}metrics").read().decode()
+    counts = [line for line in page.splitlines() if line.startswith("headrace_operator_reconciliations_total")]
+    return sum(float(line.split()[-1]) for line in counts)
+
+
+def _wait_for_passes(url: str, count: int) -> None:
+    before = _passes(url)
+    until(lambda: _passes(url) >= before + count, 60, f"{count} more passes")
