@@ -19,6 +19,7 @@ class Settings:
     log_level: str = "INFO"
     health_port: int = 8080
     metrics_port: int = 8081
+    kubeconfig: str | None = None
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -34,6 +35,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         log_level=environment.get("HEADRACE_LOG_LEVEL", "INFO"),
         health_port=int(environment.get("HEADRACE_HEALTH_PORT", "8080")),
         metrics_port=int(environment.get("HEADRACE_METRICS_PORT", "8081")),
+        kubeconfig=environment.get("KUBECONFIG"),
     )
 
 

@@ -6,7 +6,6 @@ It must not know what any object means.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ DEADLINE = 8.0
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
-TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 PLURALS = {
     ("v1", "ConfigMap"): "configmaps",
@@ -51,18 +50,18 @@ def path(api_version: str, kind: str, namespace: str, name: str = "", part: str 
     return "/".join(one for one in parts if one)
 
 
-async def connection() -> Any:
-    """Return the client's configuration: the pod's own account (its token file is read again), else ``KUBECONFIG``."""
+async def connection(kubeconfig: str | None) -> Any:
+    """Return the client's configuration: ``kubeconfig``, else the pod's own account, whose token is read again."""
     made = client.Configuration()
-    if _in_a_pod():
+    if kubeconfig is None and _in_a_pod():
         config.load_incluster_config(client_configuration=made)
     else:
-        await config.load_kube_config(client_configuration=made)
+        await config.load_kube_config(config_file=kubeconfig, client_configuration=made)
     return made
 
 
 def _in_a_pod() -> bool:
-    return Path(TOKEN).exists() and "KUBECONFIG" not in os.environ
+    return TOKEN.exists()
 
 
 class Api:

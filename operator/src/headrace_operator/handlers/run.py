@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 async def run(settings: Settings) -> None:
     """Run until SIGTERM or a bug, which is raised."""
     async with AsyncExitStack() as stack:
-        api = Api(await connection())
+        api = Api(await connection(settings.kubeconfig))
         stack.push_async_callback(api.close)
         loop = await _loop(api, settings, stack)
         watches = Watches(api)
