@@ -13,7 +13,9 @@ import typer
 from headrace_operator import settings as surroundings
 from headrace_operator.api import crd
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The Headrace operator.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The Headrace operator."
+)
 
 
 @app.command()

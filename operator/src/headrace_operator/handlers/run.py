@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 import kopf
+from kopf._core.engines.peering import Identity
 
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
@@ -70,6 +71,7 @@ async def _beside_kopf(loop: Loop, watches: Watches, session: Kept, server: str,
             standalone=True,
             namespaces=list(settings.watch_namespaces),
             stop_flag=stop,
+            identity=Identity(settings.identity),
             liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
         )
     finally:
