@@ -90,9 +90,13 @@ def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
         f"{router}.table.field.event.id": columns.id or "id",
         f"{router}.table.field.event.key": columns.key or "aggregateid",
         f"{router}.table.field.event.payload": columns.payload or "payload",
-        f"{router}.table.fields.additional.placement": (
-            f"{columns.type or 'type'}:header:eventType,{columns.traceparent or 'traceparent'}:header:traceparent"
-        ),
+        f"{router}.table.fields.additional.placement": _headers(columns),
         f"{router}.table.fields.additional.error.on.missing": "false",
         f"{router}.table.op.invalid.behavior": "warn",
     }
+
+
+def _headers(columns: OutboxColumns) -> str:
+    """Return the columns that become headers; the router fails on a column that the table does not have."""
+    trace = (f"{columns.traceparent}:header:traceparent",) if columns.traceparent else ()
+    return ",".join((f"{columns.type or 'type'}:header:eventType", *trace))
