@@ -69,7 +69,7 @@ class Connect:
         plugin = quote(config["connector.class"])
         at = f"{url}/connector-plugins/{plugin}/config/validate"
         said = await self._send("PUT", at, body=config, deadline=PATIENCE)
-        values = [one["value"] for one in said["configs"]]
+        values = [one["value"] for one in said["configs"] if one["value"] is not None]
         return Validation(
             errors=tuple(FieldError(field=one["name"], message=text) for one in values for text in one["errors"])
         )
