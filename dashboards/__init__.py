@@ -1,0 +1,1 @@
+"""What operators of Headrace see: a dashboard, alerts, and one page per alert."""
