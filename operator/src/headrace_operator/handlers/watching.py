@@ -56,7 +56,8 @@ def _surroundings(
 ) -> None:
     @kopf.on.startup(registry=made)
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
-        logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+        for name in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         settings.posting.enabled = False
         settings.scanning.disabled = True
         settings.networking.error_backoffs = Forever()
