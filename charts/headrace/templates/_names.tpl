@@ -13,3 +13,32 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "headrace.namespaces" -}}
 {{- join "," (.Values.watch.namespaces | default (list .Release.Namespace)) -}}
 {{- end }}
+
+{{- /* The reference of an image: (list CONTEXT NAME). The registry of the chart, else the one of the parent chart. */ -}}
+{{- define "headrace.image" -}}
+{{- $values := (index . 0).Values -}}
+{{- $registry := $values.images.registry | default (dig "registry" "" ($values.global | default dict)) -}}
+{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end }}{{ get $values.images (index . 1) }}
+{{- end }}
+
+{{- /* How alike two words are: the letters of the first that the second has, less what the lengths differ by. */ -}}
+{{- define "headrace.likeness" -}}
+{{- $one := lower (index . 0) -}}
+{{- $other := lower (index . 1) -}}
+{{- $shared := 0 -}}
+{{- range splitList "" $one }}{{ if contains . $other }}{{ $shared = add $shared 2 }}{{ end }}{{ end -}}
+{{- $apart := sub (len $one) (len $other) -}}
+{{- sub $shared (max $apart (mul $apart -1)) -}}
+{{- end }}
+
+{{- /* The word of a list that is nearest to another: (list WORD WORDS). */ -}}
+{{- define "headrace.nearest" -}}
+{{- $word := index . 0 -}}
+{{- $best := "" -}}
+{{- $most := -1000 -}}
+{{- range index . 1 -}}
+{{- $likeness := int (include "headrace.likeness" (list $word .)) -}}
+{{- if gt $likeness $most }}{{ $most = $likeness }}{{ $best = . }}{{ end -}}
+{{- end -}}
+{{- $best -}}
+{{- end }}
