@@ -95,6 +95,19 @@ def test_an_edit_that_connect_refuses_leaves_what_runs() -> None:
     assert condition(plan, "Running")["status"] == "True"
 
 
+def test_a_spec_that_connect_has_not_judged_is_not_the_last_accepted_one() -> None:
+    silent = worlds.connector_world(validation=Unknown(reason="no answer"))
+    unasked = connector.plan(silent, worlds.SETTINGS, worlds.NOW)
+    refused = Validation(errors=(FieldError(field="database.hostname", message="password authentication failed"),))
+    world = dataclasses.replace(worlds.with_status(silent, unasked.status), validation=refused)
+
+    plan = connector.plan(world, worlds.SETTINGS, worlds.NOW)
+
+    assert unasked.status["accepted"] is None
+    assert plan.actions == ()
+    assert "password authentication failed" in condition(plan, "Ready")["message"]
+
+
 def test_a_password_in_the_configuration_is_refused_by_name() -> None:
     spec = {**worlds.CONNECTOR.spec, "config": {"database.password": "letmein"}}
     world = worlds.connector_world(resource=dataclasses.replace(worlds.CONNECTOR, spec=spec))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from headrace_operator.api.connector import ConnectorSpec
-from headrace_operator.observed.connect import ConnectorSeen, Validation
+from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
@@ -52,7 +53,12 @@ def _judge(resource: Resource) -> Acceptance[ConnectorSpec]:
 
 
 def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acceptance[ConnectorSpec]:
-    if judged.problem is not None or not isinstance(world.validation, Validation) or not world.validation.errors:
+    """Return what is accepted once Connect was asked; until it answers, the last accepted spec stays on record."""
+    if judged.problem is not None:
+        return judged
+    if isinstance(world.validation, Unknown) or isinstance(world.seen, Unknown):
+        return dataclasses.replace(judged, accepted=world.resource.status.get("accepted"))
+    if world.validation is None or not world.validation.errors:
         return judged
     sentence = "; ".join(f"{error.field}: {error.message}" for error in world.validation.errors[:3])
     problem = false("Accepted", Reason.VALIDATION_FAILED, f"Kafka Connect refuses the configuration: {sentence}")
