@@ -27,7 +27,7 @@ from headrace_operator.observed.value import Absent
 DEADLINE = 5.0
 """Seconds that a read may take."""
 
-PATIENCE = 20.0
+PATIENCE = 15.0
 """Seconds that a write or a validation may take: Connect asks the database meanwhile."""
 
 

@@ -10,8 +10,8 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import actions
 from headrace_operator.reconcile.remote import Remote
 
-DEADLINE = 8.0
-"""Seconds that must be left of the Lease before an action begins."""
+DEADLINE = 15.0
+"""Seconds that must be left of the Lease before an action begins: no client waits longer for an answer."""
 
 
 async def execute(action: actions.Action, remote: Remote) -> None:

@@ -25,7 +25,7 @@ class Lease:
     """A Lease of ``duration`` seconds, tried each ``retry`` seconds, given up ``margin`` seconds early."""
 
     def __init__(
-        self, api: Api, namespace: str, me: str, *, duration: float = 15.0, retry: float = 2.0, margin: float = 5.0
+        self, api: Api, namespace: str, me: str, *, duration: float = 30.0, retry: float = 2.0, margin: float = 5.0
     ) -> None:
         self._api, self._namespace, self._me = api, namespace, me
         self._duration, self._retry, self._margin = duration, retry, margin
