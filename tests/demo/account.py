@@ -109,8 +109,9 @@ def account(books: Books) -> Account:
         for customer in expected.keys() | books.balances.keys()
         if expected.get(customer) != books.balances.get(customer)
     ]
-    judged = [effect for effect in effects if not effect.redriven]
-    late = _after_later(effects, of=judged)
+    aside = [effect for effect in effects if effect.redriven or effect.message in books.refused]
+    judged = [effect for effect in effects if not effect.redriven and effect.message not in books.refused]
+    late = _after_later(judged, of=judged)
     repeated = [delivery for delivery in books.deliveries if delivery.position is None]
     stray = [delivery for delivery in repeated if delivery.message not in per_message]
     outstanding = [message for message in books.refused if message not in per_message]
@@ -131,13 +132,13 @@ def account(books: Books) -> Account:
         balances_right=len(expected) - len([customer for customer in wrong if customer in expected]),
         judged=len(judged),
         in_order=len(judged) - len(late),
-        redriven=len(effects) - len(judged),
-        after_later=len(_after_later(effects, of=[effect for effect in effects if effect.redriven])),
+        redriven=len(aside),
+        after_later=len(_after_later([*judged, *aside], of=aside)),
         repeated=len(repeated),
         recognised=len(repeated) - len(stray),
         dead_letters=len(books.refused),
         outstanding=len(outstanding),
-        latency=_percentiles(effects, by_message),
+        latency=_percentiles(judged, by_message),
         faults=tuple(itertools.chain.from_iterable(faults)),
     )
 
@@ -150,26 +151,22 @@ def _expected_balances(orders: Iterable[Order]) -> dict[int, Decimal]:
 
 
 def _after_later(effects: Iterable[Delivery], *, of: Sequence[Delivery]) -> list[Delivery]:
-    """Return those ``of`` the effects that came after an effect of the same customer with a later sequence.
-
-    A redriven effect never makes another one late: it is the one that stood aside.
-    """
+    """Return those ``of`` the effects that came after an effect of the same customer with a later sequence."""
     asked = {id(effect) for effect in of}
     highest: dict[int, int] = {}
     late = []
     for effect in sorted(effects, key=lambda effect: (effect.customer, effect.position or 0)):
         if id(effect) in asked and effect.sequence < highest.get(effect.customer, 0):
             late.append(effect)
-        if not effect.redriven:
-            highest[effect.customer] = max(effect.sequence, highest.get(effect.customer, 0))
+        highest[effect.customer] = max(effect.sequence, highest.get(effect.customer, 0))
     return late
 
 
 def _percentiles(
     effects: Iterable[Delivery], orders: Mapping[UUID, Order]
 ) -> tuple[timedelta, timedelta, timedelta] | None:
-    """Return p50, p95 and p99 from commit to effect; redriven records do not count."""
-    pairs = ((effect, orders.get(effect.message)) for effect in effects if not effect.redriven)
+    """Return p50, p95 and p99 from commit to effect."""
+    pairs = ((effect, orders.get(effect.message)) for effect in effects)
     seconds = [
         (effect.committed - order.committed).total_seconds()
         for effect, order in pairs
