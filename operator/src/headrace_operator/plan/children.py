@@ -67,17 +67,18 @@ def is_as_wanted(wanted: Manifest, live: Manifest | None) -> bool:
     if live is None:
         return False
     annotations = live.get("metadata", {}).get("annotations") or {}
-    return annotations.get(APPLIED) == wanted["metadata"]["annotations"][APPLIED] and _is_within(wanted, live)
+    return annotations.get(APPLIED) == wanted["metadata"]["annotations"][APPLIED] and is_within(wanted, live)
 
 
-def _is_within(wanted: Any, live: Any) -> bool:
+def is_within(wanted: Any, live: Any) -> bool:
+    """Tell whether `live` holds all of `wanted`; what others added does not count."""
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(
-            (key in live and _is_within(value, live[key])) or (key not in live and value in ({}, [], None))
+            (key in live and is_within(value, live[key])) or (key not in live and value in ({}, [], None))
             for key, value in wanted.items()
         )
     if isinstance(wanted, list):
-        return isinstance(live, list) and len(live) == len(wanted) and all(map(_is_within, wanted, live))
+        return isinstance(live, list) and len(live) == len(wanted) and all(map(is_within, wanted, live))
     return bool(wanted == live)
 
 
