@@ -17,6 +17,7 @@ from headrace_operator.observed.connect import FieldError, Validation
 from headrace_operator.observed.kafka import Rates
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan import connectcluster, connector, consumer
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.reasons import Reason
@@ -154,3 +155,50 @@ def test_only_transitions_make_events() -> None:
 
     assert counts[0] > 0
     assert set(itertools.islice(counts, 1, None)) == {0}
+
+
+def settled_consumer() -> ConsumerWorld:
+    world = worlds.consumer_world()
+    first = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+    world = worlds.with_status(worlds.after_consumer(world, first.actions), first.status)
+    return worlds.with_status(world, consumer.plan(world, worlds.SETTINGS, worlds.NOW).status)
+
+
+def with_deployment(world: ConsumerWorld, replicas: int, status: dict[str, int]) -> worlds.ConsumerWorld:
+    assert not isinstance(world.children, Unknown)
+    objects = dict(world.children.objects)
+    live = objects["Deployment", "billing-consumer"]
+    metadata = {**live["metadata"], "generation": 2}
+    objects["Deployment", "billing-consumer"] = {
+        **live,
+        "metadata": metadata,
+        "spec": {**live["spec"], "replicas": replicas},
+        "status": status,
+    }
+    return dataclasses.replace(world, children=dataclasses.replace(world.children, objects=objects))
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1},
+        {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 1},
+    ],
+)
+def test_replicas_on_their_way_leave_a_consumer_ready(status: dict[str, int]) -> None:
+    plan = consumer.plan(with_deployment(settled_consumer(), 3, status), worlds.SETTINGS, worlds.NOW)
+
+    assert kstatus(1, dict(plan.status)) == "Current"
+
+
+def test_an_edit_is_in_progress_from_its_first_pass_until_its_pods_run() -> None:
+    world = settled_consumer()
+    spec = {**worlds.CONSUMER.spec, "delivery": {"concurrency": 3}}
+    world = dataclasses.replace(world, resource=dataclasses.replace(world.resource, spec=spec, generation=2))
+    first = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+    acted = worlds.with_status(worlds.after_consumer(world, first.actions), first.status)
+    unseen = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1}
+    second = consumer.plan(with_deployment(acted, 1, unseen), worlds.SETTINGS, worlds.NOW)
+    last = consumer.plan(acted, worlds.SETTINGS, worlds.NOW)
+
+    assert [kstatus(2, dict(plan.status)) for plan in (first, second, last)] == ["InProgress", "InProgress", "Current"]

@@ -11,11 +11,11 @@ from headrace import names as kafka_names
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.observed.kafka import BacklogSeen, TopicSeen
-from headrace_operator.observed.kube import Children, Resource
+from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import acceptance, backlog, consumption, debezium, names, pods
-from headrace_operator.plan.actions import Action, CreateTopic, Plan
+from headrace_operator.plan.actions import Action, Apply, CreateTopic, Plan
 from headrace_operator.plan.children import applies
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.connectcluster import kafka_spec
@@ -204,13 +204,25 @@ def _deployed(world: ConsumerWorld, actions: tuple[Action, ...]) -> Finding:
     deployment = _deployment(world)
     if deployment is None:
         return false("Deployed", Reason.APPLYING, "The Deployment is not made yet.")
-    _, ready, rolled = pods.rollout(deployment)
+    ready = pods.rollout(deployment)[1]
+    rolled = _is_rolled(world, deployment, actions)
     complaint = pods.complaint(world.children.pods)
     if complaint and (ready == 0 or not rolled):
         return false("Deployed", Reason.PODS_FAILING, complaint)
-    if ready == 0 or (not rolled and not actions):
+    if ready == 0 or not rolled:
         return false("Deployed", Reason.ROLLING_OUT, "Pods are starting.")
     return true("Deployed", Reason.DEPLOYED, "Pods run the accepted spec.")
+
+
+def _is_rolled(world: ConsumerWorld, deployment: Manifest, actions: tuple[Action, ...]) -> bool:
+    """Tell whether every pod there is runs the latest template; more or fewer pods of it change nothing."""
+    if any(isinstance(action, Apply) and not pods.has_template_of(action.manifest, deployment) for action in actions):
+        return False
+    status = deployment.get("status") or {}
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        before = world.resource.status.get("conditions") or []
+        return any(found["type"] == "Deployed" and found["status"] == "True" for found in before)
+    return bool(status.get("updatedReplicas", 0) == status.get("replicas", 0))
 
 
 def _consuming(world: ConsumerWorld) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headrace_operator.observed.kube import PodSeen
+from headrace_operator.plan.children import is_within
 
 USER = 65532
 
@@ -56,3 +57,10 @@ def rollout(deployment: Mapping[str, Any] | None) -> tuple[int, int, bool]:
     updated = int(status.get("updatedReplicas") or 0)
     total = int(status.get("replicas") or 0)
     return wanted, int(status.get("readyReplicas") or 0), seen and updated == total and updated >= wanted
+
+
+def has_template_of(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Tell whether a live Deployment has the pod template of `wanted`; any other object has nothing to roll out."""
+    if wanted["kind"] != "Deployment":
+        return True
+    return is_within(wanted["spec"]["template"], live["spec"].get("template"))
