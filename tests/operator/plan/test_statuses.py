@@ -164,7 +164,7 @@ def settled_consumer() -> ConsumerWorld:
     return worlds.with_status(world, consumer.plan(world, worlds.SETTINGS, worlds.NOW).status)
 
 
-def with_deployment(world: ConsumerWorld, replicas: int, status: dict[str, int]) -> worlds.ConsumerWorld:
+def with_deployment(world: ConsumerWorld, replicas: int, status: dict[str, int]) -> ConsumerWorld:
     assert not isinstance(world.children, Unknown)
     objects = dict(world.children.objects)
     live = objects["Deployment", "billing-consumer"]
