@@ -79,6 +79,7 @@ class Source:
         self._retry = config.topics.retry
         self._committed: Callable[[Partition, int | None], None] = lambda partition, offset: None
         self._awaited: str | None = None
+        self._assignments = 0
         self._client = _consumer(
             {
                 "session.timeout.ms": "15000",
@@ -107,6 +108,7 @@ class Source:
         self._committed = committed
 
         def on_assign(client: Consumer, partitions: list[TopicPartition]) -> None:
+            self._assignments += 1
             client.assign(self._positions(partitions))
             assigned(_names(partitions))
 
@@ -129,10 +131,18 @@ class Source:
         if first is None:
             return Read([], [])
         result = Read([], [])
+        assignments = self._assignments
         self._take(first, result)
         for message in self._client.consume(most, 0) if most else ():
             self._take(message, result)
+        if assignments != self._assignments:
+            self._start_over()
+            return Read([], result.lost)
         return result
+
+    def _start_over(self) -> None:
+        """Read an assignment anew that came amid a read: some records taken with it are of the one before."""
+        self._client.assign(self._positions(self._client.assignment()))
 
     def commit(self, offsets: Iterable[tuple[Partition, int]], *, wait: bool) -> None:
         """Commit; with ``wait`` raises CommitFailed when Kafka refuses, else `committed` is told."""

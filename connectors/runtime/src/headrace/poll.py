@@ -94,9 +94,7 @@ class Poller(threading.Thread):
         if self._is_full(self.beat):
             self._hold_back(self.beat)
             return
-        if self._paused:
-            self._source.resume(self._names())
-            self._paused = False
+        self._end_pause()
         self._deliver(BATCH, IDLE)
 
     def _deliver(self, most: int, timeout: float) -> None:
@@ -132,6 +130,12 @@ class Poller(threading.Thread):
             self._deliver(0, STEP)
         else:
             time.sleep(STEP)
+
+    def _end_pause(self) -> None:
+        """Read again; also before partitions are given away, because the client keeps a pause beyond an assignment."""
+        if self._paused:
+            self._source.resume(self._names())
+            self._paused = False
 
     def _settle(self) -> None:
         """Note what was finished, and go on writing dead letters."""
@@ -186,9 +190,6 @@ class Poller(threading.Thread):
         for topic, number in partitions:
             self._ledger.assign(topic, number)
         self._assigned = True
-        if self._paused and partitions:
-            self._source.resume(partitions)
-        self._paused = False
         self._metrics.rebalances.inc()
         log.info("assigned %s", _listed(partitions))
         self._check_together(partitions)
@@ -204,6 +205,7 @@ class Poller(threading.Thread):
         found = (self._ledger.find(*partition) for partition in partitions)
         assignments = [assignment for assignment in found if assignment is not None]
         log.info("%s %s", "lost" if lost else "giving away", _listed(partitions))
+        self._end_pause()
         self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
 
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
