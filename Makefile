@@ -34,11 +34,12 @@ rooms: setup
 fast: setup ## Tests that need no cluster
 	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster"
 
-generate: setup ## Write the generated files: the CRDs
+generate: setup ## Write the generated files: CRDs, dashboards, rules
 	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates
+	@$(RUN) python -m dashboards.src
 
 verify: generate ## Fail when a generated file is not what its source makes
-	@git diff --exit-code -- charts || { echo "verify: run 'make generate' and commit the files above"; exit 1; }
+	@git diff --exit-code -- charts dashboards || { echo "verify: run 'make generate' and commit the files above"; exit 1; }
 
 build: setup ## Build Kubernetes and Helm (over ten minutes once, then cached)
 	@$(RUN) python -m tests.cluster build
