@@ -1,5 +1,6 @@
 """Apply the stack's manifests and wait until their pods are ready. Knows kubectl and the images' names only."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from tests.cluster.progress import Steps, run_logged
 
 HERE = Path(__file__).resolve().parent
 LOG = places.CACHE / "log" / "stack.log"
+RULES = places.ROOT / "dashboards" / "rules" / "headrace.yaml"
 READY = "240s"
 NAMESPACE = """
 apiVersion: v1
@@ -39,9 +41,20 @@ def kafka() -> Part:
 
 
 def monitoring() -> Part:
-    """Prometheus and Alertmanager, watching the pods of all namespaces."""
+    """Prometheus and Alertmanager, watching the pods of all namespaces, with the alerts that Headrace ships."""
     awaited = ("deployment/prometheus", "deployment/alertmanager")
-    return Part(title="Prometheus", namespace="monitoring", manifest=_filled("monitoring.yaml"), awaited=awaited)
+    manifest = f"{_filled('monitoring.yaml')}\n---\n{_rules()}\n"
+    return Part(title="Prometheus", namespace="monitoring", manifest=manifest, awaited=awaited)
+
+
+def _rules() -> str:
+    rules = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "headrace-rules", "namespace": "monitoring"},
+        "data": {"headrace.yaml": RULES.read_text()},
+    }
+    return json.dumps(rules)
 
 
 def postgres(namespace: str, name: str) -> Part:

@@ -30,8 +30,10 @@ async def connector(resource: Resource, remote: Remote) -> ConnectorWorld:
         seen: Seen = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
         return ConnectorWorld(resource=resource, connect=found, secrets=secret, seen=seen, validation=None)
     url = names.connect_url(namespace, cluster.name)
-    seen = await ask(remote.connect.connector(url, names.connector(namespace, resource.name)))
-    validation = await _validation(remote, url, plan.wanted(resource), seen)
+    name = names.connector(namespace, resource.name)
+    seen = await ask(remote.connect.connector(url, name))
+    wanted = plan.wanted(resource)
+    validation = await _validation(remote, url, None if wanted is None else {**wanted, "name": name}, seen)
     return ConnectorWorld(resource=resource, connect=found, secrets=secret, seen=seen, validation=validation)
 
 
