@@ -78,3 +78,12 @@ def test_a_steady_load_does_not_flap() -> None:
         memory = Memory(desired=decision.desired, since=memory.since, capacity=decision.capacity)
 
     assert set(counts) == {3}
+
+
+def test_a_handful_of_waiting_records_teaches_nothing_about_capacity() -> None:
+    calm = Memory(desired=1, since=NOW, capacity=400.0)
+
+    decision = decide(Measured(arrivals=0.0, handled=1.0, backlog=4, ready=1), calm, LIMITS, NOW)
+
+    assert decision.capacity == 400.0
+    assert decision.desired == 1

@@ -14,6 +14,7 @@ UTILISATION = 0.8
 MARGIN = 1.25
 SETTLE = timedelta(seconds=45)
 SATURATED_BACKLOG_SECONDS = 1.0
+SATURATED_BACKLOG_RECORDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,8 @@ def decide(measured: Measured, memory: Memory, limits: Limits, now: datetime) ->
 def learned(measured: Measured, memory: Memory) -> float | None:
     """Return the records per second of a saturated replica: half old and half new while there is a backlog."""
     handled, backlog = measured.handled or 0.0, measured.backlog or 0
-    if measured.ready < 1 or handled <= 0 or backlog < handled * SATURATED_BACKLOG_SECONDS:
+    enough = max(SATURATED_BACKLOG_RECORDS, handled * SATURATED_BACKLOG_SECONDS)
+    if measured.ready < 1 or handled <= 0 or backlog < enough:
         return memory.capacity
     sample = handled / measured.ready
     return sample if memory.capacity is None else (sample + memory.capacity) / 2
