@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -15,7 +16,18 @@ PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v
 ASKED = (*queries(), *((one.name, one.expr) for group in rules.GROUPS.values() for one in group))
 
 
+@pytest.fixture
+def prometheus() -> None:
+    """The cluster's Prometheus, brought up when it is not there."""
+    build = ("tests.cluster.images", "build", "--push", "--registry", "localhost:5000/headrace")
+    for words in (build, ("tests.cluster.stack", "up", "monitoring")):
+        done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False, timeout=280)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
 @pytest.mark.cluster
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("prometheus")
 def test_prometheus_answers_every_query() -> None:
     """No query is refused, also where nothing is to be shown yet."""
     refused = {title: said for title, expr in ASKED if (said := _refusal(expr))}
