@@ -13,7 +13,7 @@ from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Children, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference
-from headrace_operator.plan import acceptance, names, needs, pods, workers
+from headrace_operator.plan import acceptance, debezium, names, needs, pods, workers
 from headrace_operator.plan.actions import Action, Plan, RemoveConnector
 from headrace_operator.plan.children import applies
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -21,7 +21,6 @@ from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
 
 NEEDED = frozenset({"Accepted", "KafkaKnown", "Deployed", "Answering"})
-MARK = "headrace.resource.uid"
 
 
 def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
@@ -94,7 +93,7 @@ def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:
     return tuple(
         RemoveConnector(url=url, connector=name)
         for name, seen in sorted(world.workers.connectors.items())
-        if MARK in seen.config and name not in wanted
+        if debezium.MARK in seen.config and name not in wanted
     )
 
 
@@ -147,6 +146,6 @@ def _status(world: ConnectClusterWorld, conditions: list[dict[str, Any]]) -> dic
             for plugin in world.workers.plugins
             if plugin.type == "source"
         ]
-        unmanaged = sorted(name for name, seen in world.workers.connectors.items() if MARK not in seen.config)
+        unmanaged = sorted(name for name, seen in world.workers.connectors.items() if debezium.MARK not in seen.config)
         status |= {"version": world.workers.version, "plugins": plugins, "unmanagedConnectors": unmanaged}
     return status

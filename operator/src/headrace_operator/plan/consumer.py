@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -184,9 +185,7 @@ def _grouped(world: ConsumerWorld) -> Resource:
     label = "headrace.dev/pipeline"
     if label in resource.labels or not isinstance(connector, Resource) or label not in connector.labels:
         return resource
-    return Resource(
-        **{**resource.__dict__, "labels": {**resource.labels, label: connector.labels[label]}},
-    )
+    return dataclasses.replace(resource, labels={**resource.labels, label: connector.labels[label]})
 
 
 def _deployment(world: ConsumerWorld) -> Any:
