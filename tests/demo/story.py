@@ -5,22 +5,18 @@ It must not judge the outcome itself: the account does.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from string import Template
 
 from tests.cluster.places import ROOT
 
-from . import account, books, orders, shop, watching
+from . import account, applying, books, orders, shop, watching
 from .reach import Reach
 from .view import View
 from .watching import Watch
 
 PIPELINE = ROOT / "operator" / "examples" / "outbox.yaml"
-MANIFESTS = Path(__file__).with_name("manifests")
 RESOURCES = (
     ("kafkaconnections.headrace.dev", "kafka"),
     ("connectclusters.headrace.dev", "main"),
@@ -69,7 +65,7 @@ class Story:
             'PGPASSWORD="$POSTGRES_PASSWORD" psql -qh localhost -U "$POSTGRES_USER" "$POSTGRES_DB"',
             stdin=shop.SCHEMA,
         )
-        self._apply("billing.yaml", image=self.images["demo"])
+        applying.apply(self.reach, "billing.yaml", image=self.images["demo"])
         self.reach.teach("kubectl", "-n", "shop", "rollout", "status", "deploy/billing", "--timeout=120s", timeout=130)
 
     def _pipeline(self) -> None:
@@ -91,7 +87,7 @@ class Story:
         first = watch.count("shop", "SELECT max(id) FROM orders") + 1
         before = watch.effects()
         watch.billing.execute("DELETE FROM currencies WHERE name = %s", (orders.UNKNOWN_CURRENCY,))
-        self._apply("writer.yaml", image=self.images["demo"], first=str(first), orders=str(self.orders))
+        applying.apply(self.reach, "writer.yaml", image=self.images["demo"], first=str(first), orders=str(self.orders))
         begin = time.monotonic()
         with View() as view:
             self._watch(watch, view, begin=begin, first=first, wanted=before + self.orders - orders.POISONED)
@@ -127,12 +123,6 @@ class Story:
             seconds=90,
             advice="headrace dlq list billing -n shop; kubectl -n shop logs deploy/billing-consumer",
         )
-
-    def _apply(self, manifest: str, **values: str) -> None:
-        file = MANIFESTS / manifest
-        filled = " ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
-        print(f"  $ {filled} envsubst < {file.relative_to(ROOT)} | kubectl apply -f -", flush=True)
-        self.reach.run("kubectl", "apply", "-f", "-", stdin=Template(file.read_text()).substitute(values))
 
 
 def title(text: str) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -18,6 +19,7 @@ from tests.cluster import node, places
 
 EXAMPLE = Path(__file__).parents[2] / "operator" / "examples" / "outbox.yaml"
 GROUP = "headrace.dev"
+PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query="
 
 
 def kubectl(*words: str, stdin: str | None = None, check: bool = True) -> str:
@@ -47,10 +49,28 @@ def get(namespace: str, plural: str, name: str) -> dict[str, Any]:
     return found
 
 
+def listed(namespace: str, plural: str, labels: str = "") -> list[dict[str, Any]]:
+    """Return the objects of a kind, live, those with ``labels`` if any are given."""
+    found = json.loads(kubectl("-n", namespace, "get", plural, "-l", labels, "-o", "json"))
+    items: list[dict[str, Any]] = found["items"]
+    return items
+
+
 def condition(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """Return a condition of a resource, empty when it has none."""
     conditions = (found.get("status") or {}).get("conditions") or []
     return next((seen for seen in conditions if seen["type"] == kind), {})
+
+
+def is_ready(namespace: str, plural: str, name: str) -> Callable[[], bool]:
+    """Return a question whether a resource is Ready for its present generation."""
+
+    def asked() -> bool:
+        found = get(namespace, plural, name)
+        ready = condition(found, "Ready")
+        return ready.get("status") == "True" and ready["observedGeneration"] == found["metadata"]["generation"]
+
+    return asked
 
 
 def until(what: str, holds: Callable[[], Any], seconds: float) -> Any:
@@ -76,3 +96,18 @@ def operator_writes(since: int) -> list[str]:
                     f"{event['verb']} {target.get('resource')}/{target.get('subresource')} {target.get('name')}"
                 )
     return writes
+
+
+def connect_writes(namespace: str, name: str, seconds: float) -> list[str]:
+    """Return the requests of the last ``seconds`` that were no reads, from the request log of Connect's workers."""
+    labels = f"headrace.dev/connect={name}"
+    lines = kubectl("-n", namespace, "logs", "-l", labels, f"--since={seconds:.0f}s", "--tail=-1").splitlines()
+    requests = [line for line in lines if "RestServer" in line and " HTTP/1.1" in line]
+    assert requests, "the workers log no requests, so that nothing is shown"
+    return [line for line in requests if '"GET /' not in line.replace("\\", "")]
+
+
+def prometheus(query: str) -> float:
+    """Return the one number that the cluster's Prometheus answers."""
+    found = json.loads(kubectl("get", "--raw", f"{PROMETHEUS}{quote(query)}"))["data"]["result"]
+    return float(found[0]["value"][1]) if found else 0.0

@@ -35,9 +35,10 @@ class Part:
     awaited: tuple[str, ...]
 
 
-def kafka() -> Part:
-    """One broker: kafka.kafka.svc:9092 for anybody, :9094 with a password."""
-    return Part(title="Kafka", namespace="kafka", manifest=_filled("kafka.yaml"), awaited=("statefulset/kafka",))
+def kafka(namespace: str = "kafka") -> Part:
+    """One broker: kafka.NAMESPACE.svc:9092 for anybody, :9094 with a password."""
+    manifest = _filled("kafka.yaml", namespace=namespace)
+    return Part(title="Kafka", namespace=namespace, manifest=manifest, awaited=("statefulset/kafka",))
 
 
 def monitoring() -> Part:

@@ -1,0 +1,61 @@
+"""The end of a namespace: no finalizer of ours waits for an operator, a Connect or a Kafka that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.images import store
+from tests.cluster.stack import stack
+from tests.demo import reach
+from tests.e2e import world
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
+
+NAMESPACE, SYSTEM = "leaving", "leaving-system"
+KINDS = ("kafkaconnections", "connectclusters", "connectors", "consumers")
+
+
+@pytest.fixture
+def namespace(told: str) -> Iterator[str]:
+    """A namespace with a pipeline, a Kafka, a database and an operator of its own."""
+    stack.up([stack.kafka(NAMESPACE), stack.postgres(NAMESPACE, "shop-db")])
+    _helm("upgrade", "--install", "headrace", "charts/headrace", "--create-namespace", *_values())
+    pipeline = world.EXAMPLE.read_text().replace("kafka.kafka.svc", f"kafka.{NAMESPACE}.svc")
+    world.kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=pipeline)
+    yield NAMESPACE
+    _helm("uninstall", "headrace")
+    world.kubectl("delete", "namespace", SYSTEM, "--wait=false")
+
+
+def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> None:
+    world.until("the Connector running", world.is_ready(namespace, "connectors", "orders-db"), 240)
+    world.kubectl("-n", SYSTEM, "scale", "deployment/headrace-operator", "--replicas=0")
+    world.until("the operator's end", lambda: _pods(SYSTEM, "app.kubernetes.io/name=headrace") == 0, 60)
+    world.kubectl("-n", namespace, "scale", "deployment/main-connect", "statefulset/kafka", "--replicas=0")
+    world.until("the workers' end", lambda: _pods(namespace, "headrace.dev/connect=main") == 0, 90)
+    world.until("Kafka's end", lambda: _pods(namespace, "app.kubernetes.io/name=kafka") == 0, 90)
+    assert all(world.kubectl("-n", namespace, "get", f"{kind}.headrace.dev", "-o", "name") for kind in KINDS)
+
+    world.kubectl("delete", "namespace", namespace, "--wait=false")
+
+    world.until("the namespace's end", lambda: not _exists(namespace), 120)
+
+
+def _values() -> list[str]:
+    images = store.references()
+    chosen = [f"images.{name}={images[name]}" for name in ("operator", "connect", "runtime")]
+    return [word for value in (f"watch.namespaces={{{NAMESPACE}}}", *chosen) for word in ("--set", value)]
+
+
+def _helm(*words: str) -> None:
+    reach.local().run("helm", *words, "--namespace", SYSTEM, "--wait", "--timeout", "3m", timeout=200)
+
+
+def _pods(namespace: str, labels: str) -> int:
+    return len(world.listed(namespace, "pods", labels))
+
+
+def _exists(namespace: str) -> bool:
+    return bool(world.kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "name"))

@@ -1,0 +1,33 @@
+"""A second reconcile of an unchanged world writes nothing: not at the API server but for the Lease, not at Connect."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.cluster import places
+from tests.e2e import world
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
+
+PASSES = 'sum(headrace_operator_reconciliations_total{outcome="ok"})'
+QUIET = 30.0
+"""Seconds without an event; each resource is looked at again within them."""
+
+
+def test_an_unchanged_world_is_not_written_to(told: str) -> None:
+    world.until("the replicas having settled", lambda: replicas() == 1, 300)
+
+    def quiet_since(begin: int) -> bool:
+        passes = world.prometheus(PASSES)
+        time.sleep(QUIET)
+        assert world.prometheus(PASSES) > passes
+        return not [*world.operator_writes(begin), *world.connect_writes("shop", "main", QUIET)]
+
+    world.until("30 s without a write by the operator", lambda: quiet_since(places.AUDIT_LOG.stat().st_size), 150)
+
+
+def replicas() -> int:
+    found = world.get("shop", "consumers", "billing")
+    return int(found["status"]["replicas"])
