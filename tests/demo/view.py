@@ -11,7 +11,10 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 _BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 48
@@ -46,12 +49,13 @@ class Figures:
 
 @dataclass
 class View:
-    """A live table with the course of lag and replicas."""
+    """A live picture: how far the orders are at each station, and the course of lag and replicas."""
 
     console: Console = field(default_factory=Console)
     lag: deque[int] = field(default_factory=lambda: deque(maxlen=WIDTH))
     replicas: deque[int] = field(default_factory=lambda: deque(maxlen=WIDTH))
     most_replicas: int = 0
+    _before: Figures | None = None
     _live: Live | None = None
 
     def __enter__(self) -> View:
@@ -72,26 +76,44 @@ class View:
         if self._live is None:
             print(figures.line(), flush=True)
         else:
-            self._live.update(self._table(figures))
+            self._live.update(self._picture(figures))
+        self._before = figures
 
-    def _table(self, figures: Figures) -> Table:
-        table = Table(title=f"orders-db → billing, {figures.seconds:.0f} s", show_header=False, title_justify="left")
-        table.add_row("rows written", f"{figures.written} of {figures.orders}")
-        table.add_row("captured", _known(figures.captured))
-        table.add_row("handled", str(figures.handled))
-        table.add_row("lag", f"{_known(figures.lag_records)} records, {_known(figures.lag_seconds)} s")
-        table.add_row("", sparkline(self.lag))
-        table.add_row("replicas", f"{_known(figures.ready)} ready of {_known(figures.replicas)} wanted")
-        table.add_row("", sparkline(self.replicas))
-        table.add_row("retries", str(figures.retried))
-        table.add_row("dead letters", _known(figures.dead_letters))
-        return table
+    def _picture(self, figures: Figures) -> Panel:
+        table = Table.grid(padding=(0, 2))
+        for name in ("written", "captured", "handled"):
+            self._station(table, name, figures)
+        late = "yellow" if figures.lag_records else "green"
+        table.add_row("lag", Text(sparkline(self.lag), late), _lag(figures))
+        ready = f"{_known(figures.ready)} ready of {_known(figures.replicas)} wanted"
+        table.add_row("replicas", Text(sparkline(self.replicas), "cyan"), ready)
+        table.add_row("retries", "", str(figures.retried))
+        table.add_row("dead letters", "", Text(_known(figures.dead_letters), "red" if figures.dead_letters else ""))
+        title = f"orders-db → Kafka → billing · {figures.seconds:.0f} s"
+        return Panel(table, title=title, title_align="left", expand=False)
+
+    def _station(self, table: Table, name: str, figures: Figures) -> None:
+        count: int | None = getattr(figures, name)
+        bar = ProgressBar(total=figures.orders, completed=count or 0, width=WIDTH)
+        table.add_row(name, bar, f"{_known(count)} of {figures.orders}{self._rate(name, figures)}")
+
+    def _rate(self, name: str, figures: Figures) -> str:
+        """Return the records per second since the figures before, as far as both are known."""
+        now: int | None = getattr(figures, name)
+        then: int | None = getattr(self._before, name, None)
+        if self._before is None or now is None or then is None or figures.seconds <= self._before.seconds:
+            return ""
+        return f" · {(now - then) / (figures.seconds - self._before.seconds):.0f}/s"
 
 
 def sparkline(numbers: deque[int]) -> str:
     """Draw ``numbers`` as bars between zero and the highest of them."""
     highest = max(numbers, default=0) or 1
     return "".join(_BARS[number * (len(_BARS) - 1) // highest] for number in numbers)
+
+
+def _lag(figures: Figures) -> str:
+    return f"{_known(figures.lag_records)} records, {_known(figures.lag_seconds)} s"
 
 
 def _known(number: int | None) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from tests.cluster.alone import alone
 from tests.cluster.failure import ClusterError
 from tests.cluster.images import store
 from tests.cluster.images.build import build
@@ -22,7 +23,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--push", action="store_true", help="push them to that registry")
     wanted = parser.parse_args(argv)
     try:
-        with store.alone():
+        with alone(store.LOCK, "build of images"):
             made = build(chosen(wanted.names), registry=wanted.registry, push=wanted.push)
     except (ClusterError, ValueError) as error:
         say(f"error: {error}")

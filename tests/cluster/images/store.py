@@ -1,9 +1,6 @@
 """Where images and their ingredients are kept, and the record of what an image is called. Paths and small files."""
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.places import CACHE
@@ -15,15 +12,7 @@ WHEELS = CACHE / "wheels"
 BASES = CACHE / "base"
 LOGS = CACHE / "log"
 REFERENCES = CACHE / "images.json"
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Let one build at a time work on this machine; a second one waits, and then finds most of its work done."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "images.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+LOCK = CACHE / "images.lock"
 
 
 def references() -> dict[str, str]:
