@@ -81,6 +81,51 @@ async def test_the_sooner_due_time_wins() -> None:
     assert [round(at - start) for at in begun] == [5]
 
 
+async def test_a_key_whose_worker_was_cancelled_by_someone_else_is_tried_again() -> None:
+    """What a worker waits for may be cancelled by another one: the key is not lost for that."""
+    done = asyncio.Event()
+    tries = 0
+
+    async def work(_: Key) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+        done.set()
+
+    queue = Queue(work)
+    async with running(queue) as task:
+        queue.put(ONE)
+        async with asyncio.timeout(60):
+            await done.wait()
+        assert not task.done()
+
+
+async def test_the_end_of_the_queue_ends_its_workers() -> None:
+    """A worker that waits is cancelled with the queue."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Key) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            ended.set()
+
+    queue = Queue(work)
+    async with running(queue) as task:
+        queue.put(ONE)
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+
+    assert task.cancelled()
+    assert ended.is_set()
+    assert len(queue) == 0
+
+
 async def test_a_bug_ends_the_queue() -> None:
     """What a worker raises is raised by the queue."""
 

@@ -1,14 +1,21 @@
 """Keys that are due: one worker a key, equal keys merge, each key has its own due time.
 
-It must not know what a key stands for. A bug in a worker ends `Queue.run`, and with it the process.
+It must not know what a key stands for. No key is lost but by the queue's own end: a bug in a worker ends `Queue.run`,
+and with it the process; a worker that someone else cancelled is tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+CANCELLED = 5.0
+"""Seconds after which a key is tried again whose worker was cancelled, but not by the queue."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, order=True)
@@ -61,6 +68,17 @@ class Queue:
     async def _work(self, key: Key) -> None:
         try:
             await self._reconcile(key)
+        except asyncio.CancelledError:
+            if _is_asked_to_end():
+                raise
+            log.exception("%s: something that was waited for was cancelled; again in %.0f s", key, CANCELLED)
+            self.put(key, CANCELLED)
         finally:
             del self._tasks[key]
             self._wake.set()
+
+
+def _is_asked_to_end() -> bool:
+    """Tell whether this very task is cancelled, and not something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
