@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import client, config
 
-from headrace_operator.clients import errors
+from headrace_operator.clients import answers, errors
 from headrace_operator.observed.kube import Manifest
 
 DEADLINE = 8.0
@@ -86,7 +86,7 @@ class Api:
         await self._client.close()
 
     async def get(self, where: str, **query: str) -> Manifest | None:
-        """Return the object or list at ``where``; None when the server says that it does not exist."""
+        """Return the object or list at ``where``; None when the server says that this very object does not exist."""
         try:
             return await self.send("GET", where, query=query)
         except errors.Missing:
@@ -96,6 +96,25 @@ class Api:
         self, method: str, where: str, *, query: Mapping[str, str] | None = None, body: Any = None, form: str = JSON
     ) -> Manifest:
         """Send one request and return the answer; raises `HeadraceError`."""
+        what = f"{method} {where}"
+        status, said = await self._ask(method, where, query, body, form)
+        if status == 404 and not _names_an_object(said):
+            raise errors.Unreachable(f"{what}: the Kubernetes API server does not serve this kind: install its CRD.")
+        answer: Manifest = answers.read(what, "the Kubernetes API server", status, said)
+        return answer
+
+    async def served(self, api_version: str) -> frozenset[str]:
+        """Return the plural names of the kinds of ``api_version`` that the server serves; raises `HeadraceError`."""
+        where = f"/apis/{api_version}"
+        status, said = await self._ask("GET", where, None, None, JSON)
+        if status == 404:
+            return frozenset()
+        found = answers.read(f"GET {where}", "the Kubernetes API server", status, said)
+        return frozenset(one["name"] for one in found["resources"])
+
+    async def _ask(
+        self, method: str, where: str, query: Mapping[str, str] | None, body: Any, form: str
+    ) -> tuple[int, bytes]:
         headers = {"Accept": JSON, "Content-Type": form}
         try:
             ready = await self._client.param_serialize(
@@ -103,27 +122,15 @@ class Api:
                 auth_settings=["BearerToken"],
             )  # fmt: skip
             response = await self._client.call_api(*ready, _request_timeout=DEADLINE)
-            text = await response.read()
+            return response.status, await response.read()
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
             what = f"{method} {where}: the Kubernetes API server did not answer within {DEADLINE:.0f} s: {error!r}"
             raise errors.Unreachable(what) from error
-        if response.status >= 300:
-            raise _failure(f"{method} {where}", response.status, text)
-        answer: Manifest = json.loads(text)
-        return answer
 
 
-def _failure(what: str, status: int, text: bytes) -> errors.HeadraceError:
+def _names_an_object(said: bytes) -> bool:
+    """Tell whether a 404 is about one object; about a whole kind it says nothing of the objects that were there."""
     try:
-        said = str(json.loads(text).get("message", ""))
-    except ValueError:
-        said = text.decode(errors="replace")[:300]
-    sentence = f"{what}: the Kubernetes API server answered {status}: {said}"
-    kinds: dict[int, type[errors.HeadraceError]] = {
-        401: errors.Unauthorized,
-        403: errors.Unauthorized,
-        404: errors.Missing,
-        409: errors.Conflict,
-        429: errors.Busy,
-    }
-    return kinds.get(status, errors.Invalid if status < 500 else errors.Unreachable)(sentence)
+        return bool((json.loads(said).get("details") or {}).get("name"))
+    except (ValueError, AttributeError):
+        return False

@@ -6,14 +6,13 @@ It must not decide anything.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
 import aiohttp
 
-from headrace_operator.clients import errors
+from headrace_operator.clients import answers, errors
 from headrace_operator.observed.connect import (
     ConnectorSeen,
     FieldError,
@@ -97,31 +96,15 @@ class Connect:
     async def _send(self, method: str, url: str, *, body: Any = None, deadline: float = DEADLINE) -> Any:
         try:
             limit = aiohttp.ClientTimeout(total=deadline)
-            async with self._session.request(method, url, json=body, timeout=limit) as response:
-                text = await response.read()
-                status = response.status
+            asked = self._session.request(method, url, json=body, timeout=limit, allow_redirects=False)
+            async with asked as response:
+                text, status = await response.read(), response.status
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
-            what = f"{method} {url}: Kafka Connect did not answer within {deadline:.0f} s ({error or repr(error)})."
+            what = (
+                f"{method} {url}: Kafka Connect did not answer within {deadline:.0f} s ({str(error) or repr(error)})."
+            )
             raise errors.Unreachable(what) from error
-        if status >= 300:
-            raise _failure(f"{method} {url}", status, text)
-        return json.loads(text) if text else None
-
-
-def _failure(what: str, status: int, text: bytes) -> errors.HeadraceError:
-    try:
-        said = str(json.loads(text).get("message", ""))
-    except ValueError:
-        said = text.decode(errors="replace")[:300]
-    sentence = f"{what}: Kafka Connect answered {status}: {said}"
-    kinds: dict[int, type[errors.HeadraceError]] = {
-        401: errors.Unauthorized,
-        403: errors.Unauthorized,
-        404: errors.Missing,
-        409: errors.Busy,
-        429: errors.Busy,
-    }
-    return kinds.get(status, errors.Invalid if status < 500 else errors.Unreachable)(sentence)
+        return answers.read(f"{method} {url}", "Kafka Connect", status, text, conflict=errors.Busy)
 
 
 def _connector(

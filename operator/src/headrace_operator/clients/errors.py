@@ -9,7 +9,8 @@
         ├── Busy           429, or 409 while Connect rebalances
         └── Conflict       someone else wrote first
 
-Each client translates its library's errors here, in one place, ``raise … from error``. Anything else is a bug.
+Each client translates its library's errors in one place, ``raise … from error``; answers over HTTP are translated in
+`headrace_operator.clients.answers`. Anything else is a bug.
 """
 
 from __future__ import annotations

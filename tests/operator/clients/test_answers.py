@@ -1,0 +1,80 @@
+"""Answers over HTTP: redirects are not followed, and what is no answer of Connect is told as such."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from headrace_operator.clients import answers, errors
+from headrace_operator.clients.connect import Connect
+
+
+@asynccontextmanager
+async def serving(handler: web.RequestHandler | object) -> AsyncIterator[str]:
+    """Serve every path with ``handler`` and give the address."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)  # type: ignore[arg-type]
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_redirect_carries_no_configuration_elsewhere() -> None:
+    """The other address hears nothing, and the error says what to do."""
+    heard: list[bytes] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        heard.append(await request.read())
+        return web.json_response({})
+
+    async with serving(elsewhere) as other, aiohttp.ClientSession() as session:
+
+        async def away(_: web.Request) -> web.Response:
+            raise web.HTTPTemporaryRedirect(other)
+
+        async with serving(away) as url:
+            with pytest.raises(errors.Unreachable, match="answered 307.*not followed"):
+                await Connect(session).put(url, "orders", {"database.hostname": "db"})
+
+    assert heard == []
+
+
+async def test_a_page_is_no_answer_of_connect() -> None:
+    """A proxy that answers for Connect is told, and is not taken for a bug."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>Sign in</html>", content_type="text/html")
+
+    async with serving(page) as url, aiohttp.ClientSession() as session:
+        with pytest.raises(errors.Unreachable, match="not JSON.*Sign in"):
+            await Connect(session).workers(url)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (302, errors.Unreachable),
+        (401, errors.Unauthorized),
+        (403, errors.Unauthorized),
+        (404, errors.Missing),
+        (409, errors.Conflict),
+        (422, errors.Invalid),
+        (429, errors.Busy),
+        (500, errors.Unreachable),
+    ],
+)
+def test_each_status_has_its_error(status: int, kind: type[errors.HeadraceError]) -> None:
+    """What was asked, of whom, and what came back is in the sentence."""
+    with pytest.raises(kind, match=f"GET /x: Kafka Connect answered {status}: no") as raised:
+        answers.read("GET /x", "Kafka Connect", status, b'{"message": "no"}')
+
+    assert type(raised.value) is kind
