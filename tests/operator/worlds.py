@@ -95,6 +95,7 @@ def connect_world(**changes: Any) -> ConnectClusterWorld:
         "kafka": KAFKA,
         "connectors": (CONNECTOR,),
         "workers": WorkersSeen(version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={}),
+        "owners": {},
         "children": Children(objects={}),
     }
     return ConnectClusterWorld(**{**known, **changes})

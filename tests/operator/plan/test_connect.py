@@ -11,7 +11,8 @@ import pytest
 
 from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation, WorkersSeen
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import connectcluster, connector
+from headrace_operator.observed.world import Reference
+from headrace_operator.plan import connectcluster, connector, needs
 from headrace_operator.plan.actions import Apply, Plan, PutConnector, RemoveConnector, RestartConnector, SetState
 from tests.operator import worlds
 
@@ -48,13 +49,43 @@ def test_only_marked_connectors_without_a_resource_are_removed() -> None:
     seen = WorkersSeen(
         version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={"shop.gone": ours, "elsewhere": theirs}
     )
-    world = worlds.connect_world(workers=seen)
+    orphans = needs.orphans(worlds.CONNECT, seen, (worlds.CONNECTOR,))
+    world = worlds.connect_world(workers=seen, owners=dict.fromkeys(orphans, Absent()))
     world = worlds.after_connect(world, connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions)
 
     plan = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
 
     assert plan.actions == (RemoveConnector(url="http://main-connect.shop.svc:8083", connector="shop.gone"),)
     assert plan.status["unmanagedConnectors"] == ["elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "removed"),
+    [
+        (Absent(), True),
+        (dataclasses.replace(worlds.CONNECTOR, name="made-since"), False),
+        (dataclasses.replace(worlds.CONNECTOR, name="made-since", spec={"connect": "other"}), True),
+        (Unknown(reason="no answer"), False),
+    ],
+)
+def test_a_connector_goes_only_when_its_very_resource_says_so(owner: Reference, removed: bool) -> None:
+    world = worlds.connect_world(owners={"shop.made-since": owner})
+    world = worlds.after_connect(world, connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions)
+
+    plan = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
+
+    assert [type(action) for action in plan.actions] == ([RemoveConnector] if removed else [])
+
+
+def test_nothing_is_an_orphan_while_something_is_unknown() -> None:
+    marked = ConnectorSeen(name="shop.x", config={"headrace.resource.uid": "x"}, state="RUNNING", trace=None, tasks=())
+    seen = WorkersSeen(
+        version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={"shop.x": marked, "bakery.x": marked}
+    )
+
+    assert needs.orphans(worlds.CONNECT, seen, ()) == {"shop.x": "x"}
+    assert needs.orphans(worlds.CONNECT, seen, Unknown(reason="forbidden")) == {}
+    assert needs.orphans(worlds.CONNECT, Unknown(reason="no answer"), ()) == {}
 
 
 def test_unknown_is_never_read_as_absent() -> None:
@@ -77,6 +108,22 @@ def test_a_connector_is_put_after_validation_and_then_left_alone() -> None:
     assert put.config["topic.creation.default.partitions"] == "12"
     assert second.actions == ()
     assert condition(second, "Ready")["status"] == "True"
+
+
+def test_a_connector_is_not_ready_while_connect_runs_an_earlier_configuration() -> None:
+    world = worlds.connector_world()
+    world = worlds.after_connector(world, connector.plan(world, worlds.SETTINGS, worlds.NOW).actions)
+    edited = dataclasses.replace(
+        world.resource, spec={**worlds.CONNECTOR.spec, "config": {"poll.interval.ms": "100"}}, generation=2
+    )
+    world = dataclasses.replace(world, resource=edited, validation=Validation(errors=()))
+
+    before = connector.plan(world, worlds.SETTINGS, worlds.NOW)
+    after = connector.plan(worlds.after_connector(world, before.actions), worlds.SETTINGS, worlds.NOW)
+
+    assert isinstance(before.actions[0], PutConnector)
+    assert condition(before, "Ready")["reason"] == "Applying"
+    assert condition(after, "Ready")["status"] == "True"
 
 
 def test_an_edit_that_connect_refuses_leaves_what_runs() -> None:

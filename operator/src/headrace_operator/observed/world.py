@@ -28,12 +28,17 @@ class KafkaConnectionWorld:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectClusterWorld:
-    """A ConnectCluster, its Kafka, every Connector of the namespace by a live list, its workers and its children."""
+    """A ConnectCluster, its Kafka, every Connector of the namespace by a live list, its workers and its children.
+
+    `owners` has, for each connector on the workers that seems to have lost its Connector, what a live read of that very
+    Connector said after the workers were asked; one that is missing here was not read.
+    """
 
     resource: Resource
     kafka: Reference
     connectors: tuple[Resource, ...] | Unknown
     workers: WorkersSeen | Unknown
+    owners: Mapping[str, Reference]
     children: Children | Unknown
 
 

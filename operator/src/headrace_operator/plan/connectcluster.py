@@ -81,19 +81,13 @@ def _secrets(connector: Resource) -> tuple[str, ...]:
 
 
 def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:
-    if not isinstance(world.workers, WorkersSeen) or not isinstance(world.connectors, tuple):
-        return ()
-    resource = world.resource
-    wanted = {
-        names.connector(resource.namespace, connector.name)
-        for connector in world.connectors
-        if connector.spec.get("connect") == resource.name
-    }
-    url = names.connect_url(resource.namespace, resource.name)
+    """Return the removals of connectors whose very resource was read and is gone, or belongs to other workers now."""
+    url = names.connect_url(world.resource.namespace, world.resource.name)
     return tuple(
         RemoveConnector(url=url, connector=name)
-        for name, seen in sorted(world.workers.connectors.items())
-        if debezium.MARK in seen.config and name not in wanted
+        for name, owner in world.owners.items()
+        if isinstance(owner, Absent)
+        or (isinstance(owner, Resource) and owner.spec.get("connect") != world.resource.name)
     )
 
 

@@ -8,6 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from headrace_operator.observed.connect import WorkersSeen
+from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Unknown
+from headrace_operator.plan import debezium, names
+
 
 def kafka_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the Secrets a KafkaConnection's spec refers to."""
@@ -27,3 +32,21 @@ def code_config_map(spec: Mapping[str, Any]) -> str | None:
     python = (spec.get("handler") or {}).get("python") or {}
     name = (python.get("source") or {}).get("configMap")
     return str(name) if name else None
+
+
+def orphans(
+    cluster: Resource, workers: WorkersSeen | Unknown, connectors: tuple[Resource, ...] | Unknown
+) -> Mapping[str, str]:
+    """Return connectors on the workers of ``cluster`` that seem to be nobody's, with the name of the Connector to read.
+
+    Only those count that carry our mark and a name of this namespace; nothing is an orphan while something is unknown.
+    """
+    if isinstance(workers, Unknown) or isinstance(connectors, Unknown):
+        return {}
+    here = names.connector(cluster.namespace, "")
+    wanted = {names.connector(one.namespace, one.name) for one in connectors if one.spec.get("connect") == cluster.name}
+    return {
+        name: name.removeprefix(here)
+        for name, seen in sorted(workers.connectors.items())
+        if debezium.MARK in seen.config and name.startswith(here) and name not in wanted
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Resource
@@ -49,17 +50,27 @@ async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectio
 
 
 async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterWorld:
-    """Observe a ConnectCluster: its Kafka, its Connectors, its workers and its children."""
+    """Observe a ConnectCluster: its Kafka, its workers, and only then its Connectors; and its children."""
     namespace, name = resource.namespace, resource.name
-    kafka, connectors, workers, children = await asyncio.gather(
+    kafka, workers, children = await asyncio.gather(
         reference(remote, "KafkaConnection", namespace, resource.spec.get("kafka")),
-        ask(remote.kube.resources("Connector", namespace)),
         ask(remote.connect.workers(names.connect_url(namespace, name))),
         ask(remote.kube.children(namespace, names.connect_child(name), CHILDREN, f"headrace.dev/connect={name}")),
     )
+    connectors = await ask(remote.kube.resources("Connector", namespace))
     return ConnectClusterWorld(
-        resource=resource, kafka=kafka, connectors=connectors, workers=workers, children=children
+        resource=resource,
+        kafka=kafka,
+        connectors=connectors,
+        workers=workers,
+        owners=await _owners(remote, namespace, needs.orphans(resource, workers, connectors)),
+        children=children,
     )
+
+
+async def _owners(remote: Remote, namespace: str, orphans: Mapping[str, str]) -> dict[str, Reference]:
+    found = (ask(remote.kube.resource("Connector", namespace, name)) for name in orphans.values())
+    return dict(zip(orphans, await asyncio.gather(*found), strict=True))
 
 
 def known(found: Reference | None) -> Resource | None:
