@@ -42,7 +42,7 @@ async def test_a_redirect_carries_no_configuration_elsewhere() -> None:
             raise web.HTTPTemporaryRedirect(other)
 
         async with serving(away) as url:
-            with pytest.raises(errors.Unreachable, match="answered 307.*not followed"):
+            with pytest.raises(errors.Unreachable, match=r"answered 307.*not followed"):
                 await Connect(session).put(url, "orders", {"database.hostname": "db"})
 
     assert heard == []
@@ -55,7 +55,7 @@ async def test_a_page_is_no_answer_of_connect() -> None:
         return web.Response(text="<html>Sign in</html>", content_type="text/html")
 
     async with serving(page) as url, aiohttp.ClientSession() as session:
-        with pytest.raises(errors.Unreachable, match="not JSON.*Sign in"):
+        with pytest.raises(errors.Unreachable, match=r"not JSON.*Sign in"):
             await Connect(session).workers(url)
 
 

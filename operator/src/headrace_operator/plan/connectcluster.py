@@ -109,10 +109,11 @@ def _kafka(resource: Resource, kafka: Reference) -> Finding:
 
 
 def _deployed(world: ConnectClusterWorld, changing: bool) -> Finding:
-    if isinstance(world.children, Unknown):
-        return unknown("Deployed", Reason.UNKNOWN, world.children.reason)
+    for seen in (world.children, world.connectors):
+        if isinstance(seen, Unknown):
+            return unknown("Deployed", Reason.UNKNOWN, seen.reason)
     wanted, ready, rolled = pods.rollout(_deployment(world))
-    complaint = pods.complaint(world.children.pods)
+    complaint = pods.complaint(world.children.pods if isinstance(world.children, Children) else ())
     if complaint and ready < max(wanted, 1):
         return false("Deployed", Reason.PODS_FAILING, complaint)
     if changing or not rolled or ready < wanted:

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     CONNECTOR_NOT_FOUND = "ConnectorNotFound"
     AWAITING_TOPIC = "AwaitingTopic"
     TOPICS_EXIST = "TopicsExist"
+    ACTION_FAILED = "ActionFailed"
     APPLYING = "Applying"
     ROLLING_OUT = "RollingOut"
     PODS_FAILING = "PodsFailing"

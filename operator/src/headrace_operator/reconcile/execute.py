@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import assert_never
 
 from headrace_operator.clients.api import path
-from headrace_operator.clients.errors import Invalid
+from headrace_operator.clients.errors import Invalid, Unreachable
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import actions
 from headrace_operator.reconcile.remote import Remote
 
 DEADLINE = 15.0
-"""Seconds that must be left of the Lease before an action begins: no client waits longer for an answer."""
+"""Seconds that an action may take, and that must be left of the Lease before it begins."""
+
+CREATE = 6.0
+"""Seconds of those that making a topic itself may take; a thread that makes one cannot be interrupted."""
 
 
 async def execute(action: actions.Action, remote: Remote) -> None:
-    """Do ``action``; raises `HeadraceError`."""
+    """Do ``action`` within `DEADLINE`; raises `HeadraceError`."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            await _do(action, remote)
+    except TimeoutError as error:
+        raise Unreachable(f"no answer within {DEADLINE:.0f} s") from error
+
+
+async def _do(action: actions.Action, remote: Remote) -> None:
     match action:
         case actions.Apply(manifest=manifest):
             await remote.kube.apply(manifest)
@@ -56,8 +68,9 @@ def told(action: actions.Action) -> str:
 
 
 async def _create(action: actions.CreateTopic, remote: Remote) -> None:
-    connection = await remote.kube.resource("KafkaConnection", action.namespace, action.kafka)
-    if not isinstance(connection, Resource):
-        raise Invalid(f"There is no KafkaConnection {action.kafka} in namespace {action.namespace}: create it.")
-    kafka = await remote.kafkas.open(connection)
+    async with asyncio.timeout(DEADLINE - CREATE):
+        connection = await remote.kube.resource("KafkaConnection", action.namespace, action.kafka)
+        if not isinstance(connection, Resource):
+            raise Invalid(f"There is no KafkaConnection {action.kafka} in namespace {action.namespace}: create it.")
+        kafka = await remote.kafkas.open(connection)
     await kafka.create(action.topic, action.partitions, action.config)

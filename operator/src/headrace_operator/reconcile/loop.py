@@ -1,6 +1,7 @@
 """One pass over one resource: observe, plan, record the status, tell what changed, act in order.
 
 It must not know kopf. A failure of the world is logged and tried again later; a bug is logged with its traceback.
+What is not recorded is not done; an action that failed is told by the status of the next pass.
 """
 
 from __future__ import annotations
@@ -17,20 +18,21 @@ from headrace_operator.clients.errors import HeadraceError, Retryable
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection
+from headrace_operator.plan import failures
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import DEADLINE, execute, told
 from headrace_operator.reconcile.lease import Lease
-from headrace_operator.reconcile.observe import connections as observe_connections
-from headrace_operator.reconcile.observe import connector as observe_connector
-from headrace_operator.reconcile.observe import consumer as observe_consumer
+from headrace_operator.reconcile.planned import planned
 from headrace_operator.reconcile.queue import Key, Queue
 from headrace_operator.reconcile.remote import Remote
 from headrace_operator.settings import Settings
 
 LONGEST = 60.0
 """Longest back-off, in seconds; the first is one second, each next one twice as long."""
+
+SOON = 1.0
+"""Seconds after which a resource is looked at again whose status still shows a failure that is over."""
 
 STANDBY = 2.0
 """Seconds after which a process that does not hold the Lease looks again."""
@@ -46,7 +48,8 @@ class Loop:
     lease: Lease
     settings: Settings
     fleet: Fleet
-    failures: dict[Key, int] = field(default_factory=dict)
+    tries: dict[Key, int] = field(default_factory=dict)
+    failed: dict[Key, str | None] = field(default_factory=dict)
     histories: dict[Key, History] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,14 +65,14 @@ class Loop:
             again = await self._pass(key)
         except HeadraceError as error:
             wait = self._back_off(key, error)
-            log.warning("%s: %s; again in %.0f s", key, error, wait)
+            log.warning("%s; again in %.0f s", error, wait)
             self._end(key, begun, "failed", wait)
         except Exception:
             wait = self._back_off(key)
-            log.exception("%s: this is a bug; again in %.0f s", key, wait)
+            log.exception("This is a bug; again in %.0f s", wait)
             self._end(key, begun, "bug", wait)
         else:
-            self.failures.pop(key, None)
+            self.tries.pop(key, None)
             self._end(key, begun, "ok", again)
 
     async def _pass(self, key: Key) -> float | None:
@@ -78,37 +81,27 @@ class Loop:
             self._forget(key)
             return None
         now = datetime.now(UTC).replace(microsecond=0)
-        plan, backlog = await self._plan(key, resource, now)
-        status = _pruned(plan.status)
-        self.fleet.record(resource, status, backlog)
-        if status != resource.status and self.lease.held(DEADLINE):
-            await self.remote.kube.write_status(resource, status)
+        history = self.histories.setdefault(key, History())
+        plan, backlog = await planned(resource, self.remote, self.settings, history, now)
+        failed = failures.standing(plan, self.failed.get(key, failures.recorded(resource)))
+        self.failed[key] = failed
+        plan = failures.shown(plan, resource, failed, now)
+        await self._record(resource, plan, backlog)
         await self._notes(resource, plan, now)
         await self._act(key, plan)
-        return plan.look_again.total_seconds()
+        return SOON if failed and plan.actions else plan.look_again.total_seconds()
 
-    async def _plan(self, key: Key, resource: Resource, now: datetime) -> tuple[Plan, BacklogSeen | None]:
-        match resource.kind:
-            case "KafkaConnection":
-                seen = await observe_connections.kafka_connection(resource, self.remote)
-                return kafkaconnection.plan(seen, self.settings, now), None
-            case "ConnectCluster":
-                workers = await observe_connections.connect_cluster(resource, self.remote)
-                return connectcluster.plan(workers, self.settings, now), None
-            case "Connector":
-                running = await observe_connector.connector(resource, self.remote)
-                return connector.plan(running, self.settings, now), None
-            case _:
-                history = self.histories.setdefault(key, History())
-                world = await observe_consumer.consumer(resource, self.remote, history, now)
-                backlog = world.backlog if isinstance(world.backlog, BacklogSeen) else None
-                return consumer.plan(world, self.settings, now), backlog
+    async def _record(self, resource: Resource, plan: Plan, backlog: BacklogSeen | None) -> None:
+        status = _pruned(plan.status)
+        self.fleet.record(resource, status, backlog)
+        if status != resource.status:
+            self._may("record the status")
+            await self.remote.kube.write_status(resource, status)
 
     async def _notes(self, resource: Resource, plan: Plan, now: datetime) -> None:
         for note in plan.notes:
-            log.info("%s %s/%s: %s: %s", resource.kind, resource.namespace, resource.name, note.reason, note.message)
-            if not self.lease.held(DEADLINE):
-                return
+            log.info("%s: %s", note.reason, note.message)
+            self._may("post an Event")
             try:
                 await self.remote.kube.note(resource, kind=note.type, reason=note.reason, message=note.message, now=now)
             except HeadraceError as error:
@@ -116,13 +109,22 @@ class Loop:
 
     async def _act(self, key: Key, plan: Plan) -> None:
         for action in plan.actions:
-            if not self.lease.held(DEADLINE):
-                raise Retryable(f"did not {told(action)}: the Lease may end meanwhile")
-            log.info("%s: %s", key, told(action))
-            await execute(action, self.remote)
+            self._may(told(action))
+            log.info("%s", told(action))
+            try:
+                await execute(action, self.remote)
+            except HeadraceError as error:
+                self.failed[key] = f"Could not {told(action)}: {error}"
+                raise
+        if plan.actions:
+            self.failed[key] = None
+
+    def _may(self, what: str) -> None:
+        if not self.lease.held(DEADLINE):
+            raise Retryable(f"did not {what}: the Lease may end meanwhile")
 
     def _back_off(self, key: Key, error: HeadraceError | None = None) -> float:
-        count = self.failures[key] = self.failures.get(key, 0) + 1
+        count = self.tries[key] = self.tries.get(key, 0) + 1
         wait = min(LONGEST, 2.0 ** (count - 1))
         asked = error.after.total_seconds() if isinstance(error, Retryable) and error.after else 0.0
         return max(wait, asked)
@@ -133,7 +135,8 @@ class Loop:
             self.queue.put(key, again)
 
     def _forget(self, key: Key) -> None:
-        self.failures.pop(key, None)
+        self.tries.pop(key, None)
+        self.failed.pop(key, None)
         self.histories.pop(key, None)
         self.fleet.forget(key.kind, key.namespace, key.name)
 

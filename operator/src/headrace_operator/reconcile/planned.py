@@ -1,0 +1,36 @@
+"""The plan of any resource: what is read of it, and what is decided. It writes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from headrace_operator.observed.kafka import BacklogSeen
+from headrace_operator.observed.kube import Resource
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection
+from headrace_operator.plan.actions import Plan
+from headrace_operator.reconcile.backlog import History
+from headrace_operator.reconcile.observe import connections as observe_connections
+from headrace_operator.reconcile.observe import connector as observe_connector
+from headrace_operator.reconcile.observe import consumer as observe_consumer
+from headrace_operator.reconcile.remote import Remote
+from headrace_operator.settings import Settings
+
+
+async def planned(
+    resource: Resource, remote: Remote, settings: Settings, history: History, now: datetime
+) -> tuple[Plan, BacklogSeen | None]:
+    """Observe ``resource`` and plan; a Consumer's offsets are added to ``history``, and its backlog is returned."""
+    match resource.kind:
+        case "KafkaConnection":
+            seen = await observe_connections.kafka_connection(resource, remote)
+            return kafkaconnection.plan(seen, settings, now), None
+        case "ConnectCluster":
+            workers = await observe_connections.connect_cluster(resource, remote)
+            return connectcluster.plan(workers, settings, now), None
+        case "Connector":
+            running = await observe_connector.connector(resource, remote)
+            return connector.plan(running, settings, now), None
+        case _:
+            world = await observe_consumer.consumer(resource, remote, history, now)
+            backlog = world.backlog if isinstance(world.backlog, BacklogSeen) else None
+            return consumer.plan(world, settings, now), backlog

@@ -1,0 +1,103 @@
+"""The operator's loop in this process: the real API server and the real clients, without watches.
+
+Whoever uses it calls ``reconcile`` or puts keys; a ConnectCluster's address leads to a port of loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from headrace_operator.clients.api import Api, connection
+from headrace_operator.clients.connect import Connect
+from headrace_operator.clients.errors import Busy
+from headrace_operator.clients.kafka import Kafkas
+from headrace_operator.clients.kube import Kube
+from headrace_operator.handlers.rings import NEIGHBOURS
+from headrace_operator.metrics import Fleet
+from headrace_operator.reconcile.lease import Lease
+from headrace_operator.reconcile.loop import Loop
+from headrace_operator.reconcile.remote import Remote
+from tests.cluster.fast import ApiServer
+from tests.operator import worlds
+
+
+class Loopback(AbstractResolver):
+    """Every name is a port of loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+        """Return the one address, whatever ``host`` and ``port`` are."""
+        known = {"hostname": host, "host": "127.0.0.1", "port": self._port, "family": socket.AF_INET}
+        return [ResolveResult(**known, proto=0, flags=socket.AI_NUMERICHOST)]  # type: ignore[typeddict-item]
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[int]:
+    """Answer every request over HTTP with ``answer`` and give the port."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> AsyncIterator[Loop]:
+    """Give a loop that holds its Lease; Connect is asked at the port ``connect`` of loopback, where 1 is nobody."""
+    async with AsyncExitStack() as stack:
+        api = Api(await connection(str(server.kubeconfig)))
+        stack.push_async_callback(api.close)
+        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Loopback(connect)))
+        await stack.enter_async_context(session)
+        kube = Kube(api)
+        kafkas = Kafkas(kube)
+        stack.callback(kafkas.close)
+        lease = Lease(api, "default", me, retry=0.2)
+        loop = Loop(
+            remote=Remote(kube=kube, connect=Connect(session), kafkas=kafkas),
+            lease=lease,
+            settings=worlds.SETTINGS,
+            fleet=Fleet(),
+        )
+        holding = asyncio.create_task(lease.run())
+        try:
+            async with asyncio.timeout(20):
+                while not lease.held(15) or not await _lists(kube):  # noqa: ASYNC110 - neither tells when it is so
+                    await asyncio.sleep(0.02)
+            yield loop
+        finally:
+            holding.cancel()
+            await asyncio.wait([holding])
+
+
+async def _lists(kube: Kube) -> bool:
+    """Tell whether the API server lists our kinds; it answers 429 for a while after their CRDs came."""
+    try:
+        for kind in NEIGHBOURS:
+            await kube.resources(kind, "default")
+    except Busy:
+        return False
+    return True
+
+
+def with_remote(loop: Loop, **changes: Any) -> Loop:
+    """Return a loop that remembers the same and asks through other clients."""
+    return dataclasses.replace(loop, remote=dataclasses.replace(loop.remote, **changes))

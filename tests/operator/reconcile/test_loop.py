@@ -1,0 +1,195 @@
+"""The loop on a real API server: failures are shown, what is not recorded is not done, what is gone is forgotten."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from headrace_operator.clients import errors
+from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Absent
+from headrace_operator.reconcile.loop import Loop
+from headrace_operator.reconcile.observe import connections
+from headrace_operator.reconcile.queue import Key
+from tests.cluster.fast import ApiServer
+from tests.operator.loops import answering, looping
+from tests.operator.operator_process import kubectl, read, until
+
+pytestmark = pytest.mark.apiserver
+
+WORLD = """
+apiVersion: headrace.dev/v1alpha1
+kind: KafkaConnection
+metadata: {name: kafka}
+spec: {bootstrapServers: "127.0.0.1:1"}
+---
+apiVersion: headrace.dev/v1alpha1
+kind: ConnectCluster
+metadata: {name: main}
+spec: {kafka: kafka, workers: {}}
+"""
+CONNECTOR = """
+apiVersion: headrace.dev/v1alpha1
+kind: Connector
+metadata: {name: orders-db}
+spec:
+  connect: main
+  postgres: {host: shop-db, database: shop, credentials: {secret: shop-db}}
+  capture: {outbox: {table: public.outbox}}
+"""
+
+
+@pytest.fixture
+def place(server: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Make a namespace for one test, with a KafkaConnection and a ConnectCluster."""
+    name = request.node.name.replace("_", "-").lower()[:60].strip("-")
+    kubectl(server, "create", "namespace", name)
+    kubectl(server, "apply", "-n", name, "-f", "-", text=WORLD)
+    yield name
+    kubectl(server, "delete", "namespace", name, "--wait=false")
+
+
+def shown(server: ApiServer, place: str) -> dict[str, tuple[str, str]]:
+    """Return status and reason of each condition of the ConnectCluster."""
+    status = read(server, "connectcluster", "main", place)["status"]
+    return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
+
+
+def version(server: ApiServer, place: str) -> str:
+    """Return the resourceVersion of the ConnectCluster."""
+    return str(read(server, "connectcluster", "main", place)["metadata"]["resourceVersion"])
+
+
+def events(server: ApiServer, place: str) -> list[str]:
+    """Return the reasons of all Events."""
+    found = json.loads(kubectl(server, "get", "events", "-n", place, "-o", "json"))
+    return [one["reason"] for one in found["items"]]
+
+
+def refuse_config_maps(server: ApiServer, place: str) -> None:
+    """Make a quota, and say what its controller would say of it."""
+    kubectl(server, "create", "quota", "none", "-n", place, "--hard=count/configmaps=0")
+    status = {"hard": {"count/configmaps": "0"}, "used": {"count/configmaps": "0"}}
+    patch = json.dumps({"status": status})
+    kubectl(server, "patch", "quota", "none", "-n", place, "--subresource=status", "--type=merge", "-p", patch)
+    attempt = ("create", "configmap", "refused", "-n", place, "--dry-run=server")
+    until(lambda: "exceeded quota" in _refusal(server, *attempt), 20, "the quota is in force")
+
+
+def _refusal(server: ApiServer, *arguments: str) -> str:
+    try:
+        return kubectl(server, *arguments)
+    except AssertionError as refused:
+        return str(refused)
+
+
+async def test_a_refused_apply_is_shown_until_it_succeeds(server: ApiServer, place: str) -> None:
+    """A quota refuses: the next pass says so, later ones write nothing, also by a new operator; then it is over."""
+    key = Key("ConnectCluster", place, "main")
+    refuse_config_maps(server, place)
+    async with looping(server) as loop:
+        for _ in range(2):
+            await loop.reconcile(key)
+        message = read(server, "connectcluster", "main", place)["status"]["conditions"][0]["message"]
+        assert shown(server, place)["Ready"] == ("False", "ActionFailed")
+        assert shown(server, place)["Reconciling"] == ("True", "ActionFailed")
+        assert message.startswith("Could not apply ConfigMap main-connect: PATCH /api/v1/namespaces/")
+        assert "quota" in message
+
+        before = version(server, place)
+        await loop.reconcile(key)
+        await dataclasses.replace(loop, failed={}, tries={}).reconcile(key)
+        assert version(server, place) == before
+        assert events(server, place).count("ActionFailed") == 1
+
+        kubectl(server, "delete", "quota", "none", "-n", place)
+        for _ in range(2):
+            await loop.reconcile(key)
+        assert shown(server, place)["Ready"] == ("False", "RollingOut")
+        assert "ActionFailed" not in str(shown(server, place))
+
+
+class Ending:
+    """A Lease that may be used for so many more looks at it."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    def held(self, deadline: float = 0.0) -> bool:
+        """Return whether it is still held."""
+        self._looks -= 1
+        return self._looks >= 0
+
+
+async def test_what_was_not_recorded_is_not_done(server: ApiServer, place: str) -> None:
+    """The Lease ends between two steps, whichever they are: no child is there without the status that foretells it."""
+    for looks in range(6):
+        async with looping(server) as loop:
+            lease: Any = Ending(looks)
+            await dataclasses.replace(loop, lease=lease).reconcile(Key("ConnectCluster", place, "main"))
+        recorded = "accepted" in read(server, "connectcluster", "main", place)["status"]
+        made = kubectl(server, "get", "serviceaccounts", "-n", place, "-o", "name").split()
+
+        assert recorded or not made
+        assert recorded == (looks >= 2)
+
+
+async def test_an_object_that_is_gone_leaves_nothing_in_memory(server: ApiServer, place: str) -> None:
+    """Its deletion was never told: the next pass that is due finds out."""
+    key = Key("ConnectCluster", place, "main")
+    refuse_config_maps(server, place)
+    async with looping(server) as loop:
+        await loop.reconcile(key)
+        assert _remembered(loop, key) == [True, True, True, True]
+        kubectl(server, "delete", "connectcluster", "main", "-n", place)
+        loop.queue = type(loop.queue)(loop.reconcile)
+        await loop.reconcile(key)
+
+        assert _remembered(loop, key) == [False, False, False, False]
+        assert len(loop.queue) == 0
+
+
+def _remembered(loop: Loop, key: Key) -> list[bool]:
+    series = [sample.labels for metric in loop.fleet.collect() for sample in metric.samples]
+    return [
+        key in loop.tries,
+        key in loop.failed,
+        key in loop.histories,
+        any(one["name"] == key.name for one in series),
+    ]
+
+
+async def test_a_connector_made_while_its_workers_are_asked_is_no_orphan(server: ApiServer, place: str) -> None:
+    """Its resource appears after the pass began and before Connect lists it; one without a resource is read as gone."""
+    mark = {"headrace.resource.uid": "x"}
+    one = {"info": {"config": mark}, "status": {"connector": {"state": "RUNNING"}}}
+
+    async def connect(request: web.Request) -> web.Response:
+        if request.path == "/connectors":
+            kubectl(server, "apply", "-n", place, "-f", "-", text=CONNECTOR)
+            return web.json_response({f"{place}.orders-db": one, f"{place}.gone": one})
+        return web.json_response([] if request.path != "/" else {"version": "4.3.1", "kafka_cluster_id": "k"})
+
+    async with answering(connect) as port, looping(server, connect=port) as loop:
+        resource = await loop.remote.kube.resource("ConnectCluster", place, "main")
+        assert isinstance(resource, Resource)
+        world = await connections.connect_cluster(resource, loop.remote)
+
+    assert dict(world.owners) == {f"{place}.gone": Absent()}
+
+
+async def test_a_kind_that_is_not_served_is_unknown(server: ApiServer) -> None:
+    """Only a 404 about one object says that it is absent."""
+    async with looping(server) as loop:
+        kube = loop.remote.kube
+        assert isinstance(await kube.resource("Connector", "shop", "none"), Absent)
+        assert isinstance(await kube.resource("Connector", "no-such-namespace", "none"), Absent)
+        with pytest.raises(errors.Unreachable, match="does not serve this kind"):
+            await kube._api.get("/apis/headrace.dev/v1alpha1/namespaces/shop/nothings")
+        with pytest.raises(errors.Unreachable, match="does not serve this kind"):
+            await kube._api.get("/apis/nothing.dev/v1/namespaces/shop/nothings/none")
