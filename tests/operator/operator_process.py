@@ -44,11 +44,12 @@ def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """A running operator: its process, its log, and the port of its metrics."""
+    """A running operator: its process, its log, and the ports of its metrics and its health."""
 
     process: subprocess.Popen[bytes]
     log: Path
     metrics_port: int
+    health_port: int
 
     def stop(self) -> int:
         """Ask it to end and return its exit status."""
@@ -58,9 +59,9 @@ class Operator:
 
 @contextlib.contextmanager
 def operator(
-    server: ApiServer, folder: Path, *, kubeconfig: Path | None = None, name: str = "one"
+    server: ApiServer, folder: Path, *, kubeconfig: Path | None = None, name: str = "one", program: str | None = None
 ) -> Iterator[Operator]:
-    """Run ``headrace-operator run`` for the namespace ``shop`` until the end of the ``with``."""
+    """Run ``headrace-operator run``, or ``program``, for the namespace ``shop`` until the end of the ``with``."""
     health, metrics = _port(), _port()
     environment = {
         **os.environ,
@@ -75,13 +76,40 @@ def operator(
     }
     log = folder / f"{name}.log"
     command = [str(Path(sys.executable).parent / "headrace-operator"), "run"]
+    if program is not None:
+        command = [sys.executable, "-c", program]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
-        yield Operator(process=process, log=log, metrics_port=metrics)
+        yield Operator(process=process, log=log, metrics_port=metrics, health_port=health)
     finally:
         if process.poll() is None:
             process.kill()
+        process.wait()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relay:
+    """A process between the operator and the API server, which may be stopped and continued by signals."""
+
+    pid: int
+    kubeconfig: Path
+
+
+@contextlib.contextmanager
+def relayed(server: ApiServer, folder: Path) -> Iterator[Relay]:
+    """Carry connections to ``server`` through a process of its own until the end of the ``with``."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = server.url.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "tests.cluster.relay", str(listener.fileno()), port]
+    process = subprocess.Popen(command, pass_fds=[listener.fileno()], cwd=Path(__file__).parents[2])
+    kubeconfig = folder / "relayed.kubeconfig"
+    kubeconfig.write_text(server.kubeconfig.read_text().replace(f":{port}", f":{listener.getsockname()[1]}"))
+    listener.close()
+    try:
+        yield Relay(pid=process.pid, kubeconfig=kubeconfig)
+    finally:
+        process.kill()
         process.wait()
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import signal
 from contextlib import AsyncExitStack
 
 import aiohttp
 import kopf
-from kopf._core.engines.peering import Identity
 
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.kafka import Kafkas
-from headrace_operator.clients.kube import Kube
+from headrace_operator.clients.kube import API_VERSION, Kube
 from headrace_operator.handlers import telling, watching
 from headrace_operator.handlers.rings import Rings
+from headrace_operator.handlers.serving import Serving
 from headrace_operator.handlers.watches import Kept, Watches
 from headrace_operator.metrics import Fleet
 from headrace_operator.reconcile.lease import Lease
@@ -24,23 +24,41 @@ from headrace_operator.reconcile.loop import run as work
 from headrace_operator.reconcile.remote import Remote
 from headrace_operator.settings import Settings
 
-log = logging.getLogger(__name__)
-
 
 async def run(settings: Settings) -> None:
     """Run until SIGTERM or a bug, which is raised."""
+    stop = _stop_when_asked()
     async with AsyncExitStack() as stack:
         api = Api(await connection(settings.kubeconfig))
         stack.push_async_callback(api.close)
         loop = await _loop(api, settings, stack)
-        watches = Watches(api)
+        watches = Watches(api, watching.paths(settings.watch_namespaces))
         session = Kept(middlewares=(watches,), connector=aiohttp.TCPConnector(limit=0, ssl=api.ssl))
         stack.push_async_callback(session.end)
-        _watch(loop, watches)
-        wanted = len(settings.watch_namespaces) * (len(watching.PLURALS) + 1)
-        page = await telling.serve(loop.fleet.registry, lambda: watches.opened() >= wanted, settings.metrics_port)
-        stack.push_async_callback(page.cleanup)
-        await _beside_kopf(loop, watches, session, api.configuration.host, settings)
+        serving = Serving(api, API_VERSION, watching.PLURALS.values())
+        await _tell(loop, serving, watches, settings, stack)
+        await serving.wait(stop)
+        await _beside_kopf(
+            loop, watching.registry(Rings(loop.queue.put), session, api.configuration.host, stop), settings, stop
+        )
+
+
+def _stop_when_asked() -> asyncio.Event:
+    """Return an event that SIGTERM sets, until kopf takes the signal over: a process 1 has no default for it."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _tell(loop: Loop, serving: Serving, watches: Watches, settings: Settings, stack: AsyncExitStack) -> None:
+    _watch(loop, watches)
+
+    def why_not_ready() -> str | None:
+        return serving.why_not or watches.why_not_ready()
+
+    await telling.metrics(stack, settings.metrics_port, loop.fleet.registry, why_not_ready)
+    await telling.health(stack, settings.health_port, watches.why_not_alive)
 
 
 async def _loop(api: Api, settings: Settings, stack: AsyncExitStack) -> Loop:
@@ -60,19 +78,12 @@ def _watch(loop: Loop, watches: Watches) -> None:
     loop.fleet.watch("headrace_operator_watch_silence_seconds", "Silence of the most silent watch.", watches.silence)
 
 
-async def _beside_kopf(loop: Loop, watches: Watches, session: Kept, server: str, settings: Settings) -> None:
-    stop = asyncio.Event()
-    rings = Rings(loop.queue.put)
+async def _beside_kopf(loop: Loop, registry: kopf.OperatorRegistry, settings: Settings, stop: asyncio.Event) -> None:
     ours = asyncio.create_task(work(loop), name="headrace")
     ours.add_done_callback(lambda _: stop.set())
     try:
         await kopf.operator(
-            registry=watching.registry(rings, watches, session, server, stop),
-            standalone=True,
-            namespaces=list(settings.watch_namespaces),
-            stop_flag=stop,
-            identity=Identity(settings.identity),
-            liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+            registry=registry, standalone=True, namespaces=list(settings.watch_namespaces), stop_flag=stop
         )
     finally:
         ours.cancel()

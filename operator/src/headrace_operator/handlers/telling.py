@@ -1,26 +1,43 @@
-"""The page for Prometheus and the answer whether the operator is ready, over HTTP."""
+"""What the operator says of itself over HTTP: the page for Prometheus, whether it is ready, and whether it is alive."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+WhyNot = Callable[[], str | None]
+"""Says why something does not hold; None while it does."""
 
-async def serve(registry: CollectorRegistry, ready: Callable[[], bool], port: int) -> web.AppRunner:
-    """Serve ``/metrics`` and ``/readyz`` on ``port`` until the returned runner is cleaned up."""
 
-    async def metrics(_: web.Request) -> web.Response:
+async def metrics(stack: AsyncExitStack, port: int, registry: CollectorRegistry, why_not_ready: WhyNot) -> None:
+    """Serve ``/metrics`` and ``/readyz`` on ``port`` until ``stack`` ends."""
+
+    async def page(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ready\n") if ready() else web.Response(text="not every watch is open\n", status=503)
+    await _serve(stack, port, web.get("/metrics", page), web.get("/readyz", _answer(why_not_ready)))
 
+
+async def health(stack: AsyncExitStack, port: int, why_not_alive: WhyNot) -> None:
+    """Serve ``/healthz`` on ``port`` until ``stack`` ends."""
+    await _serve(stack, port, web.get("/healthz", _answer(why_not_alive)))
+
+
+def _answer(why_not: WhyNot) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        reason = why_not()
+        return web.Response(text="ok\n") if reason is None else web.Response(text=f"{reason}\n", status=503)
+
+    return answer
+
+
+async def _serve(stack: AsyncExitStack, port: int, *routes: web.RouteDef) -> None:
     app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/readyz", readyz)
+    app.router.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, "0.0.0.0", port).start()
-    return runner

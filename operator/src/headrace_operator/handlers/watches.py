@@ -6,6 +6,8 @@ A count over open responses would read 0 when all are gone, so that every watch 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -16,32 +18,35 @@ SILENT = 180.0
 
 
 class Watches:
-    """An aiohttp client middleware."""
+    """An aiohttp client middleware; ``wanted`` are the paths that shall be watched."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, wanted: Iterable[str]) -> None:
         self._api = api
+        self._wanted = frozenset(wanted)
+        self._root = urlsplit(api.configuration.host).path.rstrip("/")
+        self._begun: float | None = None
+        self._asked: set[str] = set()
         self._alive: dict[str, float] = {}
         self._open: dict[str, tuple[aiohttp.StreamReader, int]] = {}
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Add the token; note an opened watch."""
+        """Add the token; note what is asked for, and an opened watch."""
+        path = request.url.path.removeprefix(self._root)
+        self._begun = self._begun or time.monotonic()
+        self._asked.add(path)
         token = await self._api.authorization()
         if token:
             request.headers["Authorization"] = token
         if request.url.query.get("watch") != "true":
             return await handler(request)
-        self._alive.setdefault(request.url.path, time.monotonic())
+        self._alive.setdefault(path, time.monotonic())
         response = await handler(request)
         if response.status == 200:
-            self._alive[request.url.path] = time.monotonic()
-            self._open[request.url.path] = (response.content, 0)
+            self._alive[path] = time.monotonic()
+            self._open[path] = (response.content, 0)
         return response
-
-    def opened(self) -> int:
-        """Return how many watches were ever opened."""
-        return len(self._open)
 
     def silence(self) -> float:
         """Return for how many seconds the most silent watch said nothing."""
@@ -50,6 +55,21 @@ class Watches:
             if content.total_bytes != before:
                 self._open[path], self._alive[path] = (content, content.total_bytes), now
         return max((now - at for at in self._alive.values()), default=0.0)
+
+    def why_not_ready(self) -> str | None:
+        """Say which watches were never opened; None when all were."""
+        missing = sorted(self._wanted - self._open.keys())
+        return f"Not watched yet, does a Role allow it? {', '.join(missing)}" if missing else None
+
+    def why_not_alive(self) -> str | None:
+        """Say that a watch is dead, or that kopf does not even try to open one; None otherwise."""
+        silence = self.silence()
+        if silence > SILENT:
+            return f"No byte came on a watch for {silence:.0f} s."
+        never = sorted(self._wanted - self._asked)
+        if never and self._begun is not None and time.monotonic() - self._begun > SILENT:
+            return f"Nothing asks for {', '.join(never)}: they were not served when the watches began."
+        return None
 
 
 class Kept(aiohttp.ClientSession):

@@ -8,18 +8,27 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import aiohttp
 import kopf
 
+from headrace_operator.clients.api import PLURALS as SERVED
+from headrace_operator.clients.api import path
+from headrace_operator.clients.kube import API_VERSION
 from headrace_operator.handlers.rings import NEIGHBOURS, Rings
-from headrace_operator.handlers.watches import SILENT, Watches
 
-GROUP, VERSION = "headrace.dev", "v1alpha1"
-PLURALS = {kind: f"{kind.lower()}s" for kind in NEIGHBOURS}
+GROUP, VERSION = API_VERSION.split("/")
+PLURALS = {kind: SERVED[(API_VERSION, kind)] for kind in NEIGHBOURS}
 OURS = "app.kubernetes.io/managed-by=headrace"
+
+
+def paths(namespaces: Iterable[str]) -> Iterator[str]:
+    """Yield the path of each watch."""
+    for namespace in namespaces:
+        yield path("apps/v1", "Deployment", namespace)
+        yield from (path(API_VERSION, kind, namespace) for kind in PLURALS)
 
 
 class Forever:
@@ -29,12 +38,10 @@ class Forever:
         return itertools.chain((1, 2, 3), itertools.repeat(5))
 
 
-def registry(
-    rings: Rings, watches: Watches, session: aiohttp.ClientSession, server: str, stop: asyncio.Event
-) -> kopf.OperatorRegistry:
+def registry(rings: Rings, session: aiohttp.ClientSession, server: str, stop: asyncio.Event) -> kopf.OperatorRegistry:
     """Return the handlers of one operator, closed over its parts."""
     made = kopf.OperatorRegistry()
-    _surroundings(made, watches, session, server, stop)
+    _surroundings(made, session, server, stop)
     for kind, plural in PLURALS.items():
         _resource(made, rings, kind, plural)
 
@@ -52,12 +59,11 @@ def _resource(made: kopf.OperatorRegistry, rings: Rings, kind: str, plural: str)
 
 
 def _surroundings(
-    made: kopf.OperatorRegistry, watches: Watches, session: aiohttp.ClientSession, server: str, stop: asyncio.Event
+    made: kopf.OperatorRegistry, session: aiohttp.ClientSession, server: str, stop: asyncio.Event
 ) -> None:
     @kopf.on.startup(registry=made)
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
-        for name in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("kopf.objects").setLevel(logging.WARNING)
         settings.posting.enabled = False
         settings.scanning.disabled = True
         settings.networking.error_backoffs = Forever()
@@ -73,10 +79,3 @@ def _surroundings(
     @kopf.on.login(registry=made)
     async def login(**_: Any) -> kopf.AiohttpSession:
         return kopf.AiohttpSession(server=server, aiohttp_session=session)
-
-    @kopf.on.probe(registry=made)
-    async def watched(**_: Any) -> float:
-        silence = watches.silence()
-        if silence > SILENT:
-            raise kopf.PermanentError(f"no byte on a watch for {silence:.0f} s")
-        return silence

@@ -1,0 +1,151 @@
+"""The operator as a process whose surroundings come late, go away, or break: it waits, serves, or ends and says why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace_operator.api import crd
+from tests.cluster import fast
+from tests.cluster.fast import ApiServer
+from tests.operator.operator_process import Operator, kubectl, operator, read, relayed, until
+
+pytestmark = pytest.mark.apiserver
+
+KAFKA = """
+apiVersion: headrace.dev/v1alpha1
+kind: KafkaConnection
+metadata: {name: kafka, namespace: shop}
+spec: {bootstrapServers: "127.0.0.1:1"}
+"""
+RIGHTS = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: operator}
+rules:
+- {apiGroups: [headrace.dev, apps], resources: ["*"], verbs: [get, list, watch, patch]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: operator}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}
+subjects: [{kind: User, name: "headrace:late", apiGroup: rbac.authorization.k8s.io}]
+"""
+
+
+@pytest.fixture
+def bare() -> Iterator[ApiServer]:
+    """Run an API server without Headrace's kinds; only the operator's own namespace is there."""
+    with fast.apiserver() as running:
+        kubectl(running, "create", "namespace", "headrace-system")
+        yield running
+
+
+def install(server: ApiServer) -> None:
+    """Install the kinds."""
+    kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
+    kubectl(server, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+
+
+def asked(port: int, path: str) -> tuple[int, str]:
+    """Return status and text of an answer of the operator; (0, "") when nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def is_ready(running: Operator) -> bool:
+    """Tell whether every watch is open."""
+    return asked(running.metrics_port, "/readyz")[0] == 200
+
+
+def is_served(server: ApiServer) -> bool:
+    """Tell whether the KafkaConnection has its conditions."""
+    return "conditions" in read(server, "kafkaconnection", "kafka").get("status", {})
+
+
+def test_kinds_and_a_namespace_that_come_after_the_start_are_served(bare: ApiServer, tmp_path: Path) -> None:
+    """Meanwhile it is alive, not ready, and says what to install."""
+    with operator(bare, tmp_path) as running:
+        until(lambda: "install the chart headrace-crds" in asked(running.metrics_port, "/readyz")[1], 20, "it waits")
+        assert "consumers.headrace.dev" in running.log.read_text()
+        assert asked(running.health_port, "/healthz")[0] == 200
+
+        install(bare)
+        until(lambda: is_ready(running), 30, "ready")
+        kubectl(bare, "create", "namespace", "shop")
+        kubectl(bare, "apply", "-f", "-", text=KAFKA)
+        until(lambda: is_served(bare), 30, "served")
+        assert asked(running.health_port, "/healthz")[0] == 200
+        assert running.stop() == 0, running.log.read_text()
+
+
+def test_a_role_that_comes_after_the_start_is_used(bare: ApiServer, tmp_path: Path) -> None:
+    """A missing right is waited for, however long; the answer says which watch is missing."""
+    install(bare)
+    kubectl(bare, "create", "namespace", "shop")
+    kubectl(bare, "apply", "-f", "-", text=KAFKA)
+    kubectl(bare, "apply", "-n", "headrace-system", "-f", "-", text=RIGHTS)
+    with operator(bare, tmp_path, kubeconfig=bare.kubeconfig_for("headrace:late")) as running:
+        until(lambda: "shop/consumers" in asked(running.metrics_port, "/readyz")[1], 20, "it waits")
+        until(lambda: "cannot list resource" in running.log.read_text(), 20, "it says why")
+        kubectl(bare, "apply", "-n", "shop", "-f", "-", text=RIGHTS)
+        until(lambda: is_ready(running), 30, "ready")
+        until(lambda: is_served(bare), 30, "served")
+        assert running.stop() == 0, running.log.read_text()
+
+
+def test_a_kind_that_is_removed_ends_the_process_and_the_next_one_waits(bare: ApiServer, tmp_path: Path) -> None:
+    """Kubernetes starts it anew; its connectors and children are left alone."""
+    install(bare)
+    kubectl(bare, "create", "namespace", "shop")
+    with operator(bare, tmp_path) as running:
+        until(lambda: is_ready(running), 30, "ready")
+        kubectl(bare, "delete", "crd", "consumers.headrace.dev")
+        assert running.process.wait(60) > 0, running.log.read_text()
+    with operator(bare, tmp_path, name="two") as running:
+        until(lambda: "consumers.headrace.dev" in asked(running.metrics_port, "/readyz")[1], 20, "it waits")
+        assert running.stop() == 0, running.log.read_text()
+
+
+def test_a_bug_in_the_queue_ends_the_process(server: ApiServer, tmp_path: Path) -> None:
+    """A bug beside kopf is not swallowed by it: the status is 1, and the log has the traceback."""
+    kubectl(server, "apply", "-f", "-", text=KAFKA)
+    bug = (
+        "from headrace_operator.reconcile.loop import Loop\n"
+        "async def reconcile(self, key): raise LookupError('a bug')\n"
+        "Loop.reconcile = reconcile\n"
+        "from headrace_operator.cli import app; app(['run'])"
+    )
+    with operator(server, tmp_path, program=bug) as running:
+        assert running.process.wait(60) == 1
+    assert "LookupError: a bug" in running.log.read_text()
+
+
+def test_a_silent_api_server_is_outlived(server: ApiServer, tmp_path: Path) -> None:
+    """For 25 s nothing answers: the operator stays alive, does not lead at the end, and then goes on."""
+    kubectl(server, "apply", "-f", "-", text=KAFKA)
+    with relayed(server, tmp_path) as relay, operator(server, tmp_path, kubeconfig=relay.kubeconfig) as running:
+        until(lambda: is_ready(running), 30, "ready")
+        os.kill(relay.pid, signal.SIGSTOP)
+        until(lambda: "headrace_operator_leader 0.0" in asked(running.metrics_port, "/metrics")[1], 40, "it yields")
+        os.kill(relay.pid, signal.SIGCONT)
+        until(lambda: "headrace_operator_leader 1.0" in asked(running.metrics_port, "/metrics")[1], 20, "it leads")
+        kubectl(server, "patch", "kafkaconnection", "kafka", "-n", "shop", "--type=merge",
+                "-p", '{"spec": {"bootstrapServers": "127.0.0.1:2"}}')  # fmt: skip
+        generation = read(server, "kafkaconnection", "kafka")["metadata"]["generation"]
+        until(
+            lambda: read(server, "kafkaconnection", "kafka")["status"]["observedGeneration"] == generation, 60, "seen"
+        )
+        assert running.stop() == 0, running.log.read_text()
