@@ -54,7 +54,7 @@ class Lease:
         except (TimeoutError, HeadraceError) as error:
             if isinstance(error, Conflict):
                 self._until = 0.0
-            log.warning("The Lease %s/%s was not renewed: %s", self._namespace, NAME, error or "no answer in time")
+            log.warning("The Lease %s/%s was not renewed: %s", self._namespace, NAME, str(error) or "no answer in time")
         if self.held() != before:
             log.info("%s the Lease %s/%s", "Hold" if self.held() else "Do not hold", self._namespace, NAME)
 

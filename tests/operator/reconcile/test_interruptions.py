@@ -1,0 +1,206 @@
+"""Whatever call of a pass fails, the next passes end in the same place; whoever hangs delays nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from headrace_operator.clients.errors import Unreachable
+from headrace_operator.clients.kafka import Kafka
+from headrace_operator.reconcile.loop import Loop
+from headrace_operator.reconcile.queue import Key
+from tests.cluster.fast import ApiServer
+from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.operator.loops import answering, looping, with_remote
+from tests.operator.operator_process import kubectl, read
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
+
+KAFKA = """
+apiVersion: headrace.dev/v1alpha1
+kind: KafkaConnection
+metadata: {{name: {name}}}
+spec: {{bootstrapServers: "{servers}"}}
+"""
+CONSUMER = """
+apiVersion: headrace.dev/v1alpha1
+kind: Consumer
+metadata: {{name: {name}}}
+spec:
+  from: {{kafka: {kafka}, topics: [orders]}}
+  handler: {{http: {{url: "http://billing:8080/events"}}}}
+"""
+CONNECT = """
+apiVersion: headrace.dev/v1alpha1
+kind: ConnectCluster
+metadata: {name: main}
+spec: {kafka: kafka, workers: {}}
+"""
+CONNECTOR = """
+apiVersion: headrace.dev/v1alpha1
+kind: Connector
+metadata: {{name: {name}}}
+spec:
+  connect: main
+  postgres: {{host: shop-db, database: shop, credentials: {{secret: shop-db}}}}
+  capture: {{outbox: {{table: public.outbox}}}}
+"""
+
+
+@dataclass
+class Calls:
+    """Counts calls of clients; the call number ``failing`` fails, before or after it took effect."""
+
+    failing: int
+    late: bool
+    made: int = 0
+
+    def of(self, real: Any) -> Any:
+        """Return a stand-in for a client."""
+        return Counted(real, self)
+
+    async def make(self, call: Any, arguments: Any, named: Any) -> Any:
+        """Make one call, or fail."""
+        self.made += 1
+        fails = self.made == self.failing
+        if fails and not self.late:
+            raise Unreachable("no answer, as the test wants it")
+        answer = await call(*arguments, **named)
+        if fails:
+            raise Unreachable("the answer was lost, as the test wants it")
+        return self.of(answer) if isinstance(answer, Kafka) else answer
+
+
+class Counted:
+    """A client whose calls are counted."""
+
+    def __init__(self, real: Any, calls: Calls) -> None:
+        self._real, self._calls = real, calls
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*arguments: Any, **named: Any) -> Any:
+            return await self._calls.make(getattr(self._real, name), arguments, named)
+
+        return call
+
+
+def counted(loop: Loop, calls: Calls) -> Loop:
+    """Return the loop with clients that are counted."""
+    remote = loop.remote
+    return with_remote(
+        loop, kube=calls.of(remote.kube), connect=calls.of(remote.connect), kafkas=calls.of(remote.kafkas)
+    )
+
+
+def outcome(server: ApiServer, place: str, name: str) -> list[str]:
+    """Return all that a user sees of a Consumer in the end, without its name and times."""
+    status = read(server, "consumer", name, place)["status"]
+    seen = [f"{one['type']}={one['status']} {one['reason']}: {one['message']}" for one in status["conditions"]]
+    children = kubectl(server, "get", "deployments,configmaps,serviceaccounts", "-n", place, "-o", "name").split()
+    made = [child for child in children if child.endswith(f"/{name}-consumer")]
+    return [one.replace(name, "NAME") for one in (*seen, json.dumps(status["topics"]), *made)]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+async def test_whichever_call_fails_the_end_is_the_same(
+    server: ApiServer,
+    kafka_broker: KafkaBroker,  # noqa: F811
+    late: bool,
+) -> None:
+    """Each call of a first pass fails in turn, without effect or with its answer lost: three clean passes mend it."""
+    place = f"interrupted-{'after' if late else 'before'}"
+    async with world(server, kafka_broker.bootstrap_servers, place) as loop:
+        calls = Calls(failing=0, late=late)
+        await ended(server, counted(loop, calls), loop, place, "clean")
+        expected = outcome(server, place, "clean")
+        assert len([one for one in expected if one.endswith("/NAME-consumer")]) == 3
+        for number in range(1, calls.made + 1):
+            name = f"failing{number}"
+            await ended(server, counted(loop, Calls(failing=number, late=late)), loop, place, name)
+            assert outcome(server, place, name) == expected, f"call {number}"
+
+
+async def ended(server: ApiServer, first: Loop, clean: Loop, place: str, name: str) -> None:
+    """Make a Consumer, one pass of ``first`` over it, and three clean ones."""
+    kubectl(server, "apply", "-n", place, "-f", "-", text=CONSUMER.format(name=name, kafka="kafka"))
+    for loop in (first, clean, clean, clean):
+        await loop.reconcile(Key("Consumer", place, name))
+    assert Key("Consumer", place, name) in {*first.queue._due, *clean.queue._due}
+
+
+@asynccontextmanager
+async def world(server: ApiServer, servers: str, place: str, connect: int = 1) -> AsyncIterator[Loop]:
+    """Give a loop beside a namespace with a KafkaConnection that answers and its topic."""
+    kubectl(server, "create", "namespace", place)
+    kubectl(server, "apply", "-n", place, "-f", "-", text=KAFKA.format(name="kafka", servers=servers))
+    async with looping(server, connect=connect) as loop:
+        await loop.reconcile(Key("KafkaConnection", place, "kafka"))
+        kafka = Kafka("kafka", {"bootstrap.servers": servers})
+        await kafka.create("orders", 2, {})
+        while "orders" not in await kafka.topics(["orders"]):  # noqa: ASYNC110 - the broker tells nobody
+            await asyncio.sleep(0.05)
+        kafka.close()
+        yield loop
+    kubectl(server, "delete", "namespace", place, "--wait=false")
+
+
+async def test_what_hangs_delays_nothing_else(server: ApiServer, kafka_broker: KafkaBroker) -> None:  # noqa: F811
+    """Connect answers nothing, one Kafka is silent and one is gone: a Consumer beside them is served in seconds."""
+    place = "hanging"
+
+    async def silence(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(600)
+        raise AssertionError("nobody waits so long")
+
+    silent = await asyncio.start_server(lambda *_: asyncio.sleep(600), "127.0.0.1", 0)
+    address = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+    servers = kafka_broker.bootstrap_servers
+    async with silent, answering(silence) as port, world(server, servers, place, connect=port) as loop:
+        keys = hang(server, place, address)
+        working = asyncio.create_task(loop.queue.run())
+        for key in keys:
+            loop.queue.put(key)
+        took = [await latency(server, loop, place, f"healthy{number}") for number in range(6)]
+        working.cancel()
+        await asyncio.wait([working])
+
+    assert max(took) < 3, took
+
+
+def hang(server: ApiServer, place: str, address: str) -> list[Key]:
+    """Make resources whose remote parts never answer, and return their keys."""
+    kafkas = {"silent": address, "gone": "127.0.0.1:1"}
+    documents = [KAFKA.format(name=name, servers=servers) for name, servers in kafkas.items()]
+    documents += [CONSUMER.format(name=f"of-{kafka}{n}", kafka=kafka) for kafka in kafkas for n in range(3)]
+    documents += [CONNECT, *(CONNECTOR.format(name=f"db{number}") for number in range(6))]
+    kubectl(server, "apply", "-n", place, "-f", "-", text="---".join(documents))
+    secret = ("--from-literal=username=u", "--from-literal=password=p")
+    kubectl(server, "create", "secret", "generic", "shop-db", "-n", place, *secret)
+    kinds = {"KafkaConnection": tuple(kafkas), "ConnectCluster": ("main",)}
+    kinds["Consumer"] = tuple(f"of-{kafka}{n}" for kafka in kafkas for n in range(3))
+    kinds["Connector"] = tuple(f"db{number}" for number in range(6))
+    return [Key(kind, place, name) for kind, names in kinds.items() for name in names]
+
+
+async def latency(server: ApiServer, loop: Loop, place: str, name: str) -> float:
+    """Make a Consumer on the Kafka that answers, and return the seconds until its objects are made."""
+    kubectl(server, "apply", "-n", place, "-f", "-", text=CONSUMER.format(name=name, kafka="kafka"))
+    begun = time.monotonic()
+    loop.queue.put(Key("Consumer", place, name))
+    async with asyncio.timeout(30):
+        while not await _is_made(loop, place, name):  # noqa: ASYNC110 - nobody watches here
+            await asyncio.sleep(0.05)
+    return time.monotonic() - begun
+
+
+async def _is_made(loop: Loop, place: str, name: str) -> bool:
+    made = await loop.remote.kube.children(place, f"{name}-consumer", ("Deployment",), "none=none")
+    return bool(made.objects)
