@@ -34,6 +34,16 @@ def read(server: ApiServer, kind: str, name: str, namespace: str = "shop") -> di
     return found
 
 
+def audited(server: ApiServer, user: str) -> list[tuple[str, str]]:
+    """Return verb and object of each request that ``user`` made."""
+    events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
+    return [
+        (event["verb"], f"{event['objectRef']['resource']}/{event['objectRef'].get('name')}")
+        for event in events
+        if event["stage"] == "ResponseComplete" and event["user"]["username"] == user and "objectRef" in event
+    ]
+
+
 def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
     """Wait until ``holds`` says so; raises ``AssertionError`` after ``seconds``."""
     end = time.monotonic() + seconds

@@ -1,17 +1,20 @@
-"""The command ``headrace-operator``: run the operator, or print the definitions of its kinds."""
+"""The command ``headrace-operator``: run the operator, show what it would do, or print the definitions of its kinds."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from headrace_operator import logs
 from headrace_operator import settings as surroundings
 from headrace_operator.api import crd
+from headrace_operator.clients.errors import HeadraceError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The Headrace operator."
@@ -28,8 +31,33 @@ def run() -> None:
     except KeyError as missing:
         typer.echo(f"The environment variable {missing.args[0]} is not set: the chart sets it.", err=True)
         raise typer.Exit(2) from missing
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.start(settings.log_level)
     asyncio.run(running.run(settings))
+
+
+@app.command()
+def plan(
+    file: Annotated[Path, typer.Option("--file", "-f", help="YAML with resources; - is the standard input.")],
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of resources without one.")] = "default",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask nobody: what the file names is there, and well.")
+    ] = False,
+) -> None:
+    """Show what a pass over each resource of a file would do, in order, and its conditions; nothing is written.
+
+    The cluster is the one of your kubeconfig, read with your rights; Kafka and Kafka Connect are asked when they can be
+    reached from here.
+    """
+    from headrace_operator.reconcile import preview
+
+    settings, now = surroundings.read({**surroundings.OUTSIDE, **os.environ}), datetime.now(UTC)
+    try:
+        given = preview.resources(sys.stdin.read() if str(file) == "-" else file.read_text(), namespace)
+        plan_all = preview.offline if offline else preview.online
+        typer.echo(preview.text(asyncio.run(plan_all(given, settings, now))), nl=False)
+    except (OSError, ValueError, HeadraceError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command()

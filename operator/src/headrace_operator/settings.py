@@ -22,6 +22,14 @@ class Settings:
     kubeconfig: str | None = None
 
 
+OUTSIDE = {
+    "HEADRACE_NAMESPACE": "headrace-system",
+    "HEADRACE_CONNECT_IMAGE": "headrace-connect",
+    "HEADRACE_RUNTIME_IMAGE": "headrace-runtime",
+}
+"""What stands in, outside the operator's pod, for what the chart sets there."""
+
+
 def read(environment: Mapping[str, str]) -> Settings:
     """Read the settings from ``environment``; raises ``KeyError`` naming a missing variable."""
     namespace = environment["HEADRACE_NAMESPACE"]

@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from headrace_operator.observed.kafka import TopicSeen
-from headrace_operator.observed.kube import Resource, SecretSeen
-from headrace_operator.plan import connectcluster, connector, consumer, needs
+from headrace_operator.observed.kube import Resource
+from headrace_operator.plan import assumed
 from headrace_operator.plan.actions import Plan
+from headrace_operator.reconcile import preview
 from tests.operator import worlds
 
 ROOT = Path(__file__).parents[3]
@@ -23,30 +23,14 @@ EXAMPLES = tuple(sorted((ROOT / "operator/examples").glob("*.yaml")))
 GOLDEN = ROOT / "tests/golden/plans"
 
 
-def resources() -> dict[tuple[str, str], Resource]:
-    """Return every resource of all examples: the later ones build on the first."""
-    documents = [document for path in EXAMPLES for document in yaml.safe_load_all(path.read_text())]
-    found = [
-        worlds.resource(
-            document["kind"],
-            document["metadata"]["name"],
-            document["spec"],
-            labels=document["metadata"].get("labels", {}),
-        )
-        for document in documents
-        if "spec" in document
-    ]
-    return {(one.kind, one.name): one for one in found}
-
-
 def plans(path: Path) -> Iterator[tuple[Resource, Plan]]:
-    """Plan each resource of one example, in its order; what it refers to exists, nothing is made yet."""
-    known = resources()
-    for document in yaml.safe_load_all(path.read_text()):
-        one = known.get((document["kind"], document["metadata"]["name"]))
-        planned = None if one is None else _plan(one, known)
-        if one is not None and planned is not None:
-            yield one, planned
+    """Plan each resource of one example, in its order, as ``headrace-operator plan --offline`` does.
+
+    A later example builds on the resources of the others.
+    """
+    every = {(one.kind, one.name): one for each in EXAMPLES for one in preview.resources(each.read_text(), "shop")}
+    for one in preview.resources(path.read_text(), "shop"):
+        yield one, assumed.plan(one, every, worlds.SETTINGS, worlds.NOW)
 
 
 def text(path: Path) -> str:
@@ -65,26 +49,9 @@ def text(path: Path) -> str:
     )
 
 
-def _plan(one: Resource, known: dict[tuple[str, str], Resource]) -> Plan | None:
-    match one.kind:
-        case "ConnectCluster":
-            connectors = tuple(found for found in known.values() if found.kind == "Connector")
-            world = worlds.connect_world(resource=one, connectors=connectors)
-            return connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
-        case "Connector":
-            keys = frozenset({"username", "password"})
-            secrets = {
-                name: SecretSeen(name=name, keys=keys, resource_version="1")
-                for name in needs.connector_secrets(one.spec)
-            }
-            return connector.plan(worlds.connector_world(resource=one, secrets=secrets), worlds.SETTINGS, worlds.NOW)
-        case "Consumer":
-            source = known["Connector", one.spec["from"]["connector"]]
-            topics = {name: TopicSeen(name=name, partitions=12) for name in consumer.sources(one, source)}
-            seen = worlds.consumer_world(resource=one, connector=source, topics=topics)
-            return consumer.plan(seen, worlds.SETTINGS, worlds.NOW)
-        case _:
-            return None
+def told(path: Path) -> str:
+    """Return the plans of one example as ``headrace-operator plan`` prints them."""
+    return preview.text(tuple(plans(path)))
 
 
 def _action(action: Any) -> dict[str, Any]:
@@ -101,3 +68,4 @@ if __name__ == "__main__":
     GOLDEN.mkdir(parents=True, exist_ok=True)
     for example in EXAMPLES:
         (GOLDEN / example.name).write_text(text(example))
+        (GOLDEN / example.name).with_suffix(".txt").write_text(told(example))

@@ -14,3 +14,4 @@ def test_the_plan_of_an_example_is_the_committed_one(example: Path) -> None:
     committed = golden.GOLDEN / example.name
 
     assert golden.text(example) == committed.read_text(), "look at it, then: python -m tests.operator.plan.golden"
+    assert golden.told(example) == committed.with_suffix(".txt").read_text()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.fast import ApiServer
-from tests.operator.operator_process import kubectl, operator, read, until
+from tests.operator.operator_process import audited, kubectl, operator, read, until
 
 pytestmark = pytest.mark.apiserver
 
@@ -36,14 +35,10 @@ def conditions(server: ApiServer, kind: str, name: str) -> dict[str, str]:
 
 def writes(server: ApiServer) -> list[str]:
     """Return what the operator wrote, Leases left out."""
-    events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
     return [
-        f"{event['verb']} {event['objectRef']['resource']}/{event['objectRef'].get('name')}"
-        for event in events
-        if event["verb"] not in ("get", "list", "watch")
-        and event["stage"] == "ResponseComplete"
-        and event["objectRef"]["resource"] != "leases"
-        and event["user"]["username"] == "headrace:operator"
+        f"{verb} {what}"
+        for verb, what in audited(server, "headrace:operator")
+        if verb not in ("get", "list", "watch") and not what.startswith("leases/")
     ]
 
 

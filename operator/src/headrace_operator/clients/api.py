@@ -51,12 +51,18 @@ def path(api_version: str, kind: str, namespace: str, name: str = "", part: str 
 
 
 async def connection(kubeconfig: str | None) -> Any:
-    """Return the client's configuration: ``kubeconfig``, else the pod's own account, whose token is read again."""
+    """Return the client's configuration: ``kubeconfig``, else the pod's own account, whose token is read again.
+
+    Raises `Invalid` when there is neither.
+    """
     made = client.Configuration()
     if kubeconfig is None and _in_a_pod():
         config.load_incluster_config(client_configuration=made)
     else:
-        await config.load_kube_config(config_file=kubeconfig, client_configuration=made)
+        try:
+            await config.load_kube_config(config_file=kubeconfig, client_configuration=made)
+        except config.ConfigException as error:
+            raise errors.Invalid(f"There is no usable kubeconfig: {error} Set KUBECONFIG.") from error
     return made
 
 

@@ -10,8 +10,6 @@ import aiohttp
 import kopf
 
 from headrace_operator.clients.api import Api, connection
-from headrace_operator.clients.connect import Connect
-from headrace_operator.clients.kafka import Kafkas
 from headrace_operator.clients.kube import API_VERSION, Kube
 from headrace_operator.handlers import telling, watching
 from headrace_operator.handlers.rings import Rings
@@ -21,7 +19,7 @@ from headrace_operator.metrics import Fleet
 from headrace_operator.reconcile.lease import Lease
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.loop import run as work
-from headrace_operator.reconcile.remote import Remote
+from headrace_operator.reconcile.remote import opened
 from headrace_operator.settings import Settings
 
 
@@ -31,7 +29,9 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         api = Api(await connection(settings.kubeconfig))
         stack.push_async_callback(api.close)
-        loop = await _loop(api, settings, stack)
+        lease = Lease(api, settings.namespace, settings.identity)
+        remote = await opened(Kube(api), stack)
+        loop = Loop(remote=remote, lease=lease, settings=settings, fleet=Fleet())
         watches = Watches(api, watching.paths(settings.watch_namespaces))
         session = Kept(middlewares=(watches,), connector=aiohttp.TCPConnector(limit=0, ssl=api.ssl))
         stack.push_async_callback(session.end)
@@ -59,17 +59,6 @@ async def _tell(loop: Loop, serving: Serving, watches: Watches, settings: Settin
 
     await telling.metrics(stack, settings.metrics_port, loop.fleet.registry, why_not_ready)
     await telling.health(stack, settings.health_port, watches.why_not_alive)
-
-
-async def _loop(api: Api, settings: Settings, stack: AsyncExitStack) -> Loop:
-    kube = Kube(api)
-    kafkas = Kafkas(kube)
-    stack.callback(kafkas.close)
-    connect = Connect(await stack.enter_async_context(aiohttp.ClientSession()))
-    remote = Remote(kube=kube, connect=connect, kafkas=kafkas)
-    return Loop(
-        remote=remote, lease=Lease(api, settings.namespace, settings.identity), settings=settings, fleet=Fleet()
-    )
 
 
 def _watch(loop: Loop, watches: Watches) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 CANCELLED = 5.0
@@ -28,6 +29,10 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+WORKING: ContextVar[Key | None] = ContextVar("working", default=None)
+"""The key that the running task works on."""
 
 
 class Queue:
@@ -66,12 +71,13 @@ class Queue:
             self._tasks[key] = group.create_task(self._work(key), name=str(key))
 
     async def _work(self, key: Key) -> None:
+        WORKING.set(key)
         try:
             await self._reconcile(key)
         except asyncio.CancelledError:
             if _is_asked_to_end():
                 raise
-            log.exception("%s: something that was waited for was cancelled; again in %.0f s", key, CANCELLED)
+            log.exception("Something that was waited for was cancelled; again in %.0f s", CANCELLED)
             self.put(key, CANCELLED)
         finally:
             del self._tasks[key]

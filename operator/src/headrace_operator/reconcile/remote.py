@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+
+import aiohttp
 
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.kafka import Kafkas
@@ -16,3 +19,11 @@ class Remote:
     kube: Kube
     connect: Connect
     kafkas: Kafkas
+
+
+async def opened(kube: Kube, stack: AsyncExitStack) -> Remote:
+    """Return the clients beside ``kube``, open until ``stack`` ends."""
+    kafkas = Kafkas(kube)
+    stack.callback(kafkas.close)
+    connect = Connect(await stack.enter_async_context(aiohttp.ClientSession()))
+    return Remote(kube=kube, connect=connect, kafkas=kafkas)

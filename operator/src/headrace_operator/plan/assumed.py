@@ -1,0 +1,109 @@
+"""The plan of a resource without a cluster: what it names beside it exists, Kafka and Connect answer, nothing is made.
+
+So a first pass is shown as it goes when all is well. References to what was not given are absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from headrace_operator.observed.connect import Validation, WorkersSeen
+from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen, Rates, TopicSeen
+from headrace_operator.observed.kube import Children, Resource, SecretSeen
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.world import (
+    ConnectClusterWorld,
+    ConnectorWorld,
+    ConsumerWorld,
+    KafkaConnectionWorld,
+    Reference,
+    Secrets,
+)
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, needs
+from headrace_operator.plan.actions import Plan
+from headrace_operator.settings import Settings
+
+Given = Mapping[tuple[str, str], Resource]
+"""Resources of one namespace by kind and name."""
+
+PARTITIONS = 12
+"""Of a topic whose Connector does not say how many it makes."""
+
+KEYS = frozenset({"username", "password"})
+NOTHING = Children(objects={})
+
+
+def plan(resource: Resource, given: Given, settings: Settings, now: datetime) -> Plan:
+    """Return what a first pass over ``resource`` would do beside ``given``."""
+    match resource.kind:
+        case "KafkaConnection":
+            cluster = ClusterSeen(cluster_id="assumed", brokers=3, features=())
+            seen = KafkaConnectionWorld(
+                resource=resource, secrets=_secrets(needs.kafka_secrets(resource.spec)), cluster=cluster
+            )
+            return kafkaconnection.plan(seen, settings, now)
+        case "ConnectCluster":
+            return connectcluster.plan(_connect_cluster(resource, given), settings, now)
+        case "Connector":
+            return connector.plan(_connector(resource, given), settings, now)
+        case _:
+            return consumer.plan(_consumer(resource, given, now), settings, now)
+
+
+def _connect_cluster(resource: Resource, given: Given) -> ConnectClusterWorld:
+    return ConnectClusterWorld(
+        resource=resource,
+        kafka=_reference(given, "KafkaConnection", resource.spec.get("kafka")),
+        connectors=tuple(one for (kind, _), one in given.items() if kind == "Connector"),
+        workers=WorkersSeen(version="assumed", kafka_cluster_id="assumed", plugins=(), connectors={}),
+        owners={},
+        children=NOTHING,
+    )
+
+
+def _connector(resource: Resource, given: Given) -> ConnectorWorld:
+    connect = _reference(given, "ConnectCluster", resource.spec.get("connect"))
+    there = isinstance(connect, Resource)
+    return ConnectorWorld(
+        resource=resource,
+        connect=connect,
+        secrets=_secrets(needs.connector_secrets(resource.spec)),
+        seen=Absent() if there else Unknown(reason="Its ConnectCluster is not there to be asked."),
+        validation=Validation(errors=()) if there else None,
+    )
+
+
+def _consumer(resource: Resource, given: Given, now: datetime) -> ConsumerWorld:
+    source = resource.spec.get("from") or {}
+    through = source.get("connector")
+    connector_seen = _reference(given, "Connector", through) if through else None
+    at = connector_seen if isinstance(connector_seen, Resource) else None
+    connect = _reference(given, "ConnectCluster", at.spec.get("connect") if at else None) if through else None
+    kafka = consumer.kafka_name(resource, at, connect if isinstance(connect, Resource) else None)
+    topics = consumer.sources(resource, at)
+    count = ((at.spec.get("topics") or {}) if at else {}).get("partitions") or PARTITIONS
+    partitions = tuple(_partition(topic, number) for topic in topics for number in range(count))
+    return ConsumerWorld(
+        resource=resource,
+        connector=connector_seen,
+        connect=connect,
+        kafka=_reference(given, "KafkaConnection", kafka),
+        topics={name: TopicSeen(name=name, partitions=count) for name in topics},
+        backlog=BacklogSeen(at=now, partitions=partitions),
+        rates=Rates(arrivals=None, handled=None),
+        code=None,
+        children=NOTHING,
+    )
+
+
+def _reference(given: Given, kind: str, name: object) -> Reference:
+    return given.get((kind, str(name)), Absent())
+
+
+def _secrets(wanted: tuple[str, ...]) -> Secrets:
+    return {name: SecretSeen(name=name, keys=KEYS, resource_version="assumed") for name in wanted}
+
+
+def _partition(topic: str, number: int) -> PartitionSeen:
+    return PartitionSeen(topic=topic, partition=number, start=0, end=0, committed=None, lag_seconds=None)
