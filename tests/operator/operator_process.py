@@ -64,7 +64,7 @@ class Operator:
     def stop(self) -> int:
         """Ask it to end and return its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(10)
 
 
 @contextlib.contextmanager
