@@ -39,7 +39,10 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     actions: tuple[Action, ...] = put or _state(world, judged.spec)
     if not actions and failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(resource), world.seen.name),)
-    found = [judged.finding, _connect(world), _credentials(world, judged.spec), _running(world, judged.spec, failing)]
+    running = _running(world, judged.spec, failing)
+    if actions and running.status == "True":
+        running = false("Running", Reason.APPLYING, "Kafka Connect is being told of what was accepted.")
+    found = [judged.finding, _connect(world), _credentials(world, judged.spec), running]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
