@@ -9,8 +9,8 @@ from typing import Any
 
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation
-from headrace_operator.observed.kafka import ClusterSeen, Rates
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen, Rates
+from headrace_operator.observed.kube import PodSeen, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import KafkaConnectionWorld
 from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection
@@ -118,12 +118,34 @@ def _gave_up() -> Seen:
     return world.resource, planned(world)
 
 
+def _failing_pods() -> Seen:
+    spec = {**worlds.CONSUMER.spec, "delivery": {"concurrency": 3}}
+    pod = PodSeen(
+        name="billing-consumer-1",
+        phase="Pending",
+        ready=False,
+        restarts=0,
+        waiting_reason="ImagePullBackOff",
+        message="no such image",
+    )
+    children = dataclasses.replace(settled("Consumer").children, pods=(pod,))
+    return running("Consumer", spec=spec, generation=2, children=children)
+
+
 BAD: dict[str, Any] = {"spec": {"nonsense": True}, "generation": 2}
 REFUSED = Validation(errors=(FieldError(field="tasks.max", message="not a number"),))
 SILENT = Unknown(reason="GET http://x: no answer within 5 s")
 PAUSED = {**worlds.CONNECTOR.spec, "state": "Paused"}
 EDITED = {**worlds.CONNECTOR.spec, "config": {"poll.interval.ms": "100"}}
 ACCEPTS = Validation(errors=())
+BEHIND = BacklogSeen(
+    at=worlds.NOW,
+    partitions=(
+        PartitionSeen(topic=worlds.TOPIC, partition=0, start=0, end=1_250_000, committed=10, lag_seconds=86399.0),
+    ),
+    dead_letters_total=12000,
+    dead_letters_outstanding=11999,
+)
 BURST = {"rates": Rates(arrivals=5000.0, handled=10.0)}
 CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a KafkaConnection that answers", new("KafkaConnection"), "Current"),
@@ -143,6 +165,8 @@ CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a Consumer with a bad edit", running("Consumer", **BAD), "Failed"),
     ("a Consumer whose figures are missing", running("Consumer", backlog=SILENT), "Current"),
     ("a Consumer with a burst", running("Consumer", **BURST), "Current"),
+    ("a Consumer that lags and has dead letters", running("Consumer", backlog=BEHIND), "Current"),
+    ("a Consumer whose pods fail", _failing_pods(), "InProgress"),
     ("a new Connector", new("Connector"), "InProgress"),
     ("a Connector that runs", running("Connector"), "Current"),
     (

@@ -40,6 +40,5 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     STOPPED = "Stopped"
     RESTARTS_EXHAUSTED = "RestartsExhausted"
-    RESTARTING = "Restarting"
     READY = "Ready"
     UNKNOWN = "Unknown"
