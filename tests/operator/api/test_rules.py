@@ -29,6 +29,8 @@ IS_ACCEPTED: dict[str, Any] = {"accepted": {"generation": 1, "spec": {}}}
 REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.properties", 0, {"properties": {"ssl.key.password": "x"}}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
+    ("ConnectCluster", "spec.workers.resources", 0, {"workers": {"resources": {"requests": {"memory": "2Gi"}}}}),
+    ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
     ("Connector", "spec.capture", 0, {"capture": {"outbox": {"table": "a.b"}, "tables": ["a.c"]}}),
     ("Connector", "spec.config", 0, {"config": {"database.password": "x"}}),
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),

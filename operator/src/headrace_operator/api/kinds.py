@@ -69,6 +69,14 @@ def _text(root: str, field: str) -> str:
     return f"({there} ? {root}.{field} : '')"
 
 
+def _not_above(amount: str, request: str, limit: str, message: str) -> Rule:
+    wanted, most = (
+        f"quantity(has(self.{part}) && has(self.{part}.{amount}) ? self.{part}.{amount} : '{default}')"
+        for part, default in (("requests", request), ("limits", limit))
+    )
+    return Rule(rule=f"{wanted}.compareTo({most}) <= 0", message=message, field_path=".requests")
+
+
 def _exactly_one(left: str, right: str, message: str) -> Rule:
     return Rule(rule=f"has(self.{left}) != has(self.{right})", message=message, field_path=f".{left}")
 
@@ -110,6 +118,10 @@ KINDS = (
                 ),
             ),
             "spec.workers.config": (NO_PASSWORDS,),
+            "spec.workers.resources": (
+                _not_above("memory", "768Mi", "1Gi", "requests.memory is above limits.memory (1Gi if not given)"),
+                _not_above("cpu", "250m", "1000000", "requests.cpu (250m if not given) is above limits.cpu"),
+            ),
         },
     ),
     Kind(
