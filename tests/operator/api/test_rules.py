@@ -82,7 +82,7 @@ def test_the_api_server_refuses_in_the_users_words(
 def test_an_edit_that_would_leave_records_behind_is_refused_once_there_are_some(
     server: fast.ApiServer, kind: str, index: int, edit: dict[str, Any], status: dict[str, Any]
 ) -> None:
-    """Until something was made, a slip can be mended; then the field stays, and other fields may still change."""
+    """Until something was made, a slip can be mended; then the field stays, and what stands may be applied again."""
     name = f"kept-{kind.lower()}-{index}"
     rule = next(one for one in KINDS if one.name == kind).rules[""][index]
     first, second = ({"metadata": {"name": name}, "spec": {**SPECS[kind], **change}} for change in ({}, edit))

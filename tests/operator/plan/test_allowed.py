@@ -54,9 +54,7 @@ LABELS = st.dictionaries(
     ),
     st.just("theirs"),
 )
-many = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+many = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def manifests(plan: Plan) -> Iterator[Json]:

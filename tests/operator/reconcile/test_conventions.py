@@ -1,4 +1,18 @@
-"""The operator as the chart installs it, on a real API server: its rights, and what it leaves in what users own."""
+"""The operator as the chart installs it, on a real API server: its rights, and what it leaves in what users own.
+
+The conventions that hold from the first day, and the tests that hold them; files are below tests/.
+
+- Generation with its conditions, no stale Ready: operator/plan/test_statuses, operator/reconcile/test_generations
+- In progress before it was looked at, kstatus' verdicts, nothing stale after a crash: operator/plan/test_kstatus
+- A bad edit, what stays in force: operator/plan/test_statuses, and here within ten seconds
+- Ready apart from lag, dead letters and scaling: operator/plan/test_statuses
+- Own labels only, owner references, bounded rights and pods: operator/plan/test_allowed, here, test_shape (kopf.adopt)
+- No defaults in specs, every field described: operator/api/test_crd
+- Apply twice, no diff, nothing written but the status, nothing of kopf: here
+- Events on transitions, reasons and their page: operator/plan/test_statuses, operator/plan/test_reasons, here
+- Columns, categories and short names, rules, typos: operator/api/test_tables, operator/api/test_rules
+- Values, definitions that outlive the operator, restricted pods: charts/test_headrace, charts/test_install
+"""
 
 from __future__ import annotations
 
@@ -161,6 +175,8 @@ def test_events_have_reasons_of_the_list(installed: Installed) -> None:
 
     assert events
     assert {event["reason"] for event in events} <= set(Reason)
+    described = kubectl(installed.server, "describe", "kafkaconnection", "kafka", "-n", "shop")
+    assert "KafkaUnreachable" in described.partition("Events:")[2]
     assert "kopf" not in json.dumps(events)
 
 

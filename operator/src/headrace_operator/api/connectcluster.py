@@ -48,7 +48,7 @@ class ConnectClusterSpec(Model):
 
     kind: ClassVar[str] = "ConnectCluster"
 
-    kafka: Name = Field(description="Name of the KafkaConnection the workers use.")
+    kafka: Name = Field(description="Name of the KafkaConnection the workers use. Fixed once they run.")
     workers: Workers = Field(description="Workers that Headrace runs.")
 
 
