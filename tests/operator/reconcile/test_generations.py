@@ -37,7 +37,7 @@ def test_an_edit_is_never_seen_as_done_before_it_was_looked_at(
     with _versions(server, tmp_path) as versions, operator(server, tmp_path, name="generations") as running:
         for address, ready in ((kafka_broker.bootstrap_servers, "True"), ("127.0.0.1:1", "False")) * 2:
             kubectl(server, "apply", "-f", "-", text=connection(address))
-            until(lambda ready=ready: _says(server, ready), 30, running.log.read_text())
+            until(lambda ready=ready: _says(server, ready), 60, f"Ready={ready} for {address}")
         assert running.stop() == 0
         seen = versions()
 
