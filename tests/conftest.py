@@ -1,4 +1,4 @@
-"""What all rooms of tests share: one event loop of the main thread, made and closed here.
+"""What all rooms of tests share: one event loop of the main thread, and examples made at random without a clock.
 
 pytest-asyncio asks for the thread's loop before its own; Python 3.11 then makes one that nobody closes.
 """
@@ -9,6 +9,10 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("headrace", deadline=None)  # how long one example takes says more of the machine than of us
+settings.load_profile("headrace")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import functools
+import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,37 +14,16 @@ import pytest
 import yaml
 
 from headrace_operator.clients import api
-from tests.cluster import places
+from tests.charts.rendering import CHART, CHARTS, HELM, of, render, run, template
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts/headrace"
 GOLDEN = ROOT / "tests/golden/rights.yaml"
 MONITORING = "monitoring.coreos.com/v1"
 KINDS = ("-a", f"{MONITORING}/PodMonitor", "-a", f"{MONITORING}/PrometheusRule")
 WATCH = ("--set", "watch.namespaces={shop,bakery}")
 
 
-def _helm() -> str | None:
-    built = sorted((places.CACHE / "bin").glob("*/helm"), key=os.path.getmtime)
-    return str(built[-1]) if built else shutil.which("helm")
-
-
-HELM = _helm()
 pytestmark = pytest.mark.skipif(HELM is None, reason="helm is not there: run `make build`")
-
-
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([HELM or "helm", *arguments], capture_output=True, text=True, check=False, timeout=60)
-
-
-def _render(*arguments: str, chart: Path = CHART) -> list[dict[str, Any]]:
-    done = _run("template", "headrace", str(chart), "-n", "headrace-system", "--kube-version", "1.34.0", *arguments)
-    assert done.returncode == 0, done.stderr
-    return [one for one in yaml.safe_load_all(done.stdout) if one]
-
-
-def _of(kind: str, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one for one in objects if one["kind"] == kind]
 
 
 def _keys(values: dict[str, Any], above: str = "") -> Iterator[str]:
@@ -55,14 +34,33 @@ def _keys(values: dict[str, Any], above: str = "") -> Iterator[str]:
             yield above + key
 
 
+def _places(values: dict[str, Any], above: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield above + key
+            yield from _places(value, f"{above}{key}.")
+
+
+def _objects(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if node.get("type") == "object":
+            yield node
+        for child in node.values():
+            yield from _objects(child)
+
+
 def _values() -> dict[str, Any]:
     read: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
     return read
 
 
-def test_lint_is_clean() -> None:
+PLACES = tuple(_places(_values()))
+
+
+@pytest.mark.parametrize("chart", ["headrace", "headrace-crds"])
+def test_lint_is_clean(chart: str) -> None:
     """Helm's strict lint finds nothing."""
-    done = _run("lint", "--strict", "--kube-version", "1.34.0", str(CHART))
+    done = run("lint", "--strict", "--kube-version", "1.34.0", str(CHARTS / chart))
 
     assert done.returncode == 0, done.stdout
 
@@ -71,7 +69,7 @@ def test_rights_equal_the_golden_file() -> None:
     """Whoever widens the rights edits a file that says so."""
     roles = {
         role["metadata"]["name"]: role["rules"]
-        for role in _of("Role", _render(*WATCH))
+        for role in of("Role", render(*WATCH))
         if role["metadata"].get("namespace") in (None, "headrace-system", "shop")
     }
 
@@ -80,21 +78,22 @@ def test_rights_equal_the_golden_file() -> None:
 
 def test_rights_are_named_and_bound_in_the_watched_namespaces_only() -> None:
     """No ClusterRole, no wildcard; Secrets are got by name and nothing more; nothing is asked of unknown kinds."""
-    objects = _render(*WATCH)
-    rules = [rule for role in _of("Role", objects) for rule in role["rules"]]
+    objects = render(*WATCH)
+    rules = [rule for role in of("Role", objects) for rule in role["rules"]]
     asked = {kind.split("/")[0] for rule in rules for kind in rule["resources"]}
 
     assert not [one for one in objects if one["kind"].startswith("Cluster")]
     assert "*" not in str(rules)
     assert {tuple(rule["verbs"]) for rule in rules if "secrets" in rule["resources"]} == {("get",)}
     assert asked == set(api.PLURALS.values())
-    bound = [one["metadata"].get("namespace") for one in _of("RoleBinding", objects)]
+    bound = [one["metadata"].get("namespace") for one in of("RoleBinding", objects)]
     assert bound in ([None, "shop", "bakery"], ["headrace-system", "shop", "bakery"])
 
 
 def test_operator_meets_the_restricted_standard() -> None:
-    """No privilege, no writable root, bounded memory, both probes."""
-    (deployment,) = _of("Deployment", _render())
+    """No privilege, no writable root, bounded memory, both probes; drains are told of it."""
+    (budget,) = of("PodDisruptionBudget", render())
+    (deployment,) = of("Deployment", render())
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
 
@@ -109,29 +108,30 @@ def test_operator_meets_the_restricted_standard() -> None:
     assert container["resources"]["limits"]
     assert container["livenessProbe"]
     assert container["readinessProbe"]
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
 
 
 def test_monitoring_follows_the_cluster() -> None:
     """Monitors and rules come where their kinds exist, the dashboard always, and each can be turned off."""
     off = [part for one in ("podMonitors", "rules", "dashboards") for part in ("--set", f"monitoring.{one}=false")]
-    bare, full = _render(), _render(*KINDS)
-    (rules,) = _of("PrometheusRule", full)
-    (board,) = _of("ConfigMap", bare)
+    bare, full = render(), render(*KINDS)
+    (rules,) = of("PrometheusRule", full)
+    (board,) = of("ConfigMap", bare)
 
     assert not [one for one in bare if one["apiVersion"] == MONITORING]
-    assert len(_of("PodMonitor", full)) == 2
+    assert len(of("PodMonitor", full)) == 2
     assert rules["spec"] == yaml.safe_load((ROOT / "dashboards/rules/headrace.yaml").read_text())
     assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert board["data"]["headrace-overview.json"].strip() == (
         (ROOT / "dashboards/headrace-overview.json").read_text().strip()
     )
-    assert not [one for one in _render(*KINDS, *off) if one["kind"] in ("PodMonitor", "PrometheusRule", "ConfigMap")]
+    assert not [one for one in render(*KINDS, *off) if one["kind"] in ("PodMonitor", "PrometheusRule", "ConfigMap")]
 
 
 @pytest.mark.parametrize("key", ["images.registry", "global.registry"])
 def test_one_value_moves_every_image(key: str) -> None:
     """In an air-gapped cluster one registry holds them all."""
-    (deployment,) = _of("Deployment", _render("--set", f"{key}=registry.example/mirror"))
+    (deployment,) = of("Deployment", render("--set", f"{key}=registry.example/mirror"))
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     images = [container["image"], *(one["value"] for one in container["env"] if one["name"].endswith("_IMAGE"))]
 
@@ -139,18 +139,23 @@ def test_one_value_moves_every_image(key: str) -> None:
     assert all(image.startswith("registry.example/mirror/") for image in images)
 
 
-@pytest.mark.parametrize(
-    "typo", ["watch.namespace={a}", "images.operater=a", "resources.request.cpu=1", "resources.requests.cpus=1",
-             "monitoring.rule=true"],
-)  # fmt: skip
-def test_typo_below_the_root_is_refused(typo: str) -> None:
-    """A value that would do nothing fails, and the failure names it."""
-    done = _run("template", "headrace", str(CHART), "--kube-version", "1.34.0", "--set", typo)
+@pytest.mark.parametrize("place", PLACES)
+def test_typo_below_the_root_is_refused(place: str) -> None:
+    """At each depth: a value that would do nothing fails, and the failure names it."""
+    done = template("--set", f"{place}.nonsense=1")
 
     assert done.returncode != 0
-    assert typo.split("=", maxsplit=1)[0].split(".")[-1 if typo.count(".") == 1 else -2] in done.stderr or (
-        "cpus" in done.stderr
-    )
+    assert "nonsense" in done.stderr
+
+
+def test_schema_is_strict_below_the_root_and_open_at_it() -> None:
+    """Umbrella charts and shared values files put keys of their own at the root."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    below = [node for node in _objects(schema) if node is not schema]
+
+    assert "additionalProperties" not in schema
+    assert below
+    assert all(node["additionalProperties"] is False for node in below)
 
 
 def test_typo_at_the_root_is_named_with_the_nearest_key(tmp_path: Path) -> None:
@@ -169,24 +174,28 @@ def test_it_renders_as_a_part_of_another_chart(tmp_path: Path) -> None:
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: parent\nversion: 0.1.0\n")
     (tmp_path / "values.yaml").write_text("global: {registry: registry.example}\nheadrace: {foreign: 1}\n")
 
-    (deployment,) = _of("Deployment", _render(chart=tmp_path))
+    (deployment,) = of("Deployment", render(chart=tmp_path))
 
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].startswith("registry.example/")
 
 
 def test_readme_names_every_value_and_no_other() -> None:
-    """The table is the values, and each is accepted."""
+    """The table is the values, and each of them is accepted where a user sets it to what it is anyway."""
     table = [line.split("|")[1] for line in (CHART / "README.md").read_text().splitlines() if line.startswith("| `")]
     named = {key for cell in table for key in re.findall(r"`([^`]+)`", cell)}
     real = {".".join(key.split(".")[:2]) if key.startswith("resources.") else key for key in _keys(_values())}
 
     assert named == real
+    assert render("--set-json", 'resources.limits={"cpu": 1, "memory": "1Gi"}')
+    for key in named:
+        value = functools.reduce(lambda node, part: node[part], key.split("."), _values())
+        assert render("--set-json", f"{key}={json.dumps(value)}")
 
 
 def test_upgrade_changes_nothing_that_cannot_change() -> None:
     """The selector does not follow version or values."""
     before, after = (
-        _of("Deployment", _render(*more))[0]["spec"] for more in ((), (*WATCH, "--set", "images.operator=b"))
+        of("Deployment", render(*more))[0]["spec"] for more in ((), (*WATCH, "--set", "images.operator=b"))
     )
 
     assert before["selector"] == after["selector"]
@@ -201,5 +210,5 @@ def _notes(folder: Path, *arguments: str) -> str:
     text = (chart / "templates/NOTES.txt").read_text()
     (chart / "templates/_notes.tpl").write_text('{{ define "notes" }}' + text + "{{ end }}")
     (chart / "templates/notes.yaml").write_text('kind: Notes\nnotes: {{ include "notes" . | toJson }}\n')
-    (found,) = _of("Notes", _render(*arguments, chart=chart))
+    (found,) = of("Notes", render(*arguments, chart=chart))
     return str(found["notes"])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import API_VERSION
 from tests.cluster import fast
@@ -25,9 +23,14 @@ SPECS: dict[str, dict[str, Any]] = {
     "Connector": dict(worlds.CONNECTOR.spec),
     "Consumer": {"from": SOURCE, "handler": HTTP},
 }
+POSTGRES = worlds.CONNECTOR.spec["postgres"]
+HAS_PODS: dict[str, Any] = {"replicas": 1}
+IS_ACCEPTED: dict[str, Any] = {"accepted": {"generation": 1, "spec": {}}}
 REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.properties", 0, {"properties": {"ssl.key.password": "x"}}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
+    ("ConnectCluster", "spec.workers.resources", 0, {"workers": {"resources": {"requests": {"memory": "2Gi"}}}}),
+    ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
     ("Connector", "spec.capture", 0, {"capture": {"outbox": {"table": "a.b"}, "tables": ["a.c"]}}),
     ("Connector", "spec.config", 0, {"config": {"database.password": "x"}}),
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),
@@ -39,13 +42,16 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[fast.ApiServer]:
-    """Run an API server that has the kinds."""
-    with fast.apiserver() as running:
-        kubectl(running, "apply", "-f", "-", text=crd.yaml_text())
-        kubectl(running, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
-        yield running
+KEPT: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
+    ("ConnectCluster", 0, {"kafka": "other"}, HAS_PODS),
+    ("Connector", 0, {"connect": "other"}, IS_ACCEPTED),
+    ("Connector", 1, {"postgres": {**POSTGRES, "database": "other"}}, IS_ACCEPTED),
+    ("Connector", 2, {"postgres": {**POSTGRES, "slot": "other"}}, IS_ACCEPTED),
+    ("Connector", 3, {"topics": {"prefix": "other"}}, IS_ACCEPTED),
+    ("Consumer", 0, {"from": {**SOURCE, "connector": "other"}}, HAS_PODS),
+    ("Consumer", 1, {"from": {"kafka": "kafka", "topics": ["orders"]}}, HAS_PODS),
+)
+"""Rules about an edit: kind, number of the rule, the edit, and the status from which on it is refused."""
 
 
 def test_every_rule_has_a_fixture() -> None:
@@ -53,7 +59,9 @@ def test_every_rule_has_a_fixture() -> None:
         (kind.name, path, index) for kind in KINDS for path in kind.rules for index in range(len(kind.rules[path]))
     }
 
-    assert {(kind, path, index) for kind, path, index, _ in REFUSED} == rules
+    creations = {(kind, path, index) for kind, path, index, _ in REFUSED}
+    edits = {(kind, "", index) for kind, index, _, _ in KEPT}
+    assert creations | edits == rules
 
 
 @pytest.mark.apiserver
@@ -67,6 +75,29 @@ def test_the_api_server_refuses_in_the_users_words(
     assert answer.returncode != 0
     assert f"{path}{rule.field_path or ''}: " in answer.stderr
     assert rule.message in answer.stderr
+
+
+@pytest.mark.apiserver
+@pytest.mark.parametrize(("kind", "index", "edit", "status"), KEPT)
+def test_an_edit_that_would_leave_records_behind_is_refused_once_there_are_some(
+    server: fast.ApiServer, kind: str, index: int, edit: dict[str, Any], status: dict[str, Any]
+) -> None:
+    """Until something was made, a slip can be mended; then the field stays, and what stands may be applied again."""
+    name = f"kept-{kind.lower()}-{index}"
+    rule = next(one for one in KINDS if one.name == kind).rules[""][index]
+    first, second = ({"metadata": {"name": name}, "spec": {**SPECS[kind], **change}} for change in ({}, edit))
+    whole = [json.dumps({"apiVersion": API_VERSION, "kind": kind, **one}) for one in (first, second)]
+    kubectl(server, "apply", "-f", "-", text=whole[0])
+    kubectl(server, "apply", "-f", "-", text=whole[1])
+    kubectl(server, "apply", "-f", "-", text=whole[0])
+    kubectl(server, "patch", kind, name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+
+    refused = _kubectl(server, "apply", "-f", "-", text=whole[1])
+
+    assert refused.returncode != 0
+    assert f"{rule.field_path}: ".removeprefix(".") in refused.stderr
+    assert rule.message in refused.stderr
+    kubectl(server, "apply", "-f", "-", text=whole[0])
 
 
 @pytest.mark.apiserver
@@ -86,5 +117,9 @@ def test_the_category_and_short_names_list_the_kinds(server: fast.ApiServer) -> 
 
 def _create(server: fast.ApiServer, kind: str, spec: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "x", "namespace": "default"}, "spec": spec}
-    argv = [*server.kubectl, "create", "--dry-run=server", "--validate=strict", "-f", "-"]
-    return subprocess.run(argv, input=json.dumps(made), capture_output=True, text=True, check=False, timeout=30)
+    return _kubectl(server, "create", "--dry-run=server", "--validate=strict", "-f", "-", text=json.dumps(made))
+
+
+def _kubectl(server: fast.ApiServer, *arguments: str, text: str) -> subprocess.CompletedProcess[str]:
+    argv = [*server.kubectl, *arguments]
+    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=30)

@@ -12,8 +12,15 @@ from headrace_operator.api.schema import Model, Name, Status
 class Amounts(Model):
     """Amounts of compute, in the notation of Kubernetes."""
 
-    cpu: str | None = Field(None, description="Processor time, such as 500m or 2.")
-    memory: str | None = Field(None, description="Memory, such as 768Mi or 2Gi.")
+    cpu: str | None = Field(
+        None, pattern=r"^[0-9]+(\.[0-9]+)?m?$", max_length=20, description="Processor time, such as 500m or 2."
+    )
+    memory: str | None = Field(
+        None,
+        pattern=r"^[0-9]+(\.[0-9]+)?([KMGT]i|[kMGT])?$",
+        max_length=20,
+        description="Memory, such as 768Mi or 2Gi.",
+    )
 
 
 class Resources(Model):
@@ -41,7 +48,7 @@ class ConnectClusterSpec(Model):
 
     kind: ClassVar[str] = "ConnectCluster"
 
-    kafka: Name = Field(description="Name of the KafkaConnection the workers use.")
+    kafka: Name = Field(description="Name of the KafkaConnection the workers use. Fixed once they run.")
     workers: Workers = Field(description="Workers that Headrace runs.")
 
 

@@ -15,10 +15,12 @@ class Postgres(Model):
 
     host: str = Field(min_length=1, max_length=253, description="Host name or address of the database.")
     port: int | None = Field(None, ge=1, le=65535, description="Port of the database. Default: 5432.")
-    database: str = Field(min_length=1, max_length=63, description="Name of the database.")
+    database: str = Field(min_length=1, max_length=63, description="Name of the database. Fixed once accepted.")
     credentials: Credentials = Field(description="The Secret that holds user name and password.")
     slot: str | None = Field(
-        None, pattern=r"^[a-z0-9_]{1,63}$", description="Replication slot. Default: made from namespace and name."
+        None,
+        pattern=r"^[a-z0-9_]{1,63}$",
+        description="Replication slot, fixed once accepted. Default: made from namespace and name.",
     )
     publication: str | None = Field(
         None, pattern=r"^[a-z0-9_]{1,63}$", description="Publication. Default: made from namespace and name."
@@ -56,7 +58,9 @@ class Topics(Model):
     """How captured topics are named and made."""
 
     prefix: str | None = Field(
-        None, pattern=r"^[a-zA-Z0-9._-]{1,150}$", description="Prefix of the topics. Default: <namespace>.<name>."
+        None,
+        pattern=r"^[a-zA-Z0-9._-]{1,150}$",
+        description="Prefix of the topics, fixed once accepted. Default: <namespace>.<name>.",
     )
     partitions: int | None = Field(None, ge=1, le=1000, description="Partitions of a new topic. Default: 12.")
     replication_factor: int | None = Field(
@@ -77,7 +81,7 @@ class ConnectorSpec(Model):
 
     kind: ClassVar[str] = "Connector"
 
-    connect: Name = Field(description="Name of the ConnectCluster that runs this connector.")
+    connect: Name = Field(description="Name of the ConnectCluster that runs this connector. Fixed once accepted.")
     postgres: Postgres = Field(description="The PostgreSQL database to capture.")
     capture: Capture = Field(description="What to capture: exactly one of outbox and tables.")
     topics: Topics | None = Field(None, description="How captured topics are named and made.")

@@ -13,14 +13,18 @@ from headrace_operator.api.schema import Duration, Model, Name, Status
 class Source(Model):
     """What to handle: a Connector's tables or outbox routes, or topics of a Kafka."""
 
-    connector: Name | None = Field(None, description="Name of the Connector whose records are handled.")
+    connector: Name | None = Field(
+        None, description="Name of the Connector whose records are handled. Fixed once pods run."
+    )
     routes: tuple[str, ...] | None = Field(
         None, min_length=1, max_length=100, description="Outbox routes of that Connector (values of aggregatetype)."
     )
     tables: tuple[str, ...] | None = Field(
         None, min_length=1, max_length=100, description="Captured tables of that Connector, as schema.table."
     )
-    kafka: Name | None = Field(None, description="Name of the KafkaConnection that has the topics.")
+    kafka: Name | None = Field(
+        None, description="Name of the KafkaConnection that has the topics. Fixed once pods run."
+    )
     topics: tuple[str, ...] | None = Field(
         None, min_length=1, max_length=100, description="Topics to handle, with kafka."
     )

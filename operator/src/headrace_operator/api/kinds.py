@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus
@@ -23,7 +24,10 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind; `rules` are CEL rules by the path of the node they stand on, such as ``spec.capture``."""
+    """One kind; `rules` are CEL rules by the path of the node they stand on, such as ``spec.capture``.
+
+    Rules at the path ``""`` stand on the whole object, so that they see its status too.
+    """
 
     name: str
     plural: str
@@ -37,13 +41,40 @@ class Kind:
 
 
 READY = Column(name="Ready", path='.status.conditions[?(@.type=="Ready")].status')
-REASON = Column(name="Reason", path='.status.conditions[?(@.type=="Ready")].reason', wide=True)
+REASON = Column(name="Reason", path='.status.conditions[?(@.type=="Ready")].reason')
 MESSAGE = Column(name="Message", path='.status.conditions[?(@.type=="Ready")].message', wide=True)
 AGE = Column(name="Age", path=".metadata.creationTimestamp", type="date")
 NO_PASSWORDS = Rule(
     rule="self.all(key, !key.contains('password') && !key.contains('jaas.config'))",
     message="a password would stand here in plain text: name a Secret with credentials instead",
 )
+
+
+OTHER_SOURCE = (
+    "records that wait there would never be handled: make another Consumer, and delete this one when its lag is 0"
+)
+HAS_PODS = "has(self.status) && has(self.status.replicas) && self.status.replicas > 0"
+IS_ACCEPTED = "has(self.status) && has(self.status.accepted)"
+"""From when on a field stays as it is: until then nothing was made that a change could leave behind."""
+
+
+def _kept(field: str, once: str, message: str) -> Rule:
+    before, now = (_text(root, field) for root in ("oldSelf", "self"))
+    return Rule(rule=f"!({once}) || {before} == {now}", message=message, field_path=f".{field}")
+
+
+def _text(root: str, field: str) -> str:
+    parts = field.split(".")
+    there = " && ".join(f"has({root}.{'.'.join(parts[:end])})" for end in range(2, len(parts) + 1))
+    return f"({there} ? {root}.{field} : '')"
+
+
+def _not_above(amount: str, request: str, limit: str, message: str) -> Rule:
+    wanted, most = (
+        f"quantity(has(self.{part}) && has(self.{part}.{amount}) ? self.{part}.{amount} : '{default}')"
+        for part, default in (("requests", request), ("limits", limit))
+    )
+    return Rule(rule=f"{wanted}.compareTo({most}) <= 0", message=message, field_path=".requests")
 
 
 def _exactly_one(left: str, right: str, message: str) -> Rule:
@@ -59,7 +90,7 @@ KINDS = (
         description="KafkaConnection says where a Kafka is and how to log in.",
         spec=KafkaConnectionSpec,
         status=KafkaConnectionStatus,
-        columns=(READY, Column(name="Brokers", path=".status.brokers", type="integer"), AGE, REASON, MESSAGE),
+        columns=(READY, Column(name="Brokers", path=".status.brokers", type="integer"), REASON, AGE, MESSAGE),
         rules={"spec.properties": (NO_PASSWORDS,)},
     ),
     Kind(
@@ -74,11 +105,24 @@ KINDS = (
             READY,
             Column(name="Workers", path=".status.readyReplicas", type="integer"),
             Column(name="Version", path=".status.version"),
-            AGE,
             REASON,
+            AGE,
             MESSAGE,
         ),
-        rules={"spec.workers.config": (NO_PASSWORDS,)},
+        rules={
+            "": (
+                _kept(
+                    "spec.kafka",
+                    HAS_PODS,
+                    "the connectors' offsets are on the first Kafka: make another ConnectCluster instead",
+                ),
+            ),
+            "spec.workers.config": (NO_PASSWORDS,),
+            "spec.workers.resources": (
+                _not_above("memory", "768Mi", "1Gi", "requests.memory is above limits.memory (1Gi if not given)"),
+                _not_above("cpu", "250m", "1000000", "requests.cpu (250m if not given) is above limits.cpu"),
+            ),
+        },
     ),
     Kind(
         name="Connector",
@@ -92,11 +136,33 @@ KINDS = (
             READY,
             Column(name="State", path=".status.state"),
             Column(name="Tasks", path=".status.tasksReady"),
-            AGE,
             REASON,
+            AGE,
             MESSAGE,
         ),
         rules={
+            "": (
+                _kept(
+                    "spec.connect",
+                    IS_ACCEPTED,
+                    "the offsets stay with the first ConnectCluster: make another Connector on the other one instead",
+                ),
+                _kept(
+                    "spec.postgres.database",
+                    IS_ACCEPTED,
+                    "slot and offsets belong to the first database: make another Connector for the other one instead",
+                ),
+                _kept(
+                    "spec.postgres.slot",
+                    IS_ACCEPTED,
+                    "a new slot misses earlier changes, and the old one fills the disk: make another Connector instead",
+                ),
+                _kept(
+                    "spec.topics.prefix",
+                    IS_ACCEPTED,
+                    "records in the old topics would never be handled: make another Connector and Consumers instead",
+                ),
+            ),
             "spec.capture": (_exactly_one("outbox", "tables", "capture is exactly one of outbox and tables"),),
             "spec.config": (NO_PASSWORDS,),
         },
@@ -116,10 +182,14 @@ KINDS = (
             Column(name="Lag seconds", path=".status.lag.seconds", type="integer"),
             Column(name="Dead", path=".status.deadLetters.outstanding", type="integer"),
             AGE,
-            REASON,
+            dataclasses.replace(REASON, wide=True),
             MESSAGE,
         ),
         rules={
+            "": (
+                _kept("spec.from.connector", HAS_PODS, OTHER_SOURCE),
+                _kept("spec.from.kafka", HAS_PODS, OTHER_SOURCE),
+            ),
             "spec.from": (
                 _exactly_one("connector", "kafka", "from names exactly one of a connector and a kafka with topics"),
                 Rule(

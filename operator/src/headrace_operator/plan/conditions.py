@@ -15,6 +15,8 @@ from headrace_operator.plan.reasons import Reason
 
 Truth = Literal["True", "False", "Unknown"]
 LONGEST_MESSAGE = 1000
+FINAL = frozenset({Reason.RESTARTS_EXHAUSTED})
+"""Reasons that nothing but an edit ends, so that waiting longer is in vain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,8 @@ def with_ready(findings: Sequence[Finding], needed: frozenset[str], stalled: Fin
         return [true("Ready", Reason.READY, "The accepted spec is in force and running."), *findings]
     first = wrong[0]
     ready = Finding(type="Ready", status="False", reason=first.reason, message=first.message)
+    if stalled is None and first.reason in FINAL:
+        stalled = true("Stalled", first.reason, first.message)
     if stalled is not None:
         return [ready, *findings, stalled]
     return [ready, *findings, true("Reconciling", first.reason, first.message)]

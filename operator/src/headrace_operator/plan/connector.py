@@ -39,7 +39,9 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     actions: tuple[Action, ...] = put or _state(world, judged.spec)
     if not actions and failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(resource), world.seen.name),)
-    running = _running(world, judged.spec, failing, bool(put))
+    running = _running(world, judged.spec, failing)
+    if actions and running.status == "True":
+        running = false("Running", Reason.APPLYING, "Kafka Connect is being told of what was accepted.")
     found = [judged.finding, _connect(world), _credentials(world, judged.spec), running]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
@@ -124,15 +126,13 @@ def _credentials(world: ConnectorWorld, spec: ConnectorSpec | None) -> Finding:
     return true("CredentialsCurrent", Reason.READY, "The Secret exists and has the keys.")
 
 
-def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restarts.Failing, changing: bool) -> Finding:
+def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restarts.Failing) -> Finding:
     seen = world.seen
     if isinstance(seen, Unknown):
         return unknown("Running", Reason.CONNECT_UNREACHABLE, seen.reason)
     if isinstance(seen, Absent):
         refused = world.validation.reason if isinstance(world.validation, Unknown) else "The connector is not made yet."
         return false("Running", Reason.STARTING, refused)
-    if changing:
-        return false("Running", Reason.APPLYING, "Kafka Connect does not run the accepted configuration yet.")
     if failing.error is not None:
         reason = Reason.RESTARTS_EXHAUSTED if failing.exhausted else Reason.TASK_FAILED
         return false("Running", reason, failing.message)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timedelta
 
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kafka import ClusterSeen
+from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
 from headrace_operator.observed.world import KafkaConnectionWorld, Secrets
 from headrace_operator.plan import acceptance
+from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, with_ready
 from headrace_operator.plan.reasons import Reason
@@ -20,7 +23,7 @@ NEEDED = frozenset({"Accepted", "Reachable"})
 def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan:
     """Return the status of a KafkaConnection; it has no children."""
     resource = world.resource
-    judged = acceptance.judge(KafkaConnectionSpec, resource, _no_passwords)
+    judged = _judge(resource)
     findings = with_ready([judged.finding, _reachable(world)], NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
@@ -33,6 +36,15 @@ def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan
         }
     again = timedelta(seconds=30 if isinstance(world.cluster, ClusterSeen) else 5)
     return Plan(actions=(), status=status, notes=notes(previous, conditions), look_again=again)
+
+
+def in_force(resource: Resource) -> Resource:
+    """Return the KafkaConnection as it is to be asked: by what this pass accepts, not by what an earlier one did."""
+    return dataclasses.replace(resource, status={**resource.status, "accepted": _judge(resource).accepted})
+
+
+def _judge(resource: Resource) -> Acceptance[KafkaConnectionSpec]:
+    return acceptance.judge(KafkaConnectionSpec, resource, _no_passwords)
 
 
 def _no_passwords(spec: KafkaConnectionSpec) -> str | None:

@@ -41,6 +41,5 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     STOPPED = "Stopped"
     RESTARTS_EXHAUSTED = "RestartsExhausted"
-    RESTARTING = "Restarting"
     READY = "Ready"
     UNKNOWN = "Unknown"

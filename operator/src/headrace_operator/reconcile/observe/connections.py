@@ -9,7 +9,7 @@ from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, KafkaConnectionWorld, Reference, Secrets
-from headrace_operator.plan import names, needs
+from headrace_operator.plan import kafkaconnection, names, needs
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
 
@@ -42,7 +42,7 @@ async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectio
     """Observe a KafkaConnection: its Secrets, and whether the Kafka answers."""
 
     async def cluster() -> ClusterSeen:
-        return await (await remote.kafkas.open(resource)).cluster()
+        return await (await remote.kafkas.open(kafkaconnection.in_force(resource))).cluster()
 
     wanted = needs.kafka_secrets(resource.spec)
     seen, answered = await asyncio.gather(secrets(remote, resource.namespace, wanted), ask(cluster()))

@@ -1,0 +1,49 @@
+"""Helm, as the tests call it, and what it renders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster import places
+
+CHARTS = Path(__file__).parents[2] / "charts"
+CHART = CHARTS / "headrace"
+
+
+Done = subprocess.CompletedProcess[str]
+
+
+def _found() -> str | None:
+    built = sorted(places.BINARIES.glob("*/helm"), key=os.path.getmtime)
+    return str(built[-1]) if built else shutil.which("helm")
+
+
+HELM = _found()
+
+
+def run(*arguments: str) -> Done:
+    """Run Helm."""
+    return subprocess.run([HELM or "helm", *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def template(*arguments: str, chart: Path = CHART, namespace: str = "headrace-system") -> Done:
+    """Run ``helm template``."""
+    return run("template", "headrace", str(chart), "-n", namespace, "--kube-version", "1.34.0", *arguments)
+
+
+def render(*arguments: str, chart: Path = CHART, namespace: str = "headrace-system") -> list[dict[str, Any]]:
+    """Return the objects that a chart makes."""
+    done = template(*arguments, chart=chart, namespace=namespace)
+    assert done.returncode == 0, done.stderr
+    return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+
+def of(kind: str, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the objects of a kind."""
+    return [one for one in objects if one["kind"] == kind]

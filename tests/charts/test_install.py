@@ -1,0 +1,123 @@
+"""The charts on a real API server: CRDs outlive the operator, and every pod passes the *restricted* standard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headrace.cli import pod
+from headrace_operator.plan.actions import Apply
+from tests.charts.rendering import CHART, CHARTS, Done, of, render
+from tests.cluster import build, fast
+from tests.operator.operator_process import kubectl
+from tests.operator.plan import golden
+
+pytestmark = pytest.mark.apiserver
+CRDS = CHARTS / "headrace-crds"
+PODS = ("operator", "outbox-main", "outbox-billing", "tables-python-greeting", "errand")
+ENFORCE = "pod-security.kubernetes.io/enforce=restricted"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[fast.ApiServer]:
+    """Run an API server that knows nothing of Headrace yet."""
+    with fast.apiserver() as running:
+        yield running
+
+
+def helm(server: fast.ApiServer, *arguments: str) -> Done:
+    argv = [str(build.folder() / "helm"), f"--kubeconfig={server.kubeconfig}", *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_an_upgrade_changes_definitions_and_no_uninstall_loses_a_resource(
+    server: fast.ApiServer, tmp_path: Path
+) -> None:
+    kubectl(server, "create", "namespace", "shop")
+    helm(server, "install", "headrace-crds", str(CRDS))
+    said = helm(server, "install", "headrace", str(CHART), "-n", "headrace-system", "--create-namespace",
+                "--set", "watch.namespaces={shop}").stdout  # fmt: skip
+    kubectl(server, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+    example = next(yaml.safe_load_all((golden.EXAMPLES[0]).read_text()))
+    kubectl(server, "apply", "-n", "shop", "-f", "-", text=json.dumps(example))
+
+    later = shutil.copytree(CRDS, tmp_path / "headrace-crds")
+    for path in (later / "templates").iterdir():
+        path.write_text(path.read_text().replace("name: Ready", "name: Well", 1))
+    helm(server, "upgrade", "headrace-crds", str(later))
+    helm(server, "uninstall", "headrace", "-n", "headrace-system")
+    helm(server, "uninstall", "headrace-crds")
+
+    assert "Headrace watches: shop" in said
+    assert "WELL" in kubectl(server, "get", "kafkaconnections.headrace.dev", "-n", "shop")
+    assert kubectl(server, "get", "headrace", "-n", "shop", "-o", "name").split() == [
+        "kafkaconnection.headrace.dev/kafka"
+    ]
+    assert (
+        kubectl(
+            server, "get", "deployments,roles,rolebindings", "-A", "-o", "name", "-l", "app.kubernetes.io/name=headrace"
+        )
+        == ""
+    )
+
+
+def pods() -> dict[str, dict[str, Any]]:
+    """Return every pod that Headrace makes, by what it is."""
+    (operator,) = of("Deployment", render())
+    made = {"operator": operator}
+    for example in golden.EXAMPLES:
+        for resource, plan in golden.plans(example):
+            for action in plan.actions:
+                if isinstance(action, Apply) and action.manifest["kind"] == "Deployment":
+                    made[f"{example.stem}-{resource.name}"] = json.loads(json.dumps(action.manifest))
+    found = {name: _pod(deployment) for name, deployment in made.items()}
+    errand = pod.manifest(made["outbox-billing"], "billing", ["headrace", "internal"])
+    return found | {"errand": {**errand, "metadata": {"name": "errand"}}}
+
+
+def _pod(deployment: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": deployment["spec"]["template"]["spec"]}
+
+
+@pytest.fixture(scope="module")
+def restricted(server: fast.ApiServer) -> fast.ApiServer:
+    """Return the server with a namespace that refuses every pod that is not restricted."""
+    kubectl(server, "create", "namespace", "restricted")
+    kubectl(server, "label", "namespace", "restricted", ENFORCE)
+    for name in {one["spec"]["serviceAccountName"] for one in pods().values()}:
+        kubectl(server, "create", "serviceaccount", name, "-n", "restricted")
+    return server
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_every_pod_is_admitted_where_the_restricted_standard_is_enforced(restricted: fast.ApiServer, name: str) -> None:
+    done = _create(restricted, name, pods()[name])
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_pod_that_may_run_as_root_is_not_admitted(restricted: fast.ApiServer) -> None:
+    """So that the admissions above mean something."""
+    one = pods()["operator"]
+    one["spec"]["securityContext"]["runAsNonRoot"] = False
+
+    assert 'violates PodSecurity "restricted' in _create(restricted, "root", one).stderr
+
+
+def test_no_pod_was_forgotten() -> None:
+    assert set(pods()) == set(PODS)
+
+
+def _create(server: fast.ApiServer, name: str, one: dict[str, Any]) -> Done:
+    whole = {**one, "metadata": {**one["metadata"], "name": name, "namespace": "restricted"}}
+    argv = [*server.kubectl, "create", "--dry-run=server", "-f", "-"]
+    return subprocess.run(argv, input=json.dumps(whole), capture_output=True, text=True, check=False, timeout=30)

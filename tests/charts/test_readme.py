@@ -1,0 +1,52 @@
+"""The commands that the README gives for one's own cluster, run as they stand against a real API server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import build, fast
+from tests.operator.operator_process import kubectl
+
+ROOT = Path(__file__).parents[2]
+SECTION = re.search(r"^## On your own cluster$(.+?)^## ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+PROGRAMS = ("helm", "kubectl")
+
+
+def commands() -> list[list[str]]:
+    """Return the commands of the section in their order, the block's and those within the text."""
+    assert SECTION
+    found = re.findall(r"```\n(.+?)```|`([^`\n]+)`", SECTION[1], re.DOTALL)
+    lines = [line for block, inline in found for line in (block or inline).replace("\\\n", " ").splitlines()]
+    return [words for line in lines if (words := shlex.split(line.replace("…", "x"))) and words[0] in PROGRAMS]
+
+
+@pytest.mark.apiserver
+def test_the_commands_install_a_pipeline_and_remove_it() -> None:
+    """Each succeeds; the four resources are there before the last ones remove them."""
+    with fast.apiserver() as server:
+        listed = [_run(server, words) for words in commands()]
+        left = kubectl(server, "get", "headrace,deployments", "-A", "-o", "name")
+
+    (resources,) = [out for words, out in zip(commands(), listed, strict=True) if words[-2:] == ["get", "headrace"]]
+    kinds = [line.split(".")[0] for line in resources.splitlines() if "/" in line]
+    assert sorted(kinds) == ["connectcluster", "connector", "consumer", "kafkaconnection"]
+    assert left == ""
+
+
+def _run(server: fast.ApiServer, words: list[str]) -> str:
+    folder = build.folder()
+    done = subprocess.run(
+        [str(folder / words[0]), *words[1:]],
+        cwd=ROOT, env={**os.environ, "KUBECONFIG": str(server.kubeconfig)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    if words[:1] == ["helm"] and "headrace-crds" in words:
+        kubectl(server, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+    return done.stdout

@@ -1,0 +1,66 @@
+"""Specs as a user may write them: whatever the schema of a kind allows, at random."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hypothesis import strategies as st
+
+from headrace_operator.api import crd
+from headrace_operator.api.kinds import KINDS
+from tests.operator import worlds
+
+Json = dict[str, Any]
+WORDS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
+HOSTILE = st.sampled_from(
+    ("", "root", "0", "privileged: true", "a\nhostNetwork: true", "{{ x }}", "$(id)", "../../etc")
+)
+
+
+def specs(kind: str) -> st.SearchStrategy[Json]:
+    """Return specs that obey the schema of ``kind``, with exactly one where the rules want exactly one."""
+    found = next(one for one in KINDS if one.name == kind)
+    return _values(crd.schema(found)["properties"]["spec"]).map(CHOOSE.get(kind, lambda spec: spec))
+
+
+def _values(node: Json) -> st.SearchStrategy[Any]:
+    match node:
+        case {"enum": words}:
+            return st.sampled_from(words)
+        case {"type": "object", "properties": properties}:
+            required = set(node.get("required", ()))
+            parts = {name: _values(child) for name, child in properties.items()}
+            return st.fixed_dictionaries(
+                {name: part for name, part in parts.items() if name in required},
+                optional={name: part for name, part in parts.items() if name not in required},
+            )
+        case {"type": "object", "additionalProperties": values}:
+            return st.dictionaries(WORDS, _values(values), max_size=3)
+        case {"type": "array", "items": items}:
+            return st.lists(_values(items), min_size=max(1, node.get("minItems", 0)), max_size=2)
+        case {"type": "integer"}:
+            return st.integers(node.get("minimum", 0), node.get("maximum", 1000))
+        case {"pattern": pattern}:
+            most = node.get("maxLength", 2000)
+            texts = st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True)
+            return texts.filter(lambda text: len(text) <= most)
+        case _:
+            least, most = node.get("minLength", 0), node.get("maxLength", 2000)
+            return (WORDS | HOSTILE | st.text(max_size=30)).filter(lambda text: least <= len(text) <= most)
+
+
+def _one_of(spec: Json, *names: str) -> Json:
+    """Return the part with the first of the names that it has, and none of the others."""
+    first = next((name for name in names if name in spec), None)
+    return {name: value for name, value in spec.items() if name == first or name not in names}
+
+
+def _consumer(spec: Json) -> Json:
+    handler = _one_of(spec["handler"], "python", "http") or worlds.CONSUMER.spec["handler"]
+    if "python" in handler:
+        handler = {"python": _one_of(handler["python"], "source", "image")}
+    return {**spec, "from": worlds.CONSUMER.spec["from"], "handler": handler, "scale": {}}
+
+
+CHOOSE = {"Consumer": _consumer}

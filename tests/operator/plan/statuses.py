@@ -1,0 +1,193 @@
+"""The statuses that plans write, each with what tools that wait shall conclude from it: one table for all that read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from headrace_operator.api.schema import API_VERSION
+from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation
+from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen, Rates
+from headrace_operator.observed.kube import PodSeen, Resource
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.world import KafkaConnectionWorld
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection
+from headrace_operator.plan.actions import Plan
+from tests.operator import worlds
+
+Seen = tuple[Resource, Plan]
+PLANS: dict[str, Callable[..., Plan]] = {
+    "KafkaConnection": kafkaconnection.plan,
+    "ConnectCluster": connectcluster.plan,
+    "Connector": connector.plan,
+    "Consumer": consumer.plan,
+}
+ACTED: dict[str, Callable[..., Any]] = {
+    "KafkaConnection": lambda world, actions: world,
+    "ConnectCluster": worlds.after_connect,
+    "Connector": worlds.after_connector,
+    "Consumer": worlds.after_consumer,
+}
+
+
+def kafka_world() -> KafkaConnectionWorld:
+    """Return a KafkaConnection whose Kafka answers."""
+    return KafkaConnectionWorld(
+        resource=worlds.KAFKA, secrets={}, cluster=ClusterSeen(cluster_id="k", brokers=3, features=())
+    )
+
+
+WORLDS: dict[str, Callable[[], Any]] = {
+    "KafkaConnection": kafka_world,
+    "ConnectCluster": worlds.connect_world,
+    "Connector": worlds.connector_world,
+    "Consumer": worlds.consumer_world,
+}
+
+
+def planned(world: Any) -> Plan:
+    """Make the plan of a world, whichever kind it is of."""
+    return PLANS[world.resource.kind](world, worlds.SETTINGS, worlds.NOW)
+
+
+def acted(world: Any, plan: Plan, count: int | None = None) -> Any:
+    """Return the world after the status was recorded and the first `count` actions (None: all) were done."""
+    after = ACTED[world.resource.kind](world, plan.actions[:count])
+    return worlds.with_status(after, plan.status)
+
+
+def settled(kind: str) -> Any:
+    """Return a world in which everything is made and nothing is left to do."""
+    world = WORLDS[kind]()
+    for _ in range(5):
+        plan = planned(world)
+        world = acted(world, plan)
+        if not plan.actions and planned(world).status == plan.status:
+            return world
+    raise AssertionError(f"a {kind} does not settle")
+
+
+def changed(world: Any, **changes: Any) -> Any:
+    """Return the world with an edit (`spec`, `generation`) and other things seen."""
+    edit = {name: changes.pop(name) for name in ("spec", "generation") if name in changes}
+    return dataclasses.replace(world, resource=dataclasses.replace(world.resource, **edit), **changes)
+
+
+def new(kind: str, **changes: Any) -> Seen:
+    """Return a resource that was just made, and the plan of its first pass."""
+    world = changed(WORLDS[kind](), **changes)
+    return world.resource, planned(world)
+
+
+def running(kind: str, **changes: Any) -> Seen:
+    """Return a resource that ran before the changes, and the plan of the pass that sees them."""
+    world = changed(settled(kind), **changes)
+    return world.resource, planned(world)
+
+
+def as_object(resource: Resource, status: Any) -> dict[str, Any]:
+    """Return the object that the API server would hold."""
+    metadata = {"name": resource.name, "namespace": resource.namespace, "generation": resource.generation}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": resource.kind,
+        "metadata": metadata,
+        "spec": dict(resource.spec),
+        "status": dict(status),
+    }
+
+
+def _connector_that(state: str, task: str = "RUNNING", spec: dict[str, Any] | None = None) -> dict[str, Any]:
+    resource = worlds.CONNECTOR if spec is None else dataclasses.replace(worlds.CONNECTOR, spec=spec)
+    seen = ConnectorSeen(
+        name="shop.orders-db",
+        config={**(connector.wanted(resource) or {}), "name": "shop.orders-db"},
+        state=state,
+        trace=None,
+        tasks=(TaskSeen(id=0, state=task, worker="10.0.0.1:8083", trace="java.lang.Error: no slot"),),
+    )
+    return {"seen": seen, "validation": None} | ({} if spec is None else {"spec": spec, "generation": 2})
+
+
+def _gave_up() -> Seen:
+    world = changed(settled("Connector"), **_connector_that("RUNNING", "FAILED"))
+    restarts = {"attempts": 10, "lastTime": (worlds.NOW - timedelta(minutes=9)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    world = worlds.with_status(world, {**world.resource.status, "restarts": restarts})
+    return world.resource, planned(world)
+
+
+def _failing_pods() -> Seen:
+    spec = {**worlds.CONSUMER.spec, "delivery": {"concurrency": 3}}
+    pod = PodSeen(
+        name="billing-consumer-1",
+        phase="Pending",
+        ready=False,
+        restarts=0,
+        waiting_reason="ImagePullBackOff",
+        message="no such image",
+    )
+    children = dataclasses.replace(settled("Consumer").children, pods=(pod,))
+    return running("Consumer", spec=spec, generation=2, children=children)
+
+
+BAD: dict[str, Any] = {"spec": {"nonsense": True}, "generation": 2}
+REFUSED = Validation(errors=(FieldError(field="tasks.max", message="not a number"),))
+SILENT = Unknown(reason="GET http://x: no answer within 5 s")
+PAUSED = {**worlds.CONNECTOR.spec, "state": "Paused"}
+EDITED = {**worlds.CONNECTOR.spec, "config": {"poll.interval.ms": "100"}}
+ACCEPTS = Validation(errors=())
+BEHIND = BacklogSeen(
+    at=worlds.NOW,
+    partitions=(
+        PartitionSeen(topic=worlds.TOPIC, partition=0, start=0, end=1_250_000, committed=10, lag_seconds=86399.0),
+    ),
+    dead_letters_total=12000,
+    dead_letters_outstanding=11999,
+)
+BURST = {"rates": Rates(arrivals=5000.0, handled=10.0)}
+CASES: tuple[tuple[str, Seen, str], ...] = (
+    ("a KafkaConnection that answers", new("KafkaConnection"), "Current"),
+    ("a KafkaConnection that is silent", new("KafkaConnection", cluster=SILENT), "InProgress"),
+    ("a KafkaConnection without its Secret", new("KafkaConnection", secrets={"login": Absent()}), "InProgress"),
+    ("a KafkaConnection that fell silent", running("KafkaConnection", cluster=SILENT), "InProgress"),
+    ("a KafkaConnection with a bad edit", running("KafkaConnection", **BAD), "Failed"),
+    ("a new Consumer", new("Consumer"), "InProgress"),
+    ("a Consumer that runs", running("Consumer"), "Current"),
+    ("a Consumer without its topic", new("Consumer", topics={}), "InProgress"),
+    ("a Consumer without its Connector", new("Consumer", connector=Absent(), connect=None), "InProgress"),
+    ("a Consumer without its KafkaConnection", new("Consumer", kafka=Absent()), "InProgress"),
+    ("a Consumer while Kafka is silent", new("Consumer", topics=SILENT, backlog=SILENT), "InProgress"),
+    ("a Consumer without its code", new("Consumer", code=Absent()), "InProgress"),
+    ("a Consumer while objects cannot be read", new("Consumer", children=SILENT), "InProgress"),
+    ("a new Consumer with a bad spec", new("Consumer", **BAD), "Failed"),
+    ("a Consumer with a bad edit", running("Consumer", **BAD), "Failed"),
+    ("a Consumer whose figures are missing", running("Consumer", backlog=SILENT), "Current"),
+    ("a Consumer with a burst", running("Consumer", **BURST), "Current"),
+    ("a Consumer that lags and has dead letters", running("Consumer", backlog=BEHIND), "Current"),
+    ("a Consumer whose pods fail", _failing_pods(), "InProgress"),
+    ("a new Connector", new("Connector"), "InProgress"),
+    ("a Connector that runs", running("Connector"), "Current"),
+    (
+        "a Connector that is paused, as wanted",
+        running("Connector", **_connector_that("PAUSED", spec=PAUSED)),
+        "Current",
+    ),
+    ("a Connector that shall pause", running("Connector", **_connector_that("RUNNING", spec=PAUSED)), "InProgress"),
+    ("a Connector with an edit", running("Connector", spec=EDITED, generation=2, validation=ACCEPTS), "InProgress"),
+    ("a Connector whose task failed", running("Connector", **_connector_that("RUNNING", "FAILED")), "InProgress"),
+    ("a Connector whose task fails for good", _gave_up(), "Failed"),
+    ("a Connector that Connect refuses", new("Connector", validation=REFUSED), "Failed"),
+    ("a Connector whose edit Connect refuses", running("Connector", validation=REFUSED), "Failed"),
+    ("a Connector while Connect is silent", new("Connector", seen=SILENT, validation=None), "InProgress"),
+    ("a Connector without its ConnectCluster", new("Connector", connect=Absent(), seen=SILENT), "InProgress"),
+    ("a Connector without its Secret", new("Connector", secrets={"shop-db": Absent()}), "InProgress"),
+    ("a Connector with a bad edit", running("Connector", **BAD), "Failed"),
+    ("a new ConnectCluster", new("ConnectCluster"), "InProgress"),
+    ("a ConnectCluster that runs", running("ConnectCluster"), "Current"),
+    ("a ConnectCluster without its KafkaConnection", new("ConnectCluster", kafka=Absent()), "InProgress"),
+    ("a ConnectCluster that is silent", running("ConnectCluster", workers=SILENT), "InProgress"),
+    ("a ConnectCluster with a bad edit", running("ConnectCluster", **BAD), "Failed"),
+)
+NAMES = tuple(case[0] for case in CASES)

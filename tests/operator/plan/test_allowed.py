@@ -1,0 +1,156 @@
+"""Whatever a user writes in a spec: pods stay restricted, rights stay bounded, and no owner's label is handed down."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from headrace_operator.api.schema import API_VERSION
+from headrace_operator.observed.kube import Resource
+from headrace_operator.plan import connectcluster, consumer, pods
+from headrace_operator.plan.actions import Apply, Plan
+from tests.operator import worlds
+from tests.operator.plan.specs import specs
+
+Json = dict[str, Any]
+POD = {
+    "automountServiceAccountToken",
+    "containers",
+    "securityContext",
+    "serviceAccountName",
+    "terminationGracePeriodSeconds",
+    "volumes",
+}
+CONTAINER = {
+    "command",
+    "env",
+    "image",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "resources",
+    "securityContext",
+    "startupProbe",
+    "terminationMessagePolicy",
+    "volumeMounts",
+}
+VOLUMES = {"configMap", "emptyDir", "projected"}
+OWN = ("app.kubernetes.io/", "headrace.dev/")
+LABELS = st.dictionaries(
+    st.sampled_from(
+        (
+            "app.kubernetes.io/instance",
+            "app.kubernetes.io/managed-by",
+            "argocd.argoproj.io/instance",
+            "kustomize.toolkit.fluxcd.io/name",
+            "headrace.dev/consumer",
+            "team",
+        )
+    ),
+    st.just("theirs"),
+)
+many = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+
+
+def manifests(plan: Plan) -> Iterator[Json]:
+    """Yield what is applied; a spec that is refused, for a password in it, makes nothing and shows nothing."""
+    assume("Stalled" not in {found["type"] for found in plan.status["conditions"]})
+    for action in plan.actions:
+        if isinstance(action, Apply):
+            yield dict(action.manifest)
+
+
+def of_consumer(spec: Json, labels: dict[str, str]) -> tuple[Resource, list[Json]]:
+    owner = dataclasses.replace(worlds.CONSUMER, spec=spec, labels=labels)
+    plan = consumer.plan(worlds.consumer_world(resource=owner), worlds.SETTINGS, worlds.NOW)
+    return owner, list(manifests(plan))
+
+
+def of_connect(spec: Json, labels: dict[str, str]) -> tuple[Resource, list[Json]]:
+    owner = dataclasses.replace(worlds.CONNECT, spec=spec, labels=labels)
+    plan = connectcluster.plan(worlds.connect_world(resource=owner), worlds.SETTINGS, worlds.NOW)
+    return owner, list(manifests(plan))
+
+
+def assert_bounded(owner: Resource, made: list[Json], account: str) -> None:
+    assert made
+    for one in made:
+        assert_ours(owner, one)
+        if one["kind"] == "Deployment":
+            assert_restricted(one["spec"]["template"]["spec"], account)
+
+
+def assert_ours(owner: Resource, one: Json) -> None:
+    metadata = one["metadata"]
+    everything = {**metadata["labels"], **one.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {})}
+
+    assert all(label.startswith(OWN) for label in everything)
+    assert "theirs" not in everything.values()
+    assert everything["app.kubernetes.io/managed-by"] == "headrace"
+    assert everything["app.kubernetes.io/instance"] == owner.name
+    assert set(metadata["annotations"]) == {"headrace.dev/applied"}
+    assert (metadata["namespace"], metadata["ownerReferences"]) == (
+        owner.namespace,
+        [{"apiVersion": API_VERSION, "kind": owner.kind, "name": owner.name, "uid": owner.uid, "controller": True}],
+    )
+
+
+def assert_restricted(pod: Json, account: str) -> None:
+    assert set(pod) <= POD
+    assert pod["securityContext"] == pods.pod_security()
+    assert pod["serviceAccountName"] == account
+    assert {kind for volume in pod["volumes"] for kind in set(volume) - {"name"}} <= VOLUMES
+    for container in pod["containers"]:
+        assert set(container) <= CONTAINER
+        assert container["securityContext"] == pods.container_security()
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+        assert all("hostPort" not in port for port in container["ports"])
+
+
+@many
+@given(spec=specs("Consumer"), labels=LABELS)
+def test_no_spec_of_a_consumer_changes_what_its_pods_may_do(spec: Json, labels: dict[str, str]) -> None:
+    owner, made = of_consumer(spec, labels)
+
+    assert_bounded(owner, made, "billing-consumer")
+    (deployment,) = [one for one in made if one["kind"] == "Deployment"]
+    assert deployment["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+    assert not [one for one in made if one["kind"] in ("Role", "RoleBinding")]
+
+
+@many
+@given(spec=specs("ConnectCluster"), labels=LABELS)
+def test_no_spec_of_a_connectcluster_changes_what_its_workers_may_do(spec: Json, labels: dict[str, str]) -> None:
+    """They read the Secrets that are named, through an account of their own namespace that nobody chooses."""
+    owner, made = of_connect(spec, labels)
+    (role,) = [one for one in made if one["kind"] == "Role"]
+    (binding,) = [one for one in made if one["kind"] == "RoleBinding"]
+
+    assert_bounded(owner, made, "main-connect")
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "main-connect", "namespace": "shop"}]
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "main-connect"}
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["shop-db"], "verbs": ["get"]}
+    ]
+
+
+@many
+@given(connectors=st.lists(specs("Connector"), max_size=3))
+def test_workers_may_read_what_connectors_name_and_nothing_else(connectors: list[Json]) -> None:
+    """A Connector of another ConnectCluster gives these workers no right."""
+    theirs = tuple(
+        worlds.resource("Connector", f"c{number}", {**spec, "connect": "main" if number else "other"})
+        for number, spec in enumerate(connectors)
+    )
+    world = worlds.connect_world(connectors=theirs)
+    made = list(manifests(connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)))
+    (role,) = [one for one in made if one["kind"] == "Role"]
+    named = {spec["postgres"]["credentials"]["secret"] for spec in connectors[1:]}
+
+    assert {name for rule in role["rules"] for name in rule["resourceNames"]} == named
+    assert all(rule["resources"] == ["secrets"] and rule["verbs"] == ["get"] for rule in role["rules"])

@@ -1,0 +1,83 @@
+"""No status says of a new spec what was only true of the old one: every version of an object, judged by kstatus."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.fast import ApiServer
+from tests.kafka_broker import KafkaBroker, kafka_broker
+from tests.operator.operator_process import kubectl, operator, read, until
+from tests.operator.plan.kstatus.program import conclude
+
+__all__ = ["kafka_broker"]
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
+
+KIND, NAME, FIRST = "kafkaconnections.headrace.dev", "generations", "sentinel"
+
+
+def connection(address: str, name: str = NAME) -> str:
+    metadata = {"name": name, "namespace": "shop"}
+    spec = {"bootstrapServers": address}
+    return json.dumps(
+        {"apiVersion": "headrace.dev/v1alpha1", "kind": "KafkaConnection", "metadata": metadata, "spec": spec}
+    )
+
+
+def test_an_edit_is_never_seen_as_done_before_it_was_looked_at(
+    server: ApiServer, kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """A connection that answers is pointed at nothing and back again."""
+    with _versions(server, tmp_path) as versions, operator(server, tmp_path, name="generations") as running:
+        for address, ready in ((kafka_broker.bootstrap_servers, "True"), ("127.0.0.1:1", "False")) * 2:
+            kubectl(server, "apply", "-f", "-", text=connection(address))
+            until(lambda ready=ready: _says(server, ready), 60, f"Ready={ready} for {address}")
+        assert running.stop() == 0
+        seen = versions()
+
+    verdicts = conclude(seen)
+    assert seen[0]["status"]["observedGeneration"] == -1
+    assert verdicts[0] == "InProgress"
+    for version, verdict in zip(seen, verdicts, strict=True):
+        answers = version["spec"]["bootstrapServers"] != "127.0.0.1:1"
+        assert verdict == "InProgress" or (verdict == "Current" and answers), version
+    assert verdicts.count("Current") >= 2
+
+
+def _says(server: ApiServer, ready: str) -> bool:
+    found = read(server, KIND, NAME)
+    conditions = {one["type"]: one["status"] for one in found["status"].get("conditions", ())}
+    return found["status"]["observedGeneration"] == found["metadata"]["generation"] and conditions["Ready"] == ready
+
+
+@contextmanager
+def _versions(server: ApiServer, folder: Path) -> Iterator[Any]:
+    """Watch from now on; the function that is given returns every version of the object that was seen."""
+    path = folder / "versions.jsonl"
+    kubectl(server, "apply", "-f", "-", text=connection("127.0.0.1:1", FIRST))
+    watch = [*server.kubectl, "get", KIND, "-n", "shop", "-w", "--output-watch-events", "-o", "json"]
+    with path.open("wb") as output:
+        process = subprocess.Popen(watch, stdout=output)
+    try:
+        until(lambda: FIRST in path.read_text(), 10, "the watch begins")
+        yield lambda: _read(path)
+    finally:
+        process.terminate()
+        process.wait(10)
+        kubectl(server, "delete", KIND, FIRST, NAME, "-n", "shop", "--ignore-not-found")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    decoder, text, found = json.JSONDecoder(), path.read_text(), []
+    while text.strip():
+        event, end = decoder.raw_decode(text.lstrip())
+        text = text.lstrip()[end:]
+        if event["object"]["metadata"]["name"] == NAME:
+            found.append(event["object"])
+    return found
