@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import yaml
 
 from dashboards.src import rules
+from tests.dashboards import promtool
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "dashboards/rules/headrace.yaml"
@@ -19,10 +18,6 @@ C = 'resource_namespace="shop", pipeline="orders", connector="orders-db"'
 P = f'{K}, topic="t", partition="0"'
 R = 'resource_namespace="shop", pipeline="orders", name="x", condition="Ready"'
 ATTEMPTS = "headrace_consumer_attempts_total"
-
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +98,6 @@ CASES = (
 )
 
 
-def _promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False, timeout=60)
-
-
 def _fires(case: Case, series: dict[str, str], folder: Path) -> bool:
     """Tell whether the alert fires: a test that expects silence fails exactly then, and names the alert."""
     test = {
@@ -122,13 +113,12 @@ def _fires(case: Case, series: dict[str, str], folder: Path) -> bool:
     }
     path = folder / "test.yaml"
     path.write_text(yaml.safe_dump(test))
-    done = _promtool("test", "rules", str(path))
+    done = promtool.run("test", "rules", str(path))
     said = done.stdout + done.stderr
     assert done.returncode == 0 or f"alertname: {case.alert}" in said, said
     return done.returncode != 0
 
 
-@needs_promtool
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
 def test_alert_fires_and_stays_quiet(case: Case, tmp_path: Path) -> None:
     """The alert fires on the one world, and not on the other."""
@@ -136,10 +126,9 @@ def test_alert_fires_and_stays_quiet(case: Case, tmp_path: Path) -> None:
     assert not _fires(case, case.quiet, tmp_path)
 
 
-@needs_promtool
 def test_rules_are_valid() -> None:
     """Prometheus reads the rule file."""
-    done = _promtool("check", "rules", "--lint=all", "--lint-fatal", str(FILE))
+    done = promtool.run("check", "rules", "--lint=all", "--lint-fatal", str(FILE))
 
     assert done.returncode == 0, done.stdout + done.stderr
 
