@@ -14,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 
 from headrace_operator.clients import errors
+from headrace_operator.clients.measured import measured
 from headrace_operator.observed.connect import (
     ConnectorSeen,
     FieldError,
@@ -94,6 +95,7 @@ class Connect:
         except errors.Missing:
             return
 
+    @measured("connect")
     async def _send(self, method: str, url: str, *, body: Any = None, deadline: float = DEADLINE) -> Any:
         try:
             limit = aiohttp.ClientTimeout(total=deadline)
