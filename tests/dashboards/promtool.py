@@ -20,10 +20,10 @@ LOG = places.CACHE / "log" / "promtool.log"
 ADVICE = "put promtool on the PATH: on Debian by `apt-get update && apt-get install prometheus`"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run promtool; raises ClusterError when there is none and none can be had."""
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run promtool, which reads `stdin`; raises ClusterError when there is none and none can be had."""
     command = [str(_program()), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
 
 
 @cache
