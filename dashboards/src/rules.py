@@ -103,7 +103,6 @@ CONSUMERS = (
         name="HeadraceConsumerStandsStill",
         expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED}",
         after="5m",
-        keep="5m",
         severity="critical",
         summary="A Consumer has records to handle and commits nothing.",
         description=f"{WHO} has had records to handle and committed nothing for 15 minutes, on {{{{ $value }}}}"

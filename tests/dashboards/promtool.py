@@ -21,9 +21,11 @@ ADVICE = "put promtool on the PATH: on Debian by `apt-get update && apt-get inst
 
 
 def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run promtool, which reads `stdin`; raises ClusterError when there is none and none can be had."""
+    """Run promtool on `stdin`; all it says is in `stdout`. Raises ClusterError when none can be had."""
     command = [str(_program()), *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120
+    )
 
 
 @cache
