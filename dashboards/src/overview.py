@@ -114,6 +114,8 @@ def _operator() -> Row:
 
 
 def _passes() -> tuple[Panel, ...]:
+    passes = "headrace_operator_reconciliations_total"
+    wrong = f'{passes}{{outcome!="ok"}}'
     return (
         Panel(
             title="Passes by outcome",
@@ -121,8 +123,8 @@ def _passes() -> tuple[Panel, ...]:
             " again; `bug` should never be there: report it with the log.",
             unit="ops",
             queries={
-                "{{kind}} {{outcome}}": "sum by (kind, outcome)"
-                " (rate(headrace_operator_reconciliations_total[$__rate_interval]))"
+                "{{outcome}}": f"sum by (outcome) (rate({passes}[$__rate_interval]))",
+                "{{kind}} {{outcome}}": f"sum by (kind, outcome) (rate({wrong}[$__rate_interval])) > 0",
             },
         ),
         Panel(
@@ -143,6 +145,7 @@ def _passes() -> tuple[Panel, ...]:
 
 def _requests() -> tuple[Panel, ...]:
     requests = "headrace_operator_client_request_duration_seconds"
+    failed = f'{requests}_count{{outcome!~"ok|missing"}}'
     return (
         Panel(
             title="Failed requests",
@@ -150,8 +153,8 @@ def _requests() -> tuple[Panel, ...]:
             " usual. `unauthorized` is a right or a password, `unreachable` the network or the system itself.",
             unit="reqps",
             queries={
-                "{{target}} {{outcome}}": "sum by (target, outcome)"
-                f' (rate({requests}_count{{outcome!~"ok|missing"}}[$__rate_interval]))'
+                "{{target}}": f"sum by (target) (rate({failed}[$__rate_interval]))",
+                "{{target}} {{outcome}}": f"sum by (target, outcome) (rate({failed}[$__rate_interval])) > 0",
             },
         ),
         Panel(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,7 +37,7 @@ CONSUMER = {
     "pipeline": "orders",
     "replicas": 1,
     "readyReplicas": 1,
-    "deadLetters": {"total": 3, "outstanding": 1},
+    "deadLetters": {"total": 0, "outstanding": 0},
     "scaling": {
         "desired": 1,
         "reason": "Steady",
@@ -46,6 +46,7 @@ CONSUMER = {
         "capacityPerReplica": 9.0,
     },
 }
+PLACE = {"resource_namespace": "shop", "connector": "orders-db"}
 ENDS = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 
 
@@ -66,15 +67,7 @@ class Exported:
 
 def operator() -> list[Exported]:
     """Return what the operator exports, of a fleet where everything is known."""
-    fleet = Fleet()
-    loop = SimpleNamespace(fleet=fleet, lease=SimpleNamespace(held=lambda: True), queue=())
-    _process()._watch(loop, SimpleNamespace(silence=lambda: 0.0))
-    backlog = worlds.consumer_world().backlog
-    assert isinstance(backlog, BacklogSeen)
-    aged = [replace(part, lag_seconds=1.0) for part in backlog.partitions]
-    fleet.record(worlds.CONNECTOR, CONNECTOR, None)
-    fleet.record(worlds.CONSUMER, CONSUMER, replace(backlog, partitions=tuple(aged)))
-    return list(_registered(fleet.registry))
+    return list(_registered(_fleet()))
 
 
 def runtime() -> list[Exported]:
@@ -91,6 +84,37 @@ def connect() -> list[Exported]:
 def every() -> dict[str, Exported]:
     """Return all of them by the names that PromQL knows them by."""
     return {name: one for one in (*operator(), *runtime(), *connect()) for name in one.series}
+
+
+def scraped() -> dict[str, float]:
+    """Return each series and its value as Prometheus gets them of a pipeline that is well and idle."""
+    registered = [
+        sample
+        for registry in (_fleet(), Metrics(CONFIG).registry)
+        for metric in registry.collect()
+        for sample in metric.samples
+    ]
+    known = {_series(sample.name, sample.labels): sample.value for sample in registered}
+    return known | {
+        _series(one.name, {**dict.fromkeys(one.labels, "x"), **PLACE, "step": "write"}): 1 for one in connect()
+    }
+
+
+def _series(name: str, labels: Mapping[str, str]) -> str:
+    listed = ", ".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"{name}{{{listed}}}"
+
+
+def _fleet() -> CollectorRegistry:
+    fleet = Fleet()
+    loop = SimpleNamespace(fleet=fleet, lease=SimpleNamespace(held=lambda: True), queue=())
+    _process()._watch(loop, SimpleNamespace(silence=lambda: 0.0))
+    backlog = worlds.consumer_world().backlog
+    assert isinstance(backlog, BacklogSeen)
+    aged = tuple(replace(part, lag_seconds=0.0) for part in backlog.partitions)
+    fleet.record(worlds.CONNECTOR, CONNECTOR, None)
+    fleet.record(worlds.CONSUMER, CONSUMER, replace(backlog, partitions=aged))
+    return fleet.registry
 
 
 def _process() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,29 @@ def test_queries_are_promql(tmp_path: Path) -> None:
     done = promtool.run("check", "rules", str(tmp_path / "rules.yaml"))
 
     assert done.returncode == 0, done.stdout
+
+
+def test_no_panel_is_empty_while_all_is_well(tmp_path: Path) -> None:
+    """Idle and healthy, each query has an answer, mostly zero, save those for what goes wrong: they end in `> 0`."""
+    asked = [expr for title, expr in queries() if title != "Alerts" and not expr.endswith("> 0")]
+    test = {
+        "rule_files": [],
+        "tests": [
+            {
+                "interval": "10s",
+                "input_series": [
+                    {"series": name, "values": f"{value:g}x90"} for name, value in exported.scraped().items()
+                ],
+                "promql_expr_test": [{"expr": expr, "eval_time": "10m", "exp_samples": []} for expr in asked],
+            }
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(json.dumps(test))
+
+    done = promtool.run("test", "rules", str(tmp_path / "test.yaml"))
+
+    answered = re.findall(r'expr: "(.*)", time: 10m,', done.stdout)
+    assert not [expr for expr in asked if expr.replace('"', r"\"") not in answered], done.stdout[:2000]
 
 
 @pytest.mark.parametrize("registry", [Fleet().registry, Metrics(exported.CONFIG).registry], ids=["operator", "runtime"])
