@@ -111,6 +111,7 @@ CASES = (
     *_cases(
         "HeadraceConsumerStandsStill",
         (True, "since 20 minutes", _offsets("0+1x20 20x60")),
+        (True, "records wait since 20 minutes", _offsets("7x90", lag="0x19 5x70")),
         (False, "since 13 minutes", _offsets("0+1x27 27x60")),
         (True, "nothing is committed", _offsets("7x90")),
         (True, "nothing was ever committed", _offsets("_x90")),
