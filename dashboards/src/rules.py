@@ -241,7 +241,7 @@ OPERATOR = (
     Alert(
         name="HeadraceReconcileFailing",
         expr=f'sum by (namespace, kind) (increase({PASSES}{{outcome!="ok"}}[5m])) > 3'
-        f" unless on (namespace) {NO_PASSES}",
+        f" unless on (namespace) ({NO_PASSES})",
         after="15m",
         severity="warning",
         namespace="namespace",

@@ -250,6 +250,7 @@ CASES = (
         "HeadraceReconcileFailing",
         (True, "since 24 minutes", _operator(ok="0+60x90", depth="4x90", failed="0x15 0+1x60")),
         (False, "since 5 minutes", _operator(ok="0+60x90", depth="4x90", failed="0x35 5 10 15 20 25 30")),
+        (True, "the only resource, none waits", _operator(ok="9x90", depth="0x90", failed="0+1x90")),
         (True, "one resource of many", _operator(ok="0+60x90", depth="4x90", failed="0+1x90")),
         (False, "now and then", _operator(ok="0+60x90", depth="4x90", failed="0x4 1x4 2x4 3x4 4x4 5x4 6x4 7x4 8x4")),
         (False, "all: another alert tells", _operator(ok="9x90", depth="4x90", failed="0+5x90")),
