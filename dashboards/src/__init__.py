@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dashboards.src.overview import dashboard
 
-VARIABLES = {"$namespace": ".*", "$pipeline": ".*", "$__rate_interval": "1m"}
+VARIABLES = {"$namespace": ".*", "$pipeline": ".*", "$__rate_interval": "1m", "$__interval": "1m"}
 
 
 def queries() -> list[tuple[str, str]]:
-    """Return each panel's title with each of its queries in PromQL, the template variables open to everything."""
-    return [
-        (panel["title"], _filled(target["expr"]))
-        for panel in dashboard()["panels"]
-        for target in panel.get("targets", ())
-    ]
+    """Return each panel's and mark's title with each of its queries in PromQL, the variables open to everything."""
+    board = dashboard()
+    asked = [(panel["title"], target["expr"]) for panel in board["panels"] for target in panel.get("targets", ())]
+    marks = [(mark["name"], mark["expr"]) for mark in board["annotations"]["list"]]
+    return [(title, _filled(expr)) for title, expr in (*asked, *marks)]
 
 
 def _filled(expr: str) -> str:

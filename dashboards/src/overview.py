@@ -1,228 +1,239 @@
-"""The overview: is it well, what comes in, what is handled, what the operator does. It writes no file."""
+"""The overview dashboard: its rows, worst first, its variables, marks and links. It writes no file."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from dashboards.src import consumers, source
 from dashboards.src.panels import DATASOURCE, Panel, Row, laid_out
+from dashboards.src.promql import ONLY, SHARED, WHERE, K, most, quantile
 
 UID = "headrace-overview"
-WHERE = 'resource_namespace=~"$namespace", pipeline=~"$pipeline"'
-ONLY = 'resource_namespace=~"$namespace"'
-NAME = "{{resource_namespace}}/{{consumer}}"
-SOURCE = "{{resource_namespace}}/{{connector}}"
-K = "resource_namespace, consumer"
-C = "resource_namespace, connector"
+ALERTS = f'ALERTS{{alertname=~"Headrace.*", alertstate="firing", {SHARED}}}'
+
+RESCALED = f"changes(headrace_autoscaler_desired_replicas{{{WHERE}}}[$__interval]) > 0"
 
 
-def _sum(by: str, metric: str, more: str = "") -> str:
-    return f"sum by ({by}) ({metric}{{{WHERE}{more}}})"
-
-
-def _max(by: str, metric: str) -> str:
-    return f"max by ({by}) ({metric}{{{WHERE}}})"
-
-
-def _rate(by: str, metric: str, more: str = "") -> str:
-    return f"sum by ({by}) (rate({metric}{{{WHERE}{more}}}[$__rate_interval]))"
-
-
-def _quantiles(metric: str) -> dict[str, str]:
-    rate = f"sum by (le, {K}) (rate({metric}_bucket{{{WHERE}}}[$__rate_interval]))"
-    return {f"{NAME} p{share}": f"histogram_quantile(0.{share}, {rate})" for share in (50, 95, 99)}
-
-
-def _count(metric: str, more: str) -> str:
-    return f"sum({metric}{{{WHERE}{more}}}) or vector(0)"
+def _or_none(expr: str) -> str:
+    """Return 0 where there is nothing, which is the healthy case; an idle division is no number and falls away."""
+    return f"({expr}) > 0 or vector(0)"
 
 
 def _well() -> Row:
-    unready = ', condition="Ready", status!="True"'
-    failed = ', state="FAILED"'
-    lag, dead = f"max(headrace_consumer_lag_seconds{{{WHERE}}})", _count("headrace_dlq_outstanding_messages", "")
-    panels = (
-        ("Not Ready", "Resources whose Ready condition is not True.", _count("headrace_resource_condition", unready)),
-        ("Failed connectors", "Connectors in state FAILED.", _count("headrace_connector_state", failed)),
-        ("Failed tasks", "Tasks in state FAILED.", _count("headrace_connector_tasks", failed)),
-        ("Dead letters", "Dead letters neither redriven nor discarded.", dead),
-    )
-    counts = [
-        Panel(title=title, about=about, unit="short", queries={title: expr}, instant=True, bad_from=1)
-        for title, about, expr in panels
-    ]
-    age = Panel(
-        title="Oldest record", about="Longest wait of any unhandled record.", unit="s", queries={"": lag}, instant=True
-    )
-    ready = Panel(
-        title="Ready",
-        about="Resources whose Ready condition is True.",
-        unit="short",
-        queries={"Ready": _count("headrace_resource_condition", ', condition="Ready", status="True"')},
-        instant=True,
-    )
-    return Row(title="Is it well", panels=(*counts, age, ready), across=6)
+    numbers = (*_resources_well(), *_consumers_well())
+    return Row(title="Is it well?", panels=numbers, across=4, height=4)
 
 
-def _capture() -> Row:
-    events = f"sum by ({C}) (rate(headrace_debezium_source_events_total{{{ONLY}}}[$__rate_interval]))"
-    queue = (
-        f"1 - max by ({C}) (headrace_debezium_queue_remaining{{{ONLY}}})"
-        f" / max by ({C}) (headrace_debezium_queue_capacity{{{ONLY}}})"
-    )
-    return Row(
-        title="Capture",
-        panels=(
-            Panel(title="Captured changes", about="Changes Debezium read.", unit="ops", queries={SOURCE: events}),
-            Panel(
-                title="Behind the database",
-                about="Time from commit to Debezium; -0.001 while nothing has come.",
-                unit="s",
-                queries={SOURCE: f"max by ({C}) (headrace_debezium_source_lag_seconds{{{ONLY}}})"},
-            ),
-            Panel(
-                title="Since the last change",
-                about="Age of the last change that Debezium read.",
-                unit="s",
-                queries={SOURCE: f"max by ({C}) (headrace_debezium_last_event_age_seconds{{{ONLY}}})"},
-            ),
-            Panel(
-                title="Connected",
-                about="1 while Debezium holds its connection to the database.",
-                unit="short",
-                queries={SOURCE: f"max by ({C}) (headrace_debezium_source_connected{{{ONLY}}})"},
-            ),
-            Panel(
-                title="Queue filled", about="Debezium's queue to Kafka.", unit="percentunit", queries={SOURCE: queue}
-            ),
-            Panel(
-                title="Tasks by state",
-                about="Tasks of each connector.",
-                unit="short",
-                queries={f"{SOURCE} {{{{state}}}}": _sum(f"{C}, state", "headrace_connector_tasks")},
-            ),
+def _resources_well() -> tuple[Panel, ...]:
+    unready = f'sum(headrace_resource_condition{{condition="Ready", status!="True", {SHARED}}})'
+    failed = {
+        "connectors": _or_none(f'sum(headrace_connector_state{{state="FAILED", {WHERE}}})'),
+        "tasks": _or_none(f'sum(headrace_connector_tasks{{state="FAILED", {WHERE}}})'),
+    }
+    return (
+        Panel(
+            title="Alerts firing",
+            about="0 is good. Each alert says in its description what to type next, and its runbook what to do.",
+            unit="short",
+            queries={"": _or_none(f"count({ALERTS})")},
+            bad_from=1,
+            shape="number",
+        ),
+        Panel(
+            title="Resources not Ready",
+            about="0 is good. `kubectl get headrace -A` shows which, `kubectl describe` shows why.",
+            unit="short",
+            queries={"": _or_none(unready)},
+            bad_from=1,
+            shape="number",
+        ),
+        Panel(
+            title="Failed connectors and tasks",
+            about="0 is good. See the row Capture for which, and `kubectl describe hrconn NAME` for the trace.",
+            unit="short",
+            queries=failed,
+            bad_from=1,
+            shape="number",
+        ),
+        Panel(
+            title="Operators that act",
+            about="1 is good. At 0 nothing is healed or scaled, and most of this page stands still: see the row"
+            " Operator, and `kubectl get pods -A -l app.kubernetes.io/name=headrace`.",
+            unit="short",
+            queries={"": "sum(headrace_operator_leader) or vector(0)"},
+            bad_below=1,
+            shape="number",
         ),
     )
 
 
-def _backlog() -> Row:
-    lag = {
-        NAME: _max(K, "headrace_consumer_lag_seconds"),
-        f"{NAME} target": _max(K, "headrace_consumer_slo_lag_seconds"),
-    }
-    flow = {
-        f"{NAME} written": f"sum by ({K}) (clamp_min(deriv(headrace_consumer_end_offset{{{WHERE}}}[1m]), 0))",
-        f"{NAME} handled": _rate(K, "headrace_consumer_records_total"),
-    }
-    replicas = {
-        f"{NAME} {word}": _max(K, f"headrace_consumer_{word}_replicas") for word in ("min", "desired", "ready", "max")
-    }
-    backlog = {f"{NAME} {{{{role}}}}": _sum(f"{K}, role", "headrace_consumer_lag_messages")}
-    return Row(
-        title="Consumers: backlog and capacity",
-        panels=(
-            Panel(title="Backlog", about="Records not handled yet, source and retry.", unit="short", queries=backlog),
-            Panel(title="Wait against target", about="Age of the oldest unhandled record.", unit="s", queries=lag),
-            Panel(
-                title="Written and handled", about="Records a second into topics and done.", unit="ops", queries=flow
-            ),
-            Panel(title="Replicas", about="Allowed, wanted and ready replicas.", unit="short", queries=replicas),
-            Panel(
-                title="In flight",
-                about="Records being handled now.",
-                unit="short",
-                queries={NAME: _sum(K, "headrace_consumer_in_flight")},
-            ),
-            Panel(
-                title="Commits held back",
-                about="How long the oldest unfinished record has held back commits.",
-                unit="s",
-                queries={NAME: _max(K, "headrace_consumer_frontier_age_seconds")},
-            ),
+def _consumers_well() -> tuple[Panel, ...]:
+    lag, target = most(K, "headrace_consumer_lag_seconds"), most(K, "headrace_consumer_slo_lag_seconds")
+    full = f"{most(K, 'headrace_consumer_desired_replicas')} >= on ({K}) {most(K, 'headrace_consumer_max_replicas')}"
+    retried = f'sum(rate(headrace_consumer_attempts_total{{outcome="retry", {WHERE}}}[5m]))'
+    return (
+        Panel(
+            title="Longest wait, of its target",
+            about="Below 100 % is good: the oldest unhandled record of the worst Consumer, as a share of its"
+            " targetLagSeconds. Above it, see Wait against target and Replicas.",
+            unit="percentunit",
+            queries={"": _or_none(f"max({lag} / on ({K}) {target})")},
+            bad_from=1,
+            shape="number",
         ),
-    )
-
-
-def _handling() -> Row:
-    letters = {f"{NAME} {{{{reason}}}}": _rate(f"{K}, reason", "headrace_consumer_dead_letters_total")}
-    return Row(
-        title="Consumers: handling",
-        panels=(
-            Panel(
-                title="Attempts by outcome",
-                about="Attempts a second.",
-                unit="ops",
-                queries={f"{NAME} {{{{outcome}}}}": _rate(f"{K}, outcome", "headrace_consumer_attempts_total")},
-            ),
-            Panel(
-                title="Retries",
-                about="Attempts a second after the first.",
-                unit="ops",
-                queries={NAME: _rate(K, "headrace_consumer_retries_total")},
-            ),
-            Panel(title="New dead letters", about="Dead letters a second by reason.", unit="ops", queries=letters),
-            Panel(
-                title="Handler",
-                about="Time one attempt takes.",
-                unit="s",
-                queries=_quantiles("headrace_consumer_processing_duration_seconds"),
-            ),
-            Panel(
-                title="End to end",
-                about="Time from a record's timestamp to its success.",
-                unit="s",
-                queries=_quantiles("headrace_end_to_end_latency_seconds"),
-            ),
-            Panel(
-                title="Rebalances",
-                about="Assignments received a second.",
-                unit="ops",
-                queries={NAME: _rate(K, "headrace_consumer_rebalances_total")},
-            ),
+        Panel(
+            title="Dead letters outstanding",
+            about="0 is good: records that were given up and not yet redriven. `headrace dlq list NAME` shows them.",
+            unit="short",
+            queries={"": _or_none(f"sum({most(K, 'headrace_dlq_outstanding_messages')})")},
+            bad_from=1,
+            shape="number",
+        ),
+        Panel(
+            title="Attempts that end in a retry",
+            about="Below a tenth is good. Above it the target fails or is slow: see Attempts by outcome.",
+            unit="percentunit",
+            queries={"": _or_none(f"{retried} / sum(rate(headrace_consumer_attempts_total{{{WHERE}}}[5m]))")},
+            bad_from=0.1,
+            shape="number",
+        ),
+        Panel(
+            title="Consumers at their most, and late",
+            about="0 is good. These cannot be helped by more replicas than scale.max or the partitions allow: raise"
+            " them, or make the handler faster.",
+            unit="short",
+            queries={"": _or_none(f"count({full} and on ({K}) {lag} > on ({K}) {target})")},
+            bad_from=1,
+            shape="number",
         ),
     )
 
 
 def _operator() -> Row:
-    passes = "sum by (kind, outcome) (rate(headrace_operator_reconciliations_total[$__rate_interval]))"
-    buckets = "sum by (le, kind) (rate(headrace_operator_reconciliation_duration_seconds_bucket[$__rate_interval]))"
-    slow = {"{{kind}} p95": f"histogram_quantile(0.95, {buckets})"}
-    versions = {"{{version}}": "max by (version) (headrace_build_info)"}
-    return Row(
-        title="Operator",
-        panels=(
-            Panel(title="Passes", about="Passes a second.", unit="ops", queries={"{{kind}} {{outcome}}": passes}),
-            Panel(title="Length of a pass", about="95 of 100 passes are shorter.", unit="s", queries=slow),
-            Panel(title="Running", about="1 for the version that runs.", unit="short", queries=versions),
+    return Row(title="Operator: does it act?", panels=(*_passes(), *_requests(), *_process()), across=4)
+
+
+def _passes() -> tuple[Panel, ...]:
+    passes = "headrace_operator_reconciliations_total"
+    wrong = f'{passes}{{outcome!="ok"}}'
+    return (
+        Panel(
+            title="Passes by outcome",
+            about="Passes a second over resources. `ok` is good; `failed` means the world refused and it is tried"
+            " again; `bug` should never be there: report it with the log.",
+            unit="ops",
+            queries={
+                "{{outcome}}": f"sum by (outcome) (rate({passes}[$__rate_interval]))",
+                "{{kind}} {{outcome}}": f"sum by (kind, outcome) (rate({wrong}[$__rate_interval])) > 0",
+            },
+        ),
+        Panel(
+            title="Length of a pass, p95",
+            about="A second or two is good. Longer ones wait for the system that Length of requests names.",
+            unit="s",
+            queries={"{{kind}}": quantile(95, "headrace_operator_reconciliation_duration_seconds", "kind", "")},
+        ),
+        Panel(
+            title="Keys on the queue",
+            about="About one for each resource is good, most of them not yet due. Growth without end means that"
+            " passes do not keep up.",
+            unit="short",
+            queries={"{{namespace}}": "max by (namespace) (headrace_operator_queue_depth)"},
+        ),
+    )
+
+
+def _requests() -> tuple[Panel, ...]:
+    requests = "headrace_operator_client_request_duration_seconds"
+    failed = f'{requests}_count{{outcome!~"ok|missing"}}'
+    return (
+        Panel(
+            title="Failed requests",
+            about="None is good. Requests a second that the operator made in vain, by system; a few conflicts are"
+            " usual. `unauthorized` is a right or a password, `unreachable` the network or the system itself.",
+            unit="reqps",
+            queries={
+                "{{target}}": f"sum by (target) (rate({failed}[$__rate_interval]))",
+                "{{target}} {{outcome}}": f"sum by (target, outcome) (rate({failed}[$__rate_interval])) > 0",
+            },
+        ),
+        Panel(
+            title="Length of requests, p95",
+            about="Below half a second is good. One slow system delays only the passes that ask it.",
+            unit="s",
+            queries={"{{target}}": quantile(95, requests, "target", "")},
+        ),
+    )
+
+
+def _process() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            title="Silence of the watches",
+            about="Up to 60 s is good: the API server sends something each minute. From 180 s on the operator is"
+            " restarted by its liveness probe.",
+            unit="s",
+            queries={"{{namespace}}": "max by (namespace) (headrace_operator_watch_silence_seconds)"},
+            bad_from=180,
+        ),
+        Panel(
+            title="Version and leader",
+            about="One version is good; two only during an upgrade. The leader is the one that acts.",
+            unit="short",
+            queries={
+                "version {{version}}": "max by (namespace, version) (headrace_build_info)",
+                "leader in {{namespace}}": "max by (namespace) (headrace_operator_leader) == 1",
+            },
+            shape="states",
         ),
     )
 
 
 def dashboard() -> dict[str, Any]:
     """Return the dashboard as Grafana reads it."""
+    rows = (_well(), *consumers.rows(), *source.rows(), _operator())
     return {
         "uid": UID,
         "title": "Headrace / Overview",
+        "description": "From the row to the effect: is it well, does work wait, why so many replicas, what comes in.",
         "tags": ["headrace"],
         "schemaVersion": 39,
         "version": 1,
         "editable": True,
+        "graphTooltip": 1,
         "refresh": "10s",
-        "time": {"from": "now-30m", "to": "now"},
+        "time": {"from": "now-1h", "to": "now"},
         "timezone": "browser",
+        "links": [
+            {"title": "Headrace", "type": "dashboards", "tags": ["headrace"], "includeVars": True, "keepTime": True},
+            {"title": "Alert rules", "type": "link", "url": "/alerting/list?search=Headrace"},
+        ],
         "templating": {
-            "list": [_source(), _variable("namespace", "resource_namespace"), _variable("pipeline", "pipeline")]
+            "list": [
+                {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"},
+                _variable("namespace", "label_values(headrace_resource_condition, resource_namespace)"),
+                _variable("pipeline", f"label_values(headrace_resource_condition{{{ONLY}}}, pipeline)"),
+            ]
         },
-        "annotations": {"list": []},
-        "panels": laid_out((_well(), _capture(), _backlog(), _handling(), _operator())),
+        "annotations": {"list": [_mark("Alerts", "red", ALERTS, "{{alertname}}"), _mark("Scaling", "blue", RESCALED)]},
+        "panels": laid_out(rows),
     }
 
 
-def _source() -> dict[str, Any]:
-    return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
+def _mark(name: str, color: str, expr: str, title: str = "") -> dict[str, Any]:
+    """Return what draws a line through every panel where `expr` has a value."""
+    return {
+        "name": name,
+        "iconColor": color,
+        "enable": True,
+        "datasource": DATASOURCE,
+        "expr": expr,
+        "step": "1m",
+        "titleFormat": title or f"{name}: {{{{resource_namespace}}}}/{{{{consumer}}}}",
+    }
 
 
-def _variable(name: str, label: str) -> dict[str, Any]:
-    query = f"label_values(headrace_resource_condition, {label})"
+def _variable(name: str, query: str) -> dict[str, Any]:
     return {
         "name": name,
         "label": name.capitalize(),
@@ -231,8 +242,9 @@ def _variable(name: str, label: str) -> dict[str, Any]:
         "query": {"query": query, "refId": name},
         "definition": query,
         "refresh": 2,
+        "sort": 1,
         "multi": True,
         "includeAll": True,
         "allValue": ".*",
-        "current": {"text": "All", "value": "$__all"},
+        "current": {"text": ["All"], "value": ["$__all"]},
     }

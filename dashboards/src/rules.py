@@ -1,7 +1,9 @@
-"""The alerts, as data: what fires, after how long, how loud, and what is said.
+"""The alerts, as data: what fires, after how long, how loud, what is said, and the command to type next.
 
-Thresholds of a pipeline are metrics (`headrace_consumer_slo_lag_seconds`), so no rule is edited per tenant. It reads
-and writes no file.
+Thresholds of a pipeline are metrics (`headrace_consumer_slo_lag_seconds`), so no rule is edited per tenant. A new
+operator pod has new series: figures of the operator are read with `max by` or `min by`, never summed, and what fires
+outlives the gap of its restart. One cause has one critical alert: what follows from it is silent. It reads and writes
+no file.
 """
 
 from __future__ import annotations
@@ -10,150 +12,243 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 RUNBOOKS = "dashboards/runbooks"
-CONSUMER = "resource_namespace, pipeline, consumer"
-CONNECTOR = "resource_namespace, pipeline, connector"
+"""Where the pages are; the chart's value `monitoring.runbooks` puts a web address in its place."""
+
+NAMESPACE = "resource_namespace"
+CONSUMER = f"{NAMESPACE}, pipeline, consumer"
+CONNECTOR = f"{NAMESPACE}, pipeline, connector"
+RESOURCE = f"{NAMESPACE}, pipeline, kind, name"
 WHO = "{{ $labels.resource_namespace }}/{{ $labels.consumer }}"
 SOURCE = "{{ $labels.resource_namespace }}/{{ $labels.connector }}"
 OBJECT = "{{ $labels.kind }} {{ $labels.resource_namespace }}/{{ $labels.name }}"
+KUBECTL = "kubectl -n {{ $labels.resource_namespace }}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One alert: `expr` in PromQL, `wait` a Prometheus duration, `summary` fixed, `description` a template."""
+    """One alert: `expr` in PromQL, times as Prometheus writes them, `summary` fixed, the other texts templates.
+
+    `after` is how long it must hold, `keep` how long it is told on once it no longer does. `namespace` is the label
+    that tells which namespace it is about, and goes to the team of.
+    """
 
     name: str
     expr: str
-    wait: str
+    after: str
+    keep: str | None = None
     severity: Literal["critical", "warning"]
+    namespace: str = NAMESPACE
     summary: str
     description: str
+    next: str
 
     def rule(self) -> dict[str, Any]:
         """Return the rule as Prometheus reads it."""
         return {
             "alert": self.name,
             "expr": self.expr,
-            "for": self.wait,
-            "labels": {"severity": self.severity},
+            "for": self.after,
+            **({"keep_firing_for": self.keep} if self.keep else {}),
+            "labels": {"severity": self.severity, "namespace": f"{{{{ $labels.{self.namespace} }}}}"},
             "annotations": {
                 "summary": self.summary,
-                "description": self.description,
+                "description": f"{self.description} Next: `{self.next}`",
                 "runbook_url": f"{RUNBOOKS}/{self.name}.md",
             },
         }
 
 
+def _risen(metric: str, by: str) -> str:
+    """Return by how much a gauge is above its least of 10 minutes, whichever pods told it."""
+    return f"max by ({by}) ({metric}) - min by ({by}) (min_over_time({metric}[10m])) > 0"
+
+
+def _failed(metric: str) -> str:
+    """Return a state that was FAILED within 2 minutes: restarts with back-off make it come and go."""
+    return f'max by ({CONNECTOR}) (max_over_time({metric}{{state="FAILED"}}[2m])) > 0'
+
+
+def _not_ready(kinds: str) -> str:
+    ready = f'headrace_resource_condition{{kind=~"{kinds}", condition="Ready", status!="True"}}'
+    return f"max by ({RESOURCE}) ({ready}) == 1"
+
+
+def _as_resource(expr: str) -> str:
+    """Return what is told of connectors as told of resources."""
+    named = f'label_replace({expr}, "name", "$1", "connector", "(.*)")'
+    return f'label_replace({named}, "kind", "Connector", "", "")'
+
+
+PARTITION = f"{CONSUMER}, topic, partition"
+LETTERS_REFUSED = f"sum by ({CONSUMER}) (increase(headrace_consumer_dead_letter_failures_total[3m])) > 0"
+STANDS_STILL = (
+    f"count by ({CONSUMER}) (min by ({PARTITION}) (min_over_time(headrace_consumer_lag_messages[10m])) > 0"
+    f" unless on ({PARTITION}) ({_risen('headrace_consumer_committed_offset', PARTITION)}))"
+)
+RETRIED = 'headrace_consumer_attempts_total{outcome="retry"}[10m]'
+RETRIES = (
+    f"sum by ({CONSUMER}) (rate({RETRIED})) / sum by ({CONSUMER}) (rate(headrace_consumer_attempts_total[10m])) > 0.1"
+    f" and on ({CONSUMER}) sum by ({CONSUMER}) (increase({RETRIED})) > 10"
+)
+CONNECTOR_FAILED, TASK_FAILED = _failed("headrace_connector_state"), _failed("headrace_connector_tasks")
+KAFKA_NOT_READY = _not_ready("KafkaConnection")
+CONNECT_NOT_READY = _not_ready("ConnectCluster")
+PASSES = "headrace_operator_reconciliations_total"
+NO_PASSES = (
+    f'sum by (namespace) (rate({PASSES}{{outcome="ok"}}[10m])) == 0'
+    " and on (namespace) max by (namespace) (max_over_time(headrace_operator_queue_depth[10m])) > 0"
+)
 CONSUMERS = (
+    Alert(
+        name="HeadraceConsumerStandsStill",
+        expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED}",
+        after="5m",
+        severity="critical",
+        summary="A Consumer has records to handle and commits nothing.",
+        description=f"{WHO} has had records to handle and committed nothing for 15 minutes, on {{{{ $value }}}}"
+        " of its partitions.",
+        next=f"{KUBECTL} describe hrc {{{{ $labels.consumer }}}}",
+    ),
     Alert(
         name="HeadraceLagAboveTarget",
         expr=f"max by ({CONSUMER}) (headrace_consumer_lag_seconds) > on ({CONSUMER})"
         f" max by ({CONSUMER}) (headrace_consumer_slo_lag_seconds)",
-        wait="5m",
+        after="5m",
+        keep="5m",
         severity="warning",
         summary="Records wait longer than the Consumer's target.",
-        description=f"The oldest unhandled record of {WHO} has waited {{{{ $value | humanizeDuration }}}},"
-        " longer than targetLagSeconds.",
-    ),
-    Alert(
-        name="HeadraceConsumerStandsStill",
-        expr=f"max by ({CONSUMER}, topic, partition) (min_over_time(headrace_consumer_lag_messages[10m])) > 0"
-        f" unless on ({CONSUMER}, topic, partition)"
-        f" max by ({CONSUMER}, topic, partition) (changes(headrace_consumer_committed_offset[10m])) > 0",
-        wait="5m",
-        severity="critical",
-        summary="A Consumer has records to handle and commits nothing.",
-        description=f"{WHO} committed nothing for 10 minutes on partition {{{{ $labels.partition }}}} of"
-        " {{ $labels.topic }}, where at least {{ $value }} records wait.",
+        description=f"The oldest unhandled record of {WHO} has waited {{{{ $value | humanizeDuration }}}}, longer than"
+        " targetLagSeconds; effects come late.",
+        next=f"{KUBECTL} get hrc {{{{ $labels.consumer }}}} -o jsonpath='{{.status.scaling.message}}'",
     ),
     Alert(
         name="HeadraceRetriesHigh",
-        expr=f'sum by ({CONSUMER}) (rate(headrace_consumer_attempts_total{{outcome="retry"}}[5m]))'
-        f" / (sum by ({CONSUMER}) (rate(headrace_consumer_attempts_total[5m])) > 0) > 0.1",
-        wait="10m",
+        expr=RETRIES,
+        after="5m",
         severity="warning",
         summary="More than a tenth of a Consumer's attempts end in a retry.",
         description=f"{{{{ $value | humanizePercentage }}}} of the attempts of {WHO} failed and are tried again.",
+        next=f"{KUBECTL} logs deploy/{{{{ $labels.consumer }}}}-consumer --since=10m | grep failed",
     ),
 )
 DEAD_LETTERS = (
     Alert(
+        name="HeadraceDeadLetterNotWritten",
+        expr=LETTERS_REFUSED,
+        after="5m",
+        severity="critical",
+        summary="Kafka does not take a Consumer's dead letters.",
+        description=f"{WHO} could not write dead letters for 5 minutes; their partitions stand still until it can.",
+        next=f"{KUBECTL} logs deploy/{{{{ $labels.consumer }}}}-consumer --since=10m | grep 'dead letter'",
+    ),
+    Alert(
         name="HeadraceDeadLetterArrived",
-        expr=f"sum by ({CONSUMER}, reason) (increase(headrace_consumer_dead_letters_total[10m])) > 0",
-        wait="0s",
+        expr=_risen("headrace_dlq_messages", CONSUMER),
+        after="0s",
         severity="warning",
         summary="A record could not be handled and became a dead letter.",
-        description=f"{WHO} wrote dead letters in the last 10 minutes, reason {{{{ $labels.reason }}}}.",
+        description=f"{WHO} wrote {{{{ $value }}}} dead letters in the last 10 minutes.",
+        next="headrace dlq list {{ $labels.consumer }} -n {{ $labels.resource_namespace }}",
     ),
     Alert(
         name="HeadraceDeadLettersOutstanding",
-        expr=f"max by ({CONSUMER}) (headrace_dlq_outstanding_messages) > 0",
-        wait="1h",
+        expr=f"min by ({CONSUMER}) (min_over_time(headrace_dlq_outstanding_messages[1h])) > 0",
+        after="5m",
         severity="warning",
         summary="Dead letters have waited for a decision for over an hour.",
-        description=f"{{{{ $value }}}} dead letters of {WHO} are neither redriven nor discarded.",
-    ),
-    Alert(
-        name="HeadraceDeadLetterNotWritten",
-        expr=f"sum by ({CONSUMER}) (increase(headrace_consumer_dead_letter_failures_total[10m])) > 0",
-        wait="1m",
-        severity="critical",
-        summary="Kafka does not take a Consumer's dead letters.",
-        description=f"{WHO} could not write dead letters; their partitions stand still until it can.",
+        description=f"At least {{{{ $value }}}} dead letters of {WHO} are neither redriven nor discarded; their effects"
+        " are missing.",
+        next="headrace dlq list {{ $labels.consumer }} -n {{ $labels.resource_namespace }}",
     ),
 )
 CONNECTORS = (
     Alert(
-        name="HeadraceConnectorFailed",
-        expr=f'max by ({CONNECTOR}) (headrace_connector_state{{state="FAILED"}}) == 1',
-        wait="2m",
+        name="HeadraceKafkaNotReady",
+        expr=KAFKA_NOT_READY,
+        after="5m",
+        keep="5m",
         severity="critical",
-        summary="A connector has failed.",
-        description=f"Connector {SOURCE} is FAILED: no changes are captured.",
-    ),
-    Alert(
-        name="HeadraceTaskFailed",
-        expr=f'sum by ({CONNECTOR}) (headrace_connector_tasks{{state="FAILED"}}) > 0',
-        wait="2m",
-        severity="critical",
-        summary="A connector's task has failed.",
-        description=f"{{{{ $value }}}} tasks of Connector {SOURCE} are FAILED; restarts by Headrace did not help yet.",
+        summary="The operator cannot work with a Kafka.",
+        description=f"{OBJECT} is not Ready: Kafka does not answer or refuses the login.",
+        next=f"{KUBECTL} describe hrkafka {{{{ $labels.name }}}}",
     ),
     Alert(
         name="HeadraceConnectNotReady",
-        expr="max by (resource_namespace, pipeline, kind, name)"
-        ' (headrace_resource_condition{kind="ConnectCluster", condition="Ready", status!="True"}) == 1',
-        wait="5m",
+        expr=f"{CONNECT_NOT_READY} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
+        after="5m",
+        keep="5m",
         severity="critical",
         summary="Connect workers are absent or do not answer.",
         description=f"{OBJECT} is not Ready: its connectors capture nothing while no worker runs.",
+        next=f"{KUBECTL} describe hrconnect {{{{ $labels.name }}}}",
+    ),
+    Alert(
+        name="HeadraceConnectorFailed",
+        expr=f"{CONNECTOR_FAILED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
+        after="3m",
+        keep="5m",
+        severity="critical",
+        summary="A connector has failed.",
+        description=f"Connector {SOURCE} is FAILED: no changes are captured, and the database keeps its log for it.",
+        next=f"{KUBECTL} describe hrconn {{{{ $labels.connector }}}}",
+    ),
+    Alert(
+        name="HeadraceTaskFailed",
+        expr=f"{TASK_FAILED} unless on ({CONNECTOR}) {CONNECTOR_FAILED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
+        after="3m",
+        keep="5m",
+        severity="critical",
+        summary="A connector's task has failed.",
+        description=f"{{{{ $value }}}} tasks of Connector {SOURCE} fail; restarts by Headrace did not help yet.",
+        next=f"{KUBECTL} describe hrconn {{{{ $labels.connector }}}}",
+    ),
+    Alert(
+        name="HeadraceResourceNotReady",
+        expr=f"{_not_ready('Connector|Consumer')}"
+        f" unless on ({NAMESPACE}) {_not_ready('KafkaConnection|ConnectCluster')}"
+        f" unless on ({NAMESPACE}, kind, name) {_as_resource(TASK_FAILED)}"
+        f" unless on ({NAMESPACE}, kind, name) {_as_resource(CONNECTOR_FAILED)}",
+        after="10m",
+        keep="5m",
+        severity="warning",
+        summary="A Connector or Consumer has not been Ready for ten minutes.",
+        description=f"{OBJECT} is not Ready, and no failed task, Connect or Kafka explains it; its conditions say why.",
+        next=f"{KUBECTL} describe {{{{ $labels.kind }}}} {{{{ $labels.name }}}}",
     ),
 )
 OPERATOR = (
     Alert(
         name="HeadraceOperatorDown",
         expr="absent(headrace_build_info)",
-        wait="5m",
+        after="5m",
         severity="critical",
+        namespace="namespace",
         summary="No Headrace operator is seen.",
-        description="Prometheus scrapes no Headrace operator. Data keeps flowing, but nothing is healed or scaled.",
+        description="Prometheus scrapes no Headrace operator. Data keeps flowing, but nothing is healed or scaled, and"
+        " the other alerts see nothing.",
+        next="kubectl get pods -A -l app.kubernetes.io/name=headrace",
     ),
     Alert(
         name="HeadraceOperatorNotReconciling",
-        expr="sum(rate(headrace_operator_reconciliations_total[10m])) == 0"
-        " and on () count(headrace_resource_condition) > 0",
-        wait="5m",
+        expr=NO_PASSES,
+        after="5m",
         severity="critical",
-        summary="The operator runs and looks at no resource.",
-        description="The operator knows resources and finished no pass over any of them for 10 minutes.",
+        namespace="namespace",
+        summary="The operator runs and no pass over a resource succeeds.",
+        description="Resources wait, and the operator finished no pass over any of them for 10 minutes.",
+        next="kubectl -n {{ $labels.namespace }} logs deploy/headrace-operator --since=10m",
     ),
     Alert(
-        name="HeadraceResourceNotReady",
-        expr="max by (resource_namespace, pipeline, kind, name)"
-        ' (headrace_resource_condition{kind!="ConnectCluster", condition="Ready", status!="True"}) == 1',
-        wait="10m",
+        name="HeadraceReconcileFailing",
+        expr=f'sum by (namespace, kind) (increase({PASSES}{{outcome!="ok"}}[5m])) > 3'
+        f" unless on (namespace) ({NO_PASSES})",
+        after="15m",
         severity="warning",
-        summary="A resource has not been Ready for ten minutes.",
-        description=f"{OBJECT} is not Ready; its conditions say why.",
+        namespace="namespace",
+        summary="Passes over some resource keep failing.",
+        description="Passes over {{ $labels.kind }}s failed {{ $value | humanize }} times in 5 minutes, for a quarter"
+        " of an hour; what they should change is not changed.",
+        next="kubectl -n {{ $labels.namespace }} logs deploy/headrace-operator --since=10m | grep {{ $labels.kind }}",
     ),
 )
 GROUPS = {

@@ -14,7 +14,10 @@ import pytest
 import yaml
 
 from headrace_operator.clients import api
+from headrace_operator.observed.kube import Children
+from headrace_operator.plan import connectcluster, consumer
 from tests.charts.rendering import CHART, CHARTS, HELM, of, render, run, template
+from tests.operator import worlds
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden/rights.yaml"
@@ -128,6 +131,32 @@ def test_monitoring_follows_the_cluster() -> None:
     assert not [one for one in render(*KINDS, *off) if one["kind"] in ("PodMonitor", "PrometheusRule", "ConfigMap")]
 
 
+def test_monitors_find_every_pod() -> None:
+    """Operator, consumers and workers have the labels and exactly one of the ports that their monitor names."""
+    objects = render(*KINDS, *WATCH)
+    own, pipelines = (one["spec"] for one in of("PodMonitor", objects))
+    planned = {
+        "billing-consumer": consumer.plan(worlds.consumer_world(), worlds.SETTINGS, worlds.NOW),
+        "main-connect": connectcluster.plan(worlds.connect_world(), worlds.SETTINGS, worlds.NOW),
+    }
+
+    assert _ports(own, of("Deployment", objects)[0]) == ["metrics"]
+    assert pipelines["namespaceSelector"] == {"matchNames": ["shop", "bakery"]}
+    for name, plan in planned.items():
+        made = worlds.applied(Children(objects={}), plan.actions).objects
+        assert len(_ports(pipelines, made[("Deployment", name)])) == 1
+
+
+def test_runbooks_are_linked_where_they_are() -> None:
+    """An alert links to the page at the address that was given."""
+    (rules,) = of("PrometheusRule", render(*KINDS, "--set", "monitoring.runbooks=https://runbooks.example/headrace"))
+    every = [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
+
+    assert every
+    for rule in every:
+        assert rule["annotations"]["runbook_url"] == f"https://runbooks.example/headrace/{rule['alert']}.md"
+
+
 @pytest.mark.parametrize("key", ["images.registry", "global.registry"])
 def test_one_value_moves_every_image(key: str) -> None:
     """In an air-gapped cluster one registry holds them all."""
@@ -201,6 +230,18 @@ def test_upgrade_changes_nothing_that_cannot_change() -> None:
     assert before["selector"] == after["selector"]
     assert set(before["selector"]["matchLabels"]) == {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
     assert before["strategy"] == {"type": "Recreate"}
+
+
+def _ports(monitor: dict[str, Any], deployment: Any) -> list[str]:
+    """Return the ports that a PodMonitor scrapes of a Deployment's pods; none when it does not select them."""
+    template = deployment["spec"]["template"]
+    labels, selector = template["metadata"]["labels"], monitor["selector"]
+    chosen = selector["matchLabels"].items() <= labels.items() and all(
+        labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", ())
+    )
+    scraped = {endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]}
+    ports = [port["name"] for container in template["spec"]["containers"] for port in container["ports"]]
+    return [name for name in ports if chosen and name in scraped]
 
 
 def _notes(folder: Path, *arguments: str) -> str:

@@ -1,47 +1,99 @@
 """What the operator tells Prometheus: the state of each resource as last seen, and what the operator itself does.
 
-Series follow from the last status of each resource, so that a resource that is gone leaves none behind.
+Series follow from the last status of each resource, so that a resource that is gone leaves none behind, and what is
+not known has no series: it is never told as zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from headrace import names
+from headrace_operator.api.consumer import ConsumerSpec
+from headrace_operator.api.kinds import KINDS
+from headrace_operator.clients.measured import REQUESTS
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen
 from headrace_operator.observed.kube import Resource
+from headrace_operator.plan import acceptance, backlog, pipeline
+from headrace_operator.scaling.decide import Limits
 
-PIPELINE = "headrace.dev/pipeline"
 WHERE = ("resource_namespace", "pipeline")
+CONNECTOR, CONSUMER = "connector", "consumer"
+SCALING = {
+    "desired": ("desired_replicas", "Replicas that the last decision wants."),
+    "arrivalsPerSecond": ("arrivals_messages_per_second", "Records that arrive, as the last decision saw them."),
+    "handledPerSecond": ("handled_messages_per_second", "Records that are handled, as the last decision saw them."),
+    "capacityPerReplica": ("capacity_messages_per_second", "Records that one busy replica handles, as learnt."),
+}
+"""A field of `status.scaling`: the metric it becomes, after `headrace_autoscaler_`, and what that means."""
 
-Seen = tuple[Resource, Mapping[str, Any], BacklogSeen | None]
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A resource as last seen: ``restarts`` were recorded since this process began."""
+
+    resource: Resource
+    status: Mapping[str, Any]
+    backlog: BacklogSeen | None
+    restarts: int
+
+    @property
+    def where(self) -> list[str]:
+        """Return namespace and pipeline; what pipelines share has none."""
+        return [self.resource.namespace, self._pipeline()]
+
+    @property
+    def named(self) -> list[str]:
+        """Return namespace, pipeline and name."""
+        return [*self.where, self.resource.name]
+
+    def _pipeline(self) -> str:
+        match self.resource.kind:
+            case "Connector":
+                return pipeline.of_connector(self.resource)
+            case "Consumer":
+                return str(self.status.get("pipeline") or self.resource.name)
+            case _:
+                return self.resource.labels.get(pipeline.LABEL, "")
 
 
 class Fleet(Collector):
     """The resources as last seen, and counts of what was done about them."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._seen: dict[tuple[str, str, str], Seen] = {}
         self.registry.register(self)
+        self.registry.register(REQUESTS)
+        ProcessCollector(registry=self.registry)
         self._passes = Counter(
             "headrace_operator_reconciliations", "Passes over a resource.", ("kind", "outcome"), registry=self.registry
         )
         self._seconds = Histogram(
             "headrace_operator_reconciliation_duration_seconds", "Length of a pass.", ("kind",), registry=self.registry
         )
+        for kind in KINDS:
+            self._seconds.labels(kind.name)
+            for outcome in ("ok", "failed", "bug"):
+                self._passes.labels(kind.name, outcome)
         build = Gauge("headrace_build_info", "Version of the operator.", ("version",), registry=self.registry)
         build.labels(version("headrace-operator")).set(1)
 
     def record(self, resource: Resource, status: Mapping[str, Any], backlog: BacklogSeen | None) -> None:
-        """Remember what was seen of ``resource``."""
-        self._seen[(resource.kind, resource.namespace, resource.name)] = (resource, status, backlog)
+        """Remember what was seen of ``resource``: ``resource.status`` before this pass, ``status`` after it."""
+        key = (resource.kind, resource.namespace, resource.name)
+        before = self._seen.get(key)
+        restarts = 0 if before is None else before.restarts + _restarted(before.resource, resource)
+        self._seen[key] = Seen(resource=resource, status=status, backlog=backlog, restarts=restarts)
 
     def forget(self, kind: str, namespace: str, name: str) -> None:
         """Forget a resource that is gone."""
@@ -59,84 +111,120 @@ class Fleet(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the series of every resource."""
         seen = list(self._seen.values())
+        connectors = [one for one in seen if one.resource.kind == "Connector"]
+        consumers = [one for one in seen if one.resource.kind == "Consumer"]
         yield _conditions(seen)
-        yield from _connectors([one for one in seen if one[0].kind == "Connector"])
-        consumers = [one for one in seen if one[0].kind == "Consumer"]
+        yield from _connectors(connectors)
         yield from _replicas(consumers)
+        yield from _scaling(consumers)
+        yield from _dead_letters(consumers)
         yield from _backlogs(consumers)
 
 
-def _where(resource: Resource) -> list[str]:
-    return [resource.namespace, resource.labels.get(PIPELINE, "")]
+def _restarted(before: Resource, after: Resource) -> int:
+    """Return how many restarts were recorded between two readings; well again, a connector's count begins anew."""
+    then, now = (int((one.status.get("restarts") or {}).get("attempts", 0)) for one in (before, after))
+    return max(0, now - then)
 
 
 def _family(name: str, text: str, *labels: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"headrace_{name}", text, labels=(*WHERE, *labels))
 
 
-def _conditions(seen: list[Seen]) -> Metric:
-    family = _family("resource_condition", "Conditions of resources.", "kind", "name", "condition", "status")
-    for resource, status, _ in seen:
-        for one in status.get("conditions") or ():
-            labels = [*_where(resource), resource.kind, resource.name, one["type"], one["status"]]
+def _conditions(seen: Iterable[Seen]) -> Metric:
+    family = _family("resource_condition", "1 for the status of a condition.", "kind", "name", "condition", "status")
+    for one in seen:
+        for found in one.status.get("conditions") or ():
+            labels = [*one.where, one.resource.kind, one.resource.name, found["type"], found["status"]]
             family.add_metric(labels, 1)
     return family
 
 
-def _connectors(seen: list[Seen]) -> Iterator[Metric]:
-    state = _family("connector_state", "State of connectors.", "connector", "state")
-    tasks = _family("connector_tasks", "Tasks of connectors by state.", "connector", "state")
-    for resource, status, _ in seen:
-        where = [*_where(resource), resource.name]
-        if status.get("state"):
-            state.add_metric([*where, status["state"]], 1)
-        states = [task["state"] for task in status.get("tasks") or ()]
-        for one in sorted({"RUNNING", "FAILED", *states}):
-            tasks.add_metric([*where, one], states.count(one))
-    return iter((state, tasks))
+def _connectors(seen: Iterable[Seen]) -> Iterator[Metric]:
+    state = _family("connector_state", "1 for the state of a connector.", CONNECTOR, "state")
+    tasks = _family("connector_tasks", "Tasks of a connector by state.", CONNECTOR, "state")
+    restarts = CounterMetricFamily(
+        "headrace_connector_restarts", "Restarts of failed tasks by the operator.", labels=(*WHERE, CONNECTOR)
+    )
+    for one in seen:
+        restarts.add_metric(one.named, one.restarts)
+        if one.status.get("state"):
+            state.add_metric([*one.named, one.status["state"]], 1)
+        if one.status.get("tasks") is not None:
+            states = Tally(task["state"] for task in one.status["tasks"])
+            for name in sorted({"RUNNING", "FAILED", *states}):
+                tasks.add_metric([*one.named, name], states[name])
+    return iter((state, tasks, restarts))
 
 
-def _replicas(seen: list[Seen]) -> Iterator[Metric]:
-    wanted = _family("consumer_desired_replicas", "Replicas wanted.", "consumer")
-    ready = _family("consumer_ready_replicas", "Replicas that are ready.", "consumer")
-    least = _family("consumer_min_replicas", "Fewest replicas allowed.", "consumer")
-    most = _family("consumer_max_replicas", "Most replicas allowed.", "consumer")
-    promise = _family("consumer_slo_lag_seconds", "Seconds that a record should wait at most.", "consumer")
-    for resource, status, _ in seen:
-        where = [*_where(resource), resource.name]
-        scale = ((status.get("accepted") or {}).get("spec") or {}).get("scale") or {}
-        wanted.add_metric(where, status.get("replicas") or 0)
-        ready.add_metric(where, status.get("readyReplicas") or 0)
-        least.add_metric(where, scale.get("min") or 1)
-        most.add_metric(where, scale.get("max") or 10)
-        promise.add_metric(where, scale.get("targetLagSeconds") or 60)
+def _replicas(seen: Iterable[Seen]) -> Iterator[Metric]:
+    wanted = _family("consumer_desired_replicas", "Replicas that the Deployment wants.", CONSUMER)
+    ready = _family("consumer_ready_replicas", "Replicas that are ready.", CONSUMER)
+    least = _family("consumer_min_replicas", "Fewest replicas allowed.", CONSUMER)
+    most = _family("consumer_max_replicas", "Most replicas that can have work: scale.max or partitions.", CONSUMER)
+    promise = _family("consumer_slo_lag_seconds", "Seconds that a record should wait at most.", CONSUMER)
+    for one in seen:
+        wanted.add_metric(one.named, one.status.get("replicas") or 0)
+        ready.add_metric(one.named, one.status.get("readyReplicas") or 0)
+        if allowed := _allowed(one):
+            least.add_metric(one.named, allowed.min)
+            most.add_metric(one.named, allowed.ceiling)
+            promise.add_metric(one.named, allowed.target_seconds)
     return iter((wanted, ready, least, most, promise))
 
 
-def _backlogs(seen: list[Seen]) -> Iterator[Metric]:
-    labels = ("consumer", "group", "topic", "partition", "role")
+def _allowed(one: Seen) -> Limits | None:
+    spec = acceptance.judge(ConsumerSpec, one.resource).spec
+    if spec is None:
+        return None
+    partitions = Tally(part.topic for part in one.backlog.partitions) if one.backlog else {}
+    return backlog.limits(spec, max(partitions.values(), default=backlog.limits(spec, 1).max))
+
+
+def _scaling(seen: Iterable[Seen]) -> Iterator[Metric]:
+    reason = _family("autoscaler_reason", "1 for the reason of the last decision.", CONSUMER, "reason")
+    terms = {field: _family(f"autoscaler_{name}", text, CONSUMER) for field, (name, text) in SCALING.items()}
+    for one in seen:
+        decision = one.status.get("scaling") or {}
+        if "reason" in decision:
+            reason.add_metric([*one.named, decision["reason"]], 1)
+        for field, family in terms.items():
+            if decision.get(field) is not None:
+                family.add_metric(one.named, decision[field])
+    return iter((reason, *terms.values()))
+
+
+def _dead_letters(seen: Iterable[Seen]) -> Iterator[Metric]:
+    held = _family("dlq_messages", "Dead letters that the topic holds, redriven ones too.", CONSUMER)
+    outstanding = _family("dlq_outstanding_messages", "Dead letters without a resolution.", CONSUMER)
+    for one in seen:
+        counts = one.status.get("deadLetters") or {}
+        if counts.get("total") is not None:
+            held.add_metric(one.named, counts["total"])
+        if counts.get("outstanding") is not None:
+            outstanding.add_metric(one.named, counts["outstanding"])
+    return iter((held, outstanding))
+
+
+def _backlogs(seen: Iterable[Seen]) -> Iterator[Metric]:
+    labels = (CONSUMER, "group", "topic", "partition", "role")
     end = _family("consumer_end_offset", "Next offset to be written.", *labels)
     committed = _family("consumer_committed_offset", "Next offset to be handled.", *labels)
     lag = _family("consumer_lag_messages", "Records not handled yet.", *labels)
     age = _family("consumer_lag_seconds", "Age of the oldest record not handled.", *labels)
-    dead = _family("dlq_outstanding_messages", "Dead letters without a resolution.", "consumer")
-    for resource, _, backlog in seen:
-        if backlog is None:
-            continue
-        if backlog.dead_letters_outstanding is not None:
-            dead.add_metric([*_where(resource), resource.name], backlog.dead_letters_outstanding)
-        for one in backlog.partitions:
-            where = _partition(resource, one)
-            end.add_metric(where, one.end)
-            lag.add_metric(where, one.lag)
-            if one.committed is not None:
-                committed.add_metric(where, one.committed)
-            if one.lag_seconds is not None:
-                age.add_metric(where, one.lag_seconds)
-    return iter((end, committed, lag, age, dead))
+    for one in seen:
+        for part in one.backlog.partitions if one.backlog else ():
+            where = _partition(one, part)
+            end.add_metric(where, part.end)
+            lag.add_metric(where, part.lag)
+            if part.committed is not None:
+                committed.add_metric(where, part.committed)
+            if part.lag_seconds is not None:
+                age.add_metric(where, part.lag_seconds)
+    return iter((end, committed, lag, age))
 
 
-def _partition(resource: Resource, one: PartitionSeen) -> list[str]:
-    at = (resource.namespace, resource.name)
-    role = "retry" if one.topic == names.retry_topic(*at) else "source"
-    return [*_where(resource), resource.name, names.group(*at), one.topic, str(one.partition), role]
+def _partition(one: Seen, part: PartitionSeen) -> list[str]:
+    at = (one.resource.namespace, one.resource.name)
+    role = "retry" if part.topic == names.retry_topic(*at) else "source"
+    return [*one.named, names.group(*at), part.topic, str(part.partition), role]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates
 from headrace_operator.observed.value import Absent
+from headrace_operator.plan.actions import Note
 from headrace_operator.plan.reasons import Reason
 from tests.operator import worlds
 from tests.operator.plan import statuses
@@ -48,7 +49,7 @@ def test_an_unchanged_world_makes_no_event(kind: str) -> None:
     ):
         first = statuses.planned(world)
         quiet = worlds.with_status(world, first.status)
-        notes = []
+        notes: list[Note] = []
         for _ in range(PASSES):
             plan = statuses.planned(quiet)
             notes += plan.notes

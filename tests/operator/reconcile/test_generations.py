@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_an_edit_is_never_seen_as_done_before_it_was_looked_at(
     with _versions(server, tmp_path) as versions, operator(server, tmp_path, name="generations") as running:
         for address, ready in ((kafka_broker.bootstrap_servers, "True"), ("127.0.0.1:1", "False")) * 2:
             kubectl(server, "apply", "-f", "-", text=connection(address))
-            until(lambda ready=ready: _says(server, ready), 60, f"Ready={ready} for {address}")
+            until(partial(_says, server, ready), 60, f"Ready={ready} for {address}")
         assert running.stop() == 0
         seen = versions()
 
@@ -51,9 +52,10 @@ def test_an_edit_is_never_seen_as_done_before_it_was_looked_at(
 
 
 def _says(server: ApiServer, ready: str) -> bool:
-    found = read(server, KIND, NAME)
+    found: dict[str, Any] = read(server, KIND, NAME)
     conditions = {one["type"]: one["status"] for one in found["status"].get("conditions", ())}
-    return found["status"]["observedGeneration"] == found["metadata"]["generation"] and conditions["Ready"] == ready
+    seen: int = found["status"]["observedGeneration"]
+    return seen == found["metadata"]["generation"] and bool(conditions["Ready"] == ready)
 
 
 @contextmanager

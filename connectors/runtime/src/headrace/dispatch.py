@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from prometheus_client import Histogram
+
 from headrace import headers
 from headrace.config import Config
 from headrace.lanes import Job, Lanes
@@ -104,6 +106,8 @@ class Dispatcher:
     async def _attempt(self, job: Job) -> None:
         started = time.perf_counter()
         self._metrics.in_flight.set(self._lanes.running)
+        if job.attempt == 1:
+            _observe_age(self._metrics.dwell, job.record)
         failed = await self._handle(job.record)
         self._metrics.processing.observe(time.perf_counter() - started)
         if job.attempt > 1:
@@ -116,10 +120,8 @@ class Dispatcher:
         self._progress.set()
 
     def _succeed(self, job: Job) -> None:
-        record = job.record
         self._metrics.ok.inc()
-        if record.timestamp is not None:
-            self._metrics.end_to_end.observe(max(0.0, time.time() - record.timestamp / 1000))
+        _observe_age(self._metrics.end_to_end, job.record)
         self._finish(job, None, None)
 
     def _fail(self, job: Job, failed: Failed, now: float) -> None:
@@ -165,3 +167,9 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if due is None else asyncio.get_running_loop().call_later(due - now, self._arm)
+
+
+def _observe_age(ages: Histogram, record: Record) -> None:
+    """Note for how long the record has been on its topic, where it says since when."""
+    if record.timestamp is not None:
+        ages.observe(max(0.0, time.time() - record.timestamp / 1000))

@@ -5,7 +5,7 @@ It must not decide anything; names are those that dashboards and the autoscaler 
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 from headrace.config import Config
 from headrace.headers import Reason
@@ -19,6 +19,7 @@ class Metrics:
     """Counters, gauges and histograms of one Consumer in a registry of their own."""
 
     def __init__(self, config: Config) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._values = (config.namespace, config.pipeline, config.consumer)
         ProcessCollector(registry=self.registry)
@@ -48,6 +49,9 @@ class Metrics:
         )
         self.end_to_end = self._histogram(
             "headrace_end_to_end_latency_seconds", "Time from a record's timestamp to its success.", SLOW
+        )
+        self.dwell = self._histogram(
+            "headrace_consumer_dwell_seconds", "Time from a record's timestamp to the start of its first attempt.", SLOW
         )
         self.in_flight = self._gauge("headrace_consumer_in_flight", "Records being handled.")
         self.waiting = self._gauge("headrace_consumer_waiting_records", "Records read and not finished.")

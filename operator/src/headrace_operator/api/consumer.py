@@ -155,6 +155,9 @@ class ScalingDecision(Model):
 class ConsumerStatus(Status):
     """What Headrace observed."""
 
+    pipeline: str | None = Field(
+        None, description="Pipeline on dashboards: the label headrace.dev/pipeline, else the Connector's pipeline."
+    )
     replicas: int | None = Field(None, description="Replicas that are wanted.")
     ready_replicas: int | None = Field(None, description="Replicas that are ready.")
     group: str | None = Field(None, description="Consumer group in Kafka.")

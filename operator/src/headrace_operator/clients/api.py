@@ -14,6 +14,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from headrace_operator.clients import answers, errors
+from headrace_operator.clients.measured import measured
 from headrace_operator.observed.kube import Manifest
 
 DEADLINE = 8.0
@@ -98,6 +99,7 @@ class Api:
         except errors.Missing:
             return None
 
+    @measured("kubernetes")
     async def send(
         self, method: str, where: str, *, query: Mapping[str, str] | None = None, body: Any = None, form: str = JSON
     ) -> Manifest:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import aiohttp
 
 from headrace_operator.clients import answers, errors
+from headrace_operator.clients.measured import measured
 from headrace_operator.observed.connect import (
     ConnectorSeen,
     FieldError,
@@ -93,6 +94,7 @@ class Connect:
         except errors.Missing:
             return
 
+    @measured("connect")
     async def _send(self, method: str, url: str, *, body: Any = None, deadline: float = DEADLINE) -> Any:
         try:
             limit = aiohttp.ClientTimeout(total=deadline)

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from headrace_operator.clients import errors
 from headrace_operator.clients.kube import Kube
+from headrace_operator.clients.measured import measured
 from headrace_operator.observed.kafka import ClusterSeen, TopicSeen
 from headrace_operator.observed.kube import Resource
 
@@ -80,6 +81,7 @@ class Kafka:
         """Let go of the threads; calls under way end by their deadline."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    @measured("kafka")
     async def _ask(self, what: str, call: Callable[[], Answer]) -> Answer:
         if self._failure and time.monotonic() < self._failure[0]:
             raise self._failure[1]

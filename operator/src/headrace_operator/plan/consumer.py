@@ -15,7 +15,7 @@ from headrace_operator.observed.kafka import BacklogSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
-from headrace_operator.plan import acceptance, backlog, consumption, debezium, names, pods
+from headrace_operator.plan import acceptance, backlog, consumption, debezium, names, pipeline, pods
 from headrace_operator.plan.actions import Action, Apply, CreateTopic, Plan
 from headrace_operator.plan.children import applies
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -180,12 +180,9 @@ def _objects(
 
 
 def _grouped(world: ConsumerWorld) -> Resource:
-    """Return the Consumer with its pipeline: its own, or else its Connector's."""
-    resource, connector = world.resource, world.connector
-    label = "headrace.dev/pipeline"
-    if label in resource.labels or not isinstance(connector, Resource) or label not in connector.labels:
-        return resource
-    return dataclasses.replace(resource, labels={**resource.labels, label: connector.labels[label]})
+    """Return the Consumer labelled with its pipeline."""
+    labels = {**world.resource.labels, pipeline.LABEL: pipeline.of_consumer(world)}
+    return dataclasses.replace(world.resource, labels=labels)
 
 
 def _deployment(world: ConsumerWorld) -> Any:
@@ -246,6 +243,7 @@ def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | 
     wanted, ready, _ = pods.rollout(_deployment(world))
     status: dict[str, Any] = {
         "observedGeneration": resource.generation,
+        "pipeline": pipeline.of_consumer(world),
         "replicas": wanted,
         "readyReplicas": ready,
         "group": kafka_names.group(*place),
