@@ -41,6 +41,8 @@ def handle(record):
         raise ValueError("poisoned")
     if wish.get("reject"):
         raise headrace.Reject("not wanted")
+    if wish.get("after"):
+        raise headrace.Retry("closed", after=wish["after"])
     if record.attempt <= wish.get("fail", 0):
         raise RuntimeError("not yet")
     note("done", record)

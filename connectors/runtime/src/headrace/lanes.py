@@ -54,7 +54,7 @@ class Lanes:
         self._arrived = 0
         self._running: set[Lane] = set()
         self._due: dict[Lane, float] = {}
-        self._heap: list[tuple[float, Lane]] = []
+        self._heap: list[tuple[float, int, Lane]] = []
         self._started: dict[Assignment, int] = {}
         self._pending: Counter[Assignment] = Counter()
 
@@ -116,12 +116,12 @@ class Lanes:
         """End a failed attempt: the record stays at the head of its lane, which waits until ``due``."""
         self._running.remove(job.lane)
         self._due[job.lane] = due
-        heapq.heappush(self._heap, (due, job.lane))
+        heapq.heappush(self._heap, (due, job.number, job.lane))
 
     def wake(self, now: float) -> float | None:
         """Make ready all lanes due at ``now``; return when the next one is due, or None."""
         while self._heap and self._heap[0][0] <= now:
-            _, lane = heapq.heappop(self._heap)
+            _, _, lane = heapq.heappop(self._heap)
             del self._due[lane]
             self._make_ready(lane)
         return self._heap[0][0] if self._heap else None
@@ -135,7 +135,7 @@ class Lanes:
         leaving = set(assignments)
         for lane in list(self._queues):
             self._thin(lane, leaving)
-        self._heap = [(due, lane) for lane, due in self._due.items()]
+        self._heap = [(due, self._queues[lane][0].number, lane) for lane, due in self._due.items()]
         heapq.heapify(self._heap)
         self._ready = [(self._queues[lane][0].number, lane) for _, lane in self._ready if lane in self._queues]
         heapq.heapify(self._ready)
@@ -154,15 +154,15 @@ class Lanes:
             return
         running, waiting = lane in self._running, lane in self._due
         head = queue[0]
-        kept = deque(
-            job
-            for job in queue
-            if job.assignment not in leaving
-            or (running and job is head)
-            or (not waiting and job.record.offset <= self._started.get(job.assignment, -1))
-        )
+        kept: deque[Job] = deque()
         for job in queue:
-            if job.assignment in leaving and job not in kept:
+            if (
+                job.assignment not in leaving
+                or (running and job is head)
+                or (not waiting and job.record.offset <= self._started.get(job.assignment, -1))
+            ):
+                kept.append(job)
+            else:
                 self._forget(job)
         self._replace(lane, kept, was_waiting=waiting and head.assignment in leaving)
 
