@@ -41,6 +41,8 @@ def handle(record):
         raise ValueError("poisoned")
     if wish.get("reject"):
         raise headrace.Reject("not wanted")
+    if wish.get("after"):
+        raise headrace.Retry("closed", after=wish["after"])
     if record.attempt <= wish.get("fail", 0):
         raise RuntimeError("not yet")
     note("done", record)
@@ -62,7 +64,7 @@ class World:
 
     def produce(self, values: Sequence[tuple[str | None, object]], **more: object) -> None:
         """Write records of key and value (made JSON; None is a tombstone), and wait until Kafka has them."""
-        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, "linger.ms": "5"})
+        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, "enable.idempotence": "true"})
         for key, value in values:
             text = None if value is None else json.dumps(value).encode()
             producer.produce(self.source, key=key, value=text, **more)
@@ -74,13 +76,26 @@ class World:
         lines = file.read_text().splitlines() if file.exists() else []
         return [line for line in map(json.loads, lines) if line["what"] == what]
 
-    def committed(self) -> dict[int, int]:
-        """Return the committed offset of each source partition that has one."""
+    def committed(self, topic: str = "") -> dict[int, int]:
+        """Return the committed offset of each partition of ``topic`` (else the source) that has one."""
+        topic = topic or self.source
         client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": self.config.group})
         try:
-            count = len(client.list_topics(self.source, timeout=10).topics[self.source].partitions)
-            asked = [TopicPartition(self.source, number) for number in range(count)]
+            count = len(client.list_topics(topic, timeout=10).topics[topic].partitions)
+            asked = [TopicPartition(topic, number) for number in range(count)]
             return {one.partition: one.offset for one in client.committed(asked, timeout=10) if one.offset >= 0}
+        finally:
+            client.close()
+
+    def lag(self) -> int:
+        """Return the offsets between what is committed and the ends, as any monitor would count them."""
+        client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": self.config.group})
+        try:
+            return sum(
+                client.get_watermark_offsets(TopicPartition(topic, number), timeout=10)[1] - offset
+                for topic in (self.source, self.config.topics.retry)
+                for number, offset in self.committed(topic).items()
+            )
         finally:
             client.close()
 

@@ -123,6 +123,28 @@ def test_a_waiting_head_holds_only_its_own_key() -> None:
     assert lanes.take() is first
 
 
+def test_lanes_of_all_kinds_may_be_due_at_once() -> None:
+    lanes, assignment = Lanes(), Assignment("orders", 0)
+    for offset, key in enumerate((b"a", None, b"b")):
+        lanes.add(job(assignment, offset, key))
+    for one in [lanes.take() for _ in range(3)]:
+        assert one is not None
+        lanes.delay(one, due=1.0)
+    assert lanes.wake(1.0) is None
+    assert lanes.ready == 3
+
+
+def test_what_arrived_first_runs_first() -> None:
+    lanes, assignment = Lanes(), Assignment("orders", 0)
+    for offset, key in enumerate((b"busy", b"busy", b"a", b"b")):
+        lanes.add(job(assignment, offset, key))
+    order = []
+    while (taken := lanes.take()) is not None:
+        order.append(taken.record.offset)
+        lanes.finish(taken)
+    assert order == [0, 1, 2, 3]
+
+
 def test_records_without_a_key_run_side_by_side() -> None:
     lanes, assignment = Lanes(), Assignment("orders", 0)
     for offset in range(3):

@@ -19,6 +19,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.log_end: dict[tuple[str, int], int] = {}
         self.finished: set[tuple[str, int, int]] = set()
         self.committed: dict[tuple[str, int], int] = {}
+        self.begun: dict[Assignment, int] = {}
         self.running: list[tuple[Assignment, int]] = []
         self.existing: dict[tuple[str, int], set[int]] = {}
         self.stale = 0
@@ -28,20 +29,37 @@ class LedgerMachine(RuleBasedStateMachine):
         known = self.ledger.find(*partition)
         if known is not None:
             self.ledger.revoke(known)
-        self.ledger.assign(*partition)
+        assignment = self.ledger.assign(*partition, self.committed.get(partition))
+        self.begun[assignment] = self.committed.get(partition, 0)
+        assert self.ledger.due() == [] or all(known is not assignment for known, _ in self.ledger.due())
 
     @rule(partition=PARTITIONS, gap=st.integers(0, 3))
     def deliver_next(self, partition: tuple[str, int], gap: int) -> None:
         assignment = self.ledger.find(*partition)
         if assignment is None:
             return
-        start = assignment.end if assignment.end is not None else self.committed.get(partition, 0)
-        known = sorted(offset for offset in self.existing.get(partition, set()) if offset >= start)
-        offset = known[0] if known else start + gap
+        known = self._undelivered(assignment)
+        offset = known[0] if known else self.log_end.get(partition, 0) + gap
         self.existing.setdefault(partition, set()).add(offset)
+        self.log_end[partition] = max(self.log_end.get(partition, 0), offset + 1)
         assert self.ledger.deliver(assignment, offset, 10)
         assert not self.ledger.deliver(assignment, offset, 10)
         self.running.append((assignment, offset))
+
+    @rule(partition=PARTITIONS, markers=st.integers(0, 3))
+    def reach_the_end(self, partition: tuple[str, int], markers: int) -> None:
+        """All records were read, and the log goes on with what is no record."""
+        assignment = self.ledger.find(*partition)
+        if assignment is None or self._undelivered(assignment):
+            return
+        self.log_end[partition] = self.log_end.get(partition, 0) + markers
+        self.ledger.reach(*partition, self.log_end[partition])
+        assert assignment.unfinished or assignment.frontier == self.log_end[partition]
+
+    def _undelivered(self, assignment: Assignment) -> list[int]:
+        start = self.begun[assignment] if assignment.end is None else assignment.end
+        existing = self.existing.get((assignment.topic, assignment.partition), set())
+        return sorted(offset for offset in existing if offset >= start)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -93,7 +111,30 @@ def test_gaps_left_by_compaction_are_harmless() -> None:
     assert ledger.due() == [(assignment, 41)]
 
 
-def test_nothing_is_due_before_a_record_came() -> None:
+def test_nothing_is_due_before_a_record_or_the_end_came() -> None:
     ledger = Ledger()
     ledger.assign("orders", 0)
+    assert ledger.due() == []
+
+
+def test_a_marker_at_the_end_is_committed_over_when_all_before_it_is_finished() -> None:
+    ledger = Ledger()
+    assignment = ledger.assign("retry", 0, 7)
+    ledger.deliver(assignment, 7, 1)
+    ledger.reach("retry", 0, 9)
+    assert ledger.due() == []
+    ledger.complete(assignment, 7)
+    assert ledger.due() == [(assignment, 9)]
+
+
+def test_the_end_that_is_committed_already_is_not_due() -> None:
+    ledger = Ledger()
+    ledger.assign("retry", 0, 9)
+    ledger.reach("retry", 0, 9)
+    assert ledger.due() == []
+
+
+def test_the_end_of_a_partition_that_is_not_ours_is_nobodys() -> None:
+    ledger = Ledger()
+    ledger.reach("retry", 0, 9)
     assert ledger.due() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import defaultdict
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace import config as contract
 from headrace import headers
+from headrace.poll import STOP_BUDGET
 from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
 from tests.runtime.consumer_process import (
     World,
@@ -195,6 +197,18 @@ def test_asked_to_stop_it_finishes_what_runs(kafka_broker: KafkaBroker, tmp_path
     assert 8 <= len(begun) < 30
     assert len(done) == len(begun)
     assert world.committed() == {0: len(done)}
+
+
+def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    retry = {"attempts": 9, "initial": 100, "max": 100}
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=retry)
+    world.produce([("k1", {"n": 0}), ("k2", {"n": 1, "sleep": 2.0, "after": 100}), ("k3", {"n": 2})])
+    with consuming(world) as running:
+        wait_for(lambda: len(world.effects("begin")) == 3, "all to begin")
+        asked = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - asked < STOP_BUDGET / 2
+    assert world.committed() == {0: 1}
 
 
 def test_tombstones_and_records_without_a_key(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811

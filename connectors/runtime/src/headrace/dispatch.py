@@ -54,6 +54,7 @@ class Dispatcher:
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
+        self._leaving: frozenset[Assignment] = frozenset()
         self.finished: deque[Finished] = deque()
 
     async def run(self) -> None:
@@ -69,7 +70,8 @@ class Dispatcher:
         self._wake_runners()
 
     async def drain(self, assignments: Collection[Assignment]) -> None:
-        """Drop what has not started and wait until nothing of these partitions runs."""
+        """Drop what need not run and wait until nothing of these partitions runs; what fails is not tried again."""
+        self._leaving = frozenset(assignments)
         self._lanes.drain(assignments)
         self._wake_runners()
         while self._lanes.pending(assignments):
@@ -78,7 +80,9 @@ class Dispatcher:
 
     def forget(self, assignments: Collection[Assignment]) -> None:
         """Drop everything of partitions that are no longer ours; what runs is finished in vain."""
+        self._leaving = frozenset()
         self._lanes.forget(assignments)
+        self._wake_runners()
 
     async def _runner(self) -> None:
         turns = 0
@@ -137,6 +141,8 @@ class Dispatcher:
         job.attempt += 1
         job.record = replace(job.record, attempt=job.attempt)
         self._lanes.delay(job, time.monotonic() + fate.delay)
+        if job.assignment in self._leaving:
+            self._lanes.drain(self._leaving)
         self._metrics.retrying_keys.set(self._lanes.waiting)
         self._arm()
 

@@ -46,7 +46,7 @@ LAW = {
     "check.crcs": "true",
     "isolation.level": "read_committed",
     "partition.assignment.strategy": "range",
-    "enable.partition.eof": "false",
+    "enable.partition.eof": "true",
 }
 """What correctness rests on; extra properties do not change it."""
 
@@ -65,9 +65,13 @@ class CommitFailed(Exception):
 
 
 class Read(NamedTuple):
-    """What one read brought: records, and partitions whose offset no longer exists."""
+    """What one read brought: records, ends of partitions reached, and partitions whose offset no longer exists.
+
+    An end is the offset after all that can be read now; it lies beyond transaction markers and compaction gaps.
+    """
 
     records: list[Record]
+    ends: list[tuple[Partition, int]]
     lost: list[Partition]
 
 
@@ -97,20 +101,24 @@ class Source:
     def subscribe(
         self,
         *,
-        assigned: Callable[[list[Partition]], None],
+        assigned: Callable[[dict[Partition, int | None]], None],
         revoked: Callable[[list[Partition], bool], None],
         committed: Callable[[Partition, int | None], None],
     ) -> None:
         """Join the group; all three are called from `read` and `close`, ``committed`` with None when it failed.
 
+        ``assigned`` is given the committed offsets, None where there is none yet.
         ``revoked`` is told whether the partitions were lost, which leaves no right to commit.
         """
         self._committed = committed
 
         def on_assign(client: Consumer, partitions: list[TopicPartition]) -> None:
             self._assignments += 1
-            client.assign(self._positions(partitions))
-            assigned(_names(partitions))
+            starts = self._positions(partitions)
+            client.assign(starts)
+            assigned(
+                {name: None if at.offset < 0 else at.offset for name, at in zip(_names(starts), starts, strict=True)}
+            )
 
         def on_revoke(client: Consumer, partitions: list[TopicPartition]) -> None:
             revoked(_names(partitions), False)
@@ -129,15 +137,15 @@ class Source:
         """
         first = self._client.poll(timeout)
         if first is None:
-            return Read([], [])
-        result = Read([], [])
+            return Read([], [], [])
+        result = Read([], [], [])
         assignments = self._assignments
         self._take(first, result)
         for message in self._client.consume(most, 0) if most else ():
             self._take(message, result)
         if assignments != self._assignments:
             self._start_over()
-            return Read([], result.lost)
+            return Read([], [], result.lost)
         return result
 
     def _start_over(self) -> None:
@@ -172,19 +180,30 @@ class Source:
 
     def _positions(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Where to start: at the committed offset, or explicitly at the beginning where there is none."""
-        starts = self._client.committed(partitions, timeout=ANSWER)
+        starts = self._committed_offsets(partitions)
         for start in starts:
-            if start.error is not None:
-                raise KafkaException(start.error)
             if start.offset < 0:
-                log.info("%s/%d has no committed offset, starting at its beginning", start.topic, start.partition)
                 start.offset = OFFSET_BEGINNING
-        return list(starts)
+        return starts
+
+    def _committed_offsets(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        try:
+            found = self._client.committed(partitions, timeout=ANSWER)
+            for one in found:
+                if one.error is not None:
+                    raise KafkaException(one.error)
+        except KafkaException as error:
+            raise Fatal(
+                f"cannot read the group's committed offsets of what was assigned: {error.args[0].str()}"
+            ) from error
+        return list(found)
 
     def _take(self, message: Message, result: Read) -> None:
         error = message.error()
         if error is None:
             result.records.append(self._record(message))
+        elif error.code() == KafkaError._PARTITION_EOF:
+            result.ends.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
         elif error.code() in OUT_OF_RANGE and message.topic() is not None:
             log.error("%s/%s stops, its offset no longer exists: %s", message.topic(), message.partition(), error.str())
             result.lost.append((str(message.topic()), int(message.partition() or 0)))

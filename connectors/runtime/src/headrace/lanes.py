@@ -1,5 +1,8 @@
 """Which record may run now: one record of a key at a time, in order; a key that waits holds nobody else.
 
+Of the lanes that could run, the one whose record arrived first goes first: so a key with many records never falls
+behind the others, and what is finished beyond the lowest unfinished record, which a crash repeats, stays little.
+
 A lane is one exact key of one partition; it exists only while it has work. Records without a key have a lane each.
 Pure: no clock, no tasks. The event loop's thread alone owns the lanes.
 """
@@ -18,9 +21,12 @@ Lane = tuple[str, int, bytes | int]
 
 
 class Job:
-    """One delivered record on its way: ``attempt`` made next (from 1), ``first_failed_at`` in seconds or None."""
+    """One delivered record on its way: ``attempt`` made next (from 1), ``first_failed_at`` in seconds or None.
 
-    __slots__ = ("assignment", "attempt", "first_failed_at", "lane", "record")
+    ``number`` counts arrivals; `Lanes.add` sets it.
+    """
+
+    __slots__ = ("assignment", "attempt", "first_failed_at", "lane", "number", "record")
 
     def __init__(self, assignment: Assignment, record: Record) -> None:
         self.assignment = assignment
@@ -28,6 +34,7 @@ class Job:
         self.lane = lane_of(record)
         self.attempt = record.attempt
         self.first_failed_at: float | None = None
+        self.number = 0
 
 
 def lane_of(record: Record) -> Lane:
@@ -43,10 +50,11 @@ class Lanes:
 
     def __init__(self) -> None:
         self._queues: dict[Lane, deque[Job]] = {}
-        self._ready: deque[Lane] = deque()
+        self._ready: list[tuple[int, Lane]] = []
+        self._arrived = 0
         self._running: set[Lane] = set()
         self._due: dict[Lane, float] = {}
-        self._heap: list[tuple[float, Lane]] = []
+        self._heap: list[tuple[float, int, Lane]] = []
         self._started: dict[Assignment, int] = {}
         self._pending: Counter[Assignment] = Counter()
 
@@ -72,18 +80,20 @@ class Lanes:
     def add(self, job: Job) -> None:
         """Put a record at the end of its lane."""
         self._pending[job.assignment] += 1
+        self._arrived += 1
+        job.number = self._arrived
         queue = self._queues.get(job.lane)
         if queue is not None:
             queue.append(job)
             return
         self._queues[job.lane] = deque((job,))
-        self._ready.append(job.lane)
+        self._make_ready(job.lane)
 
     def take(self) -> Job | None:
-        """Start the record that is longest ready, or return None; it runs until `finish` or `delay`."""
+        """Start the record that arrived first of those that may, or return None; it runs until `finish` or `delay`."""
         if not self._ready:
             return None
-        lane = self._ready.popleft()
+        _, lane = heapq.heappop(self._ready)
         self._running.add(lane)
         job = self._queues[lane][0]
         started = self._started.get(job.assignment, -1)
@@ -98,7 +108,7 @@ class Lanes:
         queue = self._queues[lane]
         queue.popleft()
         if queue:
-            self._ready.append(lane)
+            self._make_ready(lane)
         else:
             del self._queues[lane]
 
@@ -106,14 +116,14 @@ class Lanes:
         """End a failed attempt: the record stays at the head of its lane, which waits until ``due``."""
         self._running.remove(job.lane)
         self._due[job.lane] = due
-        heapq.heappush(self._heap, (due, job.lane))
+        heapq.heappush(self._heap, (due, job.number, job.lane))
 
     def wake(self, now: float) -> float | None:
         """Make ready all lanes due at ``now``; return when the next one is due, or None."""
         while self._heap and self._heap[0][0] <= now:
-            _, lane = heapq.heappop(self._heap)
+            _, _, lane = heapq.heappop(self._heap)
             del self._due[lane]
-            self._ready.append(lane)
+            self._make_ready(lane)
         return self._heap[0][0] if self._heap else None
 
     def drain(self, assignments: Collection[Assignment]) -> None:
@@ -125,9 +135,10 @@ class Lanes:
         leaving = set(assignments)
         for lane in list(self._queues):
             self._thin(lane, leaving)
-        self._heap = [(due, lane) for lane, due in self._due.items()]
+        self._heap = [(due, self._queues[lane][0].number, lane) for lane, due in self._due.items()]
         heapq.heapify(self._heap)
-        self._ready = deque(lane for lane in self._ready if lane in self._queues)
+        self._ready = [(self._queues[lane][0].number, lane) for _, lane in self._ready if lane in self._queues]
+        heapq.heapify(self._ready)
 
     def forget(self, assignments: Collection[Assignment]) -> None:
         """Drop everything of these partitions but running records."""
@@ -143,15 +154,15 @@ class Lanes:
             return
         running, waiting = lane in self._running, lane in self._due
         head = queue[0]
-        kept = deque(
-            job
-            for job in queue
-            if job.assignment not in leaving
-            or (running and job is head)
-            or (not waiting and job.record.offset <= self._started.get(job.assignment, -1))
-        )
+        kept: deque[Job] = deque()
         for job in queue:
-            if job.assignment in leaving and job not in kept:
+            if (
+                job.assignment not in leaving
+                or (running and job is head)
+                or (not waiting and job.record.offset <= self._started.get(job.assignment, -1))
+            ):
+                kept.append(job)
+            else:
                 self._forget(job)
         self._replace(lane, kept, was_waiting=waiting and head.assignment in leaving)
 
@@ -163,7 +174,10 @@ class Lanes:
             return
         self._queues[lane] = kept
         if was_waiting:
-            self._ready.append(lane)
+            self._make_ready(lane)
+
+    def _make_ready(self, lane: Lane) -> None:
+        heapq.heappush(self._ready, (self._queues[lane][0].number, lane))
 
     def _forget(self, job: Job) -> None:
         self._pending[job.assignment] -= 1

@@ -1,6 +1,7 @@
 """Which offsets are safe to commit: for each partition the lowest delivered offset that is not finished.
 
-Only delivered offsets count, so gaps left by compaction or transactions are harmless. Pure: no Kafka, no clock.
+Only delivered offsets count, so gaps left by compaction or transactions are harmless; where all is finished, the end
+that the client has reached counts, which lies beyond transaction markers. Pure: no Kafka, no clock.
 The poll thread alone owns a ledger.
 """
 
@@ -12,11 +13,11 @@ class Assignment:
 
     __slots__ = ("_open", "committed", "end", "partition", "size", "topic")
 
-    def __init__(self, topic: str, partition: int) -> None:
+    def __init__(self, topic: str, partition: int, committed: int | None = None) -> None:
         self.topic = topic
         self.partition = partition
         self.end: int | None = None
-        self.committed: int | None = None
+        self.committed = committed
         self.size = 0
         self._open: dict[int, int] = {}
 
@@ -27,7 +28,7 @@ class Assignment:
 
     @property
     def frontier(self) -> int | None:
-        """The offset to commit: the lowest unfinished one, else the one after the last; None before any record."""
+        """The offset to commit: the lowest unfinished one, else the end of what was read; None before it is known."""
         return next(iter(self._open), self.end)
 
     def _deliver(self, offset: int, size: int) -> bool:
@@ -37,6 +38,9 @@ class Assignment:
         self.size += size
         self.end = offset + 1
         return True
+
+    def _reach(self, offset: int) -> None:
+        self.end = offset if self.end is None else max(self.end, offset)
 
     def _complete(self, offset: int) -> bool:
         size = self._open.pop(offset, None)
@@ -67,9 +71,9 @@ class Ledger:
         """Bytes of the unfinished records."""
         return sum(assignment.size for assignment in self._owned.values())
 
-    def assign(self, topic: str, partition: int) -> Assignment:
-        """Begin a new time of owning a partition."""
-        assignment = Assignment(topic, partition)
+    def assign(self, topic: str, partition: int, committed: int | None = None) -> Assignment:
+        """Begin a new time of owning a partition, whose group has ``committed`` this offset."""
+        assignment = Assignment(topic, partition, committed)
         self._owned[topic, partition] = assignment
         return assignment
 
@@ -85,6 +89,12 @@ class Ledger:
     def deliver(self, assignment: Assignment, offset: int, size: int) -> bool:
         """Note a record given to us; False when it is stale or was delivered before and must not be handled."""
         return self._is_current(assignment) and assignment._deliver(offset, size)
+
+    def reach(self, topic: str, partition: int, offset: int) -> None:
+        """Note that all records below ``offset`` were delivered: what else lies below is no record."""
+        assignment = self.find(topic, partition)
+        if assignment is not None:
+            assignment._reach(offset)
 
     def complete(self, assignment: Assignment, offset: int) -> bool:
         """Note that a record is finished; False (and counted) when its partition is no longer ours."""

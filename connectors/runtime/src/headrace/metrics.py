@@ -55,6 +55,9 @@ class Metrics:
         )
         self.in_flight = self._gauge("headrace_consumer_in_flight", "Records being handled.")
         self.waiting = self._gauge("headrace_consumer_waiting_records", "Records read and not finished.")
+        self.paused = self._gauge(
+            "headrace_consumer_paused_partitions", "Partitions not read, as too much is unfinished."
+        )
         self.retrying_keys = self._gauge("headrace_consumer_retrying_keys", "Keys that wait for another attempt.")
         self.frontier_age = self._gauge(
             "headrace_consumer_frontier_age_seconds", "How long the oldest unfinished record has held back commits."

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
 from headrace.config import Config
 from headrace.dispatch import Dispatcher, Finished
@@ -103,6 +104,8 @@ class Poller(threading.Thread):
             self._lost.add(partition)
             self._metrics.out_of_range.set(len(self._lost))
         jobs = [job for job in map(self._job, read.records) if job is not None]
+        for (topic, number), offset in read.ends:
+            self._ledger.reach(topic, number, offset)
         if jobs:
             self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
 
@@ -126,6 +129,7 @@ class Poller(threading.Thread):
         if not self._paused and now - (self._full_since or now) > PAUSE_AFTER:
             self._source.pause(self._names())
             self._paused = True
+            self._metrics.paused.set(len(self._names()))
         if self._paused:
             self._deliver(0, STEP)
         else:
@@ -136,6 +140,7 @@ class Poller(threading.Thread):
         if self._paused:
             self._source.resume(self._names())
             self._paused = False
+            self._metrics.paused.set(0)
 
     def _settle(self) -> None:
         """Note what was finished, and go on writing dead letters."""
@@ -186,15 +191,18 @@ class Poller(threading.Thread):
         if assignment is not None:
             assignment.committed = offset
 
-    def _on_assigned(self, partitions: list[Partition]) -> None:
-        for topic, number in partitions:
-            self._ledger.assign(topic, number)
+    def _on_assigned(self, partitions: dict[Partition, int | None]) -> None:
+        for (topic, number), committed in partitions.items():
+            self._ledger.assign(topic, number, committed)
+        fresh = [partition for partition, committed in partitions.items() if committed is None]
         self._assigned = True
         self._metrics.rebalances.inc()
-        log.info("assigned %s", _listed(partitions))
+        log.info(
+            "assigned %s; without a committed offset, read from the beginning: %s", _listed(partitions), _listed(fresh)
+        )
         self._check_together(partitions)
 
-    def _check_together(self, partitions: Sequence[Partition]) -> None:
+    def _check_together(self, partitions: Collection[Partition]) -> None:
         """Order across source and retry topic needs equal partition numbers in one pod; say so when they are not."""
         retry = {number for topic, number in partitions if topic == self._retry_topic}
         source = {number for topic, number in partitions if topic != self._retry_topic}
@@ -263,5 +271,8 @@ def _name(assignment: Assignment) -> Partition:
     return (assignment.topic, assignment.partition)
 
 
-def _listed(partitions: Collection[Partition] | map[Partition]) -> str:
-    return ", ".join(f"{topic}/{number}" for topic, number in partitions) or "no partitions"
+def _listed(partitions: Iterable[Partition]) -> str:
+    numbers: defaultdict[str, list[str]] = defaultdict(list)
+    for topic, number in sorted(partitions):
+        numbers[topic].append(str(number))
+    return ", ".join(f"{topic}/{'+'.join(each)}" for topic, each in numbers.items()) or "none"

@@ -1,0 +1,76 @@
+"""Transaction markers at the end of a partition: an idle consumer has no lag, and says so only once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def transaction(broker: KafkaBroker, topic: str, partition: int, values: list[bytes], *, commit: bool = True) -> None:
+    """Write ``values`` in one transaction, which leaves a marker behind."""
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": f"{topic}-{partition}"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for value in values:
+        producer.produce(topic, value, key=b"k", partition=partition)
+    producer.flush(30)
+    producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+
+
+def forget_before(broker: KafkaBroker, topic: str, partition: int, offset: int) -> None:
+    """Remove the records before ``offset``, as retention does."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(topic, partition, offset)]).values():
+        future.result(timeout=30)
+
+
+def commits(running: Running) -> float:
+    """How many offsets the process has committed."""
+    lines = running.get("/metrics")[1].splitlines()
+    return sum(float(one.split()[-1]) for one in lines if one.startswith("headrace_consumer_commits_total"))
+
+
+def everything_committed(world: World) -> bool:
+    topics = (world.source, world.config.topics.retry)
+    return all(len(world.committed(topic)) == 3 for topic in topics) and world.lag() == 0
+
+
+def test_markers_are_no_lag(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=3)
+    retry = world.config.topics.retry
+    transaction(kafka_broker, retry, 0, [b'{"n": 0}'])
+    transaction(kafka_broker, retry, 1, [b"{}", b"{}"], commit=False)
+    transaction(kafka_broker, world.source, 2, [b"{}"], commit=False)
+    forget_before(kafka_broker, world.source, 2, 1)  # what is left is the marker
+    with consuming(world) as running:
+        wait_for(lambda: len(world.effects()) == 1, "the one record")
+        wait_for(lambda: everything_committed(world), "no lag")
+        assert world.committed(retry) == {0: 2, 1: 3, 2: 0}
+        assert world.committed() == {0: 0, 1: 0, 2: 2}
+        transaction(kafka_broker, retry, 0, [b'{"n": 1}'])
+        wait_for(lambda: world.committed(retry)[0] == 4, "no lag after the next one")
+        assert running.stop() == 0
+    assert len(world.effects()) == 2
+
+
+def test_an_idle_consumer_commits_nothing(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=3)
+    transaction(kafka_broker, world.config.topics.retry, 0, [b"{}"])
+    with consuming(world) as running:
+        wait_for(lambda: everything_committed(world), "no lag")
+        assert running.stop() == 0
+    with consuming(world) as running:
+        wait_for(lambda: running.get("/readyz")[0] == 200, "the second one")
+        for number in range(1, 4):
+            world.produce([("k", {"n": number})], partition=0)
+            wait_for(lambda number=number: world.committed()[0] == number, "its commit")  # type: ignore[misc]
+        assert commits(running) == 3
+        assert running.stop() == 0

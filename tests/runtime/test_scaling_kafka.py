@@ -1,0 +1,111 @@
+"""Consumer processes that come and go while the buffer of each is full: order, nothing lost, nothing stands still."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+PARTITIONS, KEYS, RECORDS = 12, 200, 14_000
+AT_ONCE = 8
+
+
+class Effects:
+    """The effects of all processes so far, read once each: thousands of lines are too many to read again and again."""
+
+    def __init__(self, world: World) -> None:
+        self._file = world.folder / "effects"
+        self._at = 0
+        self.numbers: list[tuple[str, int]] = []
+        self.pids: set[int] = set()
+        self.distinct: set[int] = set()
+
+    def read(self) -> Effects:
+        """Take in what was written since."""
+        for line in self._lines():
+            effect = json.loads(line)
+            if effect["what"] == "done":
+                number = json.loads(effect["value"])["n"]
+                self.numbers.append((effect["key"], number))
+                self.distinct.add(number)
+                self.pids.add(effect["pid"])
+        return self
+
+    def _lines(self) -> Iterator[bytes]:
+        if not self._file.exists():
+            return
+        with self._file.open("rb") as file:
+            file.seek(self._at)
+            whole, _, _ = file.read().rpartition(b"\n")
+        self._at += len(whole) + 1 if whole else 0
+        yield from whole.splitlines()
+
+    @property
+    def again(self) -> int:
+        """How many were deliveries of a record that had its effect already."""
+        return len(self.numbers) - len(self.distinct)
+
+
+def is_paused(running: Running) -> bool:
+    """Whether the process has paused its partitions because its buffer is full."""
+    return metric(running, "headrace_consumer_paused_partitions") > 0
+
+
+def metric(running: Running, name: str) -> float:
+    """The value of a metric without labels of its own; 0 when the process does not answer."""
+    found = [line for line in running.get("/metrics")[1].splitlines() if line.startswith(name + "{")]
+    return float(found[0].split()[-1]) if found else 0.0
+
+
+def assert_in_order(effects: Effects) -> None:
+    """Each key's effects are its records in order; a redelivery goes back and comes again in order from there."""
+    by_key: dict[str, list[int]] = defaultdict(list)
+    for key, number in effects.numbers:
+        by_key[key].append(number)
+    for key, numbers in by_key.items():
+        rank = {number: place for place, number in enumerate(sorted(set(numbers)))}
+        steps = [rank[after] - rank[before] for before, after in pairwise(numbers)]
+        assert rank[numbers[0]] == 0, f"{key} did not begin with its first record"
+        assert all(step <= 1 for step in steps), f"{key} skipped a record"
+
+
+def work() -> list[tuple[str | None, object]]:
+    """Records of which one key has many, and some take long, so that members give away at different times."""
+    draw = random.Random(4)
+    keys = [f"k{draw.randrange(KEYS) if draw.random() < 0.94 else 0}" for _ in range(RECORDS)]
+    return [(key, {"n": n, "sleep": 0.4 if n % 150 == 0 else 0.008}) for n, key in enumerate(keys)]
+
+
+def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, concurrency=AT_ONCE)
+    world.produce(work())
+    effects = Effects(world)
+    with ExitStack() as stack:
+        first = stack.enter_context(consuming(world))
+        wait_for(lambda: is_paused(first), "paused partitions")
+        second = stack.enter_context(consuming(world))
+        wait_for(lambda: len(effects.read().pids) == 2, "two at work")
+        wait_for(lambda: is_paused(first) or is_paused(second), "paused partitions", 20)
+        others = [second, *(stack.enter_context(consuming(world)) for _ in range(2))]
+        wait_for(lambda: len(effects.read().pids) == 4, "four at work")
+        share = len(effects.distinct) + 1000
+        wait_for(lambda: len(effects.read().distinct) > share, "more by four")
+        for other in others:
+            other.process.terminate()
+        assert [other.process.wait(timeout=45) for other in others] == [0, 0, 0]
+        wait_for(lambda: len(effects.read().distinct) == RECORDS, "all", 120)
+        wait_for(lambda: sum(world.committed().values()) == RECORDS, "all committed", 20)
+        assert first.stop() == 0
+    assert_in_order(effects)
+    assert effects.again <= 4 * AT_ONCE
