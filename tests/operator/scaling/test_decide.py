@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from headrace_operator.scaling.decide import SETTLE, Limits, Measured, Memory, decide
@@ -25,6 +25,7 @@ RATES = some.none() | some.floats(min_value=0, max_value=1e6)
     most=some.integers(5, 20),
     partitions=some.integers(1, 30),
 )
+@example(arrivals=0.0, handled=5e-324, backlog=100, ready=1, desired=None, capacity=None, least=1, most=5, partitions=1)
 def test_always_between_min_and_the_ceiling(  # noqa: PLR0917
     arrivals: float | None,
     handled: float | None,

@@ -15,6 +15,8 @@ MARGIN = 1.25
 SETTLE = timedelta(seconds=45)
 SATURATED_BACKLOG_SECONDS = 1.0
 SATURATED_BACKLOG_RECORDS = 100
+SLOWEST = 0.001
+"""Records per second below which nothing is learned: a capacity next to nothing asks for replicas without end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ def learned(measured: Measured, memory: Memory) -> float | None:
     """Return the records per second of a saturated replica: half old and half new while there is a backlog."""
     handled, backlog = measured.handled or 0.0, measured.backlog or 0
     enough = max(SATURATED_BACKLOG_RECORDS, handled * SATURATED_BACKLOG_SECONDS)
-    if measured.ready < 1 or handled <= 0 or backlog < enough:
+    if measured.ready < 1 or handled < SLOWEST or backlog < enough:
         return memory.capacity
     sample = handled / measured.ready
     return sample if memory.capacity is None else (sample + memory.capacity) / 2
