@@ -13,7 +13,8 @@ JSON = "org.apache.kafka.connect.json.JsonConverter"
 
 def prefix(resource: Resource, spec: ConnectorSpec) -> str:
     """Return the prefix of the connector's topics."""
-    return (spec.topics and spec.topics.prefix) or names.connector(resource.namespace, resource.name)
+    set_ = (spec.config or {}).get("topic.prefix") or (spec.topics and spec.topics.prefix)
+    return set_ or names.connector(resource.namespace, resource.name)
 
 
 def topic(prefix: str, *, route: str | None = None, table: str | None = None) -> str:
@@ -22,13 +23,14 @@ def topic(prefix: str, *, route: str | None = None, table: str | None = None) ->
 
 
 def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
-    """Return the whole configuration; the user's own properties win, our mark does not yield."""
+    """Return the whole configuration; the user's own properties win, name and mark do not yield."""
     capture = _outbox(prefix(resource, spec), spec.capture.outbox) if spec.capture.outbox else _tables(spec)
     return {
         **_source(resource, spec),
         **_topics(spec),
         **capture,
         **(spec.config or {}),
+        "name": names.connector(resource.namespace, resource.name),
         MARK: resource.uid,
     }
 
@@ -52,6 +54,7 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         "topic.prefix": prefix(resource, spec),
         "snapshot.mode": "initial",
         "heartbeat.interval.ms": "10000",
+        "connection.validation.timeout.ms": "10000",
     }
 
 

@@ -33,7 +33,7 @@ async def connector(resource: Resource, remote: Remote) -> ConnectorWorld:
     name = names.connector(namespace, resource.name)
     seen = await ask(remote.connect.connector(url, name))
     wanted = plan.wanted(resource)
-    validation = await _validation(remote, url, None if wanted is None else {**wanted, "name": name}, seen)
+    validation = await _validation(remote, url, wanted, seen)
     return ConnectorWorld(resource=resource, connect=found, secrets=secret, seen=seen, validation=validation)
 
 
