@@ -167,6 +167,7 @@ def _failure(what: str, status: int, text: bytes) -> errors.HeadraceError:
 def _discreet(said: str) -> str:
     """Return what Connect said without the values that it quotes: those of Secrets are among them."""
     said = re.sub(r"Invalid value .*? for configuration ", "Invalid value for configuration ", said, flags=re.DOTALL)
+    said = re.sub(r'\b(user|role) "[^"]*"', r'\1 "…"', said)
     return re.sub(r"(?<!\$)\{.*\}", "{…}", said)
 
 

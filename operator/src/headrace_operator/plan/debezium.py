@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from headrace_operator.api.connector import ConnectorSpec, Outbox, OutboxColumns
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import names
+from headrace_operator.plan import acceptance, names
+
+REFERENCE = re.compile(r"\$\{[^}]*:[^}]*\}")
+"""What Connect's config providers replace; the router's own ``${routedByValue}`` has no colon."""
 
 MARK = "headrace.resource.uid"
 STRING = "org.apache.kafka.connect.storage.StringConverter"
@@ -33,6 +38,15 @@ def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         "name": names.connector(resource.namespace, resource.name),
         MARK: resource.uid,
     }
+
+
+def stray_reference(resource: Resource, spec: ConnectorSpec) -> str | None:
+    """Say which property would show a Secret's value: Connect and the database quote those in their errors."""
+    for name, value in configuration(resource, spec).items():
+        found = REFERENCE.search(value)
+        if found and name != "database.user" and not acceptance.is_password(name):
+            return f"The property {name} would show what {found[0]} stands for: only credentials may name a Secret."
+    return None
 
 
 def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
