@@ -6,11 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from headrace_operator.api.kinds import KINDS
 from tests.operator.plan import golden
+
+HOW = "look at it, then: python -m tests.operator.plan.golden"
 
 
 @pytest.mark.parametrize("example", golden.EXAMPLES, ids=lambda path: path.name)
 def test_the_plan_of_an_example_is_the_committed_one(example: Path) -> None:
     committed = golden.GOLDEN / example.name
 
-    assert golden.text(example) == committed.read_text(), "look at it, then: python -m tests.operator.plan.golden"
+    assert committed.exists(), f"{example.name} is new: {HOW}"
+    assert golden.text(example) == committed.read_text(), HOW
+
+
+def test_every_golden_plan_is_of_an_example() -> None:
+    assert {path.name for path in golden.GOLDEN.iterdir()} == {path.name for path in golden.EXAMPLES}
+
+
+def test_every_kind_has_an_example() -> None:
+    assert {kind for kind, _ in golden.resources()} == {kind.name for kind in KINDS}
