@@ -320,6 +320,18 @@ async def test_a_connector_whose_resource_is_gone_is_removed_and_others_are_neve
     assert life.shelf.objects["ConnectCluster", "main"].status["unmanagedConnectors"] == ["theirs"]
 
 
+async def test_a_connector_of_this_name_that_someone_else_made_is_left_alone(life: Life) -> None:
+    theirs = {"connector.class": CLASS, "name": NAME, "topic.prefix": "t"}
+    life.fake.connectors[NAME] = Connector(config=dict(theirs), tasks=[Task(state="FAILED", trace="x")])
+    written = await life.look(20, every=60) + await life.look_at_workers()
+    taken = life.condition("Ready")
+    del life.fake.connectors[NAME]
+
+    assert written == []
+    assert taken["reason"] == "NameTaken"
+    assert await life.look(3) == [PUT]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

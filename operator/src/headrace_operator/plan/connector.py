@@ -36,7 +36,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     resource = world.resource
     judged = _validated(world, _judge(resource))
     credentials = _credentials(world, judged.spec)
-    actions = _put(world, judged, credentials) or _state(world, judged.spec)
+    actions = () if _is_foreign(world.seen) else _put(world, judged, credentials) or _state(world, judged.spec)
     failing = _failing(world, judged.spec, bool(actions), now)
     if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(resource), world.seen.name),)
@@ -60,6 +60,8 @@ def _judge(resource: Resource) -> Acceptance[ConnectorSpec]:
 
 def _failing(world: ConnectorWorld, spec: ConnectorSpec | None, busy: bool, now: datetime) -> restarts.Failing:
     """Return what is known of failing tasks; an edit begins anew, and a restart waits for other actions."""
+    if _is_foreign(world.seen):
+        return restarts.Failing(error=None, record=None)
     status = world.resource.status
     before = status.get("restarts") if status.get("observedGeneration") == world.resource.generation else None
     failing = restarts.decide(world.seen, spec, before, now)
@@ -94,6 +96,11 @@ def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: 
     initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None
     name = configuration["name"]
     return (PutConnector(url=_url(world.resource), connector=name, config=configuration, initial=initial),)
+
+
+def _is_foreign(seen: ConnectorSeen | Absent | Unknown) -> bool:
+    """Tell whether someone else made a connector of this name, which is then never touched."""
+    return isinstance(seen, ConnectorSeen) and debezium.MARK not in seen.config
 
 
 def is_running(configuration: Mapping[str, str], seen: ConnectorSeen) -> bool:
@@ -151,6 +158,9 @@ def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restart
     if isinstance(seen, Absent):
         refused = world.validation.reason if isinstance(world.validation, Unknown) else "The connector is not made yet."
         return false("Running", Reason.STARTING, refused)
+    if _is_foreign(seen):
+        text = f"Kafka Connect has a connector {seen.name} that Headrace did not make: remove it, or rename this one."
+        return false("Running", Reason.NAME_TAKEN, text)
     if failing.error is not None:
         reason = Reason.RESTARTS_EXHAUSTED if failing.exhausted else Reason.TASK_FAILED
         return false("Running", reason, failing.message)
