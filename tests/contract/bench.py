@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,12 +74,25 @@ async def until(connect: Connect, url: str, name: str, holds: Callable[[Connecto
     try:
         async with asyncio.timeout(PATIENCE):
             while not (isinstance(seen, ConnectorSeen) and holds(seen)):
-                with suppress(errors.Busy):
-                    seen = await connect.connector(url, name)
+                seen = await connect.connector(url, name)
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"not within {PATIENCE} s; seen last: {seen}") from None
     return seen
+
+
+class Patient(Connect):
+    """Asks again while Connect rebalances, as the real one may after each change; the operator's loop does so, too."""
+
+    async def _send(self, method: str, url: str, *, body: Any = None, deadline: float | None = None) -> Any:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    return await super()._send(method, url, body=body, deadline=deadline)
+                except errors.Busy as error:
+                    if "already exists" in str(error):
+                        raise
+                await asyncio.sleep(0.05)
 
 
 class FakeBench:

@@ -16,7 +16,7 @@ from headrace_operator.clients.connect import Connect
 from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.value import Absent
 from tests.connect_worker import connect_worker  # noqa: F401
-from tests.contract.bench import Bench, FakeBench, RealBench, cleared, configuration, new_name, until
+from tests.contract.bench import Bench, FakeBench, Patient, RealBench, cleared, configuration, new_name, until
 from tests.fakes.connect import REBALANCING, fake_connect
 from tests.kafka_broker import kafka_broker  # noqa: F401
 from tests.postgres_server import postgres_server  # noqa: F401
@@ -25,7 +25,7 @@ from tests.postgres_server import postgres_server  # noqa: F401
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
     async with aiohttp.ClientSession() as session:
-        yield Connect(session)
+        yield Patient(session)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.slow)])
@@ -271,13 +271,13 @@ async def test_a_connect_that_is_not_there_is_unreachable(connect: Connect, unus
 
 
 @pytest.mark.parametrize("answer", REBALANCING, ids=["409", "500"])
-async def test_a_connect_that_rebalances_is_busy(connect: Connect, answer: tuple[int, str]) -> None:
+async def test_a_connect_that_rebalances_is_busy(answer: tuple[int, str]) -> None:
     """Only the fake can be made to rebalance at will; the sentences are the real one's."""
-    async with fake_connect() as fake:
+    async with fake_connect() as fake, aiohttp.ClientSession() as session:
         config = configuration(FakeBench(fake), new_name())
         fake.rebalancing = answer
         with pytest.raises(errors.Busy, match=answer[1][:20]):
-            await connect.put(fake.url, config["name"], config)
+            await Connect(session).put(fake.url, config["name"], config)
 
 
 async def test_figures_that_connect_does_not_tell_are_unknown(connect: Connect) -> None:
