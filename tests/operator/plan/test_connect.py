@@ -200,6 +200,26 @@ def test_failed_tasks_are_restarted_with_back_off_and_recorded_first() -> None:
     assert "java.io.IOException: gone" in condition(plan, "Ready")["message"]
 
 
+def test_a_secret_that_cannot_be_read_is_not_taken_for_one_that_is_there() -> None:
+    unread = worlds.connector_world(secrets={"shop-db": Unknown(reason="GET secrets/shop-db: no answer")})
+    plan = connector.plan(unread, worlds.SETTINGS, worlds.NOW)
+
+    assert plan.actions == ()
+    assert condition(plan, "CredentialsCurrent")["status"] == "Unknown"
+
+
+def test_raw_properties_win_but_cannot_rename_the_connector_or_hide_its_topics() -> None:
+    spec = {**worlds.CONNECTOR.spec, "config": {"name": "other", "topic.prefix": "mine", "snapshot.mode": "no_data"}}
+    world = worlds.connector_world(resource=dataclasses.replace(worlds.CONNECTOR, spec=spec))
+    plan = connector.plan(world, worlds.SETTINGS, worlds.NOW)
+
+    (put,) = plan.actions
+    assert isinstance(put, PutConnector)
+    assert (put.config["name"], put.config["snapshot.mode"]) == ("shop.orders-db", "no_data")
+    assert put.config["transforms.outbox.route.topic.replacement"] == "mine.outbox.${routedByValue}"
+    assert plan.status["topicPrefix"] == "mine"
+
+
 def test_a_missing_secret_is_named() -> None:
     plan = connector.plan(worlds.connector_world(secrets={"shop-db": Absent()}), worlds.SETTINGS, worlds.NOW)
 

@@ -100,7 +100,7 @@ class Task(Model):
     id: int = Field(description="Number of the task.")
     state: str = Field(description="State of the task, such as RUNNING or FAILED.")
     worker: str | None = Field(None, description="Worker that runs the task, as host:port.")
-    error: str | None = Field(None, description="First line of the trace of a failed task.")
+    error: str | None = Field(None, description="First line of the trace of a failed task, and its root cause.")
 
 
 class Restarts(Model):
@@ -109,7 +109,7 @@ class Restarts(Model):
     attempts: int = Field(description="Restarts in a row.")
     last_time: datetime | None = Field(None, description="When a task was last restarted.")
     next_time: datetime | None = Field(None, description="When a failed task is restarted next.")
-    reason: str | None = Field(None, description="First line of the trace that led to the last restart.")
+    reason: str | None = Field(None, description="What failed before the last restart, as its trace says.")
 
 
 class ConnectorStatus(Status):

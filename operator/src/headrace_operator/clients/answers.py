@@ -6,6 +6,7 @@ It must not know what is asked, nor of whom.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from headrace_operator.clients import errors
@@ -14,13 +15,23 @@ LONGEST = 300
 """Characters of an answer that is no JSON that an error quotes."""
 
 
-def read(what: str, who: str, status: int, body: bytes, *, conflict: type[errors.Retryable] = errors.Conflict) -> Any:
+def read(
+    what: str,
+    who: str,
+    status: int,
+    body: bytes,
+    *,
+    conflict: type[errors.Retryable] = errors.Conflict,
+    say: Callable[[str], str] = str,
+) -> Any:
     """Return the JSON that ``who`` answered to ``what``, None for an empty body; raises `HeadraceError`.
+
+    ``say`` takes from the words of a failure what nobody shall read.
 
     A redirect is an error: requests carry configurations and credentials, so that no client follows it.
     """
     if status >= 300:
-        raise _failure(what, f"{who} answered {status}: {_said(body)}", status, conflict)
+        raise _failure(what, f"{who} answered {status}: {say(_said(body))}", status, conflict)
     try:
         return json.loads(body) if body else None
     except ValueError as error:

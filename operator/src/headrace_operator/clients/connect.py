@@ -6,6 +6,8 @@ It must not decide anything.
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
@@ -30,12 +32,19 @@ DEADLINE = 5.0
 PATIENCE = 15.0
 """Seconds that a write or a validation may take: Connect asks the database meanwhile."""
 
+HEADERS = {"Content-Type": "application/json"}
+"""Connect answers 415 to a write of another type, also to one without a body."""
+
+UNTOLD: Mapping[str, Any] = {"connector": {"state": "UNASSIGNED"}}
+"""The status of a connector that no worker has taken up yet: Connect has its configuration and says 404."""
+
 
 class Connect:
     """Reads and writes of any Connect by its address; every method raises `HeadraceError`."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, deadline: float = DEADLINE) -> None:
         self._session = session
+        self._deadline = deadline
 
     async def workers(self, url: str) -> WorkersSeen:
         """Read version, plug-ins and every connector of the workers at ``url``."""
@@ -57,26 +66,45 @@ class Connect:
         at = f"{url}/connectors/{quote(name)}"
         try:
             config = await self._send("GET", f"{at}/config")
-            status = await self._send("GET", f"{at}/status")
         except errors.Missing:
             return Absent()
-        offsets = await self._send("GET", f"{at}/offsets")
-        topics = await self._send("GET", f"{at}/topics")
-        return _connector(name, config, status, offsets["offsets"], topics.get(name, {}).get("topics", ()))
+        try:
+            status = await self._send("GET", f"{at}/status")
+        except errors.Missing:
+            status = UNTOLD
+        offsets, topics = await asyncio.gather(self._figure(f"{at}/offsets"), self._figure(f"{at}/topics"))
+        return _connector(
+            name,
+            config,
+            status,
+            None if offsets is None else offsets["offsets"],
+            None if topics is None else topics.get(name, {}).get("topics", ()),
+        )
 
     async def validate(self, url: str, config: Mapping[str, str]) -> Validation:
         """Ask Connect whether ``config`` would run; it tries the database, too."""
         plugin = quote(config["connector.class"])
         at = f"{url}/connector-plugins/{plugin}/config/validate"
-        said = await self._send("PUT", at, body=config, deadline=PATIENCE)
+        try:
+            said = await self._send("PUT", at, body=config, deadline=PATIENCE)
+        except errors.Invalid as error:
+            return Validation(errors=(FieldError(field="connector.class", message=str(error)),))
         values = [one["value"] for one in said["configs"] if one["value"] is not None]
         return Validation(
-            errors=tuple(FieldError(field=one["name"], message=text) for one in values for text in one["errors"])
+            errors=tuple(
+                FieldError(field=one["name"], message=_discreet(text)) for one in values for text in one["errors"]
+            )
         )
 
-    async def put(self, url: str, name: str, config: Mapping[str, str]) -> None:
-        """Create or update a connector."""
-        await self._send("PUT", f"{url}/connectors/{quote(name)}/config", body=config, deadline=PATIENCE)
+    async def put(
+        self, url: str, name: str, config: Mapping[str, str], initial: Literal["PAUSED", "STOPPED"] | None = None
+    ) -> None:
+        """Create or update a connector; with ``initial`` create it in that state (KIP-980), so that it never runs."""
+        if initial is None:
+            await self._send("PUT", f"{url}/connectors/{quote(name)}/config", body=config, deadline=PATIENCE)
+        else:
+            body = {"name": name, "config": config, "initial_state": initial}
+            await self._send("POST", f"{url}/connectors", body=body, deadline=PATIENCE)
 
     async def set_state(self, url: str, name: str, verb: Literal["pause", "stop", "resume"]) -> None:
         """Pause, stop or resume a connector."""
@@ -94,11 +122,21 @@ class Connect:
         except errors.Missing:
             return
 
-    @measured("connect")
-    async def _send(self, method: str, url: str, *, body: Any = None, deadline: float = DEADLINE) -> Any:
+    async def _figure(self, url: str) -> Any:
+        """Read what is shown and decides nothing; None when Connect does not tell, as without topic tracking."""
         try:
-            limit = aiohttp.ClientTimeout(total=deadline)
-            asked = self._session.request(method, url, json=body, timeout=limit, allow_redirects=False)
+            return await self._send("GET", url)
+        except errors.HeadraceError:
+            return None
+
+    @measured("connect")
+    async def _send(self, method: str, url: str, *, body: Any = None, deadline: float | None = None) -> Any:
+        deadline = deadline or self._deadline
+        try:
+            asked = self._session.request(
+                method, url, json=body, headers=HEADERS, timeout=aiohttp.ClientTimeout(total=deadline),
+                allow_redirects=False,
+            )  # fmt: skip
             async with asked as response:
                 text, status = await response.read(), response.status
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
@@ -106,7 +144,22 @@ class Connect:
                 f"{method} {url}: Kafka Connect did not answer within {deadline:.0f} s ({str(error) or repr(error)})."
             )
             raise errors.Unreachable(what) from error
-        return answers.read(f"{method} {url}", "Kafka Connect", status, text, conflict=errors.Busy)
+        meant = _meant(status, text)
+        return answers.read(f"{method} {url}", "Kafka Connect", meant, text, conflict=errors.Busy, say=_discreet)
+
+
+def _meant(status: int, text: bytes) -> int:
+    """Return the status that Connect should have given: some refusals and rebalances come as 500."""
+    if status != 500:
+        return status
+    return 400 if b"BadRequestException" in text else 409 if b"rebalance is expected" in text else status
+
+
+def _discreet(said: str) -> str:
+    """Return what Connect said without the values that it quotes: those of Secrets are among them."""
+    said = re.sub(r"Invalid value .*? for configuration ", "Invalid value for configuration ", said, flags=re.DOTALL)
+    said = re.sub(r'\b(user|role) "[^"]*"', r'\1 "…"', said)
+    return re.sub(r"(?<!\$)\{.*\}", "{…}", said)
 
 
 def _connector(
@@ -116,11 +169,15 @@ def _connector(
         name=name,
         config=config,
         state=status["connector"]["state"],
-        trace=status["connector"].get("trace"),
+        trace=_trace(status["connector"]),
         tasks=tuple(
-            TaskSeen(id=one["id"], state=one["state"], worker=one.get("worker_id"), trace=one.get("trace"))
+            TaskSeen(id=one["id"], state=one["state"], worker=one.get("worker_id"), trace=_trace(one))
             for one in status.get("tasks", ())
         ),
         offsets=None if offsets is None else tuple(offsets),
         topics=None if topics is None else tuple(sorted(topics)),
     )
+
+
+def _trace(part: Mapping[str, Any]) -> str | None:
+    return None if part.get("trace") is None else _discreet(part["trace"])

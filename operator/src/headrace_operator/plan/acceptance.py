@@ -63,11 +63,15 @@ def refuse(model: type[Spec], resource: Resource, problem: Finding) -> Acceptanc
 
 def no_passwords(field: str, properties: Mapping[str, str] | None) -> str | None:
     """Say which raw property holds a password: no secret may stand in a spec."""
-    words = ("password", "secret", "jaas.config", "ssl.key")
     for name, value in (properties or {}).items():
-        if any(word in name.lower() for word in words) and not value.startswith("${"):
+        if is_password(name) and not value.startswith("${"):
             return f"spec.{field}.{name} would hold a password in plain text: name a Secret with credentials instead."
     return None
+
+
+def is_password(name: str) -> bool:
+    """Tell whether a property is one that holds a password."""
+    return any(word in name.lower() for word in ("password", "secret", "jaas.config", "ssl.key"))
 
 
 def _sentence(error: ValidationError) -> str:

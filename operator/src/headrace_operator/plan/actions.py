@@ -45,11 +45,12 @@ class CreateTopic:
 
 @dataclass(frozen=True, kw_only=True)
 class PutConnector:
-    """Create or update a connector on the Connect at ``url``."""
+    """Create or update a connector on the Connect at ``url``; with ``initial`` create it in that state."""
 
     url: str
     connector: str
     config: Mapping[str, str]
+    initial: Literal["PAUSED", "STOPPED"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,19 +9,20 @@ from typing import Any, Literal
 
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen
-from headrace_operator.observed.kube import Resource, SecretSeen
+from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
-from headrace_operator.plan import acceptance, debezium, names, restarts
+from headrace_operator.plan import acceptance, debezium, names, restarts, traces
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
-from headrace_operator.plan.kafkaconnection import absent_secret
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
 
 NEEDED = frozenset({"Accepted", "CredentialsCurrent", "ConnectKnown", "Running"})
 VERBS: Mapping[str, Literal["pause", "stop", "resume"]] = {"Running": "resume", "Paused": "pause", "Stopped": "stop"}
+INITIAL: Mapping[str | None, Literal["PAUSED", "STOPPED"]] = {"Paused": "PAUSED", "Stopped": "STOPPED"}
+FIGURES = ("offsets", "topics")
 
 
 def wanted(resource: Resource) -> Mapping[str, str] | None:
@@ -34,25 +35,40 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     """Return what Connect shall do about this connector, and the status."""
     resource = world.resource
     judged = _validated(world, _judge(resource))
-    put = _put(world, judged)
-    failing = restarts.decide(world.seen, judged.spec, resource.status.get("restarts"), now)
-    actions: tuple[Action, ...] = put or _state(world, judged.spec)
-    if not actions and failing.due and isinstance(world.seen, ConnectorSeen):
+    credentials = _credentials(world, judged.spec)
+    actions = () if _is_foreign(world.seen) else _put(world, judged, credentials) or _state(world, judged.spec)
+    failing = _failing(world, judged.spec, bool(actions), now)
+    if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(resource), world.seen.name),)
     running = _running(world, judged.spec, failing)
     if actions and running.status == "True":
         running = false("Running", Reason.APPLYING, "Kafka Connect is being told of what was accepted.")
-    found = [judged.finding, _connect(world), _credentials(world, judged.spec), running]
+    found = [judged.finding, _connect(world), credentials, running]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     status = _status(world, judged, failing) | {"conditions": conditions}
-    again = timedelta(seconds=10 if conditions[0]["status"] == "True" else 3)
+    again = timedelta(seconds=10 if conditions[0]["status"] == "True" or judged.problem else 3)
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
 def _judge(resource: Resource) -> Acceptance[ConnectorSpec]:
-    return acceptance.judge(ConnectorSpec, resource, lambda spec: acceptance.no_passwords("config", spec.config))
+    return acceptance.judge(
+        ConnectorSpec,
+        resource,
+        lambda spec: acceptance.no_passwords("config", spec.config),
+        lambda spec: debezium.stray_reference(resource, spec),
+    )
+
+
+def _failing(world: ConnectorWorld, spec: ConnectorSpec | None, busy: bool, now: datetime) -> restarts.Failing:
+    """Return what is known of failing tasks; an edit begins anew, and a restart waits for other actions."""
+    if _is_foreign(world.seen):
+        return restarts.Failing(error=None, record=None)
+    status = world.resource.status
+    before = status.get("restarts") if status.get("observedGeneration") == world.resource.generation else None
+    failing = restarts.decide(world.seen, spec, before, now)
+    return dataclasses.replace(failing, due=False, record=before) if failing.due and busy else failing
 
 
 def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acceptance[ConnectorSpec]:
@@ -72,21 +88,27 @@ def _url(resource: Resource) -> str:
     return names.connect_url(resource.namespace, str(resource.spec.get("connect")))
 
 
-def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> tuple[Action, ...]:
+def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: Finding) -> tuple[Action, ...]:
     if judged.spec is None or isinstance(world.seen, Unknown) or isinstance(world.validation, Unknown):
         return ()
-    if absent_secret(world.secrets) or not isinstance(world.connect, Resource):
+    if credentials.status != "True" or not isinstance(world.connect, Resource):
         return ()
     configuration = debezium.configuration(world.resource, judged.spec)
     if isinstance(world.seen, ConnectorSeen) and is_running(configuration, world.seen):
         return ()
-    name = names.connector(world.resource.namespace, world.resource.name)
-    return (PutConnector(url=_url(world.resource), connector=name, config=configuration),)
+    initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None
+    name = configuration["name"]
+    return (PutConnector(url=_url(world.resource), connector=name, config=configuration, initial=initial),)
+
+
+def _is_foreign(seen: ConnectorSeen | Absent | Unknown) -> bool:
+    """Tell whether someone else made a connector of this name, which is then never touched."""
+    return isinstance(seen, ConnectorSeen) and debezium.MARK not in seen.config
 
 
 def is_running(configuration: Mapping[str, str], seen: ConnectorSeen) -> bool:
     """Tell whether Connect runs exactly this configuration."""
-    return {**configuration, "name": seen.name} == {**seen.config, "name": seen.name}
+    return dict(configuration) == dict(seen.config)
 
 
 def _state(world: ConnectorWorld, spec: ConnectorSpec | None) -> tuple[Action, ...]:
@@ -113,17 +135,23 @@ def _connect(world: ConnectorWorld) -> Finding:
 
 
 def _credentials(world: ConnectorWorld, spec: ConnectorSpec | None) -> Finding:
-    missing = absent_secret(world.secrets, "CredentialsCurrent")
+    """Speak of the Secret of the spec in force: a refused edit's own must not hinder what runs."""
+    kind = "CredentialsCurrent"
+    if spec is None:
+        return unknown(kind, Reason.UNKNOWN, "No spec that names a Secret is accepted.")
+    credentials = spec.postgres.credentials
+    seen = world.secrets[credentials.secret]
+    if isinstance(seen, Unknown):
+        return unknown(kind, Reason.UNKNOWN, seen.reason)
+    if isinstance(seen, Absent):
+        text = f"Secret {credentials.secret} does not exist in this namespace: create it."
+        return false(kind, Reason.SECRET_NOT_FOUND, text)
+    wanted = (credentials.username_key or "username", credentials.password_key or "password")
+    missing = next((key for key in wanted if key not in seen.keys), None)
     if missing is not None:
-        return missing
-    if spec is not None:
-        credentials = spec.postgres.credentials
-        seen = world.secrets.get(credentials.secret)
-        for key in (credentials.username_key or "username", credentials.password_key or "password"):
-            if isinstance(seen, SecretSeen) and key not in seen.keys:
-                text = f"Secret {seen.name} has no key {key}: add it, or name another key."
-                return false("CredentialsCurrent", Reason.SECRET_KEY_MISSING, text)
-    return true("CredentialsCurrent", Reason.READY, "The Secret exists and has the keys.")
+        text = f"Secret {seen.name} has no key {missing}: add it, or name another key."
+        return false(kind, Reason.SECRET_KEY_MISSING, text)
+    return true(kind, Reason.READY, "The Secret exists and has the keys.")
 
 
 def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restarts.Failing) -> Finding:
@@ -133,6 +161,9 @@ def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restart
     if isinstance(seen, Absent):
         refused = world.validation.reason if isinstance(world.validation, Unknown) else "The connector is not made yet."
         return false("Running", Reason.STARTING, refused)
+    if _is_foreign(seen):
+        text = f"Kafka Connect has a connector {seen.name} that Headrace did not make: remove it, or rename this one."
+        return false("Running", Reason.NAME_TAKEN, text)
     if failing.error is not None:
         reason = Reason.RESTARTS_EXHAUSTED if failing.exhausted else Reason.TASK_FAILED
         return false("Running", reason, failing.message)
@@ -158,12 +189,16 @@ def _status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: r
         running = sum(task.state == "RUNNING" for task in seen.tasks)
         status |= {"state": seen.state, "tasks": [_task(task) for task in seen.tasks]}
         status["tasksReady"] = f"{running}/{len(seen.tasks)}"
-        status |= {} if seen.offsets is None else {"offsets": [dict(offset) for offset in seen.offsets]}
-        status |= {} if seen.topics is None else {"topics": sorted(seen.topics)}
-    return status
+    return status | ({} if isinstance(seen, Absent) else _figures(resource, seen))
+
+
+def _figures(resource: Resource, seen: ConnectorSeen | Unknown) -> dict[str, Any]:
+    """Return offsets and topics; those that nobody could tell this time stay as they were last seen."""
+    told = {name: getattr(seen, name, None) for name in FIGURES}
+    return {name: resource.status.get(name) if value is None else list(value) for name, value in told.items()}
 
 
 def _task(task: Any) -> dict[str, Any]:
-    error = restarts.first_line(task.trace)
+    error = traces.summary(task.trace)
     known = {"id": task.id, "state": task.state, "worker": task.worker, "error": error}
     return {key: value for key, value in known.items() if value is not None}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from headrace_operator.api.connector import ConnectorSpec, Outbox, OutboxColumns
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import names
+from headrace_operator.plan import acceptance, names
+
+REFERENCE = re.compile(r"\$\{[^}]*:[^}]*\}")
+"""What Connect's config providers replace; the router's own ``${routedByValue}`` has no colon."""
 
 MARK = "headrace.resource.uid"
 STRING = "org.apache.kafka.connect.storage.StringConverter"
@@ -13,7 +18,8 @@ JSON = "org.apache.kafka.connect.json.JsonConverter"
 
 def prefix(resource: Resource, spec: ConnectorSpec) -> str:
     """Return the prefix of the connector's topics."""
-    return (spec.topics and spec.topics.prefix) or names.connector(resource.namespace, resource.name)
+    set_ = (spec.config or {}).get("topic.prefix") or (spec.topics and spec.topics.prefix)
+    return set_ or names.connector(resource.namespace, resource.name)
 
 
 def topic(prefix: str, *, route: str | None = None, table: str | None = None) -> str:
@@ -22,15 +28,25 @@ def topic(prefix: str, *, route: str | None = None, table: str | None = None) ->
 
 
 def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
-    """Return the whole configuration; the user's own properties win, our mark does not yield."""
+    """Return the whole configuration; the user's own properties win, name and mark do not yield."""
     capture = _outbox(prefix(resource, spec), spec.capture.outbox) if spec.capture.outbox else _tables(spec)
     return {
         **_source(resource, spec),
         **_topics(spec),
         **capture,
         **(spec.config or {}),
+        "name": names.connector(resource.namespace, resource.name),
         MARK: resource.uid,
     }
+
+
+def stray_reference(resource: Resource, spec: ConnectorSpec) -> str | None:
+    """Say which property would show a Secret's value: Connect and the database quote those in their errors."""
+    for name, value in configuration(resource, spec).items():
+        found = REFERENCE.search(value)
+        if found and name != "database.user" and not acceptance.is_password(name):
+            return f"The property {name} would show what {found[0]} stands for: only credentials may name a Secret."
+    return None
 
 
 def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
@@ -52,6 +68,7 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         "topic.prefix": prefix(resource, spec),
         "snapshot.mode": "initial",
         "heartbeat.interval.ms": "10000",
+        "connection.validation.timeout.ms": "10000",
     }
 
 

@@ -60,9 +60,11 @@ def _reachable(world: KafkaConnectionWorld) -> Finding:
     return false("Reachable", Reason.KAFKA_UNREACHABLE, world.cluster.reason)
 
 
-def absent_secret(secrets: Secrets, kind: str = "Reachable") -> Finding | None:
+def absent_secret(secrets: Secrets) -> Finding | None:
     """Say which Secret is missing: make it, or name another."""
     for name, seen in secrets.items():
         if isinstance(seen, Absent):
-            return false(kind, Reason.SECRET_NOT_FOUND, f"Secret {name} does not exist in this namespace: create it.")
+            return false(
+                "Reachable", Reason.SECRET_NOT_FOUND, f"Secret {name} does not exist in this namespace: create it."
+            )
     return None

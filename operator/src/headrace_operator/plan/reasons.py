@@ -22,6 +22,7 @@ class Reason(StrEnum):
     CONNECT_UNREACHABLE = "ConnectUnreachable"
     CONNECT_ANSWERS = "ConnectAnswers"
     CONNECTOR_NOT_FOUND = "ConnectorNotFound"
+    NAME_TAKEN = "NameTaken"
     AWAITING_TOPIC = "AwaitingTopic"
     TOPICS_EXIST = "TopicsExist"
     ACTION_FAILED = "ActionFailed"

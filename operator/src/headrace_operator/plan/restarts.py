@@ -10,6 +10,7 @@ from typing import Any
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.plan import traces
 from headrace_operator.plan.actions import RestartConnector
 from headrace_operator.plan.conditions import instant, timestamp
 
@@ -31,10 +32,11 @@ class Failing:
     @property
     def message(self) -> str:
         """Return what failed and what happens next, as a sentence."""
-        attempts = (self.record or {}).get("attempts", 0)
+        record, error = self.record or {}, (self.error or "").rstrip(".")
+        attempts = record.get("attempts", 0)
         if self.exhausted:
-            return f"{self.error}. Restarted {attempts} times without success: mend the cause, then edit the Connector."
-        return f"{self.error}. Restarted {attempts} times; next restart at {(self.record or {}).get('nextTime')}."
+            return f"{error}. Restarted {attempts} times without success: mend the cause, then edit the Connector."
+        return f"{error}. Restarted {attempts} times; next restart at {record.get('nextTime')}."
 
     def action(self, url: str, connector: str) -> RestartConnector:
         """Return the restart that is due."""
@@ -44,7 +46,9 @@ class Failing:
 def decide(
     seen: ConnectorSeen | Absent | Unknown, spec: ConnectorSpec | None, before: Mapping[str, Any] | None, now: datetime
 ) -> Failing:
-    """Decide whether failed tasks are restarted now, and what to record."""
+    """Decide whether failed tasks are restarted now, and what to record; what shall not run is not restarted."""
+    if spec is not None and spec.state in ("Paused", "Stopped"):
+        return Failing(error=None, record=None)
     if not isinstance(seen, ConnectorSeen):
         return Failing(error=None, record=before)
     error = failure(seen)
@@ -77,15 +81,10 @@ def wait(attempts: int) -> timedelta:
 
 
 def failure(seen: ConnectorSeen) -> str | None:
-    """Return the first line of the first trace of what failed."""
+    """Return what the first trace of what failed says, in one line."""
     if seen.state == "FAILED":
-        return first_line(seen.trace) or "The connector failed"
+        return f"The connector failed: {traces.summary(seen.trace) or 'without a trace'}"
     for task in seen.tasks:
         if task.state == "FAILED":
-            return f"Task {task.id} failed: {first_line(task.trace) or 'without a trace'}"
+            return f"Task {task.id} failed: {traces.summary(task.trace) or 'without a trace'}"
     return None
-
-
-def first_line(trace: str | None) -> str | None:
-    """Return the first line of a trace, at most 500 characters."""
-    return trace.strip().splitlines()[0][:500] if trace and trace.strip() else None

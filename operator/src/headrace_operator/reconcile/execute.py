@@ -36,8 +36,8 @@ async def _do(action: actions.Action, remote: Remote) -> None:
             await remote.kube.delete(where, uid=gone.uid, resource_version=gone.resource_version)
         case actions.CreateTopic() as topic:
             await _create(topic, remote)
-        case actions.PutConnector(url=url, connector=name, config=config):
-            await remote.connect.put(url, name, config)
+        case actions.PutConnector(url=url, connector=name, config=config, initial=initial):
+            await remote.connect.put(url, name, config, initial)
         case actions.SetState(url=url, connector=name, verb=verb):
             await remote.connect.set_state(url, name, verb)
         case actions.RestartConnector(url=url, connector=name, only_failed=only_failed):

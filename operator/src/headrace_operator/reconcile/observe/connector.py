@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
 from headrace_operator.plan import connector as plan
@@ -23,7 +23,7 @@ async def connector(resource: Resource, remote: Remote) -> ConnectorWorld:
     namespace = resource.namespace
     found, secret = await asyncio.gather(
         reference(remote, "ConnectCluster", namespace, resource.spec.get("connect")),
-        secrets(remote, namespace, needs.connector_secrets(resource.spec)),
+        secrets(remote, namespace, _secrets(resource)),
     )
     cluster = known(found)
     if cluster is None:
@@ -32,9 +32,18 @@ async def connector(resource: Resource, remote: Remote) -> ConnectorWorld:
     url = names.connect_url(namespace, cluster.name)
     name = names.connector(namespace, resource.name)
     seen = await ask(remote.connect.connector(url, name))
-    wanted = plan.wanted(resource)
-    validation = await _validation(remote, url, None if wanted is None else {**wanted, "name": name}, seen)
+    named = [secret.get(one) for one in needs.connector_secrets(resource.spec)]
+    if all(isinstance(one, SecretSeen) for one in named):
+        validation = await _validation(remote, url, plan.wanted(resource), seen)
+    else:
+        validation = Unknown(reason="Kafka Connect is asked once the Secret that the spec names is there.")
     return ConnectorWorld(resource=resource, connect=found, secrets=secret, seen=seen, validation=validation)
+
+
+def _secrets(resource: Resource) -> tuple[str, ...]:
+    """Return the Secrets of the spec as written and of the accepted one: either may be in force."""
+    accepted = (resource.status.get("accepted") or {}).get("spec") or {}
+    return tuple(dict.fromkeys((*needs.connector_secrets(resource.spec), *needs.connector_secrets(accepted))))
 
 
 async def _validation(

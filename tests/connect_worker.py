@@ -1,0 +1,125 @@
+"""A real Kafka Connect worker with Debezium on a random port of loopback, from the image's own jars, for tests.
+
+It runs with the properties that the operator writes, save where Secrets come from: here each key is a file
+``NAMESPACE/NAME/KEY`` below the worker's own folder. It ends with its parent and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from headrace_operator.api.connectcluster import ConnectClusterSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.plan import workers
+from tests.cluster.fast import END_WITH_PARENT
+from tests.cluster.images import catalog, ingredients
+from tests.kafka_broker import KafkaBroker
+from tests.operator import worlds
+
+START = 90.0
+"""Seconds that the worker has to answer."""
+
+_JAVA = ("java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
+_CONFIG = {
+    "config.providers.secrets.class": "org.apache.kafka.common.config.provider.DirectoryConfigProvider",
+    "rest.advertised.host.name": "127.0.0.1",
+    "offset.flush.interval.ms": "500",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectWorker:
+    """A running worker at ``url``; Secrets are files below ``folder``."""
+
+    url: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def write_secret(self, namespace: str, name: str, **keys: str) -> None:
+        """Make or change a Secret."""
+        folder = self.folder / namespace / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, value in keys.items():
+            (folder / key).write_text(value)
+
+    @property
+    def log(self) -> str:
+        """Return all that the worker wrote to its log."""
+        return (self.folder / "worker.log").read_text()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let the worker accept connections and answer nothing: its process is stopped meanwhile."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture(scope="session")
+def connect_worker(kafka_broker: KafkaBroker) -> Iterator[ConnectWorker]:
+    """Run a worker for this session of tests."""
+    folder = Path(tempfile.mkdtemp(prefix="headrace-connect-"))
+    try:
+        yield from _running(folder, kafka_broker)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _running(folder: Path, broker: KafkaBroker) -> Iterator[ConnectWorker]:
+    image = next(image for image in catalog.IMAGES if image.name == "connect")
+    jars, port = ingredients.jars(image), _free_port()
+    properties = folder / "worker.properties"
+    properties.write_text(_properties(broker, jars / "plugins", port))
+    log4j = (
+        f"-Dheadrace.connect.home={image.folder}",
+        f"-Dlog4j2.configurationFile=file:{image.folder}/log4j2.properties",
+    )
+    main = ("org.apache.kafka.connect.cli.ConnectDistributed", str(properties))
+    words = (*END_WITH_PARENT, *_JAVA, *log4j, "-cp", f"{jars}/worker/*", *main)
+    with (folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen(words, cwd=folder, stdout=log, stderr=log)
+    worker = ConnectWorker(url=f"http://127.0.0.1:{port}", folder=folder, process=process)
+    try:
+        _await_answer(worker)
+        yield worker
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+
+
+def _properties(broker: KafkaBroker, plugins: Path, port: int) -> str:
+    """Return the operator's own properties; what a user may add wins over them, and so do ours."""
+    config = {**_CONFIG, "plugin.path": str(plugins), "listeners": f"HTTP://127.0.0.1:{port}"}
+    spec = ConnectClusterSpec.model_validate({"kafka": "kafka", "workers": {"config": config}})
+    kafka = KafkaConnectionSpec.model_validate({"bootstrapServers": broker.bootstrap_servers})
+    return workers.worker_properties(worlds.CONNECT, spec, kafka)
+
+
+def _await_answer(worker: ConnectWorker) -> None:
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline and worker.process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{worker.url}/connectors", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"Kafka Connect did not answer; it said last:\n{worker.log[-3000:]}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])

@@ -1,0 +1,375 @@
+"""The life of a Connector on a Kafka Connect that answers over HTTP: each pass observes, plans, records and acts.
+
+Times are given; nothing waits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from headrace_operator.clients.connect import Connect
+from headrace_operator.observed.kube import Children, Resource, SecretSeen
+from headrace_operator.observed.value import Absent
+from headrace_operator.plan import connectcluster, connector
+from headrace_operator.plan.actions import Apply, Plan
+from headrace_operator.reconcile.execute import execute
+from headrace_operator.reconcile.observe import connections as observe_connections
+from headrace_operator.reconcile.observe import connector as observe_connector
+from headrace_operator.reconcile.remote import Remote
+from tests.fakes.connect import CLASS, Connector, FakeConnect, Task, fake_connect
+from tests.operator import worlds
+
+NAME = "shop.orders-db"
+PUT = f"PUT /connectors/{NAME}/config"
+RESTART = f"POST /connectors/{NAME}/restart"
+SECRET = "${secrets:shop/shop-db:password}"
+TRACE = """org.apache.kafka.connect.errors.ConnectException: Tolerance exceeded in error handler
+\tat org.apache.kafka.connect.runtime.TransformationChain.apply(TransformationChain.java:58)
+Caused by: org.apache.kafka.connect.errors.ConnectException: Unable to find payload field payload in event
+\tat io.debezium.transforms.outbox.EventRouterDelegate.apply(EventRouterDelegate.java:146)
+"""
+
+
+class EveryName(AbstractResolver):
+    """Every name is the address of one server."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=self._port, family=family, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class Shelf:
+    """The objects that observers of Connectors ask Kubernetes for."""
+
+    objects: dict[tuple[str, str], Resource]
+    secrets: dict[str, SecretSeen]
+    made: Children = field(default_factory=lambda: Children(objects={}))
+
+    async def resource(self, kind: str, _: str, name: str) -> Resource | Absent:
+        return self.objects.get((kind, name), Absent())
+
+    async def resources(self, kind: str, _: str) -> tuple[Resource, ...]:
+        return tuple(one for one in self.objects.values() if one.kind == kind)
+
+    async def secret(self, _: str, name: str) -> SecretSeen | Absent:
+        return self.secrets.get(name, Absent())
+
+    async def children(self, *_: Any) -> Children:
+        return self.made
+
+    def put(self, resource: Resource) -> None:
+        self.objects[resource.kind, resource.name] = resource
+
+
+@dataclass
+class Life:
+    """One Connector, its ConnectCluster, and the time."""
+
+    fake: FakeConnect
+    remote: Remote
+    shelf: Shelf
+    now: datetime = worlds.NOW
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return dict(self.shelf.objects["Connector", "orders-db"].status)
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        return next(one for one in self.status["conditions"] if one["type"] == kind)
+
+    def edit(self, **changes: Any) -> None:
+        old = self.shelf.objects["Connector", "orders-db"]
+        spec = {**old.spec, **changes}
+        self.shelf.put(dataclasses.replace(old, spec=spec, generation=old.generation + 1))
+
+    async def look(self, times: int = 1, *, every: float = 3) -> list[str]:
+        """Make passes over the Connector and return what they wrote to Connect."""
+        before = len(self.fake.written())
+        for _ in range(times):
+            resource = self.shelf.objects["Connector", "orders-db"]
+            world = await observe_connector.connector(resource, self.remote)
+            await self._do(resource, connector.plan(world, worlds.SETTINGS, self.now))
+            self.now += timedelta(seconds=every)
+        return self.fake.written()[before:]
+
+    async def look_at_workers(self, times: int = 2) -> list[str]:
+        """Make passes over the ConnectCluster and return what they wrote to Connect."""
+        before = len(self.fake.written())
+        for _ in range(times):
+            resource = self.shelf.objects["ConnectCluster", "main"]
+            world = await observe_connections.connect_cluster(resource, self.remote)
+            await self._do(resource, connectcluster.plan(world, worlds.SETTINGS, self.now))
+        return self.fake.written()[before:]
+
+    async def _do(self, resource: Resource, plan: Plan) -> None:
+        self.shelf.put(dataclasses.replace(resource, status=plan.status))
+        self.shelf.made = worlds.applied(self.shelf.made, plan.actions)
+        for action in plan.actions:
+            if not isinstance(action, Apply):
+                await execute(action, self.remote)
+
+
+@pytest.fixture
+async def life() -> AsyncIterator[Life]:
+    secret = SecretSeen(name="shop-db", keys=frozenset({"username", "password"}), resource_version="1")
+    resources = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR)
+    shelf = Shelf(objects={(one.kind, one.name): one for one in resources}, secrets={"shop-db": secret})
+    async with fake_connect() as fake:
+        fake.secrets = {"shop/shop-db:username": "shop", "shop/shop-db:password": "canary"}
+        fake.passwords = {"shop": "canary"}
+        names = aiohttp.TCPConnector(resolver=EveryName(int(fake.url.rpartition(":")[2])))
+        async with aiohttp.ClientSession(connector=names) as session:
+            known = {"kube": shelf, "connect": Connect(session, deadline=0.3), "kafkas": None}
+            yield Life(fake=fake, remote=Remote(**cast(Any, known)), shelf=shelf)
+
+
+async def test_a_connector_is_created_once_and_then_left_alone(life: Life) -> None:
+    assert await life.look(5) == [PUT]
+
+    assert life.condition("Ready")["status"] == "True"
+    assert life.status["tasksReady"] == "1/1"
+    assert life.status["tasks"] == [{"id": 0, "state": "RUNNING", "worker": "127.0.0.1:8083"}]
+    assert life.status["offsets"][0]["partition"] == {"server": NAME}
+    assert life.status["topics"] == [f"__debezium-heartbeat.{NAME}"]
+
+
+async def test_an_edit_is_put_once(life: Life) -> None:
+    await life.look(3)
+    life.edit(config={"heartbeat.interval.ms": "2000"})
+
+    assert await life.look(4) == [PUT]
+    assert life.fake.connectors[NAME].config["heartbeat.interval.ms"] == "2000"
+    assert life.condition("Ready")["status"] == "True"
+
+
+async def test_what_someone_changed_on_connect_is_put_back(life: Life) -> None:
+    await life.look(3)
+    life.fake.connectors[NAME].config["heartbeat.interval.ms"] = "1"
+
+    assert await life.look(3) == [PUT]
+    assert life.fake.connectors[NAME].config["heartbeat.interval.ms"] == "10000"
+
+
+async def test_a_connector_is_paused_stopped_and_resumed(life: Life) -> None:
+    await life.look(3)
+    seen = []
+    for state in ("Paused", "Stopped", "Running"):
+        life.edit(state=state)
+        written = await life.look(4)
+        seen.append((written, life.status["state"], life.status["tasksReady"], life.condition("Ready")["status"]))
+
+    assert seen == [
+        ([f"PUT /connectors/{NAME}/pause"], "PAUSED", "0/1", "True"),
+        ([f"PUT /connectors/{NAME}/stop"], "STOPPED", "0/0", "True"),
+        ([f"PUT /connectors/{NAME}/resume"], "RUNNING", "1/1", "True"),
+    ]
+
+
+@pytest.mark.parametrize("state", ["Paused", "Stopped"])
+async def test_a_connector_that_is_not_wanted_running_never_runs(life: Life, state: str) -> None:
+    life.edit(state=state)
+
+    assert await life.look(4) == ["POST /connectors"]
+    assert life.fake.connectors[NAME].state == state.upper()
+    assert life.fake.connectors[NAME].offsets == []
+    assert life.condition("Ready")["status"] == "True"
+
+
+async def test_a_failed_task_is_restarted_with_back_off_until_it_runs(life: Life) -> None:
+    life.edit(config={"publication.autocreate.mode": "disabled"})
+    await life.look(2)
+    begun, at = life.now, []
+    while life.now < begun + timedelta(minutes=5):
+        now = life.now
+        if await life.look(every=1):
+            at.append(round((now - begun).total_seconds()))
+    error = life.status["tasks"][0]["error"]
+    life.fake.publications.add(life.fake.connectors[NAME].config["publication.name"])
+    restarted = await life.look(60, every=1)
+    kept = life.status["restarts"]
+    await life.look(2, every=200)
+
+    assert [later - earlier for earlier, later in itertools.pairwise(at)] == [10, 20, 40, 80]
+    assert "Publication autocreation is disabled" in error
+    assert restarted == [RESTART]
+    assert kept["attempts"] == 6
+    assert life.status.get("restarts") is None
+    assert life.condition("Ready")["status"] == "True"
+
+
+async def test_restarts_end_at_the_limit_and_begin_anew_with_an_edit(life: Life) -> None:
+    life.edit(config={"publication.autocreate.mode": "disabled"}, restart={"maxAttempts": 2})
+    await life.look(2)
+    until_the_limit = await life.look(300, every=10)
+    exhausted = life.condition("Running")
+    life.edit(restart={"maxAttempts": 1})
+    after_the_edit = await life.look(100, every=10)
+
+    assert until_the_limit == [RESTART, RESTART]
+    assert exhausted["reason"] == "RestartsExhausted"
+    assert "then edit the Connector" in exhausted["message"]
+    assert after_the_edit == [RESTART]
+
+
+async def test_a_task_that_failed_is_not_restarted_while_its_connector_shall_not_run(life: Life) -> None:
+    await life.look(3)
+    life.fake.fail(NAME, TRACE)
+    life.edit(state="Paused")
+
+    assert await life.look(100, every=10) == [f"PUT /connectors/{NAME}/pause"]
+    assert life.condition("Running")["reason"] == "Paused"
+    assert life.status["tasks"][0]["state"] == "FAILED"
+
+
+async def test_the_status_says_the_first_line_of_a_trace_and_its_root_cause(life: Life) -> None:
+    await life.look(3)
+    life.fake.fail(NAME, TRACE)
+    await life.look()
+    error = life.status["tasks"][0]["error"]
+
+    assert error == (
+        "org.apache.kafka.connect.errors.ConnectException: Tolerance exceeded in error handler (root cause: "
+        "org.apache.kafka.connect.errors.ConnectException: Unable to find payload field payload in event)"
+    )
+    assert error in life.condition("Ready")["message"]
+
+
+async def test_a_refused_edit_leaves_what_runs_until_it_is_mended(life: Life) -> None:
+    await life.look(3)
+    life.edit(config={"tasks.max": "zero"})
+    refused = await life.look(3)
+    sentence = life.condition("Accepted")["message"]
+    running = life.condition("Running")["status"]
+    life.fake.connectors[NAME].config["heartbeat.interval.ms"] = "1"
+    healed = await life.look(2)
+    life.edit(config={"tasks.max": "1", "heartbeat.interval.ms": "5"})
+
+    assert refused == []
+    assert "tasks.max: Invalid value for configuration tasks.max: Not a number of type INT" in sentence
+    assert running == "True"
+    assert healed == [PUT]
+    assert await life.look(3) == [PUT]
+    assert life.condition("Ready")["status"] == "True"
+
+
+async def test_a_refused_edit_that_names_no_secret_does_not_hinder_what_runs(life: Life) -> None:
+    await life.look(3)
+    life.edit(config={"database.password": "letmein"}, postgres={"host": "x", "credentials": {"secret": "nobody"}})
+    await life.look()
+
+    assert life.condition("CredentialsCurrent")["status"] == "True"
+    assert life.condition("Accepted")["status"] == "False"
+    assert await life.look(3) == []
+
+
+async def test_a_connect_that_hangs_is_said_and_forgets_no_figures(life: Life) -> None:
+    await life.look(3)
+    before = life.status["offsets"]
+    life.fake.hanging = True
+    written = await life.look()
+    hanging = life.condition("Ready")
+    life.fake.hanging = False
+    await life.look()
+
+    assert written == []
+    assert hanging["reason"] == "ConnectUnreachable"
+    assert "did not answer within" in hanging["message"]
+    assert life.status["offsets"] == before
+    assert life.condition("Ready")["status"] == "True"
+
+
+async def test_a_connect_that_rebalances_is_waited_for(life: Life) -> None:
+    await life.look(3)
+    life.edit(config={"heartbeat.interval.ms": "2000"})
+    life.fake.rebalancing = (409, "Cannot complete request momentarily due to stale configuration")
+    meanwhile = await life.look(3)
+    life.fake.rebalancing = None
+
+    assert meanwhile == []
+    assert await life.look(3) == [PUT]
+
+
+async def test_a_connector_whose_resource_is_gone_is_removed_and_others_are_never_touched(life: Life) -> None:
+    theirs = {"connector.class": CLASS, "name": "theirs", "topic.prefix": "t"}
+    life.fake.connectors["theirs"] = Connector(config=dict(theirs), tasks=[Task(state="FAILED", trace="x")])
+    await life.look(3)
+    kept = await life.look_at_workers()
+    del life.shelf.objects["Connector", "orders-db"]
+
+    assert kept == []
+    assert await life.look_at_workers() == [f"DELETE /connectors/{NAME}"]
+    assert list(life.fake.connectors) == ["theirs"]
+    assert life.fake.connectors["theirs"].config == theirs
+    assert not [one for one in life.fake.written() if "theirs" in one]
+    assert life.shelf.objects["ConnectCluster", "main"].status["unmanagedConnectors"] == ["theirs"]
+
+
+async def test_a_connector_of_this_name_that_someone_else_made_is_left_alone(life: Life) -> None:
+    theirs = {"connector.class": CLASS, "name": NAME, "topic.prefix": "t"}
+    life.fake.connectors[NAME] = Connector(config=dict(theirs), tasks=[Task(state="FAILED", trace="x")])
+    written = await life.look(20, every=60) + await life.look_at_workers()
+    taken = life.condition("Ready")
+    del life.fake.connectors[NAME]
+
+    assert written == []
+    assert taken["reason"] == "NameTaken"
+    assert await life.look(3) == [PUT]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"config": {"tasks.max": SECRET}},
+        {"config": {"topic.prefix": f"x.{SECRET}"}},
+        {
+            "postgres": {
+                "host": "h",
+                "database": SECRET,
+                "credentials": {"secret": "shop-db"},
+            }
+        },
+    ],
+)
+async def test_only_credentials_may_name_a_secret(life: Life, wrong: dict[str, Any]) -> None:
+    """Connect quotes the values of other properties, and the database the name of the database."""
+    life.edit(**wrong)
+
+    assert await life.look(2) == []
+    assert "only credentials may name a Secret" in life.condition("Accepted")["message"]
+    assert "canary" not in str(life.status["conditions"])
+
+
+async def test_a_password_that_the_database_refuses_is_in_no_status(life: Life) -> None:
+    life.fake.passwords = {"shop": "another"}
+
+    assert await life.look(2) == []
+    assert "password authentication failed" in life.condition("Ready")["message"]
+    assert "canary" not in str(life.status)
+
+
+async def test_connect_is_not_asked_before_the_secret_is_there(life: Life) -> None:
+    secret = life.shelf.secrets.pop("shop-db")
+    before = await life.look(2)
+    asked = [one for one in life.fake.requests if "validate" in one]
+    message = life.condition("Ready")["message"]
+    life.shelf.secrets["shop-db"] = secret
+
+    assert (before, asked) == ([], [])
+    assert message == "Secret shop-db does not exist in this namespace: create it."
+    assert await life.look(3) == [PUT]
