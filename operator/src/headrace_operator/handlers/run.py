@@ -12,7 +12,7 @@ from kopf._core.engines.peering import Identity
 
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
-from headrace_operator.clients.kafka import Kafkas
+from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.handlers import telling, watching
 from headrace_operator.handlers.rings import Rings

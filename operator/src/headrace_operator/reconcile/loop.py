@@ -135,6 +135,8 @@ class Loop:
     def _forget(self, key: Key) -> None:
         self.failures.pop(key, None)
         self.histories.pop(key, None)
+        if key.kind == "KafkaConnection":
+            self.remote.kafkas.forget(key.namespace, key.name)
         self.fleet.forget(key.kind, key.namespace, key.name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace_operator.clients.connect import Connect
-from headrace_operator.clients.kafka import Kafkas
+from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 
 
