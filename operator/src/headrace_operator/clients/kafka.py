@@ -26,6 +26,9 @@ from headrace_operator.observed.kafka import ClusterSeen, LogSeen, Partition, Sp
 DEADLINE = 4.0
 """Seconds that one request may take: the client sends nothing of it afterwards."""
 
+ANSWER = 6.0
+"""Seconds after which a question is given up, whatever the client does."""
+
 READERS = 2
 """Logs of one Kafka that are read at the same time."""
 
@@ -67,7 +70,11 @@ class Kafka:
         return {name: topic for name, topic in seen.items() if topic is not None}
 
     async def create(self, topic: str, partitions: int, config: Mapping[str, str]) -> None:
-        """Create a topic; one that exists is well. A creation that failed is never sent later."""
+        """Create a topic; one that exists is well.
+
+        Nothing is sent after `DEADLINE` seconds. A broker may still carry out later what it was sent before: that makes
+        the topic that was wanted, or none where it exists.
+        """
         await self._ask(f"create topic {topic}", lambda: self._create(topic, partitions, dict(config)))
 
     async def offsets(self, partitions: Iterable[Partition]) -> Mapping[Partition, Span]:
@@ -109,7 +116,7 @@ class Kafka:
         begun = time.monotonic()
         self._let_go(before=begun - IDLE)
         try:
-            async with asyncio.timeout(DEADLINE * 1.5):
+            async with asyncio.timeout(ANSWER):
                 answer = await question()
         except (KafkaException, TimeoutError) as error:
             self._hear()

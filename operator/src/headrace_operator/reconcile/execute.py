@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import assert_never
 
 from headrace_operator.clients.api import path
-from headrace_operator.clients.errors import Invalid
+from headrace_operator.clients.errors import Invalid, Unreachable
+from headrace_operator.clients.kafka import ANSWER, Kafka
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import actions
 from headrace_operator.reconcile.remote import Remote
@@ -56,8 +58,17 @@ def told(action: actions.Action) -> str:
 
 
 async def _create(action: actions.CreateTopic, remote: Remote) -> None:
+    try:
+        async with asyncio.timeout(DEADLINE - ANSWER):
+            kafka = await _open(action, remote)
+    except TimeoutError as error:
+        text = f"did not {told(action)}: the KafkaConnection and its Secrets were not read in {DEADLINE - ANSWER:.0f} s"
+        raise Unreachable(text) from error
+    await kafka.create(action.topic, action.partitions, action.config)
+
+
+async def _open(action: actions.CreateTopic, remote: Remote) -> Kafka:
     connection = await remote.kube.resource("KafkaConnection", action.namespace, action.kafka)
     if not isinstance(connection, Resource):
         raise Invalid(f"There is no KafkaConnection {action.kafka} in namespace {action.namespace}: create it.")
-    kafka = await remote.kafkas.open(connection)
-    await kafka.create(action.topic, action.partitions, action.config)
+    return await remote.kafkas.open(connection)
