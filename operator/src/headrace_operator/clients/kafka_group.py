@@ -25,6 +25,7 @@ SETTINGS = {
     "enable.partition.eof": "true",
     "check.crcs": "true",
     "fetch.wait.max.ms": "50",
+    "fetch.queue.backoff.ms": "20",
     "queued.max.messages.kbytes": "8192",
 }
 
