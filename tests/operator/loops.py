@@ -19,7 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.errors import Busy
-from headrace_operator.clients.kafka import Kafkas
+from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.handlers.rings import NEIGHBOURS
 from headrace_operator.metrics import Fleet

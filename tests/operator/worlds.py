@@ -44,7 +44,8 @@ def resource(kind: str, name: str, spec: Mapping[str, Any], **more: Any) -> Reso
     return Resource(**{**known, **more})
 
 
-KAFKA = resource("KafkaConnection", "kafka", {"bootstrapServers": "kafka.kafka:9092"})
+KAFKA_SPEC = {"bootstrapServers": "kafka.kafka:9092"}
+KAFKA = resource("KafkaConnection", "kafka", KAFKA_SPEC, status={"accepted": {"generation": 1, "spec": KAFKA_SPEC}})
 CONNECT = resource("ConnectCluster", "main", {"kafka": "kafka", "workers": {}})
 CONNECTOR = resource(
     "Connector",

@@ -12,6 +12,7 @@ import yaml
 
 from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
+from headrace_operator.api.properties import TUNING
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = [(kind.name, crd.schema(kind)) for kind in KINDS]
@@ -64,3 +65,9 @@ def test_every_definition_is_kept_on_uninstall_and_in_the_category() -> None:
         assert manifest["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
         assert manifest["spec"]["names"]["categories"] == ["headrace"]
         assert yaml.safe_load(yaml.safe_dump(manifest)) == manifest
+
+
+def test_the_docs_list_every_property_that_tunes() -> None:
+    text = (ROOT / "docs/kafka-connection.md").read_text()
+
+    assert sorted(set(re.findall(r"`([a-z.]+\.[a-z.]+)`", text)) - {"workers.config"}) == sorted(TUNING)

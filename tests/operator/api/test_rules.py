@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from headrace_operator.api.kinds import KINDS
+from headrace_operator.api.properties import TUNING
 from headrace_operator.api.schema import API_VERSION
+from headrace_operator.plan import connectcluster, connector, kafkaconnection
 from tests.cluster import fast
 from tests.operator import worlds
 from tests.operator.operator_process import kubectl
@@ -27,7 +29,7 @@ POSTGRES = worlds.CONNECTOR.spec["postgres"]
 HAS_PODS: dict[str, Any] = {"replicas": 1}
 IS_ACCEPTED: dict[str, Any] = {"accepted": {"generation": 1, "spec": {}}}
 REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
-    ("KafkaConnection", "spec.properties", 0, {"properties": {"ssl.key.password": "x"}}),
+    ("KafkaConnection", "spec.properties", 0, {"properties": {"plugin.library.paths": "evil"}}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
     ("ConnectCluster", "spec.workers.resources", 0, {"workers": {"resources": {"requests": {"memory": "2Gi"}}}}),
     ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
@@ -52,6 +54,23 @@ KEPT: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
     ("Consumer", 1, {"from": {"kafka": "kafka", "topics": ["orders"]}}, HAS_PODS),
 )
 """Rules about an edit: kind, number of the rule, the edit, and the status from which on it is refused."""
+PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
+    ("KafkaConnection", dict.fromkeys(TUNING, "1"), True),
+    ("KafkaConnection", {"plugin.library.paths": "x"}, False),
+    ("KafkaConnection", {"bootstrap.servers": "elsewhere:9092"}, False),
+    ("KafkaConnection", {"client.rack": "a", "ssl.ca.location": "/etc/passwd"}, False),
+    ("KafkaConnection", {"sasl.oauthbearer.token.endpoint.url": "http://elsewhere"}, False),
+    ("Connector", {"snapshot.mode": "never", "ssl.keystore.location": "/etc/keys"}, True),
+    ("Connector", {"database.password": "x"}, False),
+    ("Connector", {"Database.PassWord": "x"}, False),
+    ("Connector", {"database.password": "${secrets:shop/shop-db:password}"}, True),
+    ("Connector", {"producer.override.sasl.jaas.config": "x"}, False),
+    ("Connector", {"aws.secret.access.key": "x"}, False),
+    ("ConnectCluster", {"ssl.key.pem": "x"}, False),
+    ("ConnectCluster", {"ssl.keystore.key": "x"}, False),
+    ("ConnectCluster", {"ssl.keystore.type": "PEM", "producer.linger.ms": "5"}, True),
+    ("ConnectCluster", {"basic.auth.user.info": "me:x"}, False),
+)
 
 
 def test_every_rule_has_a_fixture() -> None:
@@ -100,6 +119,20 @@ def test_an_edit_that_would_leave_records_behind_is_refused_once_there_are_some(
     kubectl(server, "apply", "-f", "-", text=whole[0])
 
 
+@pytest.mark.parametrize(("kind", "properties", "well"), PROPERTIES)
+def test_schema_and_plan_agree_on_raw_properties(
+    server: fast.ApiServer, kind: str, properties: dict[str, str], well: bool
+) -> None:
+    """What the API server lets through is what the plan accepts, and the other way round."""
+    spec = {**SPECS[kind], **_raw(kind, properties)}
+    judged = {"KafkaConnection": kafkaconnection, "ConnectCluster": connectcluster, "Connector": connector}[kind].judge(
+        worlds.resource(kind, "x", spec)
+    )
+
+    assert (judged.problem is None) is well
+    assert (_create(server, kind, spec).returncode == 0) is well
+
+
 @pytest.mark.apiserver
 @pytest.mark.parametrize("kind", SPECS)
 def test_the_api_server_takes_the_shortest_spec_and_refuses_a_typo(server: fast.ApiServer, kind: str) -> None:
@@ -113,6 +146,16 @@ def test_the_api_server_takes_the_shortest_spec_and_refuses_a_typo(server: fast.
 def test_the_category_and_short_names_list_the_kinds(server: fast.ApiServer) -> None:
     for name in ("headrace", "hrkafka", "hrconnect", "hrconn", "hrc"):
         kubectl(server, "get", name, "-A")
+
+
+def _raw(kind: str, properties: dict[str, str]) -> dict[str, Any]:
+    match kind:
+        case "KafkaConnection":
+            return {"properties": properties}
+        case "ConnectCluster":
+            return {"workers": {"config": properties}}
+        case _:
+            return {"config": properties}
 
 
 def _create(server: fast.ApiServer, kind: str, spec: dict[str, Any]) -> subprocess.CompletedProcess[str]:

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
+import threading
 import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from headrace_operator.clients.errors import Unreachable
+from headrace_operator.clients.errors import Retryable, Unreachable
 from headrace_operator.clients.kafka import Kafka
+from headrace_operator.observed.kafka import RecordSeen, Span
 from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+
+NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
+
+
+@pytest.fixture
+async def kafka(kafka_broker: KafkaBroker) -> AsyncIterator[Kafka]:  # noqa: F811
+    made = Kafka("kafka", {"bootstrap.servers": kafka_broker.bootstrap_servers})
+    yield made
+    made.close()
 
 
 @pytest.mark.slow
-async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker) -> None:  # noqa: F811
+async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker, kafka: Kafka) -> None:  # noqa: F811
     """A topic is made once, its ends and the group's offsets are read, one that is missing is left out."""
-    kafka = Kafka("kafka", {"bootstrap.servers": kafka_broker.bootstrap_servers})
     assert (await kafka.cluster()).brokers == 1
     await kafka.create("orders", 2, {})
     await kafka.create("orders", 2, {})
-    await _settled(kafka)
+    await _there(kafka, "orders")
     producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers})
     for number in range(3):
         producer.produce("orders", str(number).encode(), partition=1)
@@ -30,15 +47,99 @@ async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker) -> None:  
 
     every = [("orders", 0), ("orders", 1)]
     assert set(await kafka.topics(["orders", "none"])) == {"orders"}
-    assert await kafka.offsets(every) == {("orders", 0): (0, 0), ("orders", 1): (0, 3)}
+    assert await kafka.offsets(every) == {("orders", 0): Span(start=0, end=0), ("orders", 1): Span(start=0, end=3)}
     assert await kafka.committed("g", every) == {("orders", 1): 2}
     assert await kafka.committed("nobody", every) == {}
+
+
+@pytest.mark.slow
+async def test_a_log_is_read_without_what_is_not_committed(kafka_broker: KafkaBroker, kafka: Kafka) -> None:  # noqa: F811
+    """Markers and aborted records are passed over to the end; no group comes to be."""
+    topic = kafka_broker.create_topic("log", 2)
+    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers, "transactional.id": "log"})
+    producer.init_transactions(20)
+    for commit in (True, False, True):
+        producer.begin_transaction()
+        producer.produce(topic, b"value" if commit else b"aborted", key=b"k", partition=0)
+        producer.produce(topic, None if commit else b"aborted", key=b"gone", partition=0)
+        producer.flush(10)
+        (producer.commit_transaction if commit else producer.abort_transaction)(20)
+    at = (topic, 0)
+    await _until(lambda: _end(kafka, at, 9))
+
+    seen = await kafka.read("reader", {at: Span(start=0, end=9)})
+
+    assert [(one.offset, one.key, one.empty) for one in seen.records] == [
+        (0, b"k", False), (1, b"gone", True), (6, b"k", False), (7, b"gone", True),
+    ]  # fmt: skip
+    assert seen.reached == {at: 9}
+    part = await kafka.read("reader", {at: Span(start=1, end=2)})
+    assert part.records == (RecordSeen(topic=topic, partition=0, offset=1, key=b"gone", empty=True),)
+    assert part.reached == {at: 2}
+    groups = AdminClient({"bootstrap.servers": kafka_broker.bootstrap_servers}).list_consumer_groups().result(10)
+    assert "reader" not in {group.group_id for group in groups.valid}
+
+
+@pytest.mark.slow
+async def test_many_consumers_cause_one_round_of_requests(kafka_broker: KafkaBroker) -> None:  # noqa: F811
+    """Twenty ask at once for the ends of their topics: the broker gets one request for the first, one for the last."""
+    topics = [kafka_broker.create_topic(f"many-{number}") for number in range(20)]
+    sent = Sent()
+    kafka = Kafka("kafka", sent.watched(kafka_broker.bootstrap_servers))
+    await kafka.offsets([(topics[0], 0)])
+    before = await sent.now(kafka)
+
+    ends, seen = await asyncio.gather(
+        asyncio.gather(*(kafka.offsets([(topic, 0)]) for topic in topics)),
+        asyncio.gather(*(kafka.topics([topic]) for topic in topics)),
+    )
+
+    assert [set(one) for one in ends] == [{(topic, 0)} for topic in topics]
+    assert [set(one) for one in seen] == [{topic} for topic in topics]
+    after = await sent.now(kafka)
+    assert after["ListOffsets"] - before["ListOffsets"] == 2
+    assert after["Metadata"] - before["Metadata"] < 8
+    kafka.close()
+
+
+@pytest.mark.slow
+async def test_the_failing_question_of_one_harms_no_other(kafka: Kafka) -> None:
+    """A topic that is gone fails its own asker, in the same round and afterwards."""
+    await kafka.create("well", 1, {})
+    await _there(kafka, "well")
+
+    bad, good = await asyncio.gather(kafka.offsets([("gone", 0)]), kafka.offsets([("well", 0)]), return_exceptions=True)
+
+    assert isinstance(bad, Retryable)
+    assert not isinstance(bad, Unreachable)
+    assert "could not list offsets of gone" in str(bad)
+    assert good == {("well", 0): Span(start=0, end=0)}
+    assert set(await kafka.topics(["well"])) == {"well"}
+
+
+@pytest.mark.slow
+async def test_a_creation_that_failed_is_not_sent_later(kafka_broker: KafkaBroker) -> None:  # noqa: F811
+    """Kafka comes back after the deadline: the topic is not made, so that no act outlasts the right to it."""
+    gate = socket.create_server(("127.0.0.1", 0))
+    port = gate.getsockname()[1]
+    gate.close()
+    kafka = Kafka("kafka", {"bootstrap.servers": f"127.0.0.1:{port}"})
+    begun = time.monotonic()
+    with pytest.raises(Unreachable):
+        await kafka.create("late", 1, {})
+    assert time.monotonic() - begun < 6
+
+    with _forwarded(port, kafka_broker.bootstrap_servers):
+        await _until(lambda: _answers(kafka))
+        await kafka.create("later", 1, {})
+        await _there(kafka, "later")
+        assert "late" not in await kafka.topics(["late", "later"])
     kafka.close()
 
 
 async def test_a_dead_kafka_costs_seconds_once() -> None:
     """It fails within its deadline, and then at once for a while, with the same sentence."""
-    kafka = Kafka("kafka", {"bootstrap.servers": "127.0.0.1:1"})
+    kafka = Kafka("kafka", NOBODY)
     begun = time.monotonic()
     with pytest.raises(Unreachable, match="Connection refused") as first:
         await kafka.cluster()
@@ -51,7 +152,102 @@ async def test_a_dead_kafka_costs_seconds_once() -> None:
     kafka.close()
 
 
-async def _settled(kafka: Kafka) -> None:
-    end = time.monotonic() + 10
-    while "orders" not in await kafka.topics(["orders"]):
-        assert time.monotonic() < end
+async def test_who_asks_while_it_is_closed_may_ask_anew() -> None:
+    """Nothing that waits is cancelled, which would look like an order to end."""
+    kafka = Kafka("kafka", NOBODY)
+    asked = [
+        asyncio.create_task(question)
+        for number in range(4)
+        for question in (kafka.cluster(), kafka.topics(["orders"]), kafka.offsets([("orders", number)]))
+    ]
+    await asyncio.sleep(0.1)
+    kafka.close()
+
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert [one for one in found if not isinstance(one, Retryable)] == []
+    with pytest.raises(Unreachable, match="closed"):
+        await kafka.committed("g", [("orders", 0)])
+
+
+class Sent:
+    """How many requests of each kind a client sent, as its own statistics say."""
+
+    def __init__(self) -> None:
+        self._seen: list[dict[str, Any]] = []
+
+    def watched(self, servers: str) -> dict[str, str]:
+        """Return properties of a client that is watched."""
+        watch = {"statistics.interval.ms": "100", "stats_cb": lambda text: self._seen.append(json.loads(text))}
+        return {"bootstrap.servers": servers, **cast(dict[str, str], watch)}
+
+    async def now(self, kafka: Kafka) -> Counter[str]:
+        """Return the counts that hold now."""
+        await kafka.cluster()
+        self._seen.clear()
+        await asyncio.sleep(0.3)
+        await kafka.cluster()
+        counts: Counter[str] = Counter()
+        for broker in self._seen[-1]["brokers"].values():
+            counts.update(broker["req"])
+        return counts
+
+
+class _forwarded:  # noqa: N801 - reads as a verb
+    """Meanwhile forward connections to ``port`` of loopback to ``address``."""
+
+    def __init__(self, port: int, address: str) -> None:
+        self._gate = socket.create_server(("127.0.0.1", port))
+        self._to = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
+        self._sockets: list[socket.socket] = []
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        for one in (self._gate, *self._sockets):
+            one.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                came, _ = self._gate.accept()
+            except OSError:
+                return
+            went = socket.create_connection(self._to)
+            self._sockets += [came, went]
+            for one, other in ((came, went), (went, came)):
+                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pump(one: socket.socket, other: socket.socket) -> None:
+        try:
+            while some := one.recv(65536):
+                other.sendall(some)
+        except OSError:
+            return
+
+
+async def _until(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not await holds():  # noqa: ASYNC110 - Kafka tells nobody
+            await asyncio.sleep(0.1)
+
+
+async def _there(kafka: Kafka, topic: str) -> None:
+    async def there() -> bool:
+        return topic in await kafka.topics([topic])
+
+    await _until(there)
+
+
+async def _end(kafka: Kafka, at: tuple[str, int], wanted: int) -> bool:
+    """Tell whether the markers of the last transaction are written, which is a moment after its commit."""
+    return (await kafka.offsets([at]))[at].end == wanted
+
+
+async def _answers(kafka: Kafka) -> bool:
+    try:
+        await kafka.cluster()
+    except Unreachable:
+        return False
+    return True

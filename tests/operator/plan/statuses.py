@@ -34,9 +34,7 @@ ACTED: dict[str, Callable[..., Any]] = {
 
 def kafka_world() -> KafkaConnectionWorld:
     """Return a KafkaConnection whose Kafka answers."""
-    return KafkaConnectionWorld(
-        resource=worlds.KAFKA, secrets={}, cluster=ClusterSeen(cluster_id="k", brokers=3, features=())
-    )
+    return KafkaConnectionWorld(resource=worlds.KAFKA, secrets={}, cluster=ClusterSeen(cluster_id="k", brokers=3))
 
 
 WORLDS: dict[str, Callable[[], Any]] = {

@@ -162,6 +162,35 @@ def test_ready_does_not_depend_on_lag_dead_letters_or_scaling() -> None:
     assert plan.status["scaling"]["desired"] == 4
 
 
+@pytest.mark.parametrize(
+    ("seconds", "at_least", "status"), [(3.0, True, "Unknown"), (3.0, False, "True"), (30.0, True, "False")]
+)
+def test_a_record_that_was_there_before_anybody_looked_is_not_said_to_be_within_the_target(
+    seconds: float, at_least: bool, status: str
+) -> None:
+    part = PartitionSeen(
+        topic=worlds.TOPIC, partition=0, start=0, end=9, committed=0, lag_seconds=seconds, at_least=at_least
+    )
+    seen = BacklogSeen(at=worlds.NOW, partitions=(part,))
+
+    plan = consumer.plan(worlds.consumer_world(backlog=seen), worlds.SETTINGS, worlds.NOW)
+
+    assert condition(plan, "WithinTarget")["status"] == status
+
+
+def test_records_that_were_read_are_what_lags_and_an_unknown_count_says_why() -> None:
+    retry = PartitionSeen(
+        topic="retry.shop.billing", partition=0, start=0, end=9, committed=None, lag_seconds=0.0, waiting=0
+    )
+    seen = BacklogSeen(at=worlds.NOW, partitions=(retry,), dead_letters_unknown="still being read")
+
+    plan = consumer.plan(worlds.consumer_world(backlog=seen), worlds.SETTINGS, worlds.NOW)
+
+    assert plan.status["lag"]["records"] == 0
+    assert condition(plan, "WithinTarget")["message"] == "No record waits."
+    assert plan.status["deadLetters"] == {"topic": "dlq.shop.billing", "message": "still being read"}
+
+
 def test_missing_figures_never_lower_replicas() -> None:
     world = worlds.consumer_world(backlog=Unknown(reason="no answer"), rates=Rates(arrivals=None, handled=None))
     scaled = worlds.with_status(world, {"scaling": {"desired": 3, "time": "2026-01-01T00:00:00Z"}})

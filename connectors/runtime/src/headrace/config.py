@@ -40,7 +40,7 @@ class Tls(Document):
 
 
 class Kafka(Document):
-    """Where Kafka is; ``properties`` are extra librdkafka properties, which win."""
+    """Where Kafka is; ``properties`` are librdkafka properties that tune the clients and win over their own tuning."""
 
     bootstrap_servers: str
     sasl: Sasl | None = None

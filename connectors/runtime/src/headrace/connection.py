@@ -12,17 +12,17 @@ from headrace.config import Kafka, Sasl, Tls
 
 
 def properties(kafka: Kafka) -> dict[str, str]:
-    """Return the librdkafka properties that connect to ``kafka``; its own extra properties win.
+    """Return the librdkafka properties that connect to ``kafka``; no extra property changes where or how.
 
     Raises ``OSError`` when a credential file cannot be read.
     """
     protocol = f"{'SASL_' if kafka.sasl else ''}{'SSL' if kafka.tls else 'PLAINTEXT'}"
     return {
+        **kafka.properties,
         "bootstrap.servers": kafka.bootstrap_servers,
         "security.protocol": protocol,
         **_login(kafka.sasl),
         **_authorities(kafka.tls),
-        **kafka.properties,
     }
 
 

@@ -117,14 +117,14 @@ class PartitionLag(Model):
     topic: str = Field(description="Name of the topic.")
     partition: int = Field(description="Number of the partition.")
     records: int = Field(description="Records not handled yet.")
-    seconds: int | None = Field(None, description="Age in seconds of the oldest record not handled, where known.")
+    seconds: int | None = Field(None, description="Seconds that the oldest one waits, or longer.")
 
 
 class Lag(Model):
     """What has still to be handled, together and apart."""
 
     records: int | None = Field(None, description="Records not handled yet, in source and retry topics.")
-    seconds: int | None = Field(None, description="Age in seconds of the oldest record not handled.")
+    seconds: int | None = Field(None, description="Seconds that the oldest record not handled waits, or longer.")
     source_records: int | None = Field(None, description="Records not handled yet in source topics.")
     retry_records: int | None = Field(None, description="Records not handled yet in the retry topic.")
     partitions: tuple[PartitionLag, ...] | None = Field(
@@ -137,7 +137,8 @@ class DeadLetters(Model):
 
     topic: str = Field(description="Name of the dead-letter topic.")
     outstanding: int | None = Field(None, description="Dead letters without a resolution.")
-    total: int | None = Field(None, description="Dead letters ever written.")
+    total: int | None = Field(None, description="Dead letters in the topic, put back or not.")
+    message: str | None = Field(None, description="Why the counts are missing or may be old.")
 
 
 class ScalingDecision(Model):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from headrace_operator.api.schema import Credentials, Model, SecretKey, Status
 
@@ -37,7 +38,9 @@ class KafkaConnectionSpec(Model):
     tls: Tls | None = Field(None, description="Encrypt the connection. Default: plain text.")
     sasl: Sasl | None = Field(None, description="Log in with a user name and a password. Default: no login.")
     properties: dict[str, str] | None = Field(
-        None, description="Extra client properties of librdkafka, without passwords. They win over those Headrace sets."
+        None,
+        description="Properties of librdkafka that tune the Kafka clients of consumers and of the operator, such as "
+        "client.rack; docs/kafka-connection.md lists those allowed. They win over the tuning Headrace sets.",
     )
 
 
@@ -46,4 +49,12 @@ class KafkaConnectionStatus(Status):
 
     cluster_id: str | None = Field(None, description="Identifier that the Kafka cluster gives itself.")
     brokers: int | None = Field(None, description="Number of brokers that are up.")
-    features: tuple[str, ...] | None = Field(None, description="Features found, such as ConsumerGroupProtocol.")
+
+
+def accepted(status: Mapping[str, Any]) -> KafkaConnectionSpec | None:
+    """Return the last accepted spec that ``status`` records; None when none ever was: then nobody may use it."""
+    recorded = status.get("accepted")
+    try:
+        return KafkaConnectionSpec.model_validate(dict(recorded["spec"])) if recorded else None
+    except ValidationError:
+        return None

@@ -9,6 +9,7 @@ from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClus
 from headrace_operator.api.connector import ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
+from headrace_operator.api.properties import REFERENCE, SECRET, TUNING
 from headrace_operator.api.schema import Model, Rule, Status
 
 
@@ -45,8 +46,13 @@ REASON = Column(name="Reason", path='.status.conditions[?(@.type=="Ready")].reas
 MESSAGE = Column(name="Message", path='.status.conditions[?(@.type=="Ready")].message', wide=True)
 AGE = Column(name="Age", path=".metadata.creationTimestamp", type="date")
 NO_PASSWORDS = Rule(
-    rule="self.all(key, !key.contains('password') && !key.contains('jaas.config'))",
+    rule=f"self.all(key, !key.matches(r'{SECRET}') || self[key].startsWith('{REFERENCE}'))",
     message="a password would stand here in plain text: name a Secret with credentials instead",
+)
+ONLY_TUNING = Rule(
+    rule=f"self.all(key, key in {list(TUNING)})",
+    message="only properties that tune the client may stand here (docs/kafka-connection.md lists them): remove the "
+    "others; bootstrapServers, tls and sasl say where Kafka is and how to log in",
 )
 
 
@@ -91,7 +97,7 @@ KINDS = (
         spec=KafkaConnectionSpec,
         status=KafkaConnectionStatus,
         columns=(READY, Column(name="Brokers", path=".status.brokers", type="integer"), REASON, AGE, MESSAGE),
-        rules={"spec.properties": (NO_PASSWORDS,)},
+        rules={"spec.properties": (ONLY_TUNING,)},
     ),
     Kind(
         name="ConnectCluster",

@@ -1,6 +1,6 @@
 """What the operator reads from and writes to Kubernetes, as what was seen.
 
-It must not decide anything, and values of Secrets leave it only for `headrace_operator.clients.kafka`.
+It must not decide anything, and values of Secrets leave it only for `headrace_operator.clients.kafka_connections`.
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+Partition = tuple[str, int]
+"""A topic and the number of a partition."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSeen:
@@ -13,20 +16,52 @@ class ClusterSeen:
 
     cluster_id: str
     brokers: int
-    features: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopicSeen:
-    """A topic and its number of partitions."""
+    """A topic, its number of partitions, and the ``id`` that differs when it was made anew."""
 
     name: str
     partitions: int
+    id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The offsets ``start`` (included) to ``end`` (excluded) of a partition."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSeen:
+    """Where a record lies, and its key; ``empty`` is a record without a value."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    empty: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSeen:
+    """Committed records in order within each partition, and the next offset to read of each."""
+
+    records: tuple[RecordSeen, ...]
+    reached: Mapping[Partition, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionSeen:
-    """Offsets of one partition; ``committed`` is None before a first commit; ``lag_seconds`` None when not known."""
+    """Offsets of one partition; ``committed`` is None before a first commit.
+
+    ``waiting`` counts the records not handled where they were read; None takes every offset for a record, so that the
+    markers of transactions count as well. ``lag_seconds`` is how long the next record waits, None when not known;
+    with ``at_least`` it waits that long or longer.
+    """
 
     topic: str
     partition: int
@@ -34,22 +69,29 @@ class PartitionSeen:
     end: int
     committed: int | None
     lag_seconds: float | None
+    at_least: bool = False
+    waiting: int | None = None
 
     @property
     def lag(self) -> int:
         """Records not handled yet."""
+        if self.waiting is not None:
+            return self.waiting
         return max(0, self.end - (self.start if self.committed is None else max(self.committed, self.start)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class BacklogSeen:
-    """The backlog of one consumer group at ``at``; ``members`` is None when not known."""
+    """The backlog of one consumer group at ``at``.
+
+    Counts of dead letters are None when not known; ``dead_letters_unknown`` says why, or why they may be old.
+    """
 
     at: datetime
     partitions: tuple[PartitionSeen, ...]
-    members: int | None = None
     dead_letters_total: int | None = None
     dead_letters_outstanding: int | None = None
+    dead_letters_unknown: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,14 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from headrace_operator.api import properties as raw
 from headrace_operator.api.schema import Model
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan.conditions import Finding, false, true
 from headrace_operator.plan.reasons import Reason
 
 Spec = TypeVar("Spec", bound=Model)
-Check = Callable[[Any], str | None]
+Check = Callable[[Any], Finding | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def judge(model: type[Spec], resource: Resource, *checks: Check) -> Acceptance[S
         return refuse(model, resource, false("Accepted", Reason.INVALID, _sentence(error)))
     problem = next((found for check in checks if (found := check(spec))), None)
     if problem:
-        return refuse(model, resource, false("Accepted", Reason.PASSWORD_IN_CONFIG, problem))
+        return refuse(model, resource, problem)
     accepted = {"generation": resource.generation, "spec": dict(resource.spec)}
     return Acceptance(spec=spec, accepted=accepted, problem=None)
 
@@ -61,17 +62,25 @@ def refuse(model: type[Spec], resource: Resource, problem: Finding) -> Acceptanc
     return Acceptance(spec=spec, accepted=accepted, problem=problem)
 
 
-def no_passwords(field: str, properties: Mapping[str, str] | None) -> str | None:
+def no_passwords(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property holds a password: no secret may stand in a spec."""
-    for name, value in (properties or {}).items():
-        if is_password(name) and not value.startswith("${"):
-            return f"spec.{field}.{name} would hold a password in plain text: name a Secret with credentials instead."
-    return None
+    name = raw.in_plain_text(properties)
+    if name is None:
+        return None
+    text = f"spec.{field}.{name} would hold a password in plain text: name a Secret with credentials instead."
+    return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
 
 
-def is_password(name: str) -> bool:
-    """Tell whether a property is one that holds a password."""
-    return any(word in name.lower() for word in ("password", "secret", "jaas.config", "ssl.key"))
+def only_tuning(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property of a Kafka client does more than tune it."""
+    name = raw.foreign(properties)
+    if name is None:
+        return None
+    text = (
+        f"spec.{field}.{name} is not among the properties that only tune the Kafka client: remove it. "
+        "Where Kafka is and how to log in is said by bootstrapServers, tls and sasl."
+    )
+    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
 
 
 def _sentence(error: ValidationError) -> str:

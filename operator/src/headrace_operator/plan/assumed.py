@@ -38,10 +38,10 @@ def plan(resource: Resource, given: Given, settings: Settings, now: datetime) ->
     """Return what a first pass over ``resource`` would do beside ``given``."""
     match resource.kind:
         case "KafkaConnection":
-            cluster = ClusterSeen(cluster_id="assumed", brokers=3, features=())
-            seen = KafkaConnectionWorld(
-                resource=resource, secrets=_secrets(needs.kafka_secrets(resource.spec)), cluster=cluster
-            )
+            cluster = ClusterSeen(cluster_id="assumed", brokers=3)
+            spec = kafkaconnection.judge(resource).spec
+            wanted = needs.kafka_secrets(spec) if spec else ()
+            seen = KafkaConnectionWorld(resource=resource, secrets=_secrets(wanted), cluster=cluster)
             return kafkaconnection.plan(seen, settings, now)
         case "ConnectCluster":
             return connectcluster.plan(_connect_cluster(resource, given), settings, now)

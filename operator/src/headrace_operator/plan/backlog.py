@@ -81,6 +81,16 @@ def lag_status(backlog: BacklogSeen, retry_topic: str) -> dict[str, Any]:
     }
 
 
+def dead_letters_status(backlog: BacklogSeen) -> dict[str, Any]:
+    """Return the figures of `status.deadLetters` that are known, and why some are not."""
+    figures = {
+        "total": backlog.dead_letters_total,
+        "outstanding": backlog.dead_letters_outstanding,
+        "message": backlog.dead_letters_unknown,
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
 def within_target(world: ConsumerWorld, allowed: Limits) -> Finding:
     """Say whether the oldest record waits no longer than the user wants; readiness never depends on it."""
     if isinstance(world.backlog, Unknown):
@@ -93,5 +103,8 @@ def within_target(world: ConsumerWorld, allowed: Limits) -> Finding:
     if max(seconds) > allowed.target_seconds:
         text = f"The oldest record waits longer than the target of {allowed.target_seconds:.0f} s."
         return false("WithinTarget", Reason.ABOVE_TARGET, text)
+    if any(part.lag and (part.lag_seconds is None or part.at_least) for part in world.backlog.partitions):
+        text = "Records wait that were there before anybody looked: how long is not known yet."
+        return unknown("WithinTarget", Reason.LAG_UNKNOWN, text)
     text = f"No record waits longer than the target of {allowed.target_seconds:.0f} s."
     return true("WithinTarget", Reason.WITHIN_TARGET, text)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
-
 from headrace_operator.api.connectcluster import ConnectClusterSpec
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Children, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference
 from headrace_operator.plan import acceptance, debezium, names, needs, pods, workers
+from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, RemoveConnector
 from headrace_operator.plan.children import applies
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -26,7 +25,7 @@ NEEDED = frozenset({"Accepted", "KafkaKnown", "Deployed", "Answering"})
 def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     """Return the workers' objects that differ from what is wanted, connectors to remove, and the status."""
     resource = world.resource
-    judged = acceptance.judge(ConnectClusterSpec, resource, _no_passwords)
+    judged = judge(resource)
     kafka = kafka_spec(world.kafka)
     children = _children(world, judged.spec, kafka, settings)
     ready = bool(_deployment(world) and pods.rollout(_deployment(world))[1])
@@ -41,18 +40,17 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     return Plan(actions=(*children, *removals), status=status, notes=notes(previous, conditions), look_again=again)
 
 
+def judge(resource: Resource) -> Acceptance[ConnectClusterSpec]:
+    """Return which spec of a ConnectCluster is in force."""
+    return acceptance.judge(ConnectClusterSpec, resource, _no_passwords)
+
+
 def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:
     """Return the spec of a KafkaConnection that is in force."""
-    if not isinstance(kafka, Resource):
-        return None
-    accepted = (kafka.status.get("accepted") or {}).get("spec")
-    try:
-        return KafkaConnectionSpec.model_validate(dict(accepted or kafka.spec))
-    except ValidationError:
-        return None
+    return accepted(kafka.status) if isinstance(kafka, Resource) else None
 
 
-def _no_passwords(spec: ConnectClusterSpec) -> str | None:
+def _no_passwords(spec: ConnectClusterSpec) -> Finding | None:
     return acceptance.no_passwords("workers.config", spec.workers.config)
 
 
@@ -61,10 +59,10 @@ def _children(
 ) -> tuple[Action, ...]:
     if spec is None or kafka is None or not isinstance(world.children, Children):
         return ()
-    if not isinstance(world.connectors, tuple) or not isinstance(world.kafka, Resource):
+    if not isinstance(world.connectors, tuple):
         return ()
     secrets = [
-        *needs.kafka_secrets(world.kafka.spec),
+        *needs.kafka_secrets(kafka),
         *(
             secret
             for connector in world.connectors

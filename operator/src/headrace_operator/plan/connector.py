@@ -27,14 +27,14 @@ FIGURES = ("offsets", "topics")
 
 def wanted(resource: Resource) -> Mapping[str, str] | None:
     """Return the configuration that Connect shall validate and run; None when the spec as written is not valid."""
-    judged = _judge(resource)
+    judged = judge(resource)
     return debezium.configuration(resource, judged.spec) if judged.spec and judged.problem is None else None
 
 
 def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     """Return what Connect shall do about this connector, and the status."""
     resource = world.resource
-    judged = _validated(world, _judge(resource))
+    judged = _validated(world, judge(resource))
     credentials = _credentials(world, judged.spec)
     actions = () if _is_foreign(world.seen) else _put(world, judged, credentials) or _state(world, judged.spec)
     failing = _failing(world, judged.spec, bool(actions), now)
@@ -52,7 +52,8 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
-def _judge(resource: Resource) -> Acceptance[ConnectorSpec]:
+def judge(resource: Resource) -> Acceptance[ConnectorSpec]:
+    """Return which spec of a Connector is in force, before Connect was asked about it."""
     return acceptance.judge(
         ConnectorSpec,
         resource,

@@ -254,7 +254,8 @@ def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | 
         status["scaling"] = backlog.scaling_status(decision, world, now)
     if isinstance(world.backlog, BacklogSeen):
         status["lag"] = backlog.lag_status(world.backlog, kafka_names.retry_topic(*place))
-        counts = {"total": world.backlog.dead_letters_total, "outstanding": world.backlog.dead_letters_outstanding}
-        known = {name: count for name, count in counts.items() if count is not None}
-        status["deadLetters"] = {"topic": kafka_names.dead_letter_topic(*place), **known}
+        status["deadLetters"] = {
+            "topic": kafka_names.dead_letter_topic(*place),
+            **backlog.dead_letters_status(world.backlog),
+        }
     return status

@@ -9,6 +9,7 @@ from headrace import config as contract
 from headrace import names as kafka_names
 from headrace_operator.api.consumer import ConsumerSpec, Delivery, Handler, Http, Python, Retry
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.api.properties import tuning
 from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import names
 from headrace_operator.plan.children import child, digest, labels, selector
@@ -83,7 +84,7 @@ def _kafka(kafka: KafkaConnectionSpec) -> contract.Kafka:
         bootstrap_servers=kafka.bootstrap_servers,
         sasl=sasl,
         tls=contract.Tls(ca_file=authority) if kafka.tls else None,
-        properties=kafka.properties or {},
+        properties=tuning(kafka.properties),
     )
 
 

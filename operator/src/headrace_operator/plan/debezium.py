@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec, Outbox, OutboxColumns
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import acceptance, names
+from headrace_operator.plan import names
+from headrace_operator.plan.conditions import Finding, false
+from headrace_operator.plan.reasons import Reason
 
 REFERENCE = re.compile(r"\$\{[^}]*:[^}]*\}")
 """What Connect's config providers replace; the router's own ``${routedByValue}`` has no colon."""
@@ -40,12 +43,13 @@ def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     }
 
 
-def stray_reference(resource: Resource, spec: ConnectorSpec) -> str | None:
+def stray_reference(resource: Resource, spec: ConnectorSpec) -> Finding | None:
     """Say which property would show a Secret's value: Connect and the database quote those in their errors."""
     for name, value in configuration(resource, spec).items():
         found = REFERENCE.search(value)
-        if found and name != "database.user" and not acceptance.is_password(name):
-            return f"The property {name} would show what {found[0]} stands for: only credentials may name a Secret."
+        if found and name != "database.user" and not raw.holds_secret(name):
+            text = f"The property {name} would show what {found[0]} stands for: only credentials may name a Secret."
+            return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
     return None
 
 

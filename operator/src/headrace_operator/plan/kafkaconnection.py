@@ -1,11 +1,10 @@
-"""What to do about a KafkaConnection: nothing but say whether it answers, and what it offers."""
+"""What to do about a KafkaConnection: nothing but say whether it is accepted and whether it answers."""
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime, timedelta
 
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
@@ -13,7 +12,7 @@ from headrace_operator.observed.world import KafkaConnectionWorld, Secrets
 from headrace_operator.plan import acceptance
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Plan
-from headrace_operator.plan.conditions import Finding, dated, false, notes, true, with_ready
+from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
 
@@ -23,35 +22,38 @@ NEEDED = frozenset({"Accepted", "Reachable"})
 def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan:
     """Return the status of a KafkaConnection; it has no children."""
     resource = world.resource
-    judged = _judge(resource)
-    findings = with_ready([judged.finding, _reachable(world)], NEEDED, judged.stalled)
+    judged = judge(resource)
+    findings = with_ready([judged.finding, _reachable(world, judged.spec)], NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     status = {"observedGeneration": resource.generation, "conditions": conditions, "accepted": judged.accepted}
     if isinstance(world.cluster, ClusterSeen):
-        status |= {
-            "clusterId": world.cluster.cluster_id,
-            "brokers": world.cluster.brokers,
-            "features": list(world.cluster.features),
-        }
+        status |= {"clusterId": world.cluster.cluster_id, "brokers": world.cluster.brokers}
     again = timedelta(seconds=30 if isinstance(world.cluster, ClusterSeen) else 5)
     return Plan(actions=(), status=status, notes=notes(previous, conditions), look_again=again)
 
 
-def in_force(resource: Resource) -> Resource:
-    """Return the KafkaConnection as it is to be asked: by what this pass accepts, not by what an earlier one did."""
-    return dataclasses.replace(resource, status={**resource.status, "accepted": _judge(resource).accepted})
+def judge(resource: Resource) -> Acceptance[KafkaConnectionSpec]:
+    """Return which spec of a KafkaConnection is in force; only that one may be used to reach Kafka."""
+    return acceptance.judge(KafkaConnectionSpec, resource, _only_tuning)
 
 
-def _judge(resource: Resource) -> Acceptance[KafkaConnectionSpec]:
-    return acceptance.judge(KafkaConnectionSpec, resource, _no_passwords)
+def unaccepted(resource: Resource) -> str | None:
+    """Say why others may not use a KafkaConnection yet; None when it was accepted once."""
+    if accepted(resource.status) is not None:
+        return None
+    problem = judge(resource).problem
+    why = problem.message if problem else "Headrace has not looked at it yet."
+    return f"KafkaConnection {resource.name} was never accepted, so it is not used: {why}"
 
 
-def _no_passwords(spec: KafkaConnectionSpec) -> str | None:
-    return acceptance.no_passwords("properties", spec.properties)
+def _only_tuning(spec: KafkaConnectionSpec) -> Finding | None:
+    return acceptance.only_tuning("properties", spec.properties)
 
 
-def _reachable(world: KafkaConnectionWorld) -> Finding:
+def _reachable(world: KafkaConnectionWorld, spec: KafkaConnectionSpec | None) -> Finding:
+    if spec is None:
+        return unknown("Reachable", Reason.UNKNOWN, "No spec was ever accepted, so no Kafka is asked.")
     missing = absent_secret(world.secrets)
     if missing is not None:
         return missing

@@ -1,6 +1,6 @@
 """What must be read before a plan can be made: pure answers that observers ask for.
 
-Each takes a spec as JSON and tolerates one that is not valid; it then names what it can.
+Those that take a spec as JSON tolerate one that is not valid, and then name what they can.
 """
 
 from __future__ import annotations
@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
 from headrace_operator.plan import debezium, names
 
 
-def kafka_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
+def kafka_secrets(spec: KafkaConnectionSpec) -> tuple[str, ...]:
     """Return the names of the Secrets a KafkaConnection's spec refers to."""
-    sasl = (spec.get("sasl") or {}).get("credentials") or {}
-    authority = (spec.get("tls") or {}).get("ca") or {}
-    return tuple(dict.fromkeys(name for part in (sasl, authority) if (name := part.get("secret"))))
+    login = (spec.sasl.credentials.secret,) if spec.sasl else ()
+    authority = (spec.tls.ca.secret,) if spec.tls and spec.tls.ca else ()
+    return tuple(dict.fromkeys((*login, *authority)))
 
 
 def connector_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:

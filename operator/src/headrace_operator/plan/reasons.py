@@ -11,6 +11,7 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     INVALID = "InvalidSpec"
     PASSWORD_IN_CONFIG = "PasswordInConfig"
+    PROPERTY_NOT_ALLOWED = "PropertyNotAllowed"
     VALIDATION_FAILED = "ValidationFailed"
     SECRET_NOT_FOUND = "SecretNotFound"
     SECRET_KEY_MISSING = "SecretKeyMissing"

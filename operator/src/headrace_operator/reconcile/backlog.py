@@ -1,7 +1,7 @@
 """What offsets seen over time tell: how old the oldest unhandled record is, and how fast records come and go.
 
-Pure: samples go in with their time, figures come out. After a restart of the operator the memory begins anew, and an
-age is then at least what was watched.
+Pure: samples go in with their time, figures come out. A record that was there already when the operator began to look
+is as old as was watched, or older: such an age is said to be a lower bound, never to be within a target.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from headrace_operator.observed.kafka import Rates
+from headrace_operator.observed.kafka import Partition, Rates
+from headrace_operator.reconcile.letters import Letters
 
 KEPT = 720
 """Samples kept of one consumer: an hour at one each five seconds."""
@@ -19,7 +20,6 @@ KEPT = 720
 WINDOW = 30.0
 """Seconds over which rates are measured."""
 
-Partition = tuple[str, int]
 Offsets = tuple[int, int]
 
 
@@ -31,25 +31,40 @@ class Sample:
     partitions: Mapping[Partition, Offsets]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Age:
+    """How many seconds a record has waited; ``at_least`` when it was there before anybody looked."""
+
+    seconds: float
+    at_least: bool
+
+
 @dataclass
 class History:
-    """The samples of one consumer, oldest first."""
+    """The samples of one consumer, oldest first, and what its own topics were seen to hold."""
 
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=KEPT))
+    letters: Letters = field(default_factory=Letters)
 
     def add(self, sample: Sample) -> None:
         """Remember ``sample``, which is newer than those before."""
         self.samples.append(sample)
 
-    def lag_seconds(self, partition: Partition) -> float | None:
-        """Return for how many seconds at least the next record to handle has been there; None when never sampled."""
+    def age(self, partition: Partition) -> Age | None:
+        """Return how long the next record to handle has waited; None when the partition was not sampled last."""
         if not self.samples or partition not in self.samples[-1].partitions:
             return None
         newest = self.samples[-1]
         end, committed = newest.partitions[partition]
         if committed >= end:
-            return 0.0
-        return (newest.at - self._since(partition, committed)).total_seconds()
+            return Age(seconds=0.0, at_least=False)
+        since = newest.at
+        for sample in reversed(self.samples):
+            known = sample.partitions.get(partition)
+            if known is None or known[0] <= committed:
+                return Age(seconds=(newest.at - since).total_seconds(), at_least=known is None)
+            since = sample.at
+        return Age(seconds=(newest.at - since).total_seconds(), at_least=True)
 
     def rates(self) -> Rates:
         """Return records per second over the last `WINDOW` seconds; None with fewer than two samples."""
@@ -62,15 +77,6 @@ class History:
             return Rates(arrivals=None, handled=None, samples=len(recent))
         arrived, handled = _moved(recent[0], newest)
         return Rates(arrivals=arrived / seconds, handled=handled / seconds, samples=len(recent))
-
-    def _since(self, partition: Partition, committed: int) -> datetime:
-        """Return when the record at ``committed`` was first seen to be there."""
-        since = self.samples[-1].at
-        for sample in reversed(self.samples):
-            if sample.partitions.get(partition, (0, 0))[0] <= committed:
-                break
-            since = sample.at
-        return since
 
 
 def _moved(first: Sample, last: Sample) -> tuple[int, int]:

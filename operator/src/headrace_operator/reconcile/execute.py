@@ -7,6 +7,7 @@ from typing import assert_never
 
 from headrace_operator.clients.api import path
 from headrace_operator.clients.errors import Invalid, Unreachable
+from headrace_operator.clients.kafka import ANSWER
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import actions
 from headrace_operator.reconcile.remote import Remote
@@ -14,7 +15,7 @@ from headrace_operator.reconcile.remote import Remote
 DEADLINE = 15.0
 """Seconds that an action may take, and that must be left of the Lease before it begins."""
 
-CREATE = 6.0
+CREATE = ANSWER
 """Seconds of those that making a topic itself may take; a thread that makes one cannot be interrupted."""
 
 

@@ -138,6 +138,8 @@ class Loop:
         self.tries.pop(key, None)
         self.failed.pop(key, None)
         self.histories.pop(key, None)
+        if key.kind == "KafkaConnection":
+            self.remote.kafkas.forget(key.namespace, key.name)
         self.fleet.forget(key.kind, key.namespace, key.name)
 
 

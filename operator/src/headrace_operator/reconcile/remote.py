@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from headrace_operator.clients.connect import Connect
-from headrace_operator.clients.kafka import Kafkas
+from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, KafkaConnectionWorld, Reference, Secrets
-from headrace_operator.plan import kafkaconnection, names, needs
+from headrace_operator.plan import kafkaconnection as plan
+from headrace_operator.plan import names, needs
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
 
@@ -32,6 +34,13 @@ async def reference(remote: Remote, kind: str, namespace: str, name: object) -> 
     return await ask(remote.kube.resource(kind, namespace, name))
 
 
+async def kafka_reference(remote: Remote, namespace: str, name: object) -> Reference:
+    """Read the KafkaConnection that a spec refers to; one that was never accepted is not known to be any good."""
+    found = await reference(remote, "KafkaConnection", namespace, name)
+    why = plan.unaccepted(found) if isinstance(found, Resource) else None
+    return found if why is None else Unknown(reason=why)
+
+
 async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Secrets:
     """Read which keys each Secret has."""
     found = await asyncio.gather(*(ask(remote.kube.secret(namespace, name)) for name in wanted))
@@ -39,12 +48,14 @@ async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Se
 
 
 async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectionWorld:
-    """Observe a KafkaConnection: its Secrets, and whether the Kafka answers."""
+    """Observe a KafkaConnection: the Secrets of the spec in force, and whether the Kafka answers."""
+    judged = plan.judge(resource)
+    in_force = dataclasses.replace(resource, status={"accepted": judged.accepted})
+    wanted = needs.kafka_secrets(judged.spec) if judged.spec else ()
 
     async def cluster() -> ClusterSeen:
-        return await (await remote.kafkas.open(kafkaconnection.in_force(resource))).cluster()
+        return await (await remote.kafkas.open(in_force)).cluster()
 
-    wanted = needs.kafka_secrets(resource.spec)
     seen, answered = await asyncio.gather(secrets(remote, resource.namespace, wanted), ask(cluster()))
     return KafkaConnectionWorld(resource=resource, secrets=seen, cluster=answered)
 
@@ -53,7 +64,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
     """Observe a ConnectCluster: its Kafka, its workers, and only then its Connectors; and its children."""
     namespace, name = resource.namespace, resource.name
     kafka, workers, children = await asyncio.gather(
-        reference(remote, "KafkaConnection", namespace, resource.spec.get("kafka")),
+        kafka_reference(remote, namespace, resource.spec.get("kafka")),
         ask(remote.connect.workers(names.connect_url(namespace, name))),
         ask(remote.kube.children(namespace, names.connect_child(name), CHILDREN, f"headrace.dev/connect={name}")),
     )

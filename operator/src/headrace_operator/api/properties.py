@@ -1,0 +1,87 @@
+"""Raw client and connector properties: which names a user may set, as one list for the schema and for the plans.
+
+Pure: patterns and lists. `api.kinds` makes CEL rules of them, `plan.acceptance` judges a spec by them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+TUNING = (
+    "batch.num.messages",
+    "batch.size",
+    "broker.address.family",
+    "broker.address.ttl",
+    "client.dns.lookup",
+    "client.rack",
+    "compression.codec",
+    "compression.level",
+    "compression.type",
+    "connections.max.idle.ms",
+    "fetch.error.backoff.ms",
+    "fetch.max.bytes",
+    "fetch.message.max.bytes",
+    "fetch.min.bytes",
+    "fetch.queue.backoff.ms",
+    "fetch.wait.max.ms",
+    "heartbeat.interval.ms",
+    "linger.ms",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "message.max.bytes",
+    "metadata.max.age.ms",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
+    "queue.buffering.max.ms",
+    "queued.max.messages.kbytes",
+    "queued.min.messages",
+    "receive.message.max.bytes",
+    "reconnect.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "retry.backoff.max.ms",
+    "retry.backoff.ms",
+    "session.timeout.ms",
+    "socket.connection.setup.timeout.ms",
+    "socket.keepalive.enable",
+    "socket.nagle.disable",
+    "socket.receive.buffer.bytes",
+    "socket.send.buffer.bytes",
+    "ssl.cipher.suites",
+    "ssl.curves.list",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.sigalgs.list",
+    "topic.metadata.refresh.interval.ms",
+)
+"""Properties of librdkafka that only tune a client.
+
+None of them opens a file or an address, loads code, names a host, holds a secret, or changes what delivery rests on
+(offsets, acknowledgements, isolation, group membership, and the deadlines of transactions).
+"""
+
+SECRET = r"(?i)password|passphrase|secret|jaas\.config|ssl\.key\.pem|ssl\.keystore\.key|user\.info"
+"""Names of properties that hold a secret, as a pattern that Python and CEL (RE2) read alike."""
+
+REFERENCE = "${"
+"""How a value begins that Kafka Connect's config provider reads from a Secret."""
+
+
+def tuning(properties: Mapping[str, str] | None) -> dict[str, str]:
+    """Return those of ``properties`` that only tune a client."""
+    return {name: value for name, value in (properties or {}).items() if name in TUNING}
+
+
+def foreign(properties: Mapping[str, str] | None) -> str | None:
+    """Return the first name that is not one of `TUNING`."""
+    return next((name for name in properties or {} if name not in TUNING), None)
+
+
+def in_plain_text(properties: Mapping[str, str] | None) -> str | None:
+    """Return the first name that holds a secret whose value is not a reference to one."""
+    named = (name for name, value in (properties or {}).items() if not value.startswith(REFERENCE))
+    return next(filter(holds_secret, named), None)
+
+
+def holds_secret(name: str) -> bool:
+    """Tell whether a property of this name holds a secret."""
+    return re.search(SECRET, name) is not None

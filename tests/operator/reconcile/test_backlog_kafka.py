@@ -1,0 +1,183 @@
+"""The backlog as observed on a real Kafka: dead letters, redrives and what waits in the retry topic."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from headrace import config as contract
+from headrace import dead_letters, names, redrive
+from headrace.topics import Reader, Writer
+from headrace_operator.clients.errors import Unauthorized
+from headrace_operator.clients.kafka import Kafka
+from headrace_operator.observed.kafka import BacklogSeen, LogSeen, Partition, Span
+from headrace_operator.reconcile.backlog import History
+from headrace_operator.reconcile.observe import backlog as observe
+from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.operator import worlds
+
+pytestmark = pytest.mark.slow
+
+PARTITIONS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """One consumer with its topics, and the operator's memory of it."""
+
+    name: str
+    servers: str
+    kafka: Kafka
+    history: History
+    topics: contract.Topics
+
+    @property
+    def connection(self) -> dict[str, str]:
+        return {"bootstrap.servers": self.servers}
+
+    async def seen(self) -> BacklogSeen:
+        """Return what one tick observes."""
+        resource = worlds.resource("Consumer", self.name, {})
+        names_ = (self.topics.retry, self.topics.dead_letters, self.topics.resolutions)
+        topics = await self.kafka.topics(names_)
+        return await observe.backlog(resource, self.kafka, topics, self.history, datetime.now(UTC))
+
+    async def until(self, total: int, outstanding: int) -> BacklogSeen:
+        """Tick until it counts so many; then the command line counts the same."""
+        async with asyncio.timeout(30):
+            while True:
+                seen = await self.seen()
+                if (seen.dead_letters_total, seen.dead_letters_outstanding) == (total, outstanding):
+                    break
+                await asyncio.sleep(0.1)
+        with Reader(self.connection) as reader:
+            assert len(list(dead_letters.outstanding(reader, self.topics))) == outstanding
+        return seen
+
+    def bury(self, count: int) -> None:
+        producer = Producer(self.connection)
+        for number in range(count):
+            producer.produce(self.topics.dead_letters, b"v", key=b"k", partition=number % PARTITIONS)
+        assert producer.flush(30) == 0
+
+    def redrive(self, limit: int) -> None:
+        config = contract.Config(
+            namespace="shop",
+            consumer=self.name,
+            pipeline="orders",
+            group=names.group("shop", self.name),
+            kafka=contract.Kafka(bootstrap_servers=self.servers),
+            topics=self.topics,
+            handler=contract.Handler(http=contract.Http(url="http://localhost:1/")),
+        )
+        order = redrive.Order(redrive_id="1", by="test")
+        identity = redrive.transactional_id("shop", self.name)
+        with Writer(self.connection, identity) as writer, Reader(self.connection) as reader:
+            planned = redrive.plan(reader, config, redrive.Selection(limit=limit))
+            for _ in redrive.execute(reader, writer, config, order, planned, now=lambda: datetime.now(UTC)):
+                pass
+
+
+@pytest.fixture
+async def shop(kafka_broker: KafkaBroker) -> AsyncIterator[Shop]:  # noqa: F811
+    name = f"billing-{uuid4().hex[:8]}"
+    place = ("shop", name)
+    topics = contract.Topics(
+        sources=(),
+        retry=names.retry_topic(*place),
+        dead_letters=names.dead_letter_topic(*place),
+        resolutions=names.resolutions_topic(*place),
+    )
+    for topic in (topics.retry, topics.dead_letters):
+        kafka_broker.create_topic(topic, PARTITIONS)
+    kafka_broker.create_topic(topics.resolutions, 1, {"cleanup.policy": "compact"})
+    kafka = Kafka("kafka", {"bootstrap.servers": kafka_broker.bootstrap_servers})
+    yield Shop(name=name, servers=kafka_broker.bootstrap_servers, kafka=kafka, history=History(), topics=topics)
+    kafka.close()
+
+
+async def test_no_redrive_hides_a_later_dead_letter(shop: Shop) -> None:
+    """Each redrive writes a marker beside its resolutions; the count is what the command line lists."""
+    shop.bury(5)
+    await shop.until(5, 5)
+    for done in range(1, 4):
+        shop.redrive(1)
+        await shop.until(5, 5 - done)
+    shop.bury(2)
+    await shop.until(7, 4)
+    shop.redrive(100)
+    await shop.until(7, 0)
+
+
+async def test_an_operator_that_starts_anew_counts_the_same(shop: Shop) -> None:
+    """Its memory is gone; everything is read again."""
+    shop.bury(4)
+    shop.redrive(1)
+    await shop.until(4, 3)
+    shop.history.letters = History().letters
+
+    await shop.until(4, 3)
+
+
+async def test_what_waits_in_the_retry_topic_are_records_not_markers(shop: Shop) -> None:
+    """Before a commit, amid, and after the last record; also when only an aborted transaction lies there."""
+    shop.bury(6)
+    shop.redrive(100)
+    seen = await shop.until(6, 0)
+    assert {part.partition: part.lag for part in seen.partitions} == {0: 2, 1: 2, 2: 2}
+    assert {part.end for part in seen.partitions} == {3}
+
+    _commit(shop, {0: 1, 1: 2})
+    seen = await shop.seen()
+    assert {part.partition: part.lag for part in seen.partitions} == {0: 1, 1: 0, 2: 2}
+    assert [part.lag_seconds for part in seen.partitions if part.partition == 1] == [0.0]
+
+    producer = Producer({**shop.connection, "transactional.id": shop.name})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(shop.topics.retry, b"v", partition=1)
+    producer.flush(10)
+    producer.abort_transaction(20)
+    at = (shop.topics.retry, 1)
+    async with asyncio.timeout(20):
+        while (await shop.kafka.offsets([at]))[at].end < 5:  # noqa: ASYNC110 - Kafka tells nobody
+            await asyncio.sleep(0.1)
+    assert {part.partition: part.lag for part in (await shop.seen()).partitions} == {0: 1, 1: 0, 2: 2}
+
+
+async def test_dead_letters_that_cannot_be_read_leave_the_lag_known(shop: Shop) -> None:
+    """The count is unknown and it is said why; once it was known it stays, and is said to be old."""
+
+    class Unreadable(Kafka):
+        async def read(self, group: str, spans: Mapping[Partition, Span]) -> LogSeen:
+            raise Unauthorized("Kafka refuses to read: the topic is not yours.")
+
+    shop.bury(1)
+    blind = dataclasses.replace(shop, kafka=Unreadable("kafka", shop.connection))
+    seen = await blind.seen()
+    assert (seen.dead_letters_outstanding, seen.dead_letters_unknown) == (
+        None,
+        "Kafka refuses to read: the topic is not yours.",
+    )
+    assert len(seen.partitions) == PARTITIONS
+
+    await shop.until(1, 1)
+    shop.bury(1)
+    seen = await blind.seen()
+    assert seen.dead_letters_outstanding == 1
+    assert seen.dead_letters_unknown
+    blind.kafka.close()
+
+
+def _commit(shop: Shop, offsets: dict[int, int]) -> None:
+    consumer = Consumer({**shop.connection, "group.id": names.group("shop", shop.name)})
+    places = [TopicPartition(shop.topics.retry, number, offset) for number, offset in offsets.items()]
+    consumer.commit(offsets=places, asynchronous=False)
+    consumer.close()

@@ -1,0 +1,119 @@
+"""KafkaConnections on a real API server: which one is used, with which login, and when its client ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+
+from headrace_operator.clients.api import Api, connection
+from headrace_operator.clients.connect import Connect
+from headrace_operator.clients.errors import Invalid, Unreachable
+from headrace_operator.clients.kafka_connections import Kafkas
+from headrace_operator.clients.kube import Kube
+from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Unknown
+from headrace_operator.plan import kafkaconnection
+from headrace_operator.reconcile.observe import connections as observe
+from headrace_operator.reconcile.remote import Remote
+from tests.cluster.fast import ApiServer
+from tests.operator import worlds
+from tests.operator.operator_process import kubectl
+
+pytestmark = pytest.mark.apiserver
+
+SPEC: dict[str, Any] = {
+    "bootstrapServers": "127.0.0.1:1",
+    "sasl": {"mechanism": "PLAIN", "credentials": {"secret": "login"}},
+    "properties": {"client.rack": "a"},
+}
+
+
+@pytest.fixture
+def login(server: ApiServer) -> Iterator[None]:
+    kubectl(
+        server,
+        "-n",
+        "shop",
+        "create",
+        "secret",
+        "generic",
+        "login",
+        "--from-literal=username=me",
+        "--from-literal=password=x",
+    )
+    yield
+    kubectl(server, "-n", "shop", "delete", "secret", "login")
+
+
+@pytest.fixture
+async def remote(server: ApiServer, login: None) -> AsyncIterator[Remote]:
+    api = Api(await connection(str(server.kubeconfig)))
+    kube = Kube(api)
+    async with aiohttp.ClientSession() as session:
+        made = Remote(kube=kube, connect=Connect(session), kafkas=Kafkas(kube))
+        yield made
+        made.kafkas.close()
+    await api.close()
+
+
+async def test_only_what_was_accepted_is_used(server: ApiServer, remote: Remote) -> None:
+    """Before its own pass a KafkaConnection is unknown to others; its own pass asks the spec it accepts."""
+    made = {
+        "apiVersion": "headrace.dev/v1alpha1",
+        "kind": "KafkaConnection",
+        "metadata": {"name": "fresh", "namespace": "shop"},
+        "spec": SPEC,
+    }
+    kubectl(server, "apply", "-f", "-", text=json.dumps(made))
+    found = await observe.kafka_reference(remote, "shop", "fresh")
+    assert isinstance(found, Unknown)
+    assert "never accepted" in found.reason
+
+    resource = await remote.kube.resource("KafkaConnection", "shop", "fresh")
+    assert isinstance(resource, Resource)
+    with pytest.raises(Invalid, match="never accepted"):
+        await remote.kafkas.open(resource)
+    world = await observe.kafka_connection(resource, remote)
+    assert isinstance(world.cluster, Unknown)
+    assert "127.0.0.1:1 does not answer" in world.cluster.reason
+    plan = kafkaconnection.plan(world, worlds.SETTINGS, datetime.now(UTC))
+    await remote.kube.write_status(resource, {name: value for name, value in plan.status.items() if value is not None})
+
+    found = await observe.kafka_reference(remote, "shop", "fresh")
+    assert isinstance(found, Resource)
+    assert await remote.kafkas.open(found) is await remote.kafkas.open(found)
+
+
+async def test_a_refused_spec_is_not_asked(remote: Remote) -> None:
+    """Its own pass opens nothing with a property that does more than tune."""
+    spec = {**SPEC, "properties": {"plugin.library.paths": "/tmp/evil"}}
+    world = await observe.kafka_connection(worlds.resource("KafkaConnection", "evil", spec), remote)
+
+    assert isinstance(world.cluster, Unknown)
+    assert "never accepted" in world.cluster.reason
+    assert world.secrets == {}
+
+
+async def test_a_client_ends_with_its_connection_or_its_login(server: ApiServer, remote: Remote) -> None:
+    """A new password makes a new client; a KafkaConnection that is gone leaves none."""
+    status = {"accepted": {"generation": 1, "spec": SPEC}}
+    resource = worlds.resource("KafkaConnection", "kafka", SPEC, status=status)
+    first = await remote.kafkas.open(resource)
+    kubectl(server, "-n", "shop", "patch", "secret", "login", "-p", json.dumps({"stringData": {"password": "y"}}))
+    second = await remote.kafkas.open(resource)
+    other = await remote.kafkas.open(dataclasses.replace(resource, name="other"))
+    remote.kafkas.forget("shop", "kafka")
+    remote.kafkas.forget("shop", "never-opened")
+
+    assert len({first, second, other}) == 3
+    for closed in (first, second):
+        with pytest.raises(Unreachable, match="closed"):
+            await closed.cluster()
+    with pytest.raises(Unreachable, match="does not answer"):
+        await other.cluster()
