@@ -17,6 +17,9 @@ from typing import Any
 
 from tests.cluster.fast import ApiServer
 
+NAMELESS = ("unshare", "--user", "--map-user=65532", "--map-group=65532", "--")
+"""The operator's user in its pod, whom no file there names."""
+
 
 def kubectl(server: ApiServer, *arguments: str, text: str | None = None) -> str:
     """Run kubectl as administrator and return what it says; raises ``CalledProcessError``."""
@@ -74,7 +77,7 @@ def operator(
     """Run ``headrace-operator run``, or ``program``, for the namespace ``shop`` until the end of the ``with``."""
     health, metrics = _port(), _port()
     environment = {
-        **os.environ,
+        **{key: value for key, value in os.environ.items() if key not in ("LOGNAME", "USER")},
         "KUBECONFIG": str(kubeconfig or server.kubeconfig),
         "HEADRACE_NAMESPACE": "headrace-system",
         "HEADRACE_WATCH_NAMESPACES": "shop",
@@ -89,7 +92,7 @@ def operator(
     if program is not None:
         command = [sys.executable, "-c", program]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen([*NAMELESS, *command], env=environment, stdout=output, stderr=output)
     try:
         yield Operator(process=process, log=log, metrics_port=metrics, health_port=health)
     finally:

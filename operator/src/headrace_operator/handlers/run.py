@@ -72,7 +72,12 @@ async def _beside_kopf(loop: Loop, registry: kopf.OperatorRegistry, settings: Se
     ours.add_done_callback(lambda _: stop.set())
     try:
         await kopf.operator(
-            registry=registry, standalone=True, namespaces=list(settings.watch_namespaces), stop_flag=stop
+            registry=registry,
+            standalone=True,
+            namespaces=list(settings.watch_namespaces),
+            stop_flag=stop,
+            # Else kopf asks for the name of its user, who has none in a pod; it exports no type for this text.
+            identity=settings.identity,  # type: ignore[arg-type]
         )
     finally:
         ours.cancel()
