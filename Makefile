@@ -8,7 +8,7 @@ REGISTRY ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format lint types rooms fast generate verify build up down status images e2e test demo
+.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images e2e test demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ types: setup
 rooms: setup
 	@$(RUN) lint-imports --no-logo
 
-fast: setup ## Tests that need no cluster
+fast: setup packages ## Tests that need no cluster
 	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster"
 
 generate: setup ## Write the generated files: CRDs, dashboards, rules
@@ -40,6 +40,9 @@ generate: setup ## Write the generated files: CRDs, dashboards, rules
 
 verify: generate ## Fail when a generated file is not what its source makes
 	@git diff --exit-code -- charts dashboards || { echo "verify: run 'make generate' and commit the files above"; exit 1; }
+
+packages: setup ## Install the Debian packages that cluster and tests use
+	@$(RUN) python -m tests.cluster packages
 
 build: setup ## Build Kubernetes and Helm (over ten minutes once, then cached)
 	@$(RUN) python -m tests.cluster build
@@ -56,7 +59,7 @@ status: setup ## Say what of the cluster runs
 images: setup ## Build the images (REGISTRY=host/path: and push them there)
 	@$(RUN) python -m tests.cluster.images build $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
-e2e: setup ## Tests on the cluster, which is brought up and left running
+e2e: setup packages ## Tests on the cluster, which is brought up and left running
 	@$(RUN) python -m tests.cluster up
 	@$(RUN) pytest -q -m "slow or apiserver or cluster"
 

@@ -81,7 +81,7 @@ def _run(program: str, *arguments: str) -> None:
 def _binaries() -> Path:
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not versions:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+        pytest.fail("PostgreSQL is not installed: run `make packages`")
     return versions[-1]
 
 

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from tests.cluster import build, lifecycle, node, places
+from tests.cluster import build, lifecycle, node, packages, places
 from tests.cluster import state as states
 from tests.cluster.failure import ClusterError
 from tests.cluster.progress import duration, say
@@ -14,6 +14,7 @@ COMMANDS = {
     "down": "stop it and remove everything of it but the caches",
     "status": "show each component, and where its log is",
     "build": "build the programs only",
+    "packages": "install the Debian packages that the cluster and the tests use, only",
     "shell": "a shell inside the node: its processes, files and network",
     "kubectl": "kubectl as the cluster's administrator, with the arguments that follow",
     "helm": "Helm as the cluster's administrator, with the arguments that follow",
@@ -45,19 +46,22 @@ def _run(command: str, arguments: list[str]) -> int:
             lifecycle.down()
         case "build":
             print(build.ensure())
+        case "packages":
+            packages.ensure([*packages.NODE, *packages.TESTS])
         case "status":
             return _status()
         case "shell":
-            shell = [*node.enter("everything"), "env", f"KUBECONFIG={places.PKI / 'admin.kubeconfig'}"]
-            path = f"PATH={build.folder()}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-            _become([*shell, path, *(arguments or [os.environ.get("SHELL", "/bin/sh")])])
-        case "kubectl":
+            _shell(arguments)
+        case "kubectl" | "helm":
             node.running()
-            _become([*node.kubectl(), *arguments])
-        case "helm":
-            node.running()
-            _become([*node.helm(), *arguments])
+            _become([*(node.helm() if command == "helm" else node.kubectl()), *arguments])
     return 0
+
+
+def _shell(arguments: list[str]) -> None:
+    shell = [*node.enter("everything"), "env", f"KUBECONFIG={places.PKI / 'admin.kubeconfig'}"]
+    path = f"PATH={build.folder()}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    _become([*shell, path, *(arguments or [os.environ.get("SHELL", "/bin/sh")])])
 
 
 def _become(argv: list[str]) -> None:

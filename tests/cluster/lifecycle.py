@@ -36,9 +36,7 @@ def up() -> None:
         begun = time.monotonic()
         steps = Steps(5)
         with steps.step("Debian packages", "first time 1 min"):
-            if absent := packages.missing(packages.NODE):
-                say(f"      installing {', '.join(absent)}")
-                packages.install(absent)
+            packages.ensure(packages.NODE)
         with steps.step("Programs", "first time 10 to 20 min, then kept in the cache"):
             binaries = build.ensure()
         with steps.step("Clean what an earlier run left"):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.cluster import places
 from tests.cluster.failure import ClusterError
-from tests.cluster.progress import run_logged
+from tests.cluster.progress import run_logged, say
 
 NODE = (
     "ca-certificates",
@@ -26,9 +26,19 @@ NODE = (
     "runc",
     "util-linux",
 )
+TESTS = ("default-jre-headless", "maven", "postgresql")
+"""A Kafka, a Kafka Connect and a PostgreSQL run beside the tests that need one, without the cluster."""
+
 POLICY = Path("/usr/sbin/policy-rc.d")
 LOG = places.CACHE / "log" / "apt.log"
 ADVICE = "run `apt-get update && apt-get -f install`, then try again"
+
+
+def ensure(wanted: Iterable[str]) -> None:
+    """Install those of `wanted` that are missing, and say which. Raises ClusterError as `install` does."""
+    if absent := missing(wanted):
+        say(f"      installing {', '.join(absent)}")
+        install(absent)
 
 
 def missing(wanted: Iterable[str]) -> list[str]:
