@@ -26,6 +26,7 @@ NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
 @pytest.fixture
 async def kafka(kafka_broker: KafkaBroker) -> AsyncIterator[Kafka]:  # noqa: F811
     made = Kafka("kafka", {"bootstrap.servers": kafka_broker.bootstrap_servers})
+    await _until(lambda: _coordinates(made))
     yield made
     made.close()
 
@@ -243,6 +244,16 @@ async def _there(kafka: Kafka, topic: str) -> None:
 async def _end(kafka: Kafka, at: tuple[str, int], wanted: int) -> bool:
     """Tell whether the markers of the last transaction are written, which is a moment after its commit."""
     return (await kafka.offsets([at]))[at].end == wanted
+
+
+async def _coordinates(kafka: Kafka) -> bool:
+    """Tell whether a new Kafka has loaded the coordinators of the groups asked for here."""
+    try:
+        for group in ("g", "nobody", "reader"):
+            await kafka.committed(group, [("none", 0)])
+    except Retryable:
+        return False
+    return True
 
 
 async def _answers(kafka: Kafka) -> bool:

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from headrace import config as contract
 from headrace import dead_letters, names, redrive
 from headrace.topics import Reader, Writer
-from headrace_operator.clients.errors import Unauthorized
+from headrace_operator.clients.errors import Retryable, Unauthorized
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import BacklogSeen, LogSeen, Partition, Span
 from headrace_operator.reconcile.backlog import History
@@ -99,6 +99,7 @@ async def shop(kafka_broker: KafkaBroker) -> AsyncIterator[Shop]:  # noqa: F811
         kafka_broker.create_topic(topic, PARTITIONS)
     kafka_broker.create_topic(topics.resolutions, 1, {"cleanup.policy": "compact"})
     kafka = Kafka("kafka", {"bootstrap.servers": kafka_broker.bootstrap_servers})
+    await _coordinated(kafka, names.group(*place))
     yield Shop(name=name, servers=kafka_broker.bootstrap_servers, kafka=kafka, history=History(), topics=topics)
     kafka.close()
 
@@ -174,6 +175,18 @@ async def test_dead_letters_that_cannot_be_read_leave_the_lag_known(shop: Shop) 
     assert seen.dead_letters_outstanding == 1
     assert seen.dead_letters_unknown
     blind.kafka.close()
+
+
+async def _coordinated(kafka: Kafka, group: str) -> None:
+    """Wait until a new Kafka has loaded the coordinator of the group."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await kafka.committed(group, [("none", 0)])
+            except Retryable:
+                await asyncio.sleep(0.2)
+            else:
+                return
 
 
 def _commit(shop: Shop, offsets: dict[int, int]) -> None:

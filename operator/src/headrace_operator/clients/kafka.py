@@ -121,6 +121,8 @@ class Kafka:
             async with asyncio.timeout(ANSWER):
                 answer = await question()
         except (KafkaException, TimeoutError) as error:
+            if self._admin is None:
+                raise self._closed() from error
             self._hear()
             raise self._failures.failed(what, error, begun) from error
         self._hear()
@@ -134,8 +136,11 @@ class Kafka:
 
     def _opened(self) -> AdminClient:
         if self._admin is None:
-            raise errors.Unreachable(f"The connections to {self._name} were closed meanwhile: ask anew.")
+            raise self._closed()
         return self._admin
+
+    def _closed(self) -> errors.Unreachable:
+        return errors.Unreachable(f"The connections to {self._name} were closed meanwhile: ask anew.")
 
     async def _cluster(self) -> ClusterSeen:
         seen = await _told(self._opened().describe_cluster(request_timeout=DEADLINE))
