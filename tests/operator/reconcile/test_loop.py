@@ -46,10 +46,14 @@ spec:
 
 @pytest.fixture
 def place(server: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Make a namespace for one test, with a KafkaConnection and a ConnectCluster."""
+    """Make a namespace for one test, with a KafkaConnection that was accepted and a ConnectCluster."""
     name = request.node.name.replace("_", "-").lower()[:60].strip("-")
     kubectl(server, "create", "namespace", name)
     kubectl(server, "apply", "-n", name, "-f", "-", text=WORLD)
+    status = json.dumps({"status": {"accepted": {"generation": 1, "spec": {"bootstrapServers": "127.0.0.1:1"}}}})
+    kubectl(
+        server, "patch", "kafkaconnection", "kafka", "-n", name, "--subresource=status", "--type=merge", "-p", status
+    )
     yield name
     kubectl(server, "delete", "namespace", name, "--wait=false")
 

@@ -18,7 +18,7 @@ from headrace_operator.clients.errors import HeadraceError, Retryable
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import failures
+from headrace_operator.plan import failures, figures
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import DEADLINE, execute, told
@@ -50,6 +50,7 @@ class Loop:
     fleet: Fleet
     tries: dict[Key, int] = field(default_factory=dict)
     failed: dict[Key, str | None] = field(default_factory=dict)
+    recorded: dict[Key, float] = field(default_factory=dict)
     histories: dict[Key, History] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,17 +87,22 @@ class Loop:
         failed = failures.standing(plan, self.failed.get(key, failures.recorded(resource)))
         self.failed[key] = failed
         plan = failures.shown(plan, resource, failed, now)
-        await self._record(resource, plan, backlog)
+        await self._record(key, resource, plan, backlog)
         await self._notes(resource, plan, now)
         await self._act(key, plan)
         return SOON if failed and plan.actions else plan.look_again.total_seconds()
 
-    async def _record(self, resource: Resource, plan: Plan, backlog: BacklogSeen | None) -> None:
+    async def _record(self, key: Key, resource: Resource, plan: Plan, backlog: BacklogSeen | None) -> None:
         status = _pruned(plan.status)
         self.fleet.record(resource, status, backlog)
-        if status != resource.status:
+        if figures.due(resource.status, status, self._since(key)):
             self._may("record the status")
             await self.remote.kube.write_status(resource, status)
+            self.recorded[key] = time.monotonic()
+
+    def _since(self, key: Key) -> float | None:
+        at = self.recorded.get(key)
+        return None if at is None else time.monotonic() - at
 
     async def _notes(self, resource: Resource, plan: Plan, now: datetime) -> None:
         for note in plan.notes:
@@ -137,6 +143,7 @@ class Loop:
     def _forget(self, key: Key) -> None:
         self.tries.pop(key, None)
         self.failed.pop(key, None)
+        self.recorded.pop(key, None)
         self.histories.pop(key, None)
         if key.kind == "KafkaConnection":
             self.remote.kafkas.forget(key.namespace, key.name)

@@ -16,7 +16,7 @@ from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
-from headrace_operator.plan import assumed
+from headrace_operator.plan import assumed, kafkaconnection
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import told
@@ -95,7 +95,8 @@ class Beside(Kube):
         """Read a resource, edited as the file says."""
         live = await super().resource(kind, namespace, name)
         wanted = self._given.get((kind, namespace, name))
-        return live if wanted is None else _edited(live, wanted)
+        edited = live if wanted is None else _edited(live, wanted)
+        return _judged(edited) if isinstance(edited, Resource) and kind == "KafkaConnection" else edited
 
     async def resources(self, kind: str, namespace: str) -> tuple[Resource, ...]:
         """List a kind, with what the file adds."""
@@ -110,6 +111,12 @@ def _edited(live: Resource | Absent, wanted: Resource) -> Resource:
         return wanted
     generation = live.generation + (live.spec != wanted.spec)
     return dataclasses.replace(live, spec=wanted.spec, labels=wanted.labels, generation=generation)
+
+
+def _judged(connection: Resource) -> Resource:
+    """Return a KafkaConnection as its own pass leaves it: others use it only once it was accepted."""
+    accepted = kafkaconnection.judge(connection).accepted
+    return dataclasses.replace(connection, status={**connection.status, "accepted": accepted})
 
 
 def text(plans: Plans) -> str:

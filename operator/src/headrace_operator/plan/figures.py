@@ -1,0 +1,27 @@
+"""Which part of a status only counts, and how often that is written: a busy pipeline must not keep the API server busy.
+
+Pure: `due` is told how long ago the status was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+EVERY = 10.0
+"""Seconds between two writes of figures alone; whatever else changes is written at once."""
+
+FIGURES = ("lag", "offsets")
+SCALING = ("message", "arrivalsPerSecond", "handledPerSecond", "capacityPerReplica")
+
+
+def due(before: Mapping[str, Any], after: Mapping[str, Any], since: float | None) -> bool:
+    """Tell whether ``after`` is to be written over ``before``, ``since`` seconds after the last write, None: never."""
+    if before == after:
+        return False
+    return since is None or since >= EVERY or _facts(before) != _facts(after)
+
+
+def _facts(status: Mapping[str, Any]) -> dict[str, Any]:
+    scaling = {name: value for name, value in (status.get("scaling") or {}).items() if name not in SCALING}
+    return {**{name: value for name, value in status.items() if name not in FIGURES}, "scaling": scaling}
