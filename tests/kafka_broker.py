@@ -1,6 +1,6 @@
 """A real Kafka broker (KRaft, one node) on random ports of loopback, from the local cluster's own jars, for tests.
 
-It must not be reachable from elsewhere, and leaves nothing behind.
+It must not be reachable from elsewhere, and leaves nothing behind; killed tests leave only its folder.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
 
 START = 60.0
@@ -73,7 +74,8 @@ def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
     subprocess.run(words, check=True, capture_output=True, timeout=START)
     log = directory / "broker.log"
     with log.open("wb") as out:
-        broker = subprocess.Popen([*_JAVA, classes, "kafka.Kafka", str(settings)], stdout=out, stderr=out)
+        words = [*END_WITH_PARENT, *_JAVA, classes, "kafka.Kafka", str(settings)]
+        broker = subprocess.Popen(words, stdout=out, stderr=out)
     try:
         address = f"127.0.0.1:{port}"
         _await_answer(address, broker, log)

@@ -1,15 +1,17 @@
 """A real PostgreSQL on loopback, from Debian's package, in a temporary directory, for tests.
 
-It must not touch any cluster that Debian manages, and leaves nothing behind.
+It must not touch any cluster that Debian manages, and leaves nothing behind; killed tests leave only its folder.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+
+START = 30.0
+"""Seconds that the server has to answer."""
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -64,18 +69,38 @@ def _running(directory: Path) -> Iterator[PostgresServer]:
     port = _free_port()
     with (files / "postgresql.conf").open("a") as settings:
         settings.writelines(f"{name} = '{value}'\n" for name, value in (_SETTINGS | {"port": str(port)}).items())
-    control = ("pg_ctl", "--pgdata", str(files), "--wait", "--timeout", "30", "--log", str(directory / "log"))
-    _run(*control, "start")
+    log = directory / "log"
+    with log.open("wb") as out:
+        words = ["setpriv", "--pdeathsig=QUIT", *_user(), str(_binaries() / "postgres"), "-D", str(files)]
+        server = subprocess.Popen(words, stdout=out, stderr=out, cwd="/")
     try:
+        _await_answer(PostgresServer(port=port), server, log)
         yield PostgresServer(port=port)
     finally:
-        _run(*control, "--mode", "immediate", "stop")
+        server.send_signal(signal.SIGQUIT)  # at once, its children too
+        server.wait(timeout=20)
+
+
+def _await_answer(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            psycopg.connect(server.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"PostgreSQL did not answer; it said last:\n{log.read_text()[-2000:]}")
 
 
 def _run(program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs; it refuses root, so root lends it Debian's user."""
-    user = "postgres" if os.geteuid() == 0 else None
-    subprocess.run([str(_binaries() / program), *arguments], check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
+    words = ["setpriv", *_user(), str(_binaries() / program), *arguments]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+
+def _user() -> tuple[str, ...]:
+    """Give setpriv's options for PostgreSQL's programs: they refuse root, so root lends them Debian's user."""
+    return ("--reuid=postgres", "--regid=postgres", "--init-groups") if os.geteuid() == 0 else ()
 
 
 def _binaries() -> Path:

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from headrace import config as contract
 from headrace import names
+from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
 
 HANDLER = """
@@ -197,7 +198,7 @@ def consuming(world: World, config: contract.Config | None = None) -> Iterator[R
     file.write_text(contract.dump(config or world.config))
     port = free_port()
     settings = {"HEADRACE_CONFIG": str(file), "HEADRACE_PORT": str(port), "EFFECTS": str(world.folder / "effects")}
-    words = [sys.executable, "-c", "from headrace.cli import app; app()", "run"]
+    words = [*END_WITH_PARENT, sys.executable, "-c", "from headrace.cli import app; app()", "run"]
     with log.open("wb") as out:
         process = subprocess.Popen(words, env={**os.environ, **settings}, stdout=out, stderr=out)
     try:

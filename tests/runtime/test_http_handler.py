@@ -136,6 +136,11 @@ def test_retry_after_as_a_date() -> None:
     assert judge(503, "soon", "", now=0.0).after is None
 
 
+@pytest.mark.parametrize("text", ["\u00b2", "Fri, 99 Foo 2024", "-1", ""])
+def test_retry_after_that_makes_no_sense_is_ignored(text: str) -> None:
+    assert not judge(503, text, "", now=0.0).after
+
+
 async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler: HttpHandler) -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.Event().wait()

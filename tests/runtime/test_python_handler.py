@@ -43,6 +43,37 @@ async def hangs(record):
 
 def slow(record):
     time.sleep(0.2)
+
+def counts(record):
+    return 5
+
+def returns_a_rejection(record):
+    return headrace.Reject("never")
+
+async def async_returns_a_retry(record):
+    return headrace.Retry("later", after=3)
+
+def returns_a_coroutine(record):
+    return raises_later()
+
+async def raises_later():
+    raise KeyError("x")
+
+def runs_dry(record):
+    next(iter(()))
+
+async def is_cancelled(record):
+    raise asyncio.CancelledError
+
+def interrupts(record):
+    raise KeyboardInterrupt
+
+class Mute(Exception):
+    def __str__(self):
+        raise ValueError
+
+def says_nothing(record):
+    raise Mute
 """
 
 
@@ -64,7 +95,7 @@ async def outcome(module: tuple[str, str], function: str, seconds: float = 5.0) 
         await handler.close()
 
 
-@pytest.mark.parametrize("function", ["ok", "async_ok"])
+@pytest.mark.parametrize("function", ["ok", "async_ok", "counts"])
 async def test_returning_is_success(module: tuple[str, str], function: str) -> None:
     assert await outcome(module, function) is None
 
@@ -76,6 +107,13 @@ async def test_returning_is_success(module: tuple[str, str], function: str) -> N
         ("rejects", False, "never", None),
         ("retries", True, "later", 3),
         ("exits", True, "SystemExit: 3", None),
+        ("returns_a_rejection", False, "never", None),
+        ("async_returns_a_retry", True, "later", 3),
+        ("returns_a_coroutine", True, "KeyError: 'x'", None),
+        ("runs_dry", True, "StopIteration: ", None),
+        ("is_cancelled", True, "CancelledError: ", None),
+        ("interrupts", True, "KeyboardInterrupt: ", None),
+        ("says_nothing", True, "Mute, which fails to say more", None),
     ],
 )
 async def test_exceptions(
@@ -100,8 +138,17 @@ async def test_a_slow_plain_function_is_waited_for(module: tuple[str, str], capl
 @pytest.mark.parametrize(
     ("code", "function", "words"),
     [
-        ("import no_such_module", "handle", ["no_such_module", "line 1"]),
-        ("def handle(:", "handle", ["SyntaxError"]),
+        ("\n\nimport no_such_module", "handle", ["No module named 'no_such_module'", "{file}, line 3)"]),
+        ("import json\njson.loads('no')", "handle", ["JSONDecodeError", "{file}, line 2)"]),
+        ("\ndef handle(:", "handle", ["SyntaxError", "{file}, line 2)"]),
+        (
+            "def handle(): ...",
+            "handle",
+            ["one argument, the record", "too many positional arguments", "{file}, line 1)"],
+        ),
+        ("def handle(record, more): ...", "handle", ["missing a required argument: 'more'"]),
+        ("async def handle(*, record): ...", "handle", ["one argument, the record"]),
+        ("def handle(record): yield", "handle", ["yield", "{file}, line 1)"]),
         ("raise SystemExit(2)", "handle", ["SystemExit: 2"]),
         ("handle = 5", "handle", ["no function 'handle'"]),
         ("def other(record): ...", "handle", ["no function 'handle'"]),
@@ -112,7 +159,9 @@ def test_a_broken_module_says_what_failed(module: tuple[str, str], code: str, fu
     (Path(folder) / f"{name}.py").write_text(code)
     with pytest.raises(Broken) as caught:
         load(config.Python(function=f"{name}:{function}", path=folder))
-    assert all(word in str(caught.value) for word in [name, folder, *words])
+    said, file = str(caught.value), Path(folder) / f"{name}.py"
+    assert [word for word in [name, folder, *words] if word.format(file=file) not in said] == [], said
+    assert "\n" not in said
 
 
 def test_a_missing_module_says_so() -> None:

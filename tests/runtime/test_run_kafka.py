@@ -229,6 +229,7 @@ def test_a_broken_handler_says_what_is_wrong_and_ends(kafka_broker: KafkaBroker,
     assert "level=error" in said
     assert "effects_handler" in said
     assert "no_such_module" in said
+    assert "Traceback" not in said
 
 
 class Billing(BaseHTTPRequestHandler):

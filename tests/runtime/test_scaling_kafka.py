@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.poll import HIGH
+from headrace_operator.plan import consumption
 from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
 from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
 
@@ -80,16 +82,16 @@ def assert_in_order(effects: Effects) -> None:
         assert all(step <= 1 for step in steps), f"{key} skipped a record"
 
 
-def work() -> list[tuple[str | None, object]]:
+def work(count: int) -> list[tuple[str | None, object]]:
     """Records of which one key has many, and some take long, so that members give away at different times."""
     draw = random.Random(4)
-    keys = [f"k{draw.randrange(KEYS) if draw.random() < 0.94 else 0}" for _ in range(RECORDS)]
+    keys = [f"k{draw.randrange(KEYS) if draw.random() < 0.94 else 0}" for _ in range(count)]
     return [(key, {"n": n, "sleep": 0.4 if n % 150 == 0 else 0.008}) for n, key in enumerate(keys)]
 
 
 def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
     world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, concurrency=AT_ONCE)
-    world.produce(work())
+    world.produce(work(RECORDS))
     effects = Effects(world)
     with ExitStack() as stack:
         first = stack.enter_context(consuming(world))
@@ -109,3 +111,19 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
         assert first.stop() == 0
     assert_in_order(effects)
     assert effects.again <= 4 * AT_ONCE
+
+
+def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, concurrency=AT_ONCE)
+    world.produce(work(HIGH + 2000))
+    effects = Effects(world)
+    with consuming(world) as first:
+        wait_for(lambda: is_paused(first), "paused partitions")
+        first.process.terminate()
+        assert first.process.wait(timeout=consumption.GRACE) == 0
+    assert len(effects.read().distinct) < HIGH
+    with consuming(world) as second:
+        wait_for(lambda: len(effects.read().distinct) == HIGH + 2000, "all", 120)
+        assert second.stop() == 0
+    assert_in_order(effects)
+    assert effects.again <= AT_ONCE

@@ -1,6 +1,7 @@
 """Answers ``/healthz``, ``/readyz`` and ``/metrics`` of a consumer pod.
 
-Liveness fails only when the poll thread stands still; a slow or failing handler is no reason to restart.
+Liveness fails only when the poll thread stands still or a partition is surely stuck; a slow or failing handler is no
+reason to restart.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from headrace.metrics import Metrics
 from headrace.poll import Poller
 
-STALLED = 30.0
+SILENT = 30.0
 """Seconds without a turn of the poll thread."""
 
 
@@ -22,9 +23,13 @@ async def serve(poller: Poller, metrics: Metrics, port: int) -> web.AppRunner:
 
     async def alive(_: web.Request) -> web.Response:
         silent = time.monotonic() - poller.beat
-        return _answer(silent < STALLED, f"the poll thread last turned {silent:.0f} s ago")
+        if poller.stuck:
+            return _answer(False, f"records in Kafka that do not come: {poller.stuck}")
+        return _answer(silent < SILENT, f"the poll thread last turned {silent:.0f} s ago")
 
     async def ready(_: web.Request) -> web.Response:
+        if poller.stalled:
+            return _answer(False, f"records in Kafka that do not come: {poller.stalled}")
         return _answer(poller.ready, "partitions assigned" if poller.ready else "not assigned, stopped or stopping")
 
     async def measured(_: web.Request) -> web.Response:

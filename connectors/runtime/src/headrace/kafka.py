@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    OFFSET_END,
     TIMESTAMP_LOG_APPEND_TIME,
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 ANSWER = 10.0
 """Seconds Kafka has to answer one call."""
+
+GLANCE = 2.0
+"""Seconds Kafka has to answer a question that may as well be asked later."""
 
 LEAN = {
     "queued.min.messages": "10000",
@@ -165,6 +169,16 @@ class Source:
                 self._committed((done.topic, done.partition), done.offset)
         except KafkaException as error:
             raise CommitFailed(str(error)) from error
+
+    def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the offset after all that can be read now; without partitions whose end is not answered in time."""
+        asked = [TopicPartition(*partition, OFFSET_END) for partition in partitions]
+        try:
+            found = self._client.offsets_for_times(asked, timeout=GLANCE) if asked else []
+        except KafkaException as error:
+            log.info("the ends of partitions are not known: %s", error.args[0].str())
+            return {}
+        return {(one.topic, one.partition): one.offset for one in found if one.error is None and one.offset >= 0}
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching these partitions; drops what the client had fetched ahead."""

@@ -65,6 +65,9 @@ class Metrics:
         self.out_of_range = self._gauge(
             "headrace_consumer_out_of_range_partitions", "Partitions stopped because their offset no longer exists."
         )
+        self.stalled = self._gauge(
+            "headrace_consumer_stalled_partitions", "Partitions with records to read of which none comes."
+        )
         self.rebalances = self._counter("headrace_consumer_rebalances", "Assignments received.")
         self.stale = self._counter(
             "headrace_consumer_stale_completions", "Records finished after their partition was taken away."

@@ -21,6 +21,7 @@ from headrace.ledger import Assignment, Ledger
 from headrace.letters import Letters
 from headrace.metrics import Metrics
 from headrace.record import Record
+from headrace.stall import Watch
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ IDLE = 0.1
 COMMIT_EVERY, COMMIT_AFTER = 1.0, 5_000
 PAUSE_AFTER = 0.5
 """Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
+
+LOOK_EVERY = 10.0
+STALLED, STUCK = 30.0, 120.0
+"""Seconds of reading without any of the records that Kafka has, until a pod is not ready, and until it is not alive."""
 
 STEP = 0.01
 REVOKE_BUDGET, STOP_BUDGET = 10.0, 30.0
@@ -53,7 +58,7 @@ class Poller(threading.Thread):
         self._ledger = Ledger()
         self._source = Source(config)
         self._letters = Letters(config, metrics, self._written)
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         self._abandon = threading.Event()
         self._assigned = False
         self._lost: set[Partition] = set()
@@ -62,25 +67,29 @@ class Poller(threading.Thread):
         self._completions = 0
         self._committed_at = 0.0
         self._moved: dict[Assignment, tuple[int | None, float]] = {}
+        self._watch = Watch()
+        self._reading, self._looked_at = 0.0, 0.0
+        self.stalled: list[Partition] = []
+        self.stuck: list[Partition] = []
         self.beat = time.monotonic()
         self.fault: BaseException | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether partitions are assigned and none of them had to stop."""
-        return self._assigned and not self._lost and not self._stop.is_set()
+        """Whether partitions are assigned and none of them stopped or stands still."""
+        return self._assigned and not self._lost and not self.stalled and not self._stopping.is_set()
 
     def stop(self) -> None:
         """Stop reading and finish what runs; a second call abandons what runs."""
-        if self._stop.is_set():
+        if self._stopping.is_set():
             self._abandon.set()
-        self._stop.set()
+        self._stopping.set()
 
     def run(self) -> None:
         """Work until stopped; what ends it early is in `fault`."""
         try:
             self._source.subscribe(assigned=self._on_assigned, revoked=self._on_revoked, committed=self._on_committed)
-            while not self._stop.is_set():
+            while not self._stopping.is_set():
                 self._turn()
             self._release(self._ledger.owned, STOP_BUDGET)
             self._source.close()
@@ -97,6 +106,8 @@ class Poller(threading.Thread):
             return
         self._end_pause()
         self._deliver(BATCH, IDLE)
+        self._reading += time.monotonic() - self.beat
+        self._look_when_due(self.beat)
 
     def _deliver(self, most: int, timeout: float) -> None:
         read = self._source.read(most, timeout)
@@ -262,6 +273,19 @@ class Poller(threading.Thread):
             self._moved[assignment] = (assignment.frontier, since)
             oldest = max(oldest, now - since)
         self._metrics.frontier_age.set(oldest)
+
+    def _look_when_due(self, now: float) -> None:
+        """See whether records come from wherever Kafka has some; a partition that stopped loudly is not meant."""
+        if now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        owned = [assignment for assignment in self._ledger.owned if _name(assignment) not in self._lost]
+        self._watch.look(owned, self._source.ends(map(_name, owned)), self._reading)
+        before, self.stalled = self.stalled, [_name(one) for one in self._watch.standing(STALLED)]
+        self.stuck = [_name(one) for one in self._watch.standing(STUCK)]
+        self._metrics.stalled.set(len(self.stalled))
+        if set(self.stalled) - set(before):
+            log.error("Kafka has records in %s and none comes for %.0f s", _listed(self.stalled), STALLED)
 
     def _names(self) -> list[Partition]:
         return [_name(assignment) for assignment in self._ledger.owned]

@@ -89,6 +89,8 @@ def _stop_on_signals(poller: Poller) -> None:
 def _end(fault: BaseException | None) -> int:
     """Leave at once: a handler's thread that never returns must not keep the process alive."""
     status = 0
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
     if fault is not None:
         log.error("ended by a fault", exc_info=fault)
         status = _refuse(f"{type(fault).__name__}: {fault}")

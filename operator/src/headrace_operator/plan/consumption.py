@@ -19,6 +19,9 @@ from headrace_operator.settings import Settings
 
 CODE = "/etc/headrace/code"
 
+GRACE = 45
+"""Seconds that a pod has to stop: longer than the runtime takes, which ends itself after 40 s at the latest."""
+
 
 def manifests(
     resource: Resource,
@@ -129,7 +132,7 @@ def _template(
             "serviceAccountName": names.consumer_child(resource.name),
             "automountServiceAccountToken": False,
             "securityContext": pod_security(),
-            "terminationGracePeriodSeconds": 45,
+            "terminationGracePeriodSeconds": GRACE,
             "containers": [_container(spec, [volume["name"] for volume in volumes], settings)],
             "volumes": volumes,
             **pull_secrets(settings.image_pull_secrets),

@@ -94,7 +94,7 @@ def judge(status: int, retry_after: str | None, excerpt: str, *, now: float) -> 
 def _seconds(retry_after: str | None, now: float) -> float | None:
     if retry_after is None:
         return None
-    if retry_after.strip().isdigit():
+    if retry_after.strip().isdecimal():
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import logging
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,10 @@ from headrace.record import Record, Reject, Retry
 
 Function = Callable[[Record], object]
 log = logging.getLogger(__name__)
+
+IMPORTING = ("<frozen ", __file__, importlib.__file__)
+LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+"""Files that import the user's code, and folders whose code is rarely the user's."""
 
 
 class Broken(Exception):
@@ -39,8 +44,28 @@ def load(settings: config.Python) -> Function:
         raise Broken(f"cannot import module {module_name!r}{place}: {_line(error)}{_where(error)}") from error
     function = getattr(module, name, None) if name else None
     if not callable(function):
-        raise Broken(f"module {module_name!r} has no function {name!r}{place}: spec.handler.python.function")
+        found = f" of {module.__file__}"
+        raise Broken(f"module {module_name!r}{found} has no function {name!r}{place}: spec.handler.python.function")
+    _check(function, settings.function)
     return function  # type: ignore[no-any-return]
+
+
+def _check(function: Callable[..., object], name: str) -> None:
+    """Raise Broken when each call of ``function`` would fail, or would do nothing."""
+    place = _defined(function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise Broken(f"{name}{place} contains yield, so that calling it does nothing: return instead")
+    try:
+        inspect.signature(function).bind(object())
+    except TypeError as error:
+        raise Broken(f"{name}{place} cannot be called with one argument, the record: {error}") from error
+    except ValueError:
+        log.info("what arguments %s takes cannot be seen", name)
+
+
+def _defined(function: Callable[..., object]) -> str:
+    code = getattr(function, "__code__", None)
+    return f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
 
 
 class PythonHandler:
@@ -56,43 +81,70 @@ class PythonHandler:
     async def handle(self, record: Record) -> Failed | None:
         """Call the function once with ``record``; None is success."""
         try:
-            await (self._await(record) if self._is_async else self._call(record))
-        except Reject as error:
-            return Failed(message=str(error), exception=_name(error), retriable=False)
-        except Retry as error:
-            return Failed(message=str(error), exception=_name(error), after=error.after)
-        except TimeoutError as error:
-            return Failed(message=str(error) or "timed out", exception=_name(error), timed_out=True)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function may raise anything
-            return Failed(message=_line(error), exception=_name(error))
-        return None
+            outcome = await (self._await(self._function(record)) if self._is_async else self._call(record))
+        except BaseException as error:
+            if _is_cancelled():
+                raise
+            outcome = error
+        return _judge(outcome) if isinstance(outcome, BaseException) else None
 
     async def close(self) -> None:
         """Let go of the threads; one that still runs is abandoned."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _await(self, record: Record) -> None:
+    async def _await(self, answer: object) -> object:
         async with asyncio.timeout(self._timeout):
-            await self._function(record)  # type: ignore[misc]
+            return await answer  # type: ignore[misc]
 
-    async def _call(self, record: Record) -> None:
-        call = asyncio.get_running_loop().run_in_executor(self._threads, self._function, record)
+    async def _call(self, record: Record) -> object:
+        call = asyncio.get_running_loop().run_in_executor(self._threads, self._outcome, record)
         done, _ = await asyncio.wait((call,), timeout=self._timeout)
         if not done:
             position = "{}/{}@{}".format(*record.source)
             log.warning("the handler runs longer than %.0f s, its key waits: %s", self._timeout, position)
-        await call
+        outcome = await call
+        return await self._await(outcome) if inspect.isawaitable(outcome) else outcome
+
+    def _outcome(self, record: Record) -> object:
+        """Call the function; an exception is returned, as not every one can pass from a thread to the loop."""
+        try:
+            return self._function(record)
+        except BaseException as error:  # noqa: BLE001 - the user's function may raise anything
+            return error
+
+
+def _is_cancelled() -> bool:
+    """Whether it is us who are cancelled, and not something that the user's function waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _judge(error: BaseException) -> Failed:
+    match error:
+        case Reject():
+            return Failed(message=str(error), exception=_name(error), retriable=False)
+        case Retry():
+            return Failed(message=str(error), exception=_name(error), after=error.after)
+        case TimeoutError():
+            return Failed(message=str(error) or "timed out", exception=_name(error), timed_out=True)
+        case _:
+            return Failed(message=_line(error), exception=_name(error))
 
 
 def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - the text of an exception is the user's code too
+        return f"{type(error).__name__}, which fails to say more"
 
 
 def _where(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    if isinstance(error, SyntaxError) or not frames:
-        return ""
-    return f" ({frames[-1].filename}, line {frames[-1].lineno})"
+    """Say which line of the user's code it was: the last one outside of Python and its libraries, if there is one."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}, line {error.lineno})"
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith(IMPORTING)]
+    theirs = [one for one in frames if not one.filename.startswith(LIBRARIES)] or frames
+    return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
 
 
 def _name(error: BaseException) -> str:

@@ -1,0 +1,131 @@
+"""A partition that stands still though Kafka has records for it is seen by whoever looks after the pod."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace import health, poll
+from headrace.config import Config
+from headrace.dispatch import Dispatcher
+from headrace.kafka import Partition, Source
+from headrace.metrics import Metrics
+from headrace.policy import Failed
+from headrace.poll import Poller
+from headrace.record import Record
+from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.runtime.consumer_process import free_port, make_world, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+class HurtPoller(Poller):
+    """A poller to whose client things are done behind its back, on its own thread as the client demands."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.orders: deque[Callable[[Source], None]] = deque()
+
+    def _turn(self) -> None:
+        while self.orders:
+            self.orders.popleft()(self._source)
+        super()._turn()
+
+
+class Consumer:
+    """A consumer in this process, which can be hurt: its poller, the port of its answers, the offsets handled."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.port = free_port()
+        self.handled: list[tuple[int, int]] = []
+        self.poller: HurtPoller
+
+    async def handle(self, record: Record) -> Failed | None:
+        self.handled.append((record.partition, record.offset))
+        return None
+
+    async def run(self, started: threading.Event) -> None:
+        metrics = Metrics(self.config)
+        dispatcher = Dispatcher(self.config, self.handle, metrics)
+        self.poller = HurtPoller(self.config, dispatcher, asyncio.get_running_loop(), metrics)
+        server = await health.serve(self.poller, metrics, self.port)
+        runners = asyncio.create_task(dispatcher.run())
+        self.poller.start()
+        started.set()
+        await asyncio.to_thread(self.poller.join)
+        runners.cancel()
+        await server.cleanup()
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def stalled(self) -> float:
+        lines = self.get("/metrics")[1].splitlines()
+        return next(float(one.split()[-1]) for one in lines if one.startswith("headrace_consumer_stalled_partitions{"))
+
+
+@contextmanager
+def running(config: Config) -> Iterator[Consumer]:
+    consumer, started = Consumer(config), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(consumer.run(started)))
+    thread.start()
+    try:
+        assert started.wait(20)
+        yield consumer
+    finally:
+        consumer.poller.stop()
+        thread.join(60)
+    assert consumer.poller.fault is None
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("LOOK_EVERY", 0.3), ("STALLED", 1.0), ("STUCK", 3.0)):
+        monkeypatch.setattr(poll, name, seconds)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_paused_partition_that_nobody_resumes_is_seen(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=2)
+    world.produce([("k", {"n": 0})], partition=0)
+    hurt: Partition = (world.source, 0)
+    with running(world.config) as consumer:
+        wait_for(lambda: consumer.handled == [(0, 0)], "the first record")
+        wait_for(lambda: consumer.get("/readyz")[0] == 200, "readiness")
+        consumer.poller.orders.append(lambda source: source.pause([hurt]))
+        wait_for(lambda: not consumer.poller.orders, "the pause")
+        world.produce([("k", {"n": 1})], partition=0)
+        world.produce([("k", {"n": 2})], partition=1)
+        wait_for(lambda: consumer.stalled() == 1, "the stall to be measured")
+        wait_for(lambda: (1, 0) in consumer.handled, "the other partition")
+        assert consumer.get("/readyz") == (503, f"records in Kafka that do not come: {[hurt]}\n")
+        wait_for(lambda: consumer.get("/healthz")[0] == 503, "liveness to fail")
+        consumer.poller.orders.append(lambda source: source.resume([hurt]))
+        wait_for(lambda: (0, 1) in consumer.handled, "the record")
+        wait_for(lambda: consumer.stalled() == 0, "the end of the stall")
+        assert consumer.get("/healthz")[0] == consumer.get("/readyz")[0] == 200
+
+
+@pytest.mark.usefixtures("_quick")
+def test_an_idle_consumer_does_not_stand_still(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+    world = make_world(kafka_broker, tmp_path, partitions=2)
+    with running(world.config) as consumer:
+        for number in range(5):
+            world.produce([("k", {"n": number})], partition=0)
+            wait_for(lambda number=number: world.committed().get(0) == number + 1, "its commit")  # type: ignore[misc]
+            assert consumer.poller.stalled == []
