@@ -1,6 +1,6 @@
-"""Fill one of the demo's manifests and apply it, as its reader could with envsubst.
+"""Apply what the demo is made of: its manifests, as their reader could with envsubst, and the shop's tables.
 
-It must not know what the manifests are for.
+It must not know in which order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from string import Template
 
 from tests.cluster.places import ROOT
 
+from . import shop
 from .reach import Reach
 
 FOLDER = Path(__file__).with_name("manifests")
@@ -22,3 +23,12 @@ def apply(reach: Reach, manifest: str, **values: str) -> None:
     filled = " ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
     print(f"  $ {filled} envsubst < {file.relative_to(ROOT)} | kubectl apply -f -", flush=True)
     reach.run("kubectl", "apply", "-f", "-", stdin=Template(file.read_text()).substitute(values))
+
+
+def tables(reach: Reach, namespace: str) -> None:
+    """Show and run the making of the shop's tables in its database. Raises DemoError."""
+    reach.teach(
+        "kubectl", "-n", namespace, "exec", "-i", "statefulset/shop-db", "--", "sh", "-c",
+        'PGPASSWORD="$POSTGRES_PASSWORD" psql -qh localhost -U "$POSTGRES_USER" "$POSTGRES_DB"',
+        stdin=shop.SCHEMA,
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tests.cluster.places import ROOT
 
-from . import account, applying, books, orders, shop, watching
+from . import account, applying, books, orders, watching
 from .reach import Reach
 from .view import View
 from .watching import Watch
@@ -59,12 +59,7 @@ class Story:
 
     def _prepare(self) -> None:
         title("The shop's tables, and billing with its own database")
-        psql = ("kubectl", "-n", "shop", "exec", "-i", "statefulset/shop-db", "--", "sh", "-c")
-        self.reach.teach(
-            *psql,
-            'PGPASSWORD="$POSTGRES_PASSWORD" psql -qh localhost -U "$POSTGRES_USER" "$POSTGRES_DB"',
-            stdin=shop.SCHEMA,
-        )
+        applying.tables(self.reach, "shop")
         applying.apply(self.reach, "billing.yaml", image=self.images["demo"])
         self.reach.teach("kubectl", "-n", "shop", "rollout", "status", "deploy/billing", "--timeout=120s", timeout=130)
 

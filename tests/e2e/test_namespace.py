@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.images import store
 from tests.cluster.stack import stack
-from tests.demo import reach
+from tests.demo import applying, reach
 from tests.e2e import world
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
@@ -21,6 +21,7 @@ KINDS = ("kafkaconnections", "connectclusters", "connectors", "consumers")
 def namespace(told: str) -> Iterator[str]:
     """A namespace with a pipeline, a Kafka, a database and an operator of its own."""
     stack.up([stack.kafka(NAMESPACE), stack.postgres(NAMESPACE, "shop-db")])
+    applying.tables(reach.local(), NAMESPACE)
     _helm("upgrade", "--install", "headrace", "charts/headrace", "--create-namespace", *_values())
     pipeline = world.EXAMPLE.read_text().replace("kafka.kafka.svc", f"kafka.{NAMESPACE}.svc")
     world.kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=pipeline)

@@ -11,7 +11,7 @@ from tests.e2e import world
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
-PASSES = 'sum(headrace_operator_reconciliations_total{outcome="ok"})'
+PASSES = 'sum(headrace_operator_reconciliations_total{outcome="ok",namespace="headrace-system"})'
 QUIET = 30.0
 """Seconds without an event; each resource is looked at again within them."""
 
