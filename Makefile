@@ -63,7 +63,7 @@ e2e: setup packages ## Tests on the cluster, which is brought up and left runnin
 	@$(RUN) python -m tests.cluster up
 	@$(RUN) pytest -q -m "slow or apiserver or cluster"
 
-test: build check ## Everything, on a machine where nothing is installed yet
+test: check ## Everything, on a machine where nothing is installed yet
 	@tests/whole.sh
 
 demo: setup ## A pipeline from row to effect, live (CLUSTER=current REGISTRY=host/path: on your own cluster)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.cluster import places
+from tests.cluster import build
 
 CHARTS = Path(__file__).parents[2] / "charts"
 CHART = CHARTS / "headrace"
@@ -19,17 +17,10 @@ CHART = CHARTS / "headrace"
 Done = subprocess.CompletedProcess[str]
 
 
-def _found() -> str | None:
-    built = sorted(places.BINARIES.glob("*/helm"), key=os.path.getmtime)
-    return str(built[-1]) if built else shutil.which("helm")
-
-
-HELM = _found()
-
-
 def run(*arguments: str) -> Done:
-    """Run Helm."""
-    return subprocess.run([HELM or "helm", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    """Run the cluster's own Helm, which is built when it is not there."""
+    helm = str(build.ensure() / "helm")
+    return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False, timeout=60)
 
 
 def template(*arguments: str, chart: Path = CHART, namespace: str = "headrace-system") -> Done:

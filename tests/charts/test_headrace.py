@@ -16,7 +16,7 @@ import yaml
 from headrace_operator.clients import api
 from headrace_operator.observed.kube import Children
 from headrace_operator.plan import connectcluster, consumer
-from tests.charts.rendering import CHART, CHARTS, HELM, of, render, run, template
+from tests.charts.rendering import CHART, CHARTS, of, render, run, template
 from tests.operator import worlds
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ KINDS = ("-a", f"{MONITORING}/PodMonitor", "-a", f"{MONITORING}/PrometheusRule")
 WATCH = ("--set", "watch.namespaces={shop,bakery}")
 
 
-pytestmark = pytest.mark.skipif(HELM is None, reason="helm is not there: run `make build`")
+pytestmark = pytest.mark.slow
 
 
 def _keys(values: dict[str, Any], above: str = "") -> Iterator[str]:

@@ -297,12 +297,14 @@ def _pairs(text: str) -> dict[str, str]:
     return dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}: {case.why}")
 def test_alert_fires_and_stays_quiet(case: Case, fired: dict[Case, list[Fired]]) -> None:
     """The alert fires in the one world, and not in the other."""
     assert (case.alert in [one.labels["alertname"] for one in fired[case]]) == case.fires
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}: {case.why}")
 def test_one_cause_wakes_people_once(case: Case, fired: dict[Case, list[Fired]]) -> None:
     """At most one alert is critical; that the operator is not seen, which is so in most cases, does not count."""
@@ -311,6 +313,7 @@ def test_one_cause_wakes_people_once(case: Case, fired: dict[Case, list[Fired]])
     assert len(critical - {"HeadraceOperatorDown"}) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALERTS)
 def test_alert_says_whom_it_concerns_and_what_to_type(name: str, fired: dict[Case, list[Fired]]) -> None:
     """Labels to route by, whole sentences without gaps, a command, and a page."""
@@ -328,6 +331,7 @@ def test_alert_says_whom_it_concerns_and_what_to_type(name: str, fired: dict[Cas
     assert (ROOT / one.annotations["runbook_url"]).is_file()
 
 
+@pytest.mark.slow
 def test_rules_are_valid() -> None:
     """Prometheus reads the rule file."""
     done = promtool.run("check", "rules", "--lint=all", "--lint-fatal", str(FILE))

@@ -1,10 +1,12 @@
-"""The end of a namespace: no finalizer of ours waits for an operator, a Connect or a Kafka that is gone."""
+"""A pipeline over a Kafka that asks for a login; its namespace ends, though operator, Connect and Kafka are gone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.images import store
 from tests.cluster.stack import stack
@@ -15,6 +17,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
 NAMESPACE, SYSTEM = "leaving", "leaving-system"
 KINDS = ("kafkaconnections", "connectclusters", "connectors", "consumers")
+LOGIN = {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "kafka-user"}}
+ORDER = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES ('order', '1', 'OrderPlaced', '{}')"
 
 
 @pytest.fixture
@@ -23,8 +27,7 @@ def namespace(told: str) -> Iterator[str]:
     stack.up([stack.kafka(NAMESPACE), stack.postgres(NAMESPACE, "shop-db")])
     applying.tables(reach.local(), NAMESPACE)
     _helm("upgrade", "--install", "headrace", "charts/headrace", "--create-namespace", *_values())
-    pipeline = world.EXAMPLE.read_text().replace("kafka.kafka.svc", f"kafka.{NAMESPACE}.svc")
-    world.kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=pipeline)
+    world.apply(NAMESPACE, *_pipeline())
     yield NAMESPACE
     _helm("uninstall", "headrace")
     world.kubectl("delete", "namespace", SYSTEM, "--wait=false")
@@ -32,6 +35,8 @@ def namespace(told: str) -> Iterator[str]:
 
 def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> None:
     world.until("the Connector running", world.is_ready(namespace, "connectors", "orders-db"), 240)
+    _sql(ORDER)
+    world.until("the Consumer reading", world.is_ready(namespace, "consumers", "billing"), 120)
     world.kubectl("-n", SYSTEM, "scale", "deployment/headrace-operator", "--replicas=0")
     world.until("the operator's end", lambda: _pods(SYSTEM, "app.kubernetes.io/name=headrace") == 0, 60)
     world.kubectl("-n", namespace, "scale", "deployment/main-connect", "statefulset/kafka", "--replicas=0")
@@ -42,6 +47,18 @@ def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> 
     world.kubectl("delete", "namespace", namespace, "--wait=false")
 
     world.until("the namespace's end", lambda: not _exists(namespace), 120)
+
+
+def _pipeline() -> list[dict[str, Any]]:
+    """Return the example's resources, with the Kafka that asks for a login."""
+    resources: list[dict[str, Any]] = list(yaml.safe_load_all(world.EXAMPLE.read_text()))
+    resources[0]["spec"] = {"bootstrapServers": f"kafka.{NAMESPACE}.svc:9094", "sasl": LOGIN}
+    return resources
+
+
+def _sql(statement: str) -> None:
+    login = 'PGPASSWORD="$POSTGRES_PASSWORD" psql -qh localhost -U "$POSTGRES_USER" "$POSTGRES_DB"'
+    world.kubectl("-n", NAMESPACE, "exec", "-i", "statefulset/shop-db", "--", "sh", "-c", login, stdin=statement)
 
 
 def _values() -> list[str]:

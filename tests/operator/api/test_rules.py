@@ -119,6 +119,7 @@ def test_an_edit_that_would_leave_records_behind_is_refused_once_there_are_some(
     kubectl(server, "apply", "-f", "-", text=whole[0])
 
 
+@pytest.mark.apiserver
 @pytest.mark.parametrize(("kind", "properties", "well"), PROPERTIES)
 def test_schema_and_plan_agree_on_raw_properties(
     server: fast.ApiServer, kind: str, properties: dict[str, str], well: bool

@@ -138,6 +138,7 @@ async def test_a_creation_that_failed_is_not_sent_later(kafka_broker: KafkaBroke
     kafka.close()
 
 
+@pytest.mark.slow
 async def test_a_dead_kafka_costs_seconds_once() -> None:
     """It fails within its deadline, and then at once for a while, with the same sentence."""
     kafka = Kafka("kafka", NOBODY)
