@@ -1,0 +1,19 @@
+"""What README says of the operator's own preview: it reads everything, and writes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e import world
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
+
+
+def test_nothing_is_to_be_done_about_a_pipeline_that_runs(told: str) -> None:
+    preview = ("-n", "headrace-system", "exec", "-i", "deploy/headrace-operator", "--", "headrace-operator", "plan")
+
+    def shown() -> str | None:
+        said = world.kubectl(*preview, "-n", "shop", "-f", "-", stdin=world.EXAMPLE.read_text())
+        return said if said.count("nothing to do") == said.count("Ready=True") == 4 else None
+
+    assert "Consumer shop/billing" in world.until("four resources with nothing to do", shown, 60)
