@@ -15,6 +15,13 @@ CHUNK = 262_144
 async def serve(listener: socket.socket, port: int) -> None:
     """Relay each connection accepted on `listener` to 127.0.0.1:`port`, until cancelled."""
 
+    carrying: set[asyncio.Task[None]] = set()  # nothing else refers to a connection whose one side has ended
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(carry(reader, writer))
+        carrying.add(task)
+        task.add_done_callback(carrying.discard)
+
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             upstream = await asyncio.open_connection("127.0.0.1", port)
@@ -26,7 +33,7 @@ async def serve(listener: socket.socket, port: int) -> None:
         writer.close()
         upstream[1].close()
 
-    server = await asyncio.start_server(carry, sock=listener, limit=CHUNK)
+    server = await asyncio.start_server(accept, sock=listener, limit=CHUNK)
     async with server:
         await server.serve_forever()
 
