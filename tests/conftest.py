@@ -1,4 +1,4 @@
-"""What all rooms of tests share: one event loop of the main thread, and examples made at random without a clock.
+"""What all rooms of tests share: one Kafka, one PostgreSQL, one event loop, and random examples without a clock.
 
 pytest-asyncio asks for the thread's loop before its own; Python 3.11 then makes one that nobody closes.
 """
@@ -10,6 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from tests.kafka_broker import kafka_broker
+from tests.postgres_server import postgres_server
+
+__all__ = ["kafka_broker", "postgres_server"]
 
 settings.register_profile("headrace", deadline=None)  # how long one example takes says more of the machine than of us
 settings.load_profile("headrace")

@@ -18,8 +18,6 @@ from headrace_operator.observed.value import Absent
 from tests.connect_worker import connect_worker  # noqa: F401
 from tests.contract.bench import Bench, FakeBench, Patient, RealBench, cleared, configuration, new_name, until
 from tests.fakes.connect import REBALANCING, fake_connect
-from tests.kafka_broker import kafka_broker  # noqa: F401
-from tests.postgres_server import postgres_server  # noqa: F401
 
 
 @pytest.fixture

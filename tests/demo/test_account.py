@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.demo import account, billing, books, orders, shop
-from tests.postgres_server import PostgresServer, postgres_server  # noqa: F401 (a fixture)
+from tests.postgres_server import PostgresServer
 
 ORDERS = 600
 REPEATED = 12
@@ -31,7 +31,7 @@ class Databases:
 
 
 @pytest.fixture(scope="module")
-def filled(postgres_server: PostgresServer) -> tuple[str, str]:  # noqa: F811
+def filled(postgres_server: PostgresServer) -> tuple[str, str]:
     """Place orders and bill them in order, five of them only after the others, and some twice."""
     names = ("shop_template", "billing_template")
     shop_url, billing_url = (postgres_server.create_database(name) for name in names)
@@ -44,7 +44,7 @@ def filled(postgres_server: PostgresServer) -> tuple[str, str]:  # noqa: F811
 
 
 @pytest.fixture
-def databases(postgres_server: PostgresServer, filled: tuple[str, str]) -> Iterator[Databases]:  # noqa: F811
+def databases(postgres_server: PostgresServer, filled: tuple[str, str]) -> Iterator[Databases]:
     """Give the books to one test: what it changes is rolled back."""
     shop_url, billing_url = (postgres_server.url(name) for name in filled)
     with psycopg.connect(shop_url) as placed, psycopg.connect(billing_url) as billed:

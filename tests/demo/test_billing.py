@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.demo import billing
-from tests.postgres_server import PostgresServer, postgres_server  # noqa: F401 (a fixture)
+from tests.postgres_server import PostgresServer
 
 ORDER = {"order": 1, "customer": 7, "sequence": 1, "amount": "12.50", "currency": "EUR"}
 
@@ -28,7 +28,7 @@ def headers(message: uuid.UUID, attempt: int = 1) -> dict[str, str]:
 
 
 @pytest.fixture
-def database(postgres_server: PostgresServer) -> str:  # noqa: F811
+def database(postgres_server: PostgresServer) -> str:
     """Give one test an empty database."""
     return postgres_server.create_database("billing_service")
 

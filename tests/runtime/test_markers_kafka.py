@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def everything_committed(world: World) -> bool:
     return all(len(world.committed(topic)) == 3 for topic in topics) and world.lag() == 0
 
 
-def test_markers_are_no_lag(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_markers_are_no_lag(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=3)
     retry = world.config.topics.retry
     transaction(kafka_broker, retry, 0, [b'{"n": 0}'])
@@ -61,7 +61,7 @@ def test_markers_are_no_lag(kafka_broker: KafkaBroker, tmp_path: Path) -> None: 
     assert len(world.effects()) == 2
 
 
-def test_an_idle_consumer_commits_nothing(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_an_idle_consumer_commits_nothing(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=3)
     transaction(kafka_broker, world.config.topics.retry, 0, [b"{}"])
     with consuming(world) as running:

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from headrace import config as contract
 from headrace import headers
 from headrace.poll import STOP_BUDGET
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import (
     World,
     consuming,
@@ -55,7 +55,7 @@ def handled(world: World) -> int:
     return len({str(effect["value"]) for effect in world.effects()})
 
 
-def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
     world.produce([(f"k{n % 7}", {"n": n, "fail": 2 if n % 5 == 0 else 0}) for n in range(300)])
     with consuming(world) as running:
@@ -69,7 +69,7 @@ def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_p
     assert sum(world.committed().values()) == 300
 
 
-def test_killed_in_the_middle_nothing_is_lost(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_killed_in_the_middle_nothing_is_lost(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
     world.produce(orders(600, sleep=0.005))
     with consuming(world) as running:
@@ -84,7 +84,7 @@ def test_killed_in_the_middle_nothing_is_lost(kafka_broker: KafkaBroker, tmp_pat
     assert sum(world.committed().values()) == 600
 
 
-def test_a_poisoned_record_is_dead_lettered_after_its_attempts(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_poisoned_record_is_dead_lettered_after_its_attempts(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     own = [("id", b"m-1"), ("traceparent", trace.encode()), ("empty", None), ("id", b"m-2")]
@@ -104,7 +104,7 @@ def test_a_poisoned_record_is_dead_lettered_after_its_attempts(kafka_broker: Kaf
     assert world.committed()[1] == 3
 
 
-def test_a_rejected_record_is_not_tried_again(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_rejected_record_is_not_tried_again(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
     world.produce([("k", {"n": 0, "reject": True})])
     with consuming(world):
@@ -112,7 +112,7 @@ def test_a_rejected_record_is_not_tried_again(kafka_broker: KafkaBroker, tmp_pat
     assert (found.attempts, found.reason, found.message) == (1, "non-retriable", "not wanted")
 
 
-def test_a_redriven_record_runs_again_and_keeps_its_first_origin(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_redriven_record_runs_again_and_keeps_its_first_origin(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
     world.produce([("k", {"n": 0, "poison": True}), ("k", {"n": 1, "reject": True})])
     with consuming(world) as running:
@@ -139,7 +139,7 @@ def _put(
     assert producer.flush(30) == 0
 
 
-def test_topics_may_come_later_and_are_read_from_their_beginning(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_topics_may_come_later_and_are_read_from_their_beginning(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, topics=False)
     with consuming(world) as running:
         wait_for(lambda: "waiting for a topic" in running.log.read_text(), "the log to say what is awaited")
@@ -149,7 +149,7 @@ def test_topics_may_come_later_and_are_read_from_their_beginning(kafka_broker: K
         assert running.stop() == 0
 
 
-def test_a_truncated_topic_stops_loudly_and_is_not_reset(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_truncated_topic_stops_loudly_and_is_not_reset(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=1)
     world.produce(orders(10))
     with consuming(world) as running:
@@ -170,7 +170,7 @@ def test_a_truncated_topic_stops_loudly_and_is_not_reset(kafka_broker: KafkaBrok
     assert world.committed() == {0: 10}
 
 
-def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=4)
     world.produce(orders(1500, keys=40, sleep=0.08))
     with ExitStack() as stack:
@@ -187,7 +187,7 @@ def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBr
     assert sum(world.committed().values()) == 1500
 
 
-def test_asked_to_stop_it_finishes_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_asked_to_stop_it_finishes_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=1)
     world.produce([(f"k{n}", {"n": n, "sleep": 1.0}) for n in range(30)])
     with consuming(world) as running:
@@ -199,7 +199,7 @@ def test_asked_to_stop_it_finishes_what_runs(kafka_broker: KafkaBroker, tmp_path
     assert world.committed() == {0: len(done)}
 
 
-def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     retry = {"attempts": 9, "initial": 100, "max": 100}
     world = make_world(kafka_broker, tmp_path, partitions=1, retry=retry)
     world.produce([("k1", {"n": 0}), ("k2", {"n": 1, "sleep": 2.0, "after": 100}), ("k3", {"n": 2})])
@@ -211,7 +211,7 @@ def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaB
     assert world.committed() == {0: 1}
 
 
-def test_tombstones_and_records_without_a_key(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_tombstones_and_records_without_a_key(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
     world.produce([("k", None), (None, {"n": 1}), (None, {"n": 2}), (None, None)])
     with consuming(world) as running:
@@ -220,7 +220,7 @@ def test_tombstones_and_records_without_a_key(kafka_broker: KafkaBroker, tmp_pat
     assert sum(world.committed().values()) == 4
 
 
-def test_a_broken_handler_says_what_is_wrong_and_ends(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_broken_handler_says_what_is_wrong_and_ends(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
     (tmp_path / "code" / "effects_handler.py").write_text("import no_such_module\n")
     with consuming(world) as running:
@@ -256,7 +256,7 @@ class Billing(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_records_are_pushed_over_http(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_records_are_pushed_over_http(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
     world.produce(orders(100))
     with ThreadingHTTPServer(("127.0.0.1", 0), Billing) as server:
@@ -276,7 +276,7 @@ def test_records_are_pushed_over_http(kafka_broker: KafkaBroker, tmp_path: Path)
     assert sum(world.committed().values()) == 100
 
 
-def test_a_missing_dead_letter_topic_holds_the_record(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_missing_dead_letter_topic_holds_the_record(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, topics=False)
     kafka_broker.create_topic(world.source, 1)
     kafka_broker.create_topic(world.config.topics.retry, 1)

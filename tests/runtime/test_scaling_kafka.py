@@ -14,7 +14,7 @@ import pytest
 
 from headrace.poll import HIGH
 from headrace_operator.plan import consumption
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -89,7 +89,7 @@ def work(count: int) -> list[tuple[str | None, object]]:
     return [(key, {"n": n, "sleep": 0.4 if n % 150 == 0 else 0.008}) for n, key in enumerate(keys)]
 
 
-def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, concurrency=AT_ONCE)
     world.produce(work(RECORDS))
     effects = Effects(world)
@@ -113,7 +113,7 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
     assert effects.again <= 4 * AT_ONCE
 
 
-def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, concurrency=AT_ONCE)
     world.produce(work(HIGH + 2000))
     effects = Effects(world)

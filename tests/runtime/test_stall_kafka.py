@@ -22,7 +22,7 @@ from headrace.metrics import Metrics
 from headrace.policy import Failed
 from headrace.poll import Poller
 from headrace.record import Record
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import free_port, make_world, wait_for
 
 pytestmark = pytest.mark.slow
@@ -100,7 +100,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_quick")
-def test_a_paused_partition_that_nobody_resumes_is_seen(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_paused_partition_that_nobody_resumes_is_seen(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=2)
     world.produce([("k", {"n": 0})], partition=0)
     hurt: Partition = (world.source, 0)
@@ -122,7 +122,7 @@ def test_a_paused_partition_that_nobody_resumes_is_seen(kafka_broker: KafkaBroke
 
 
 @pytest.mark.usefixtures("_quick")
-def test_an_idle_consumer_does_not_stand_still(kafka_broker: KafkaBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_an_idle_consumer_does_not_stand_still(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=2)
     with running(world.config) as consumer:
         for number in range(5):

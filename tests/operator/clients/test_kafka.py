@@ -18,13 +18,13 @@ from confluent_kafka.admin import AdminClient
 from headrace_operator.clients.errors import Retryable, Unreachable
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import RecordSeen, Span
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
 
 
 @pytest.fixture
-async def kafka(kafka_broker: KafkaBroker) -> AsyncIterator[Kafka]:  # noqa: F811
+async def kafka(kafka_broker: KafkaBroker) -> AsyncIterator[Kafka]:
     made = Kafka("kafka", {"bootstrap.servers": kafka_broker.bootstrap_servers})
     await _until(lambda: _coordinates(made))
     yield made
@@ -32,7 +32,7 @@ async def kafka(kafka_broker: KafkaBroker) -> AsyncIterator[Kafka]:  # noqa: F81
 
 
 @pytest.mark.slow
-async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker, kafka: Kafka) -> None:  # noqa: F811
+async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker, kafka: Kafka) -> None:
     """A topic is made once, its ends and the group's offsets are read, one that is missing is left out."""
     assert (await kafka.cluster()).brokers == 1
     await kafka.create("orders", 2, {})
@@ -54,7 +54,7 @@ async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker, kafka: Kaf
 
 
 @pytest.mark.slow
-async def test_a_log_is_read_without_what_is_not_committed(kafka_broker: KafkaBroker, kafka: Kafka) -> None:  # noqa: F811
+async def test_a_log_is_read_without_what_is_not_committed(kafka_broker: KafkaBroker, kafka: Kafka) -> None:
     """Markers and aborted records are passed over to the end; no group comes to be."""
     topic = kafka_broker.create_topic("log", 2)
     producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers, "transactional.id": "log"})
@@ -82,7 +82,7 @@ async def test_a_log_is_read_without_what_is_not_committed(kafka_broker: KafkaBr
 
 
 @pytest.mark.slow
-async def test_many_consumers_cause_one_round_of_requests(kafka_broker: KafkaBroker) -> None:  # noqa: F811
+async def test_many_consumers_cause_one_round_of_requests(kafka_broker: KafkaBroker) -> None:
     """Twenty ask at once for the ends of their topics: the broker gets one request for the first, one for the last."""
     topics = [kafka_broker.create_topic(f"many-{number}") for number in range(20)]
     sent = Sent()
@@ -119,7 +119,7 @@ async def test_the_failing_question_of_one_harms_no_other(kafka: Kafka) -> None:
 
 
 @pytest.mark.slow
-async def test_a_creation_that_failed_is_not_sent_later(kafka_broker: KafkaBroker) -> None:  # noqa: F811
+async def test_a_creation_that_failed_is_not_sent_later(kafka_broker: KafkaBroker) -> None:
     """Kafka comes back after the deadline: the topic is not made, so that no act outlasts the right to it."""
     gate = socket.create_server(("127.0.0.1", 0))
     port = gate.getsockname()[1]

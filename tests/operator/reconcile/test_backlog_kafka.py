@@ -20,7 +20,7 @@ from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import BacklogSeen, LogSeen, Partition, Span
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import backlog as observe
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
 
 pytestmark = pytest.mark.slow
@@ -86,7 +86,7 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(kafka_broker: KafkaBroker) -> AsyncIterator[Shop]:  # noqa: F811
+async def shop(kafka_broker: KafkaBroker) -> AsyncIterator[Shop]:
     name = f"billing-{uuid4().hex[:8]}"
     place = ("shop", name)
     topics = contract.Topics(

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from tests.cluster.fast import ApiServer
-from tests.kafka_broker import KafkaBroker, kafka_broker
+from tests.kafka_broker import KafkaBroker
 from tests.operator.operator_process import kubectl, operator, read, until
 from tests.operator.plan.kstatus.program import conclude
 
-__all__ = ["kafka_broker"]
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
 KIND, NAME, FIRST = "kafkaconnections.headrace.dev", "generations", "sentinel"

@@ -19,7 +19,7 @@ from headrace_operator.clients.kafka import Kafka
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.queue import Key
 from tests.cluster.fast import ApiServer
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import answering, looping, with_remote
 from tests.operator.operator_process import kubectl, read
 
@@ -113,7 +113,7 @@ def outcome(server: ApiServer, place: str, name: str) -> list[str]:
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 async def test_whichever_call_fails_the_end_is_the_same(
     server: ApiServer,
-    kafka_broker: KafkaBroker,  # noqa: F811
+    kafka_broker: KafkaBroker,
     late: bool,
 ) -> None:
     """Each call of a first pass fails in turn, without effect or with its answer lost: clean passes mend it."""
@@ -158,7 +158,7 @@ async def world(server: ApiServer, servers: str, place: str, connect: int = 1) -
     kubectl(server, "delete", "namespace", place, "--wait=false")
 
 
-async def test_what_hangs_delays_nothing_else(server: ApiServer, kafka_broker: KafkaBroker) -> None:  # noqa: F811
+async def test_what_hangs_delays_nothing_else(server: ApiServer, kafka_broker: KafkaBroker) -> None:
     """Connect answers nothing, one Kafka is silent and one is gone: a Consumer beside them is served in seconds."""
     place = "hanging"
 

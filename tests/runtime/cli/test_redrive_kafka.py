@@ -22,7 +22,7 @@ from headrace import headers, redrive
 from headrace.cli import answers
 from headrace.record import Headers, Position, Record
 from headrace.topics import FencedError, Outgoing, Reader, Stored, Writer
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ def _spring(partition: int, number: int) -> Headers:
 
 
 @pytest.fixture
-def shop(kafka_broker: KafkaBroker, tmp_path: Path) -> Shop:  # noqa: F811
+def shop(kafka_broker: KafkaBroker, tmp_path: Path) -> Shop:
     name = f"billing-{uuid4().hex[:8]}"
     topics = contract.Topics(
         sources=("orders",), retry=f"retry.{name}", dead_letters=f"dlq.{name}", resolutions=f"dlq.{name}.resolutions"

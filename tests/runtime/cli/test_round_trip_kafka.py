@@ -12,7 +12,7 @@ import pytest
 from headrace import config as contract
 from headrace.cli import answers
 from headrace.record import REDRIVE_COUNT
-from tests.kafka_broker import KafkaBroker, kafka_broker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import World, consuming, make_world, wait_for
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def ask(world: World, *words: str) -> list[answers.Answer | None]:
 
 
 @pytest.fixture
-def world(kafka_broker: KafkaBroker, tmp_path: Path) -> World:  # noqa: F811
+def world(kafka_broker: KafkaBroker, tmp_path: Path) -> World:
     made = make_world(kafka_broker, tmp_path)
     kafka_broker.create_topic(made.config.topics.resolutions, 1, {"cleanup.policy": "compact"})
     return made
