@@ -61,7 +61,7 @@ class Shop:
     def start(self, kubeconfig: Path, *words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", "from headrace.cli import app; app()", *words, "-n", "shop"]
         return subprocess.Popen(
-            [*command, "--kubeconfig", str(kubeconfig)],
+            [*INTERRUPTIBLE, *command, "--kubeconfig", str(kubeconfig)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -54,7 +54,7 @@ def plan(resource: Resource, given: Given, settings: Settings, now: datetime) ->
 def _connect_cluster(resource: Resource, given: Given) -> ConnectClusterWorld:
     return ConnectClusterWorld(
         resource=resource,
-        kafka=_reference(given, "KafkaConnection", resource.spec.get("kafka")),
+        kafka=_kafka(given, resource.spec.get("kafka")),
         connectors=tuple(one for (kind, _), one in given.items() if kind == "Connector"),
         workers=WorkersSeen(version="assumed", kafka_cluster_id="assumed", plugins=(), connectors={}),
         owners={},
@@ -88,7 +88,7 @@ def _consumer(resource: Resource, given: Given, now: datetime) -> ConsumerWorld:
         resource=resource,
         connector=connector_seen,
         connect=connect,
-        kafka=_reference(given, "KafkaConnection", kafka),
+        kafka=_kafka(given, kafka),
         topics={name: TopicSeen(name=name, partitions=count) for name in topics},
         backlog=BacklogSeen(at=now, partitions=partitions),
         rates=Rates(arrivals=None, handled=None),
@@ -99,6 +99,11 @@ def _consumer(resource: Resource, given: Given, now: datetime) -> ConsumerWorld:
 
 def _reference(given: Given, kind: str, name: object) -> Reference:
     return given.get((kind, str(name)), Absent())
+
+
+def _kafka(given: Given, name: object) -> Reference:
+    found = _reference(given, "KafkaConnection", name)
+    return kafkaconnection.in_force(found) if isinstance(found, Resource) else found
 
 
 def _secrets(wanted: tuple[str, ...]) -> Secrets:

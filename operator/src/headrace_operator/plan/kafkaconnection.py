@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timedelta
 
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
@@ -36,6 +37,11 @@ def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan
 def judge(resource: Resource) -> Acceptance[KafkaConnectionSpec]:
     """Return which spec of a KafkaConnection is in force; only that one may be used to reach Kafka."""
     return acceptance.judge(KafkaConnectionSpec, resource, _only_tuning)
+
+
+def in_force(resource: Resource) -> Resource:
+    """Return a KafkaConnection as its own pass leaves it, with what that accepts; its status may be older."""
+    return dataclasses.replace(resource, status={**resource.status, "accepted": judge(resource).accepted})
 
 
 def unaccepted(resource: Resource) -> str | None:

@@ -96,7 +96,9 @@ class Beside(Kube):
         live = await super().resource(kind, namespace, name)
         wanted = self._given.get((kind, namespace, name))
         edited = live if wanted is None else _edited(live, wanted)
-        return _judged(edited) if isinstance(edited, Resource) and kind == "KafkaConnection" else edited
+        if isinstance(edited, Resource) and kind == "KafkaConnection":
+            return kafkaconnection.in_force(edited)
+        return edited
 
     async def resources(self, kind: str, namespace: str) -> tuple[Resource, ...]:
         """List a kind, with what the file adds."""
@@ -111,12 +113,6 @@ def _edited(live: Resource | Absent, wanted: Resource) -> Resource:
         return wanted
     generation = live.generation + (live.spec != wanted.spec)
     return dataclasses.replace(live, spec=wanted.spec, labels=wanted.labels, generation=generation)
-
-
-def _judged(connection: Resource) -> Resource:
-    """Return a KafkaConnection as its own pass leaves it: others use it only once it was accepted."""
-    accepted = kafkaconnection.judge(connection).accepted
-    return dataclasses.replace(connection, status={**connection.status, "accepted": accepted})
 
 
 def text(plans: Plans) -> str:

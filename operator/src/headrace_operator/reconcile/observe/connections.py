@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping
 
 from headrace_operator.observed.kafka import ClusterSeen
@@ -50,11 +49,10 @@ async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Se
 async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectionWorld:
     """Observe a KafkaConnection: the Secrets of the spec in force, and whether the Kafka answers."""
     judged = plan.judge(resource)
-    in_force = dataclasses.replace(resource, status={"accepted": judged.accepted})
     wanted = needs.kafka_secrets(judged.spec) if judged.spec else ()
 
     async def cluster() -> ClusterSeen:
-        return await (await remote.kafkas.open(in_force)).cluster()
+        return await (await remote.kafkas.open(plan.in_force(resource))).cluster()
 
     seen, answered = await asyncio.gather(secrets(remote, resource.namespace, wanted), ask(cluster()))
     return KafkaConnectionWorld(resource=resource, secrets=seen, cluster=answered)
