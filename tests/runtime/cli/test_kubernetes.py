@@ -29,6 +29,10 @@ DOCS = Path(__file__).parents[3] / "docs" / "dead-letters.md"
 Json = dict[str, Any]
 
 
+INTERRUPTIBLE = ("env", "--default-signal=INT")
+"""As from a terminal: a shell has what it starts in the background ignore interrupts, these tests included."""
+
+
 class Shop:
     """A namespace that enforces restricted pods, with the Deployment of one Consumer."""
 
