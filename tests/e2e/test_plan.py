@@ -14,6 +14,6 @@ def test_nothing_is_to_be_done_about_a_pipeline_that_runs(told: str) -> None:
 
     def shown() -> str | None:
         said = world.kubectl(*preview, "-n", "shop", "-f", "-", stdin=world.EXAMPLE.read_text())
-        return said if said.count("nothing to do") == said.count("Ready=True") == 4 else None
+        return said if said.count("nothing to do") == said.count(" Ready=True") == 4 else None
 
     assert "Consumer shop/billing" in world.until("four resources with nothing to do", shown, 60)
