@@ -59,9 +59,11 @@ status: setup ## Say what of the cluster runs
 images: setup ## Build the images (REGISTRY=host/path: and push them there)
 	@$(RUN) python -m tests.cluster.images build $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
-e2e: setup packages ## Tests on the cluster, which is brought up and left running
+e2e: setup packages ## Tests of real parts, then those on the cluster, which is brought up and left running
+	@$(RUN) python -m tests.cluster build
+	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster" -n 2 --dist loadfile
 	@$(RUN) python -m tests.cluster up
-	@$(RUN) pytest -q -m "slow or apiserver or cluster"
+	@$(RUN) pytest -q -m cluster
 
 test: check ## Everything, on a machine where nothing is installed yet
 	@tests/whole.sh

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.cluster import places, pypi
+from tests.cluster.alone import alone
 from tests.cluster.failure import ClusterError
 from tests.cluster.images import base, store
 from tests.cluster.images.catalog import Image
@@ -24,16 +25,19 @@ def jars(image: Image) -> Path:
     """Give the folder that Maven filled from the image's pom.xml, made once for each version of it."""
     pom = image.folder / "pom.xml"
     folder = store.JARS / f"{image.name}-{digest(pom.read_bytes())}"
-    if not folder.exists():
-        half = folder.with_name(folder.name + ".half")
-        shutil.rmtree(half, ignore_errors=True)
-        half.mkdir(parents=True)
-        shutil.copy(pom, half)
-        words = ["mvn", "-B", "-q", "package"]
-        log = store.LOGS / f"maven-{image.name}.log"
-        run_logged(words, cwd=half, log=log, advice="is Maven Central within reach?")
-        half.rename(folder)
+    with alone(store.JARS_LOCK, "download of jars"):
+        if not folder.exists():
+            _fill(folder, pom, store.LOGS / f"maven-{image.name}.log")
     return folder / "target"
+
+
+def _fill(folder: Path, pom: Path, log: Path) -> None:
+    half = folder.with_name(folder.name + ".half")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    shutil.copy(pom, half)
+    run_logged(["mvn", "-B", "-q", "package"], cwd=half, log=log, advice="is Maven Central within reach?")
+    half.rename(folder)
 
 
 @cache

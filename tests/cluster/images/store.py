@@ -13,6 +13,7 @@ BASES = CACHE / "base"
 LOGS = CACHE / "log"
 REFERENCES = CACHE / "images.json"
 LOCK = CACHE / "images.lock"
+JARS_LOCK = CACHE / "jars.lock"
 
 
 def references() -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import build, places, toolchain
+from tests.cluster.alone import alone
 from tests.cluster.progress import run_logged
 
 SOURCE = Path(__file__).parent
@@ -33,11 +34,16 @@ def ensure() -> Path:
     """Return the program, built first where it is not in the cache."""
     sources = {path.name: path.read_bytes() for path in SOURCE.iterdir() if path.suffix in (".go", ".mod", ".sum")}
     program = places.BINARIES / build.key(sources, toolchain.GO_VERSION) / "kstatus"
-    if not program.exists():
-        toolchain.install()
-        program.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = program.with_suffix(f".{os.getpid()}")
-        command = [str(toolchain.GO), "build", "-mod=readonly", "-trimpath", "-o", str(unfinished), "."]
-        run_logged(command, log=LOG, advice=build.ADVICE, env=toolchain.environment(os.environ), cwd=SOURCE)
-        unfinished.rename(program)
+    with alone(build.LOCK, "build of the cluster's programs"):
+        if not program.exists():
+            _build(program)
     return program
+
+
+def _build(program: Path) -> None:
+    toolchain.install()
+    program.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = program.with_suffix(".unfinished")
+    command = [str(toolchain.GO), "build", "-mod=readonly", "-trimpath", "-o", str(unfinished), "."]
+    run_logged(command, log=LOG, advice=build.ADVICE, env=toolchain.environment(os.environ), cwd=SOURCE)
+    unfinished.rename(program)
