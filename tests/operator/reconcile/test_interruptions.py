@@ -36,7 +36,7 @@ apiVersion: headrace.dev/v1alpha1
 kind: Consumer
 metadata: {{name: {name}}}
 spec:
-  from: {{kafka: {kafka}, topics: [orders]}}
+  from: {{kafka: {kafka}, topics: [interrupted.orders]}}
   handler: {{http: {{url: "http://billing:8080/events"}}}}
 """
 CONNECT = """
@@ -150,8 +150,8 @@ async def world(server: ApiServer, servers: str, place: str, connect: int = 1) -
     async with looping(server, connect=connect) as loop:
         await loop.reconcile(Key("KafkaConnection", place, "kafka"))
         kafka = Kafka("kafka", {"bootstrap.servers": servers})
-        await kafka.create("orders", 2, {})
-        while "orders" not in await kafka.topics(["orders"]):  # noqa: ASYNC110 - the broker tells nobody
+        await kafka.create("interrupted.orders", 2, {})
+        while "interrupted.orders" not in await kafka.topics(["interrupted.orders"]):  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(0.05)
         kafka.close()
         yield loop
