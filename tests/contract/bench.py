@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -74,7 +75,8 @@ async def until(connect: Connect, url: str, name: str, holds: Callable[[Connecto
     try:
         async with asyncio.timeout(PATIENCE):
             while not (isinstance(seen, ConnectorSeen) and holds(seen)):
-                seen = await connect.connector(url, name)
+                with contextlib.suppress(errors.Unreachable):  # while a task of it stops; the loop asks again, too
+                    seen = await connect.connector(url, name)
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"not within {PATIENCE} s; seen last: {seen}") from None
