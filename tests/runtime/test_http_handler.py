@@ -176,3 +176,9 @@ def test_a_redriven_tombstone_names_its_source() -> None:
     assert (found["ce-id"], found["headrace-redriven"], found["headrace-topic"]) == ("orders-1-99", "3", "orders")
     assert found["ce-subject"] == "%EF%BF%BD%0A"
     assert not {"content-type", "traceparent", "ce-time"} & found.keys()
+
+
+def test_a_time_that_no_calendar_has_is_left_out() -> None:
+    record = Record(topic="orders", partition=0, offset=1, key=None, value=b"{}", timestamp=1_700_000_000_123_000)
+
+    assert "ce-time" not in event_headers(record, "shop")

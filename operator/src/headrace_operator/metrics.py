@@ -178,7 +178,7 @@ def _allowed(one: Seen) -> Limits | None:
     if spec is None:
         return None
     partitions = Tally(part.topic for part in one.backlog.partitions) if one.backlog else {}
-    return backlog.limits(spec, max(partitions.values(), default=backlog.limits(spec, 1).max))
+    return backlog.limits(spec, max(partitions.values(), default=None))
 
 
 def _scaling(seen: Iterable[Seen]) -> Iterator[Metric]:

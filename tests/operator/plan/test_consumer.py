@@ -196,3 +196,30 @@ def test_missing_figures_never_lower_replicas() -> None:
     scaled = worlds.with_status(world, {"scaling": {"desired": 3, "time": "2026-01-01T00:00:00Z"}})
 
     assert consumer.plan(scaled, worlds.SETTINGS, worlds.NOW).status["scaling"]["desired"] == 3
+
+
+def test_unknown_topics_lower_nothing_either() -> None:
+    """How many partitions there are is not known then, so that they limit nothing."""
+    deployment = {"metadata": {"generation": 1}, "spec": {"replicas": 20}, "status": {}}
+    many = dataclasses.replace(worlds.CONSUMER, spec={**worlds.CONSUMER.spec, "scale": {"max": 30}})
+    world = worlds.consumer_world(
+        resource=many,
+        topics=Unknown(reason="no answer"),
+        backlog=Unknown(reason="no answer"),
+        rates=Rates(arrivals=None, handled=None),
+        children=Children(objects={("Deployment", "billing-consumer"): deployment}),
+    )
+    scaled = worlds.with_status(world, {"scaling": {"desired": 20, "time": "2026-01-01T00:00:00Z"}})
+
+    assert consumer.plan(scaled, worlds.SETTINGS, worlds.NOW).status["scaling"]["desired"] == 20
+
+
+def test_unknown_children_leave_figures_and_memory_as_they_were() -> None:
+    before = {"replicas": 3, "readyReplicas": 2, "scaling": {"desired": 3, "time": "2026-01-01T00:00:00Z"}}
+    nothing = Unknown(reason="no answer")
+    world = worlds.with_status(worlds.consumer_world(children=nothing, topics=nothing, backlog=nothing), before)
+
+    status = consumer.plan(world, worlds.SETTINGS, worlds.NOW).status
+
+    assert (status["replicas"], status["readyReplicas"]) == (3, 2)
+    assert status["scaling"]["desired"] == 3

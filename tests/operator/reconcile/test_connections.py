@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -35,7 +36,10 @@ SPEC: dict[str, Any] = {
 
 
 @pytest.fixture
-def login(server: ApiServer) -> Iterator[None]:
+def login(server: ApiServer, tmp_path: Path) -> Iterator[None]:
+    """Make a Secret that holds something binary beside the login, as those with a key store do."""
+    store = tmp_path / "store.p12"
+    store.write_bytes(b"\xff\x00\xfe")
     kubectl(
         server,
         "-n",
@@ -46,6 +50,7 @@ def login(server: ApiServer) -> Iterator[None]:
         "login",
         "--from-literal=username=me",
         "--from-literal=password=x",
+        f"--from-file={store}",
     )
     yield
     kubectl(server, "-n", "shop", "delete", "secret", "login")

@@ -88,3 +88,12 @@ def test_a_handful_of_waiting_records_teaches_nothing_about_capacity() -> None:
 
     assert decision.capacity == 400.0
     assert decision.desired == 1
+
+
+def test_a_capacity_of_nothing_is_not_remembered() -> None:
+    """A figure that was rounded to nothing once must not divide."""
+    idle = Measured(arrivals=0.0, handled=0.0, backlog=500, ready=1)
+
+    decision = decide(idle, Memory(desired=2, since=NOW, capacity=0.0), LIMITS, NOW)
+
+    assert (decision.desired, decision.capacity) == (2, None)

@@ -112,7 +112,8 @@ class Poller(threading.Thread):
     def _deliver(self, most: int, timeout: float) -> None:
         read = self._source.read(most, timeout)
         for partition in read.lost:
-            self._lost.add(partition)
+            if self._ledger.find(*partition) is not None:
+                self._lost.add(partition)
             self._metrics.out_of_range.set(len(self._lost))
         jobs = [job for job in map(self._job, read.records) if job is not None]
         for (topic, number), offset in read.ends:
@@ -238,6 +239,9 @@ class Poller(threading.Thread):
             self._ledger.revoke(assignment)
             self._moved.pop(assignment, None)
             self._lost.discard(_name(assignment))
+        gone = {_name(assignment) for assignment in assignments}
+        self.stalled = [one for one in self.stalled if one not in gone]
+        self.stuck = [one for one in self.stuck if one not in gone]
         self._metrics.out_of_range.set(len(self._lost))
 
     def _drain(self, assignments: Collection[Assignment], deadline: float) -> None:

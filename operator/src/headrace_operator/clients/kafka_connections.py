@@ -64,7 +64,10 @@ class Kafkas:
         return {**tuning(spec.properties), **found}
 
 
-def _value(values: Mapping[str, str], secret: str, key: str) -> str:
+def _value(values: Mapping[str, bytes], secret: str, key: str) -> str:
     if key not in values:
         raise errors.Invalid(f"Secret {secret} has no key {key}: add it.")
-    return values[key].rstrip("\n")
+    try:
+        return values[key].decode().rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise errors.Invalid(f"Key {key} of Secret {secret} is not text: name the key that holds text.") from error

@@ -91,12 +91,12 @@ class Kube:
         keys = frozenset(found.get("data") or {})
         return SecretSeen(name=name, keys=keys, resource_version=found["metadata"]["resourceVersion"])
 
-    async def secret_values(self, namespace: str, name: str) -> Mapping[str, str]:
+    async def secret_values(self, namespace: str, name: str) -> Mapping[str, bytes]:
         """Read the values of a Secret, for a client to log in with; raises `Invalid` when there is none."""
         found = await self._api.get(path("v1", "Secret", namespace, name))
         if found is None:
             raise errors.Invalid(f"There is no Secret {name} in namespace {namespace}: create it.")
-        return {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
+        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
     async def config_map_keys(self, namespace: str, name: str) -> frozenset[str] | Absent:
         """Read which keys a ConfigMap has."""

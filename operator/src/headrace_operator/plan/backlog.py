@@ -17,14 +17,15 @@ MOST_PARTITIONS = 20
 DEFAULT_MIN, DEFAULT_MAX, DEFAULT_TARGET = 1, 10, 60
 
 
-def limits(spec: ConsumerSpec, partitions: int) -> Limits:
-    """Return what the user and the topics allow, with the defaults filled in."""
+def limits(spec: ConsumerSpec, partitions: int | None) -> Limits:
+    """Return what the user and the topics allow, with the defaults filled in; unknown ``partitions`` limit nothing."""
     scale = spec.scale
     least = (scale and scale.min) or DEFAULT_MIN
+    most = max(least, (scale and scale.max) or DEFAULT_MAX)
     return Limits(
         min=least,
-        max=max(least, (scale and scale.max) or DEFAULT_MAX),
-        partitions=partitions,
+        max=most,
+        partitions=most if partitions is None else partitions,
         target_seconds=float((scale and scale.target_lag_seconds) or DEFAULT_TARGET),
     )
 
@@ -54,7 +55,7 @@ def scaling_status(decision: Decision, world: ConsumerWorld, now: datetime) -> d
         "reason": decision.reason,
         "message": decision.message,
         "time": before["time"] if same else timestamp(now),
-        **{name: round(figure, 1) for name, figure in figures.items() if figure is not None},
+        **{name: round(figure, 3) for name, figure in figures.items() if figure is not None},
     }
 
 

@@ -133,6 +133,8 @@ def _status(world: ConnectClusterWorld, conditions: list[dict[str, Any]]) -> dic
         "replicas": wanted,
         "readyReplicas": ready,
     }
+    if isinstance(world.children, Unknown):
+        status |= {name: world.resource.status.get(name) for name in ("replicas", "readyReplicas")}
     if isinstance(world.workers, WorkersSeen):
         plugins = [
             {"class": plugin.class_name, "version": plugin.version}

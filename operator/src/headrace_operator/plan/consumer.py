@@ -146,7 +146,7 @@ def _decision(
     partitions = _partitions(world, topics)
     if partitions is None and _deployment(world) is None:
         return None
-    allowed = backlog.limits(spec, partitions or backlog.DEFAULT_MAX)
+    allowed = backlog.limits(spec, partitions)
     return backlog.replicas(world, allowed, pods.rollout(_deployment(world))[1], now)
 
 
@@ -232,7 +232,7 @@ def _consuming(world: ConsumerWorld) -> Finding:
 def _figures(world: ConsumerWorld, spec: ConsumerSpec | None, decision: Decision | None) -> list[Finding]:
     if spec is None or decision is None:
         return []
-    allowed = backlog.limits(spec, backlog.DEFAULT_MAX)
+    allowed = backlog.limits(spec, None)
     scaling = true("ScalingActive", Reason.SCALING, "Replicas follow the backlog between min and max.")
     return [backlog.within_target(world, allowed), scaling]
 
@@ -250,8 +250,11 @@ def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | 
         "topics": list(topics),
         "retryTopic": kafka_names.retry_topic(*place),
     }
-    if decision is not None:
-        status["scaling"] = backlog.scaling_status(decision, world, now)
+    if isinstance(world.children, Unknown):
+        status |= {name: resource.status.get(name) for name in ("replicas", "readyReplicas")}
+    status["scaling"] = (
+        resource.status.get("scaling") if decision is None else backlog.scaling_status(decision, world, now)
+    )
     if isinstance(world.backlog, BacklogSeen):
         status["lag"] = backlog.lag_status(world.backlog, kafka_names.retry_topic(*place))
         status["deadLetters"] = {

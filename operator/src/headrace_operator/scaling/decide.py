@@ -94,12 +94,13 @@ def decide(measured: Measured, memory: Memory, limits: Limits, now: datetime) ->
 
 def learned(measured: Measured, memory: Memory) -> float | None:
     """Return the records per second of a saturated replica: half old and half new while there is a backlog."""
+    known = memory.capacity if memory.capacity and memory.capacity >= SLOWEST else None
     handled, backlog = measured.handled or 0.0, measured.backlog or 0
     enough = max(SATURATED_BACKLOG_RECORDS, handled * SATURATED_BACKLOG_SECONDS)
-    if measured.ready < 1 or handled < SLOWEST or backlog < enough:
-        return memory.capacity
-    sample = handled / measured.ready
-    return sample if memory.capacity is None else (sample + memory.capacity) / 2
+    sample = handled / max(1, measured.ready)
+    if measured.ready < 1 or sample < SLOWEST or backlog < enough:
+        return known
+    return sample if known is None else (sample + known) / 2
 
 
 def _settled(current: int, wanted: int, safe: int, since: datetime | None, now: datetime) -> tuple[int, str]:

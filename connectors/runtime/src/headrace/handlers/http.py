@@ -115,9 +115,14 @@ def _content_type(record: Record) -> str:
 
 
 def _time(timestamp: int | None) -> str | None:
+    """Return an RFC 3339 time, or None for one that no calendar has: producers may set any number."""
     if timestamp is None:
         return None
-    return datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        moment = datetime.fromtimestamp(timestamp / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _passed(value: bytes | None) -> str | None:
