@@ -14,7 +14,7 @@ def group(namespace: str, consumer: str) -> str:
 
 
 def retry_topic(namespace: str, consumer: str) -> str:
-    """Return the topic that redriven and slowly retried records go through."""
+    """Return the topic that redriven records go through."""
     return f"retry.{namespace}.{consumer}"
 
 

@@ -96,7 +96,7 @@ class BacklogSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Records per second measured over the last minutes; None when there were too few samples."""
+    """Records per second measured over the last seconds; None when there were too few samples."""
 
     arrivals: float | None
     handled: float | None

@@ -16,7 +16,7 @@ DEADLINE = 15.0
 """Seconds that an action may take, and that must be left of the Lease before it begins."""
 
 CREATE = ANSWER
-"""Seconds of those that making a topic itself may take; a thread that makes one cannot be interrupted."""
+"""Seconds of those that making a topic itself may take; what Kafka was asked cannot be taken back."""
 
 
 async def execute(action: actions.Action, remote: Remote) -> None:
