@@ -5,15 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.cluster import build, node, places
 from tests.demo import reach, watching
 from tests.demo.watching import Watch
+from tests.e2e import world
 
 REGISTRY = f"{places.REGISTRY}/headrace"
+OPERATOR = ("-n", "headrace-system", "logs", "-l", "app.kubernetes.io/name=headrace", "--tail=60")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the operator logged beside each failure."""
+    report = yield
+    if report.failed and item.get_closest_marker("cluster"):
+        report.sections.append(("the operator's log", world.kubectl(*OPERATOR, check=False)))
+    return report
 
 
 @pytest.fixture(scope="session")

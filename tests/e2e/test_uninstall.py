@@ -29,9 +29,17 @@ def test_data_keeps_flowing_without_the_operator_and_an_upgrade_takes_it_up_agai
     install = (*helm, "upgrade", "--install", "headrace", "charts/headrace", "--wait", "--timeout", "3m", "-f", "-")
     for level in ("DEBUG", "INFO"):
         watch.reach.run(*install, "--set", f"logLevel={level}", stdin=values, timeout=200)
+        world.until("the new operator holding the Lease", _leads, 60)
         world.until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"), 60)
     assert _pods() == pods
     assert account.account(books.read(watch.shop, watch.billing)).adds_up
+
+
+def _leads() -> bool:
+    """Tell whether the operator that runs holds the Lease: `helm uninstall` takes the right to release it first."""
+    leases = world.listed(SYSTEM, "leases")
+    operators = world.listed(SYSTEM, "pods", "app.kubernetes.io/name=headrace")
+    return {lease["spec"]["holderIdentity"] for lease in leases} == {pod["metadata"]["name"] for pod in operators}
 
 
 def _pods() -> set[str]:

@@ -27,6 +27,7 @@ def namespace(told: str) -> Iterator[str]:
         names = world.kubectl("-n", "shop", "get", f"{plural}.headrace.dev", "-o", "name").split()
         if wrong := [name for name in names if "/wrong-" in name]:
             world.kubectl("-n", "shop", "delete", *wrong)
+    world.until("the pods of wrong resources being gone", lambda: not _pods_of_the_wrong(), 60)
     assert _templates() == templates
     assert all(restarts.get(pod, count) == count for pod, count in _restarted().items() if "wrong-" not in pod)
     assert world.is_ready("shop", "consumers", "billing")()
@@ -132,6 +133,10 @@ def _said(plural: str, name: str, reason: str) -> str:
         return str(ready["message"]) if (ready.get("status"), ready.get("reason")) == ("False", reason) else None
 
     return str(world.until(f"{plural}/{name} saying {reason}", found, SOON))
+
+
+def _pods_of_the_wrong() -> list[str]:
+    return [name for pod in world.listed("shop", "pods") if (name := pod["metadata"]["name"]).startswith("wrong-")]
 
 
 def _templates() -> dict[str, Any]:

@@ -74,14 +74,15 @@ class Kube:
             return
 
     async def children(self, namespace: str, name: str, kinds: Iterable[str], selector: str) -> Children:
-        """Read the objects called ``name`` of these kinds, and the pods that ``selector`` selects."""
+        """Read the objects called ``name`` of these kinds, and the pods of ``selector`` that nobody deletes."""
         objects: dict[tuple[str, str], Manifest] = {}
         for kind in kinds:
             found = await self._api.get(path(VERSIONS.get(kind, "v1"), kind, namespace, name))
             if found is not None:
                 objects[(kind, name)] = found
         pods = await self._api.get(path("v1", "Pod", namespace), labelSelector=selector)
-        return Children(objects=objects, pods=tuple(_pod(item) for item in (pods or {}).get("items", ())))
+        staying = (item for item in (pods or {}).get("items", ()) if "deletionTimestamp" not in item["metadata"])
+        return Children(objects=objects, pods=tuple(_pod(item) for item in staying))
 
     async def secret(self, namespace: str, name: str) -> SecretSeen | Absent:
         """Read which keys a Secret has."""
