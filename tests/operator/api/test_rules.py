@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headrace_operator.api.kinds import KINDS
-from headrace_operator.api.properties import TUNING
+from headrace_operator.api.properties import IDENTITY, TUNING
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.plan import connectcluster, connector, kafkaconnection
 from tests.cluster import fast
@@ -35,6 +35,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
     ("Connector", "spec.capture", 0, {"capture": {"outbox": {"table": "a.b"}, "tables": ["a.c"]}}),
     ("Connector", "spec.config", 0, {"config": {"database.password": "x"}}),
+    ("Connector", "spec.config", 1, {"config": {"slot.name": "other"}}),
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),
     ("Consumer", "spec.from", 1, {"from": {**SOURCE, "tables": ["a.b"]}}),
     ("Consumer", "spec.from", 2, {"from": {"kafka": "kafka"}}),
@@ -61,6 +62,7 @@ PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
     ("KafkaConnection", {"client.rack": "a", "ssl.ca.location": "/etc/passwd"}, False),
     ("KafkaConnection", {"sasl.oauthbearer.token.endpoint.url": "http://elsewhere"}, False),
     ("Connector", {"snapshot.mode": "never", "ssl.keystore.location": "/etc/keys"}, True),
+    *(("Connector", {name: "x"}, False) for name in IDENTITY),
     ("Connector", {"database.password": "x"}, False),
     ("Connector", {"Database.PassWord": "x"}, False),
     ("Connector", {"database.password": "${secrets:shop/shop-db:password}"}, True),

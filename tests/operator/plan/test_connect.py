@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from headrace_operator.api.properties import IDENTITY
 from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation, WorkersSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import Reference
@@ -208,16 +209,26 @@ def test_a_secret_that_cannot_be_read_is_not_taken_for_one_that_is_there() -> No
     assert condition(plan, "CredentialsCurrent")["status"] == "Unknown"
 
 
-def test_raw_properties_win_but_cannot_rename_the_connector_or_hide_its_topics() -> None:
-    spec = {**worlds.CONNECTOR.spec, "config": {"name": "other", "topic.prefix": "mine", "snapshot.mode": "no_data"}}
+def test_raw_properties_win() -> None:
+    spec = {**worlds.CONNECTOR.spec, "config": {"snapshot.mode": "no_data"}}
     world = worlds.connector_world(resource=dataclasses.replace(worlds.CONNECTOR, spec=spec))
     plan = connector.plan(world, worlds.SETTINGS, worlds.NOW)
 
     (put,) = plan.actions
     assert isinstance(put, PutConnector)
-    assert (put.config["name"], put.config["snapshot.mode"]) == ("shop.orders-db", "no_data")
-    assert put.config["transforms.outbox.route.topic.replacement"] == "mine.outbox.${routedByValue}"
-    assert plan.status["topicPrefix"] == "mine"
+    assert put.config["snapshot.mode"] == "no_data"
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+def test_a_raw_property_cannot_change_what_offsets_slot_and_topics_hang_on(name: str) -> None:
+    spec = {**worlds.CONNECTOR.spec, "config": {name: "other"}}
+    plan = connector.plan(
+        worlds.connector_world(resource=dataclasses.replace(worlds.CONNECTOR, spec=spec)), worlds.SETTINGS, worlds.NOW
+    )
+
+    assert plan.actions == ()
+    assert condition(plan, "Accepted")["reason"] == "PropertyNotAllowed"
+    assert f"spec.config.{name} is set by Headrace" in condition(plan, "Accepted")["message"]
 
 
 def test_a_missing_secret_is_named() -> None:

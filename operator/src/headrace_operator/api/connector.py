@@ -86,7 +86,9 @@ class ConnectorSpec(Model):
     capture: Capture = Field(description="What to capture: exactly one of outbox and tables.")
     topics: Topics | None = Field(None, description="How captured topics are named and made.")
     config: dict[str, str] | None = Field(
-        None, description="Extra connector properties, without passwords. They win over those Headrace sets."
+        None,
+        description="Extra connector properties, without passwords. They win over those Headrace sets, but for the "
+        "connector's identity (class, name, database, slot, prefix of topics), which has fields.",
     )
     state: Literal["Running", "Paused", "Stopped"] | None = Field(
         None, description="What the connector should do: Running, Paused or Stopped. Default: Running."

@@ -9,7 +9,7 @@ from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClus
 from headrace_operator.api.connector import ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
-from headrace_operator.api.properties import REFERENCE, SECRET, TUNING
+from headrace_operator.api.properties import IDENTITY, REFERENCE, SECRET, TUNING
 from headrace_operator.api.schema import Model, Rule, Status
 
 
@@ -54,7 +54,11 @@ ONLY_TUNING = Rule(
     message="only properties that tune the client may stand here (docs/kafka-connection.md lists them): remove the "
     "others; bootstrapServers, tls and sasl say where Kafka is and how to log in",
 )
-
+NO_IDENTITY = Rule(
+    rule=f"self.all(key, !(key in {list(IDENTITY)}))",
+    message="the connector's name, class, database, slot and prefix of topics are set by Headrace: remove them here; "
+    "postgres.database, postgres.slot and topics.prefix are their fields",
+)
 
 OTHER_SOURCE = (
     "records that wait there would never be handled: make another Consumer, and delete this one when its lag is 0"
@@ -170,7 +174,7 @@ KINDS = (
                 ),
             ),
             "spec.capture": (_exactly_one("outbox", "tables", "capture is exactly one of outbox and tables"),),
-            "spec.config": (NO_PASSWORDS,),
+            "spec.config": (NO_PASSWORDS, NO_IDENTITY),
         },
     ),
     Kind(

@@ -59,6 +59,9 @@ None of them opens a file or an address, loads code, names a host, holds a secre
 (offsets, acknowledgements, isolation, group membership, and the deadlines of transactions).
 """
 
+IDENTITY = ("connector.class", "database.dbname", "headrace.resource.uid", "name", "slot.name", "topic.prefix")
+"""Properties of a connector that its offsets, slot and topics hang on: Headrace sets them, from fields that stay."""
+
 SECRET = r"(?i)password|passphrase|secret|jaas\.config|ssl\.key\.pem|ssl\.keystore\.key|user\.info"
 """Names of properties that hold a secret, as a pattern that Python and CEL (RE2) read alike."""
 
@@ -74,6 +77,11 @@ def tuning(properties: Mapping[str, str] | None) -> dict[str, str]:
 def foreign(properties: Mapping[str, str] | None) -> str | None:
     """Return the first name that is not one of `TUNING`."""
     return next((name for name in properties or {} if name not in TUNING), None)
+
+
+def identity(properties: Mapping[str, str] | None) -> str | None:
+    """Return the first name that is one of `IDENTITY`."""
+    return next((name for name in properties or {} if name in IDENTITY), None)
 
 
 def in_plain_text(properties: Mapping[str, str] | None) -> str | None:

@@ -83,6 +83,18 @@ def only_tuning(field: str, properties: Mapping[str, str] | None) -> Finding | N
     return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
 
 
+def no_identity(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property of a connector Headrace sets itself, from a field that stays once it was accepted."""
+    name = raw.identity(properties)
+    if name is None:
+        return None
+    text = (
+        f"spec.{field}.{name} is set by Headrace: remove it. "
+        "Database, slot and prefix of topics have fields: postgres.database, postgres.slot and topics.prefix."
+    )
+    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+
+
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     return f"spec.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}."

@@ -21,8 +21,7 @@ JSON = "org.apache.kafka.connect.json.JsonConverter"
 
 def prefix(resource: Resource, spec: ConnectorSpec) -> str:
     """Return the prefix of the connector's topics."""
-    set_ = (spec.config or {}).get("topic.prefix") or (spec.topics and spec.topics.prefix)
-    return set_ or names.connector(resource.namespace, resource.name)
+    return (spec.topics and spec.topics.prefix) or names.connector(resource.namespace, resource.name)
 
 
 def topic(prefix: str, *, route: str | None = None, table: str | None = None) -> str:
@@ -31,15 +30,13 @@ def topic(prefix: str, *, route: str | None = None, table: str | None = None) ->
 
 
 def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
-    """Return the whole configuration; the user's own properties win, name and mark do not yield."""
+    """Return the whole configuration; the user's own properties win, but for the identity's, which are refused."""
     capture = _outbox(prefix(resource, spec), spec.capture.outbox) if spec.capture.outbox else _tables(spec)
     return {
         **_source(resource, spec),
         **_topics(spec),
         **capture,
         **(spec.config or {}),
-        "name": names.connector(resource.namespace, resource.name),
-        MARK: resource.uid,
     }
 
 
@@ -58,6 +55,8 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     secret = f"${{secrets:{resource.namespace}/{credentials.secret}:"
     slot = names.slot(resource.namespace, resource.name)
     return {
+        "name": names.connector(resource.namespace, resource.name),
+        MARK: resource.uid,
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
         "plugin.name": "pgoutput",
