@@ -154,6 +154,22 @@ async def test_a_dead_kafka_costs_seconds_once() -> None:
     kafka.close()
 
 
+@pytest.mark.slow
+async def test_a_log_of_which_nothing_came_says_nothing_of_the_kafka() -> None:
+    """It may be one partition's leader: who asks about another is not turned away."""
+    kafka = Kafka("kafka", NOBODY)
+
+    with pytest.raises(Retryable, match="could not read dlq yet: nothing came in time") as failed:
+        await kafka.read("billing", {("dlq", 0): Span(start=0, end=5)})
+    begun = time.monotonic()
+    with pytest.raises(Unreachable, match="Connection refused"):
+        await kafka.cluster()
+
+    assert not isinstance(failed.value, Unreachable)
+    assert time.monotonic() - begun > 0.5, "the second question was not asked"
+    kafka.close()
+
+
 async def test_who_asks_while_it_is_closed_may_ask_anew() -> None:
     """Nothing that waits is cancelled, which would look like an order to end."""
     kafka = Kafka("kafka", NOBODY)

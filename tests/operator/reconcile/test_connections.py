@@ -15,7 +15,7 @@ import pytest
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.errors import Invalid, Unreachable
-from headrace_operator.clients.kafka_connections import Kafkas
+from headrace_operator.clients.kafka_connections import SUPERSEDED, Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
@@ -57,11 +57,17 @@ def login(server: ApiServer, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-async def remote(server: ApiServer, login: None) -> AsyncIterator[Remote]:
+def clock() -> list[float]:
+    """Give the clock by which clients of an earlier login end: its one entry is the time."""
+    return [0.0]
+
+
+@pytest.fixture
+async def remote(server: ApiServer, login: None, clock: list[float]) -> AsyncIterator[Remote]:
     api = Api(await connection(str(server.kubeconfig)))
     kube = Kube(api)
     async with aiohttp.ClientSession() as session:
-        made = Remote(kube=kube, connect=Connect(session), kafkas=Kafkas(kube))
+        made = Remote(kube=kube, connect=Connect(session), kafkas=Kafkas(kube, now=lambda: clock[0]))
         yield made
         made.kafkas.close()
     await api.close()
@@ -105,20 +111,39 @@ async def test_a_refused_spec_is_not_asked(remote: Remote) -> None:
     assert world.secrets == {}
 
 
-async def test_a_client_ends_with_its_connection_or_its_login(server: ApiServer, remote: Remote) -> None:
-    """A new password makes a new client; a KafkaConnection that is gone leaves none."""
+async def test_a_client_ends_with_its_connection_or_its_login(
+    server: ApiServer, remote: Remote, clock: list[float]
+) -> None:
+    """A new password makes a new client, and closes the old one once nobody asks by it; what is gone leaves none."""
     status = {"accepted": {"generation": 1, "spec": SPEC}}
     resource = worlds.resource("KafkaConnection", "kafka", SPEC, status=status)
     first = await remote.kafkas.open(resource)
     kubectl(server, "-n", "shop", "patch", "secret", "login", "-p", json.dumps({"stringData": {"password": "y"}}))
+    clock[0] += SUPERSEDED + 1
     second = await remote.kafkas.open(resource)
+    with pytest.raises(Unreachable, match="closed"):
+        await first.cluster()
     other = await remote.kafkas.open(dataclasses.replace(resource, name="other"))
     remote.kafkas.forget("shop", "kafka")
     remote.kafkas.forget("shop", "never-opened")
 
     assert len({first, second, other}) == 3
-    for closed in (first, second):
-        with pytest.raises(Unreachable, match="closed"):
-            await closed.cluster()
+    with pytest.raises(Unreachable, match="closed"):
+        await second.cluster()
     with pytest.raises(Unreachable, match="does not answer"):
         await other.cluster()
+
+
+async def test_an_edit_that_is_looked_at_closes_no_client_that_others_use(remote: Remote) -> None:
+    """The KafkaConnection's own pass asks by the new spec while Consumers still ask by the accepted one."""
+    status = {"accepted": {"generation": 1, "spec": SPEC}}
+    edited = worlds.resource("KafkaConnection", "kafka", {**SPEC, "properties": {"client.rack": "b"}}, status=status)
+
+    theirs = await remote.kafkas.open(edited)
+    own = await remote.kafkas.open(kafkaconnection.in_force(edited))
+
+    assert own is not theirs
+    assert await remote.kafkas.open(edited) is theirs
+    for used in (own, theirs):
+        with pytest.raises(Unreachable, match="does not answer"):
+            await used.cluster()

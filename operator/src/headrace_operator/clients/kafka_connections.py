@@ -1,12 +1,14 @@
 """The Kafkas in use: one client per KafkaConnection, of its accepted spec and its present credentials.
 
+While an edit is looked at there are two: its own pass asks by the new spec, others still by the one on record.
 Credentials are read here and go nowhere else.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.api.properties import tuning
@@ -15,13 +17,16 @@ from headrace_operator.clients.kafka import Kafka
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kube import Resource
 
+SUPERSEDED = 30.0
+"""Seconds after which a client is closed that nobody asked for, while another of its KafkaConnection is in use."""
+
 
 class Kafkas:
-    """Opens and closes the clients."""
+    """Opens and closes the clients; ``now`` is a monotonic clock in seconds."""
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
-        self._open: dict[tuple[str, str], tuple[str, Kafka]] = {}
+    def __init__(self, kube: Kube, now: Callable[[], float] = time.monotonic) -> None:
+        self._kube, self._now = kube, now
+        self._open: dict[tuple[str, str], dict[str, tuple[float, Kafka]]] = {}
 
     async def open(self, connection: Resource) -> Kafka:
         """Return a client for the accepted spec of ``connection``; raises `HeadraceError`, Invalid without one."""
@@ -29,25 +34,28 @@ class Kafkas:
         if spec is None:
             raise errors.Invalid(f"KafkaConnection {connection.name} was never accepted: its conditions say why.")
         properties = await self._properties(connection.namespace, spec)
-        key, fingerprint = (connection.namespace, connection.name), json.dumps(properties, sort_keys=True)
-        known = self._open.get(key)
-        if known and known[0] == fingerprint:
-            return known[1]
-        made = Kafka(connection.name, properties)
-        self.forget(*key)
-        self._open[key] = (fingerprint, made)
-        return made
+        clients = self._open.setdefault((connection.namespace, connection.name), {})
+        fingerprint = json.dumps(properties, sort_keys=True)
+        known = clients.get(fingerprint)
+        client = known[1] if known else Kafka(connection.name, properties)
+        clients[fingerprint] = (self._now(), client)
+        self._supersede(clients)
+        return client
 
     def forget(self, namespace: str, name: str) -> None:
-        """Close the client of a KafkaConnection that is gone, if there is one."""
-        known = self._open.pop((namespace, name), None)
-        if known:
-            known[1].close()
+        """Close the clients of a KafkaConnection that is gone, if there are any."""
+        for _, client in self._open.pop((namespace, name), {}).values():
+            client.close()
 
     def close(self) -> None:
         """Close every client."""
         for key in tuple(self._open):
             self.forget(*key)
+
+    def _supersede(self, clients: dict[str, tuple[float, Kafka]]) -> None:
+        before = self._now() - SUPERSEDED
+        for fingerprint in [one for one, (asked, _) in clients.items() if asked < before]:
+            clients.pop(fingerprint)[1].close()
 
     async def _properties(self, namespace: str, spec: KafkaConnectionSpec) -> dict[str, str]:
         protocol = f"{'SASL_' if spec.sasl else ''}{'SSL' if spec.tls else 'PLAINTEXT'}"

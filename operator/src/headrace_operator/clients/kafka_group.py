@@ -51,7 +51,7 @@ class Group:
     def read(self, spans: Mapping[Partition, Span], seconds: float) -> LogSeen:
         """Return the committed records of ``spans`` that came, and how far each partition was read.
 
-        It is a failure when nothing came at all.
+        It is a failure when nothing came at all; that may be one partition's leader, so it says nothing of the Kafka.
         """
         end = time.monotonic() + seconds
         with self._lock:
@@ -62,7 +62,7 @@ class Group:
             finally:
                 client.unassign()
         if not any(seen.reached[one] > span.start for one, span in spans.items()):
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+            raise KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT, "nothing came in time"))
         return seen
 
     def close(self) -> None:
@@ -92,9 +92,10 @@ def _until(client: Consumer, spans: Mapping[Partition, Span], end: float) -> Log
 def _take(
     message: Message, spans: Mapping[Partition, Span], reached: dict[Partition, int], records: list[RecordSeen]
 ) -> None:
-    at, error = (str(message.topic()), int(message.partition())), message.error()
+    error = message.error()
     if error is not None and error.code() != KafkaError._PARTITION_EOF:
         raise KafkaException(error)
+    at = (str(message.topic()), int(message.partition()))
     if error is not None or message.offset() >= spans[at].end:
         reached[at] = spans[at].end
         return

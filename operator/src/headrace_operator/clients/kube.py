@@ -62,17 +62,6 @@ class Kube:
         where = path(manifest["apiVersion"], manifest["kind"], meta["namespace"], meta["name"])
         await self._api.send("PATCH", where, query=MANAGER, body=manifest, form=APPLY)
 
-    async def delete(self, where: str, *, uid: str, resource_version: str) -> None:
-        """Delete the object at ``where`` if it is still the very one that was seen; one that is gone is well."""
-        body = {
-            "propagationPolicy": "Background",
-            "preconditions": {"uid": uid, "resourceVersion": resource_version},
-        }
-        try:
-            await self._api.send("DELETE", where, body=body)
-        except errors.Missing:
-            return
-
     async def children(self, namespace: str, name: str, kinds: Iterable[str], selector: str) -> Children:
         """Read the objects called ``name`` of these kinds, and the pods of ``selector`` that nobody deletes."""
         objects: dict[tuple[str, str], Manifest] = {}
@@ -89,8 +78,7 @@ class Kube:
         found = await self._api.get(path("v1", "Secret", namespace, name))
         if found is None:
             return Absent()
-        keys = frozenset(found.get("data") or {})
-        return SecretSeen(name=name, keys=keys, resource_version=found["metadata"]["resourceVersion"])
+        return SecretSeen(name=name, keys=frozenset(found.get("data") or {}))
 
     async def secret_values(self, namespace: str, name: str) -> Mapping[str, bytes]:
         """Read the values of a Secret, for a client to log in with; raises `Invalid` when there is none."""

@@ -41,7 +41,7 @@ async def backlog(resource: Resource, kafka: Kafka, topics: TopicsSeen, history:
         partitions=tuple(_seen(at, spans[at], committed.get(at), waiting[at], history) for at in handled),
         dead_letters_total=counted[0] if counted else None,
         dead_letters_outstanding=counted[1] if counted else None,
-        dead_letters_unknown=problem or (READING if dead in topics and counted is None else None),
+        dead_letters_unknown=problem or (READING if dead in topics and history.letters.unread() else None),
     )
 
 
