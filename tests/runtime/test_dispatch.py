@@ -25,6 +25,32 @@ CONFIG = Config(
 )
 
 
+async def test_a_bug_of_the_handling_fails_its_own_record_only() -> None:
+    """The record that trips it is dead-lettered after its attempts; the next one is handled."""
+
+    async def handle(record: Record) -> Failed | None:
+        if record.key == b"odd":
+            raise LookupError("nobody thought of this")
+        return None
+
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG))
+    assignment = Assignment("orders", 0)
+    records = [
+        Record(topic="orders", partition=0, offset=at, key=key, value=b"v", timestamp=None)
+        for at, key in enumerate((b"odd", b"even"))
+    ]
+    async with asyncio.timeout(10):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(assignment, record) for record in records])
+        while len(dispatcher.finished) < len(records):  # noqa: ASYNC110 - the poll thread looks, nobody tells
+            await asyncio.sleep(0.005)
+    runners.cancel()
+    await asyncio.wait([runners])
+
+    reasons = {one.record.key: one.reason for one in dispatcher.finished}
+    assert reasons == {b"odd": "max-attempts", b"even": None}
+
+
 async def test_dwell_is_measured_once_and_end_to_end_at_the_success() -> None:
     """A record of 5 s ago that is handled at its second attempt has dwelt once, and ended once."""
     metrics, assignment, again = Metrics(CONFIG), Assignment("orders", 0), asyncio.Event()

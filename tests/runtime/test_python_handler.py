@@ -113,7 +113,7 @@ async def test_returning_is_success(module: tuple[str, str], function: str) -> N
         ("runs_dry", True, "StopIteration: ", None),
         ("is_cancelled", True, "CancelledError: ", None),
         ("interrupts", True, "KeyboardInterrupt: ", None),
-        ("says_nothing", True, "Mute, which fails to say more", None),
+        ("says_nothing", True, "Mute: it fails to say more", None),
     ],
 )
 async def test_exceptions(

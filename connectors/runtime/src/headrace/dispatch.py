@@ -58,7 +58,7 @@ class Dispatcher:
         self.finished: deque[Finished] = deque()
 
     async def run(self) -> None:
-        """Work until cancelled; a fault in here, not in the user's handler, ends it with the fault."""
+        """Work until cancelled; a fault in here, not in the handling of a record, ends it with the fault."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._concurrency):
                 group.create_task(self._runner())
@@ -112,7 +112,7 @@ class Dispatcher:
         self._metrics.in_flight.set(self._lanes.running)
         if job.attempt == 1:
             _observe_age(self._metrics.dwell, job.record)
-        failed = await self._handle(job.record)
+        failed = await self._outcome(job.record)
         self._metrics.processing.observe(time.perf_counter() - started)
         if job.attempt > 1:
             self._metrics.retries.inc()
@@ -122,6 +122,15 @@ class Dispatcher:
             self._fail(job, failed, time.time())
         self._metrics.in_flight.set(self._lanes.running)
         self._progress.set()
+
+    async def _outcome(self, record: Record) -> Failed | None:
+        """Handle once; what a handler lets pass is a bug, and fails this record's attempt, not every record's."""
+        try:
+            return await self._handle(record)
+        except Exception as error:
+            log.exception("This is a bug: the attempt at %s/%d@%d fails by it", *record.source)
+            name = f"{type(error).__module__}.{type(error).__qualname__}"
+            return Failed(message="a bug of the consumer: its log has the traceback", exception=name)
 
     def _succeed(self, job: Job) -> None:
         self._metrics.ok.inc()

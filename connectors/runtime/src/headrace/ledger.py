@@ -53,8 +53,6 @@ class Ledger:
 
     def __init__(self) -> None:
         self._owned: dict[tuple[str, int], Assignment] = {}
-        self.stale = 0
-        """Completions that came after their partition was taken away."""
 
     @property
     def owned(self) -> tuple[Assignment, ...]:
@@ -97,11 +95,8 @@ class Ledger:
             assignment._reach(offset)
 
     def complete(self, assignment: Assignment, offset: int) -> bool:
-        """Note that a record is finished; False (and counted) when its partition is no longer ours."""
-        if self._is_current(assignment):
-            return assignment._complete(offset)
-        self.stale += 1
-        return False
+        """Note that a record is finished; False when its partition is no longer ours."""
+        return self._is_current(assignment) and assignment._complete(offset)
 
     def due(self) -> list[tuple[Assignment, int]]:
         """Return the partitions whose frontier differs from what is committed, with the offset to commit."""

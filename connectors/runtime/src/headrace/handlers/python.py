@@ -122,20 +122,24 @@ def _is_cancelled() -> bool:
 def _judge(error: BaseException) -> Failed:
     match error:
         case Reject():
-            return Failed(message=str(error), exception=_name(error), retriable=False)
+            return Failed(message=_text(error), exception=_name(error), retriable=False)
         case Retry():
-            return Failed(message=str(error), exception=_name(error), after=error.after)
+            return Failed(message=_text(error), exception=_name(error), after=error.after)
         case TimeoutError():
-            return Failed(message=str(error) or "timed out", exception=_name(error), timed_out=True)
+            return Failed(message=_text(error) or "timed out", exception=_name(error), timed_out=True)
         case _:
             return Failed(message=_line(error), exception=_name(error))
 
 
 def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_text(error)}"
+
+
+def _text(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"
+        return str(error)
     except Exception:  # noqa: BLE001 - the text of an exception is the user's code too
-        return f"{type(error).__name__}, which fails to say more"
+        return "it fails to say more"
 
 
 def _where(error: BaseException) -> str:
