@@ -82,7 +82,7 @@ def consumer_world(**changes: Any) -> ConsumerWorld:
         "kafka": KAFKA,
         "topics": {TOPIC: TopicSeen(name=TOPIC, partitions=12)},
         "backlog": BacklogSeen(at=NOW, partitions=partitions, dead_letters_total=0, dead_letters_outstanding=0),
-        "rates": Rates(arrivals=0.0, handled=0.0, samples=5),
+        "rates": Rates(arrivals=0.0, handled=0.0),
         "code": None,
         "children": Children(objects={}),
     }
@@ -107,9 +107,7 @@ def connector_world(**changes: Any) -> ConnectorWorld:
     known: dict[str, Any] = {
         "resource": CONNECTOR,
         "connect": CONNECT,
-        "secrets": {
-            "shop-db": SecretSeen(name="shop-db", keys=frozenset({"username", "password"}), resource_version="1")
-        },
+        "secrets": {"shop-db": SecretSeen(name="shop-db", keys=frozenset({"username", "password"}))},
         "seen": Absent(),
         "validation": Validation(errors=()),
     }

@@ -127,7 +127,7 @@ class Life:
 
 @pytest.fixture
 async def life() -> AsyncIterator[Life]:
-    secret = SecretSeen(name="shop-db", keys=frozenset({"username", "password"}), resource_version="1")
+    secret = SecretSeen(name="shop-db", keys=frozenset({"username", "password"}))
     resources = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR)
     shelf = Shelf(objects={(one.kind, one.name): one for one in resources}, secrets={"shop-db": secret})
     async with fake_connect() as fake:
@@ -336,7 +336,7 @@ async def test_a_connector_of_this_name_that_someone_else_made_is_left_alone(lif
     "wrong",
     [
         {"config": {"tasks.max": SECRET}},
-        {"config": {"topic.prefix": f"x.{SECRET}"}},
+        {"config": {"database.hostname": f"x.{SECRET}"}},
         {
             "postgres": {
                 "host": "h",

@@ -95,3 +95,15 @@ def test_a_plan_over_a_cluster_writes_nothing(server: ApiServer) -> None:
     assert "Answering=False ConnectUnreachable" in done.stdout
     assert {verb for verb, _ in audited(server, "headrace:reader")} <= {"get", "list"}
     assert kubectl(server, "get", "connectclusters,serviceaccounts", "-n", "previewed", "-o", "name") == ""
+
+
+def test_the_keys_that_a_spec_names_are_assumed_to_be_in_its_secret() -> None:
+    """Another key than `username` and `password` is no reason to do nothing."""
+    example = (golden.ROOT / "operator/examples/outbox.yaml").read_text()
+    named = example.replace("{secret: shop-db}", "{secret: shop-db, usernameKey: user, passwordKey: word}")
+    assert named != example
+
+    done = run("--offline", "-n", "shop", "-f", "-", text=named)
+
+    assert "configure connector shop.orders-db" in done.stdout
+    assert "CredentialsCurrent=True" in done.stdout

@@ -100,7 +100,6 @@ class Rates:
 
     arrivals: float | None
     handled: float | None
-    samples: int = 0
 
 
 TopicsSeen = Mapping[str, TopicSeen]

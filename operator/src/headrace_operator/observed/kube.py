@@ -28,11 +28,10 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class SecretSeen:
-    """The keys of a Secret that exists, and its resourceVersion; its values never leave the client."""
+    """The keys of a Secret that exists; its values never leave the client."""
 
     name: str
     keys: frozenset[str]
-    resource_version: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,18 +21,6 @@ class Apply:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delete:
-    """Delete this very object: refused by the API server when UID or resourceVersion differ."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-    resource_version: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class CreateTopic:
     """Make a topic on the Kafka of a KafkaConnection; one that exists already is well."""
 
@@ -79,7 +67,7 @@ class RemoveConnector:
     connector: str
 
 
-Action = Apply | Delete | CreateTopic | PutConnector | SetState | RestartConnector | RemoveConnector
+Action = Apply | CreateTopic | PutConnector | SetState | RestartConnector | RemoveConnector
 
 
 @dataclass(frozen=True, kw_only=True)

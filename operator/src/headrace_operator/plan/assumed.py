@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from headrace_operator.observed.connect import Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen, Rates, TopicSeen
@@ -30,7 +31,6 @@ Given = Mapping[tuple[str, str], Resource]
 PARTITIONS = 12
 """Of a topic whose Connector does not say how many it makes."""
 
-KEYS = frozenset({"username", "password"})
 NOTHING = Children(objects={})
 
 
@@ -41,7 +41,7 @@ def plan(resource: Resource, given: Given, settings: Settings, now: datetime) ->
             cluster = ClusterSeen(cluster_id="assumed", brokers=3)
             spec = kafkaconnection.judge(resource).spec
             wanted = needs.kafka_secrets(spec) if spec else ()
-            seen = KafkaConnectionWorld(resource=resource, secrets=_secrets(wanted), cluster=cluster)
+            seen = KafkaConnectionWorld(resource=resource, secrets=_secrets(wanted, ()), cluster=cluster)
             return kafkaconnection.plan(seen, settings, now)
         case "ConnectCluster":
             return connectcluster.plan(_connect_cluster(resource, given), settings, now)
@@ -68,7 +68,7 @@ def _connector(resource: Resource, given: Given) -> ConnectorWorld:
     return ConnectorWorld(
         resource=resource,
         connect=connect,
-        secrets=_secrets(needs.connector_secrets(resource.spec)),
+        secrets=_secrets(needs.connector_secrets(resource.spec), _keys(resource.spec)),
         seen=Absent() if there else Unknown(reason="Its ConnectCluster is not there to be asked."),
         validation=Validation(errors=()) if there else None,
     )
@@ -106,8 +106,14 @@ def _kafka(given: Given, name: object) -> Reference:
     return kafkaconnection.in_force(found) if isinstance(found, Resource) else found
 
 
-def _secrets(wanted: tuple[str, ...]) -> Secrets:
-    return {name: SecretSeen(name=name, keys=KEYS, resource_version="assumed") for name in wanted}
+def _secrets(wanted: tuple[str, ...], keys: tuple[str, ...]) -> Secrets:
+    return {name: SecretSeen(name=name, keys=frozenset(keys)) for name in wanted}
+
+
+def _keys(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys that the Secret of a Connector shall have; the spec may be no valid one."""
+    login = (spec.get("postgres") or {}).get("credentials") or {}
+    return str(login.get("usernameKey") or "username"), str(login.get("passwordKey") or "password")
 
 
 def _partition(topic: str, number: int) -> PartitionSeen:

@@ -37,7 +37,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     decision = _decision(world, spec, topics, now)
     actions: tuple[Action, ...] = ()
     if spec is not None and decision is not None:
-        actions = (*_own_topics(world, spec, topics), *_objects(world, spec, topics, decision, settings))
+        actions = (*_own_topics(world, topics), *_objects(world, spec, topics, decision, settings))
     found = [
         judged.finding,
         ready_topics,
@@ -150,7 +150,7 @@ def _decision(
     return backlog.replicas(world, allowed, pods.rollout(_deployment(world))[1], now)
 
 
-def _own_topics(world: ConsumerWorld, spec: ConsumerSpec, topics: tuple[str, ...]) -> tuple[CreateTopic, ...]:
+def _own_topics(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[CreateTopic, ...]:
     partitions = _partitions(world, topics)
     if partitions is None or isinstance(world.topics, Unknown) or not isinstance(world.kafka, Resource):
         return ()

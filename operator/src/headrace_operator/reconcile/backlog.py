@@ -74,9 +74,9 @@ class History:
         recent = [one for one in self.samples if (newest.at - one.at).total_seconds() <= WINDOW]
         seconds = (newest.at - recent[0].at).total_seconds()
         if seconds <= 0:
-            return Rates(arrivals=None, handled=None, samples=len(recent))
+            return Rates(arrivals=None, handled=None)
         arrived, handled = _moved(recent[0], newest)
-        return Rates(arrivals=arrived / seconds, handled=handled / seconds, samples=len(recent))
+        return Rates(arrivals=arrived / seconds, handled=handled / seconds)
 
 
 def _moved(first: Sample, last: Sample) -> tuple[int, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import assert_never
 
-from headrace_operator.clients.api import path
 from headrace_operator.clients.errors import Invalid, Unreachable
 from headrace_operator.clients.kafka import ANSWER
 from headrace_operator.observed.kube import Resource
@@ -32,9 +31,6 @@ async def _do(action: actions.Action, remote: Remote) -> None:
     match action:
         case actions.Apply(manifest=manifest):
             await remote.kube.apply(manifest)
-        case actions.Delete() as gone:
-            where = path(gone.api_version, gone.kind, gone.namespace, gone.name)
-            await remote.kube.delete(where, uid=gone.uid, resource_version=gone.resource_version)
         case actions.CreateTopic() as topic:
             await _create(topic, remote)
         case actions.PutConnector(url=url, connector=name, config=config, initial=initial):
@@ -54,8 +50,6 @@ def told(action: actions.Action) -> str:
     match action:
         case actions.Apply(manifest=manifest):
             return f"apply {manifest['kind']} {manifest['metadata']['name']}"
-        case actions.Delete(kind=kind, name=name):
-            return f"delete {kind} {name}"
         case actions.CreateTopic(topic=topic, partitions=partitions):
             return f"create topic {topic} with {partitions} partitions"
         case actions.PutConnector(connector=name):
