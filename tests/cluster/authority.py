@@ -67,16 +67,22 @@ def sign(folder: Path, certificate: Certificate) -> None:
     extensions.unlink()
 
 
+def pkcs8(key: Path) -> str:
+    """Return a key that was made here as PKCS #8, which is the only form that Java reads. Raises ClusterError."""
+    return _openssl("pkcs8", "-topk8", "-nocrypt", "-in", str(key))
+
+
 def _key(file: Path) -> None:
     _openssl("ecparam", "-genkey", "-noout", "-name", "prime256v1", "-out", str(file))
     file.chmod(0o600)
 
 
-def _openssl(*arguments: str) -> None:
+def _openssl(*arguments: str) -> str:
     done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         what = f"`openssl {' '.join(arguments)}` failed: {done.stderr.strip()}"
         raise ClusterError(what, advice="install Debian's openssl, or look at the message above")
+    return done.stdout
 
 
 def _is_address(name: str) -> bool:

@@ -30,7 +30,8 @@ async def relayed(port: int) -> AsyncIterator[int]:
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer only after the client's end, so that a half-closed stream must be passed on, and must not be collected."""
     asked = await reader.read()
-    gc.collect()
+    if asked[0] % 20 == 0:
+        gc.collect()
     writer.write(asked)
     await writer.drain()
     writer.close()

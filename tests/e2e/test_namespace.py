@@ -1,8 +1,13 @@
-"""A pipeline over a Kafka that asks for a login; its namespace ends, though operator, Connect and Kafka are gone."""
+"""A pipeline over a Kafka that asks for TLS and a login.
+
+Its namespace ends, though operator, Connect and Kafka are gone.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +22,18 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
 NAMESPACE, SYSTEM = "leaving", "leaving-system"
 KINDS = ("kafkaconnections", "connectclusters", "connectors", "consumers")
-LOGIN = {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "kafka-user"}}
+KAFKA = {
+    "bootstrapServers": f"kafka.{NAMESPACE}.svc:9094",
+    "tls": {"ca": {"secret": "kafka-ca", "key": "ca.crt"}},
+    "sasl": {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "kafka-user"}},
+}
 ORDER = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES ('order', '1', 'OrderPlaced', '{}')"
 
 
 @pytest.fixture
-def namespace(told: str) -> Iterator[str]:
+def namespace(told: str, tmp_path: Path) -> Iterator[str]:
     """A namespace with a pipeline, a Kafka, a database and an operator of its own."""
-    stack.up([stack.kafka(NAMESPACE), stack.postgres(NAMESPACE, "shop-db")])
+    stack.up([stack.kafka(NAMESPACE, certificates=tmp_path), stack.postgres(NAMESPACE, "shop-db")])
     applying.tables(reach.local(), NAMESPACE)
     _helm("upgrade", "--install", "headrace", "charts/headrace", "--create-namespace", *_values())
     world.apply(NAMESPACE, *_pipeline())
@@ -37,6 +46,7 @@ def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> 
     world.until("the Connector running", world.is_ready(namespace, "connectors", "orders-db"), 240)
     _sql(ORDER)
     world.until("the Consumer reading", world.is_ready(namespace, "consumers", "billing"), 120)
+    assert json.loads(reach.local().run("headrace", "dlq", "list", "billing", "-n", namespace, "-o", "json")) == []
     world.kubectl("-n", SYSTEM, "scale", "deployment/headrace-operator", "--replicas=0")
     world.until("the operator's end", lambda: _pods(SYSTEM, "app.kubernetes.io/name=headrace") == 0, 60)
     world.kubectl("-n", namespace, "scale", "deployment/main-connect", "statefulset/kafka", "--replicas=0")
@@ -50,9 +60,9 @@ def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> 
 
 
 def _pipeline() -> list[dict[str, Any]]:
-    """Return the example's resources, with the Kafka that asks for a login."""
+    """Return the example's resources, with the Kafka that asks for TLS and a login."""
     resources: list[dict[str, Any]] = list(yaml.safe_load_all(world.EXAMPLE.read_text()))
-    resources[0]["spec"] = {"bootstrapServers": f"kafka.{NAMESPACE}.svc:9094", "sasl": LOGIN}
+    resources[0]["spec"] = KAFKA
     return resources
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from tests.cluster import node, places
+from tests.cluster import authority, node, places
 from tests.cluster.failure import ClusterError
 from tests.cluster.images import store
 from tests.cluster.progress import Steps, run_logged
@@ -35,10 +35,28 @@ class Part:
     awaited: tuple[str, ...]
 
 
-def kafka(namespace: str = "kafka") -> Part:
-    """One broker: kafka.NAMESPACE.svc:9092 for anybody, :9094 with a password."""
-    manifest = _filled("kafka.yaml", namespace=namespace)
+def kafka(namespace: str = "kafka", *, certificates: Path | None = None) -> Part:
+    """One broker: kafka.NAMESPACE.svc:9092 for anybody, :9094 with a password.
+
+    With a folder for ``certificates``, :9094 speaks TLS, and the Secret kafka-ca has its authority as ca.crt.
+    """
+    protocol = "SASL_SSL" if certificates else "SASL_PLAINTEXT"
+    manifest = _filled("kafka.yaml", namespace=namespace, protocol=protocol)
+    if certificates:
+        manifest += f"---\n{_tls(namespace, certificates)}\n"
     return Part(title="Kafka", namespace=namespace, manifest=manifest, awaited=("statefulset/kafka",))
+
+
+def _tls(namespace: str, folder: Path) -> str:
+    server = authority.Certificate(file="kafka", user="kafka", serves=(f"kafka.{namespace}.svc",))
+    authority.issue(folder, [server])
+    key, certificate = authority.pkcs8(folder / "kafka.key"), (folder / "kafka.crt").read_text()
+    secrets = {"kafka-tls": {"server.pem": key + certificate}, "kafka-ca": {"ca.crt": (folder / "ca.crt").read_text()}}
+    items = [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": data}
+        for name, data in secrets.items()
+    ]
+    return "\n---\n".join(map(json.dumps, items))
 
 
 def monitoring() -> Part:
