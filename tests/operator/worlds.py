@@ -12,7 +12,7 @@ from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates, 
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld
-from headrace_operator.plan.actions import Action, Apply, CreateTopic, PutConnector, RemoveConnector, SetState
+from headrace_operator.plan.actions import Action, Apply, CreateTopic, Plan, PutConnector, RemoveConnector, SetState
 from headrace_operator.settings import Settings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -173,3 +173,8 @@ def after_connector(world: ConnectorWorld, actions: tuple[Action, ...]) -> Conne
             state = {"pause": "PAUSED", "stop": "STOPPED", "resume": "RUNNING"}[action.verb]
             world = dataclasses.replace(world, seen=dataclasses.replace(world.seen, state=state))
     return world
+
+
+def condition(plan: Plan, kind: str) -> dict[str, Any]:
+    """Return a condition of the status that ``plan`` records, empty when it has none."""
+    return next((found for found in plan.status["conditions"] if found["type"] == kind), {})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -14,12 +13,9 @@ from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSe
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import Reference
 from headrace_operator.plan import connectcluster, connector, needs
-from headrace_operator.plan.actions import Apply, Plan, PutConnector, RemoveConnector, RestartConnector, SetState
+from headrace_operator.plan.actions import Apply, PutConnector, RemoveConnector, RestartConnector, SetState
 from tests.operator import worlds
-
-
-def condition(plan: Plan, kind: str) -> dict[str, Any]:
-    return next((found for found in plan.status["conditions"] if found["type"] == kind), {})
+from tests.operator.worlds import condition
 
 
 def test_workers_may_read_exactly_the_secrets_that_connectors_name() -> None:

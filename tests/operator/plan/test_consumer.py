@@ -12,12 +12,9 @@ from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates
 from headrace_operator.observed.kube import Children, PodSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.plan import consumer
-from headrace_operator.plan.actions import Apply, CreateTopic, Plan
+from headrace_operator.plan.actions import Apply, CreateTopic
 from tests.operator import worlds
-
-
-def condition(plan: Plan, kind: str) -> dict[str, Any]:
-    return next((found for found in plan.status["conditions"] if found["type"] == kind), {})
+from tests.operator.worlds import condition
 
 
 def test_first_pass_makes_topics_with_the_partitions_of_the_source_and_the_objects() -> None:

@@ -15,6 +15,7 @@ from headrace_operator.observed.world import KafkaConnectionWorld
 from headrace_operator.plan import connectcluster, consumer, kafkaconnection
 from headrace_operator.plan.actions import Apply, Plan
 from tests.operator import worlds
+from tests.operator.worlds import condition
 
 SERVERS = {"bootstrapServers": "kafka:9092"}
 EVIL = {**SERVERS, "properties": {"client.rack": "a", "plugin.library.paths": "/tmp/evil"}}
@@ -30,10 +31,6 @@ def planned(resource: Resource) -> Plan:
     seen = ClusterSeen(cluster_id="k", brokers=1)
     world = KafkaConnectionWorld(resource=resource, secrets={}, cluster=seen)
     return kafkaconnection.plan(world, worlds.SETTINGS, worlds.NOW)
-
-
-def condition(plan: Plan, kind: str) -> dict[str, Any]:
-    return next((found for found in plan.status["conditions"] if found["type"] == kind), {})
 
 
 @pytest.mark.parametrize(
