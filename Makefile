@@ -32,7 +32,7 @@ rooms: setup
 	@$(RUN) lint-imports --no-logo
 
 fast: setup packages ## Tests that need no cluster
-	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster"
+	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster" -n 2
 
 generate: setup ## Write the generated files: CRDs, dashboards, rules
 	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates
@@ -62,6 +62,7 @@ images: setup ## Build the images (REGISTRY=host/path: and push them there)
 e2e: setup packages ## Tests of real parts, then those on the cluster, which is brought up and left running
 	@$(RUN) python -m tests.cluster build
 	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster" -n 2 --dist loadfile
+	@$(RUN) python -m tests.cluster.images build
 	@$(RUN) python -m tests.cluster up
 	@$(RUN) pytest -q -m cluster
 
