@@ -165,9 +165,8 @@ def after_connector(world: ConnectorWorld, actions: tuple[Action, ...]) -> Conne
     for action in actions:
         if isinstance(action, PutConnector):
             task = TaskSeen(id=0, state="RUNNING", worker="10.0.0.1:8083", trace=None)
-            seen = ConnectorSeen(
-                name=action.connector, config=action.config, state="RUNNING", trace=None, tasks=(task,)
-            )
+            state = world.seen.state if isinstance(world.seen, ConnectorSeen) else action.initial or "RUNNING"
+            seen = ConnectorSeen(name=action.connector, config=action.config, state=state, trace=None, tasks=(task,))
             world = dataclasses.replace(world, seen=seen, validation=None)
         if isinstance(action, SetState) and isinstance(world.seen, ConnectorSeen):
             state = {"pause": "PAUSED", "stop": "STOPPED", "resume": "RUNNING"}[action.verb]

@@ -15,6 +15,7 @@ from headrace_operator.observed.world import Reference
 from headrace_operator.plan import connectcluster, connector, needs
 from headrace_operator.plan.actions import Apply, PutConnector, RemoveConnector, RestartConnector, SetState
 from tests.operator import worlds
+from tests.operator.plan import statuses
 from tests.operator.worlds import condition
 
 
@@ -165,9 +166,7 @@ def test_a_password_in_the_configuration_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize(("state", "verb"), [("Paused", "pause"), ("Stopped", "stop")])
 def test_the_state_a_user_wants_is_set_once(state: str, verb: str) -> None:
-    spec = {**worlds.CONNECTOR.spec, "state": state}
-    world = worlds.connector_world(resource=dataclasses.replace(worlds.CONNECTOR, spec=spec))
-    world = worlds.after_connector(world, connector.plan(world, worlds.SETTINGS, worlds.NOW).actions)
+    world = statuses.changed(statuses.settled("Connector"), spec={**worlds.CONNECTOR.spec, "state": state})
     first = connector.plan(world, worlds.SETTINGS, worlds.NOW)
     second = connector.plan(worlds.after_connector(world, first.actions), worlds.SETTINGS, worlds.NOW)
 
@@ -225,6 +224,22 @@ def test_a_raw_property_cannot_change_what_offsets_slot_and_topics_hang_on(name:
     assert plan.actions == ()
     assert condition(plan, "Accepted")["reason"] == "PropertyNotAllowed"
     assert f"spec.config.{name} is set by Headrace" in condition(plan, "Accepted")["message"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "first"), [("Running", "Stopped", SetState), ("Stopped", "Running", PutConnector)]
+)
+def test_nothing_runs_by_a_configuration_that_shall_not_run(before: str, after: str, first: type) -> None:
+    """An edit of state and configuration stops before it configures, and configures before it resumes."""
+    one = {**worlds.CONNECTOR.spec, "state": before}
+    world = statuses.changed(worlds.connector_world(), spec=one)
+    made = statuses.acted(world, statuses.planned(world))
+    edited = statuses.changed(made, spec={**one, "state": after, "config": {"snapshot.mode": "no_data"}}, generation=2)
+
+    actions = statuses.planned(edited).actions
+
+    assert {type(action) for action in actions} == {SetState, PutConnector}
+    assert isinstance(actions[0], first)
 
 
 def test_a_missing_secret_is_named() -> None:

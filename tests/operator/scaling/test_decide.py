@@ -69,6 +69,18 @@ def test_a_burst_raises_replicas_and_its_end_lowers_them() -> None:
     assert decide(idle, after, LIMITS, NOW + SETTLE).desired == 1
 
 
+def test_replicas_that_have_just_come_teach_nothing() -> None:
+    """What one replica handled, shared among three, would make each look slow, and ask for nine."""
+    memory = Memory(desired=3, since=NOW, capacity=400.0)
+    measured = Measured(arrivals=900.0, handled=400.0, backlog=4000, ready=3)
+
+    soon, later = (decide(measured, memory, LIMITS, NOW + wait) for wait in (timedelta(seconds=10), SETTLE))
+
+    assert soon.capacity == 400.0
+    assert later.capacity is not None
+    assert later.capacity < 400.0
+
+
 def test_a_steady_load_does_not_flap() -> None:
     memory, counts = Memory(desired=3, since=NOW, capacity=400.0), []
     for step in range(100):

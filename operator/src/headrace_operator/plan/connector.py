@@ -36,7 +36,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     resource = world.resource
     judged = _validated(world, judge(resource))
     credentials = _credentials(world, judged.spec)
-    actions = () if _is_foreign(world.seen) else _put(world, judged, credentials) or _state(world, judged.spec)
+    actions = () if _is_foreign(world.seen) else _changes(world, judged, credentials)
     failing = _failing(world, judged.spec, bool(actions), now)
     if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(resource), world.seen.name),)
@@ -84,6 +84,13 @@ def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acce
     sentence = "; ".join(f"{error.field}: {error.message}" for error in world.validation.errors[:3])
     problem = false("Accepted", Reason.VALIDATION_FAILED, f"Kafka Connect refuses the configuration: {sentence}")
     return acceptance.refuse(ConnectorSpec, world.resource, problem)
+
+
+def _changes(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: Finding) -> tuple[Action, ...]:
+    """Return what to tell Connect, in order: what shall not run is paused or stopped before it is configured anew."""
+    put, state = _put(world, judged, credentials), _state(world, judged.spec)
+    resumes = any(isinstance(action, SetState) and action.verb == "resume" for action in state)
+    return (*put, *state) if resumes else (*state, *put)
 
 
 def _url(resource: Resource) -> str:

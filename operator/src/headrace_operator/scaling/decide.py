@@ -73,7 +73,7 @@ def decide(measured: Measured, memory: Memory, limits: Limits, now: datetime) ->
             capacity=memory.capacity,
             message=f"Rates are not known; keeping {current}.",
         )
-    capacity = learned(measured, memory)
+    capacity = learned(measured, memory, now)
     if capacity is None:
         return Decision(
             desired=current,
@@ -92,9 +92,15 @@ def decide(measured: Measured, memory: Memory, limits: Limits, now: datetime) ->
     return Decision(desired=desired, reason=reason, message=message, capacity=capacity)
 
 
-def learned(measured: Measured, memory: Memory) -> float | None:
-    """Return the records per second of a saturated replica: half old and half new while there is a backlog."""
+def learned(measured: Measured, memory: Memory, now: datetime) -> float | None:
+    """Return the records per second of a saturated replica: half old and half new while there is a backlog.
+
+    Nothing is learned within `SETTLE` of a change: what was handled meanwhile is not the work of the replicas there are
+    now, and to share it among them would ask for ever more of them.
+    """
     known = memory.capacity if memory.capacity and memory.capacity >= SLOWEST else None
+    if known is not None and memory.since is not None and now - memory.since < SETTLE:
+        return known
     handled, backlog = measured.handled or 0.0, measured.backlog or 0
     enough = max(SATURATED_BACKLOG_RECORDS, handled * SATURATED_BACKLOG_SECONDS)
     sample = handled / max(1, measured.ready)
