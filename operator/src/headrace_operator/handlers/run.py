@@ -14,7 +14,8 @@ from headrace_operator.clients.kube import API_VERSION, Kube
 from headrace_operator.handlers import telling, watching
 from headrace_operator.handlers.rings import Rings
 from headrace_operator.handlers.serving import Serving
-from headrace_operator.handlers.watches import Kept, Watches
+from headrace_operator.handlers.session import Kept
+from headrace_operator.handlers.watches import Watches
 from headrace_operator.metrics import Fleet
 from headrace_operator.reconcile.lease import Lease
 from headrace_operator.reconcile.loop import Loop

@@ -1,4 +1,4 @@
-"""The session kopf watches with: it adds the token that is valid now and remembers when each watch last said a byte.
+"""What kopf watches with: it adds the token that is valid now and remembers when each watch last said a byte.
 
 A count over open responses would read 0 when all are gone, so that every watch ever opened is remembered.
 """
@@ -6,7 +6,7 @@ A count over open responses would read 0 when all are gone, so that every watch 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,10 +18,10 @@ SILENT = 180.0
 
 
 class Watches:
-    """An aiohttp client middleware; ``wanted`` are the paths that shall be watched."""
+    """An aiohttp client middleware; ``wanted`` are the paths that shall be watched, ``now`` a clock in seconds."""
 
-    def __init__(self, api: Api, wanted: Iterable[str]) -> None:
-        self._api = api
+    def __init__(self, api: Api, wanted: Iterable[str], now: Callable[[], float] = time.monotonic) -> None:
+        self._api, self._now = api, now
         self._wanted = frozenset(wanted)
         self._root = urlsplit(api.configuration.host).path.rstrip("/")
         self._begun: float | None = None
@@ -34,23 +34,23 @@ class Watches:
     ) -> aiohttp.ClientResponse:
         """Add the token; note what is asked for, and an opened watch."""
         path = request.url.path.removeprefix(self._root)
-        self._begun = self._begun or time.monotonic()
+        self._begun = self._begun or self._now()
         self._asked.add(path)
         token = await self._api.authorization()
         if token:
             request.headers["Authorization"] = token
         if request.url.query.get("watch") != "true":
             return await handler(request)
-        self._alive.setdefault(path, time.monotonic())
+        self._alive.setdefault(path, self._now())
         response = await handler(request)
         if response.status == 200:
-            self._alive[path] = time.monotonic()
+            self._alive[path] = self._now()
             self._open[path] = (response.content, 0)
         return response
 
     def silence(self) -> float:
         """Return for how many seconds the most silent watch said nothing."""
-        now = time.monotonic()
+        now = self._now()
         for path, (content, before) in self._open.items():
             if content.total_bytes != before:
                 self._open[path], self._alive[path] = (content, content.total_bytes), now
@@ -67,17 +67,6 @@ class Watches:
         if silence > SILENT:
             return f"No byte came on a watch for {silence:.0f} s."
         never = sorted(self._wanted - self._asked)
-        if never and self._begun is not None and time.monotonic() - self._begun > SILENT:
+        if never and self._begun is not None and self._now() - self._begun > SILENT:
             return f"Nothing asks for {', '.join(never)}: they were not served when the watches began."
         return None
-
-
-class Kept(aiohttp.ClientSession):
-    """A session that kopf cannot close: closed under its watches, kopf would hang instead of ending."""
-
-    async def close(self) -> None:
-        """Stay open; `end` closes."""
-
-    async def end(self) -> None:
-        """Close the session for good."""
-        await super().close()

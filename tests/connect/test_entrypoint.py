@@ -1,0 +1,37 @@
+"""How a worker's process is started, with a stand-in for Java that tells its arguments."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+ENTRYPOINT = Path(__file__).parents[2] / "connectors" / "connect" / "entrypoint.sh"
+
+
+def start(folder: Path, properties: Path) -> subprocess.CompletedProcess[str]:
+    """Run the image's entry point with a Java that prints each argument on a line."""
+    java = folder / "java"
+    java.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    java.chmod(0o755)
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "TMPDIR": str(folder), "HEADRACE_POD_IP": "10.0.0.7"}
+    words = ["sh", str(ENTRYPOINT), str(properties)]
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_a_worker_ends_when_its_memory_does_and_is_known_by_its_pod(tmp_path: Path) -> None:
+    """The kubelet starts it anew; one that lived on without a thread would capture nothing and look well."""
+    properties = tmp_path / "given.properties"
+    properties.write_text("group.id=main\n")
+
+    arguments = start(tmp_path, properties).stdout.splitlines()
+
+    assert "-XX:+ExitOnOutOfMemoryError" in arguments
+    assert any(one.startswith("-javaagent:") and "jmx_prometheus" in one for one in arguments)
+    assert Path(arguments[-1]).read_text().splitlines()[-1] == "rest.advertised.host.name=10.0.0.7"
+
+
+def test_missing_properties_are_named(tmp_path: Path) -> None:
+    done = start(tmp_path, tmp_path / "nowhere")
+
+    assert done.returncode == 64
+    assert "cannot read the worker properties" in done.stderr
