@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from headrace_operator.plan.pods import complaint
 from tests.cluster.fast import ApiServer
 from tests.operator import loops
 from tests.operator.operator_process import kubectl
@@ -25,6 +26,22 @@ async def test_a_pod_that_is_being_deleted_says_nothing_of_its_workload(server: 
         found = await loop.remote.kube.children("going", "going", (), "app=going")
 
     assert [pod.name for pod in found.pods] == ["going-2"]
+
+
+async def test_a_container_that_has_just_failed_says_why(server: ApiServer) -> None:
+    """At once, and not only when it was started for the second time."""
+    kubectl(server, "create", "namespace", "failing")
+    kubectl(server, "-n", "failing", "create", "serviceaccount", "default")
+    kubectl(server, "-n", "failing", "create", "-f", "-", text=json.dumps(_pod("going-1")))
+    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "no module named billing"}}
+    one = {"name": "one", "state": ended, "ready": False, "restartCount": 0, "image": "one", "imageID": ""}
+    status = json.dumps({"status": {"phase": "Running", "containerStatuses": [one]}})
+    kubectl(server, "-n", "failing", "patch", "pod", "going-1", "--subresource=status", "--type=merge", "-p", status)
+
+    async with loops.looping(server) as loop:
+        found = await loop.remote.kube.children("failing", "going", (), "app=going")
+
+    assert complaint(found.pods) == "Pod going-1: Error: no module named billing"
 
 
 def _pod(name: str) -> dict[str, object]:

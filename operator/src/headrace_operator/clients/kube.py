@@ -129,7 +129,8 @@ def _pod(manifest: Manifest) -> PodSeen:
     status = manifest.get("status") or {}
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     waiting = [state for one in containers if (state := (one.get("state") or {}).get("waiting"))]
-    ended = [end for one in containers if (end := (one.get("lastState") or {}).get("terminated"))]
+    failed = [end for one in containers if (end := (one.get("state") or {}).get("terminated")) and end.get("exitCode")]
+    ended = [*failed, *(end for one in containers if (end := (one.get("lastState") or {}).get("terminated")))]
     unscheduled = [
         condition for condition in status.get("conditions") or () if condition.get("reason") == "Unschedulable"
     ]
@@ -139,6 +140,6 @@ def _pod(manifest: Manifest) -> PodSeen:
         phase=status.get("phase", "Unknown"),
         ready=any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or ()),
         restarts=sum(int(one.get("restartCount", 0)) for one in containers),
-        waiting_reason=next((one.get("reason") for one in (*waiting, *unscheduled)), None),
+        waiting_reason=next((one.get("reason") for one in (*waiting, *failed, *unscheduled)), None),
         message=next((text.strip() for text in said if text), None),
     )
