@@ -67,7 +67,7 @@ def test_operator_folder_never_shadows_the_standard_library() -> None:
     assert not [path for path in _tracked() if path.is_relative_to(ROOT / "operator") and _is_test(path)]
 
 
-@pytest.mark.parametrize("name", ["utils", "common", "helpers", "core", "manager"])
+@pytest.mark.parametrize("name", ["utils", "common", "helpers", "core", "manager", "base"])
 def test_no_module_is_named_for_nothing(name: str) -> None:
     """A thing without a home is a missing concept."""
     assert not [path for path in _sources() if name in (path.stem, path.parent.name)]

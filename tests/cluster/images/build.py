@@ -4,8 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.cluster import packages as debian
-from tests.cluster.images import base, buildah, ingredients, store
+from tests.cluster import packages
+from tests.cluster.images import buildah, debian, ingredients, store
 from tests.cluster.images.catalog import Image
 from tests.cluster.places import ROOT
 from tests.cluster.progress import Steps, run_logged, say
@@ -23,7 +23,7 @@ def build(images: list[Image], *, registry: str, push: bool) -> dict[str, str]:
     with steps.step("Tools for images", "buildah, mmdebstrap, Maven; kept"):
         _install_tools(images)
     with steps.step("Base of the images", "first time 2 min, then kept"):
-        base.ensure()
+        debian.ensure()
     made: dict[str, str] = {}
     for image in images:
         with steps.step(f"Image {image.name}"):
@@ -34,7 +34,7 @@ def build(images: list[Image], *, registry: str, push: bool) -> dict[str, str]:
 
 def tag(image: Image) -> str:
     """Name the image's content: a hash of its Dockerfile, its context and its base."""
-    parts = [image.dockerfile.read_bytes(), base.key().encode()]
+    parts = [image.dockerfile.read_bytes(), debian.key().encode()]
     parts += [(image.folder / file).read_bytes() for file in image.files]
     parts += [(image.folder / "pom.xml").read_bytes()] if image.pom else []
     parts += [ingredients.requirements(image).encode()] if image.needs_packages else []
@@ -46,7 +46,7 @@ def _one(image: Image, *, registry: str, push: bool) -> str:
     log = store.LOGS / f"image-{image.name}.log"
     if not buildah.has(local):
         context = _context(image, log)
-        arguments = {"BASE": base.name(), **_keys(image)}
+        arguments = {"BASE": debian.name(), **_keys(image)}
         buildah.build(local, context=context, dockerfile=context / "Dockerfile", arguments=arguments, log=log)
         shutil.rmtree(context)
     if push:
@@ -95,7 +95,7 @@ def _install_tools(images: list[Image]) -> None:
         wanted += MAVEN
     if wanted:
         say(f"      installing {', '.join(wanted)}")
-        debian.install(wanted)
+        packages.install(wanted)
 
 
 def _maven_works() -> bool:

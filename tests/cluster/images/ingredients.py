@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.cluster import places, pypi
 from tests.cluster.alone import alone
 from tests.cluster.failure import ClusterError
-from tests.cluster.images import base, store
+from tests.cluster.images import debian, store
 from tests.cluster.images.catalog import Image
 from tests.cluster.progress import run_logged
 
@@ -57,13 +57,13 @@ def requirements(image: Image) -> str:
 def packages(image: Image) -> Path:
     """Give a folder with the wheels of the image's requirements for the base's Python, made once for each set."""
     text = requirements(image)
-    folder = store.WHEELS / f"{image.name}-{digest(text.encode(), base.PYTHON.encode())}"
+    folder = store.WHEELS / f"{image.name}-{digest(text.encode(), debian.PYTHON.encode())}"
     if not folder.exists():
         half = folder.with_name(folder.name + ".half")
         half.mkdir(parents=True, exist_ok=True)
         (half / "requirements.txt").write_text(text)
         tags = [word for tag in PLATFORMS for word in ("--platform", f"{tag}_{os.uname().machine}")]
-        chosen = ["--only-binary=:all:", "--implementation=cp", f"--python-version={base.PYTHON}", *tags]
+        chosen = ["--only-binary=:all:", "--implementation=cp", f"--python-version={debian.PYTHON}", *tags]
         words = [pypi.pip(), "download", "--disable-pip-version-check", *chosen, "-d", str(half)]
         log = store.LOGS / f"wheels-{image.name}.log"
         run_logged([*words, "-r", str(half / "requirements.txt")], log=log, advice="is PyPI within reach?")
