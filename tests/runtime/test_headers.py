@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,6 +113,7 @@ def test_bytes_are_those_the_broker_and_spring_write() -> None:
         "kafka_dlt-original-consumer-group": b"g",
         "kafka_dlt-exception-fqcn": b"shop.Boom",
         "kafka_dlt-exception-message": b"boom",
+        "headrace.schema-version": b"1",
         "headrace.attempts": b"8",
         "headrace.first-failed-at": b"1000",
         "headrace.last-failed-at": b"2000",
@@ -119,6 +121,7 @@ def test_bytes_are_those_the_broker_and_spring_write() -> None:
         "headrace.handler-status": b"503",
         "headrace.message-id": b"orders-3-258",
         "headrace.redrive-count": b"0",
+        "correlation-id": b"orders-3-258",
     }
 
 
@@ -141,3 +144,26 @@ def test_a_letter_of_the_broker_alone_is_read() -> None:
     )
     assert found.origin == Position("orders", 1, 7)
     assert (found.attempts, found.redrive_count, found.reason) == (5, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ((("x-correlation-id", b"b"), ("correlation-id", b"a")), "a"),
+        ((("correlationId", b"c"), ("x-correlation-id", b"b")), "b"),
+        ((("kafka_correlationId", b"\x00\x01"), ("ce_correlationid", b"d")), "d"),
+        ((("correlation-id", b"\xff"), ("id", b"order-7")), "order-7"),
+        ((), "orders-3-258"),
+    ],
+)
+def test_one_correlation_id_stays_through_dead_letter_and_redrive(given: Headers, found: str) -> None:
+    """The producer's, wherever it put it; else what names the message."""
+    record = Record(topic="orders", partition=3, offset=258, key=b"k", value=b"v", headers=given)
+    failure = Failure(
+        group="g", reason=Reason.TIMEOUT, attempts=1, message="", exception="", first_failed_at=1, last_failed_at=1
+    )
+    letter = headers.for_dead_letter(record, failure)
+    back = again(record, headers.for_redrive(letter, redrive_id="r1", now=1.0))
+
+    assert record.correlation_id == back.correlation_id == found
+    assert again(record, headers.for_dead_letter(back, failure)).correlation_id == found

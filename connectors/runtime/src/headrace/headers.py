@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from headrace.record import MESSAGE_ID, REDRIVE_COUNT, Headers, Position, Record
+from headrace.record import CORRELATION_ID, MESSAGE_ID, REDRIVE_COUNT, Headers, Position, Record
 
 BROKER = "__dlq.errors."
 SPRING = "kafka_dlt-"
 SPRING_RETRY = "retry_topic-"
 OWN = "headrace."
+SCHEMA_VERSION = b"1"
+"""Of our own headers: it grows when one of them changes its meaning."""
 
 FIRST = f"{BROKER}topic"
 """The first header we add: from its last occurrence on, headers with our prefixes are ours."""
@@ -82,6 +84,7 @@ def for_dead_letter(record: Record, failure: Failure) -> Headers:
         *_spring(record, known, failure),
         *_ours(record, failure),
         *_trace(known, traceparent),
+        *_correlation(own, record.correlation_id),
     )
 
 
@@ -167,6 +170,7 @@ def _spring(record: Record, known: DeadLetter | None, failure: Failure) -> Heade
 def _ours(record: Record, failure: Failure) -> Headers:
     status: Headers = () if failure.status is None else ((f"{OWN}handler-status", b"%d" % failure.status),)
     return (
+        (f"{OWN}schema-version", SCHEMA_VERSION),
         (f"{OWN}attempts", b"%d" % failure.attempts),
         (f"{OWN}first-failed-at", b"%d" % int(failure.first_failed_at * 1000)),
         (f"{OWN}last-failed-at", b"%d" % int(failure.last_failed_at * 1000)),
@@ -185,6 +189,11 @@ def _trace(known: DeadLetter | None, traceparent: str | None) -> Headers:
     )
 
 
+def _correlation(own: Headers, found: str) -> Headers:
+    """Return the header by which a record is found again in every log, unless it has one of its own: that stays."""
+    return () if any(name == CORRELATION_ID for name, _ in own) else ((CORRELATION_ID, _cut(found, NAME_LIMIT)),)
+
+
 def _origin(last: dict[str, bytes]) -> Position | None:
     topic = _text(last.get(FIRST)) or _text(last.get(f"{SPRING}original-topic"))
     partition = _either(_number(last.get(f"{BROKER}partition")), _signed(last.get(f"{SPRING}original-partition")))
@@ -199,7 +208,7 @@ def _either(first: int | None, second: int | None) -> int | None:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith((BROKER, SPRING, SPRING_RETRY, OWN))
+    return name == CORRELATION_ID or name.startswith((BROKER, SPRING, SPRING_RETRY, OWN))
 
 
 def _cut(text: str, limit: int) -> bytes:

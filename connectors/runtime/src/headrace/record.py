@@ -19,6 +19,16 @@ MESSAGE_ID = "headrace.message-id"
 MESSAGE_ID_HEADERS = ("ce_id", "id")
 """Where a producer's own message id is looked for: CloudEvents on Kafka first, then the outbox event router."""
 
+CORRELATION_ID = "correlation-id"
+CORRELATION_ID_HEADERS = (
+    CORRELATION_ID,
+    "x-correlation-id",
+    "correlationId",
+    "ce_correlationid",
+    "kafka_correlationId",
+)
+"""Where a producer's correlation id is looked for, in this order."""
+
 
 class Reject(Exception):
     """Raised by a handler: this record can never be handled, dead-letter it at once; the text becomes the reason."""
@@ -73,6 +83,15 @@ class Record:
             if value:
                 return value.decode(errors="replace")
         return "{}-{}-{}".format(*self.source)
+
+    @property
+    def correlation_id(self) -> str:
+        """What joins all that one request caused: the producer's id, if it is text that can be shown, else message_id."""
+        for name in CORRELATION_ID_HEADERS:
+            value = self.header(name)
+            if value and value.isascii() and value.decode().isprintable():
+                return value.decode()
+        return self.message_id
 
     @property
     def redriven(self) -> int:

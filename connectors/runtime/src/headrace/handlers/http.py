@@ -19,7 +19,7 @@ from headrace.policy import Failed
 from headrace.record import Record
 
 RETRIABLE = frozenset({404, 408, 409, 429})
-PASSED_ON = ("traceparent", "tracestate", "baggage", "correlation-id")
+PASSED_ON = ("traceparent", "tracestate", "baggage")
 PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 EXCERPT = 300
 
@@ -70,6 +70,7 @@ def event_headers(record: Record, namespace: str) -> dict[str, str]:
         "ce-time": _time(record.timestamp),
         "content-type": None if record.value is None else _content_type(record),
         "idempotency-key": message_id,
+        "correlation-id": _passed(record.correlation_id.encode()) or message_id,
         "headrace-attempt": str(record.attempt),
         "headrace-redriven": str(record.redriven) if record.redriven else None,
         "headrace-topic": source.topic,
