@@ -90,7 +90,7 @@ class Loop:
         await self._record(key, resource, plan, backlog)
         await self._notes(resource, plan, now)
         await self._act(key, plan)
-        return SOON if failed and plan.actions else plan.look_again.total_seconds()
+        return SOON if failed and plan.actions else to_tick(plan.look_again.total_seconds(), time.monotonic())
 
     async def _record(self, key: Key, resource: Resource, plan: Plan, backlog: BacklogSeen | None) -> None:
         status = _pruned(plan.status)
@@ -148,6 +148,15 @@ class Loop:
         if key.kind == "KafkaConnection":
             self.remote.kafkas.forget(key.namespace, key.name)
         self.fleet.forget(key.kind, key.namespace, key.name)
+
+
+def to_tick(seconds: float, now: float) -> float:
+    """Return the wait to a multiple of ``seconds``, from half to one and a half of them away.
+
+    So all that is looked at as often is looked at together, and asks its Kafka in one round.
+    """
+    rest = seconds - now % seconds
+    return rest if rest >= seconds / 2 else rest + seconds
 
 
 def _pruned(status: Mapping[str, Any]) -> dict[str, Any]:
