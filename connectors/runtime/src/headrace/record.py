@@ -86,7 +86,7 @@ class Record:
 
     @property
     def correlation_id(self) -> str:
-        """What joins all that one request caused: the producer's id, if it is text that can be shown, else message_id."""
+        """What joins all that one request caused: the producer's id where it is printable, else ``message_id``."""
         for name in CORRELATION_ID_HEADERS:
             value = self.header(name)
             if value and value.isascii() and value.decode().isprintable():
