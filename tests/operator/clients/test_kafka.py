@@ -34,7 +34,9 @@ async def kafka(kafka_broker: KafkaBroker) -> AsyncIterator[Kafka]:
 @pytest.mark.slow
 async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker, kafka: Kafka) -> None:
     """A topic is made once, its ends and the group's offsets are read, one that is missing is left out."""
-    assert (await kafka.cluster()).brokers == 1
+    cluster = await kafka.cluster()
+    assert cluster.brokers == 1
+    assert {"classic", "consumer"} <= set(cluster.group_protocols or ())
     await kafka.create("orders", 2, {})
     await kafka.create("orders", 2, {})
     await _there(kafka, "orders")

@@ -44,11 +44,22 @@ class KafkaConnectionSpec(Model):
     )
 
 
+class Features(Model):
+    """What this Kafka can do beyond what Headrace needs."""
+
+    group_protocols: tuple[str, ...] | None = Field(
+        None, description="Protocols of consumer groups that the brokers allow, such as classic and consumer (KIP-848)."
+    )
+
+
 class KafkaConnectionStatus(Status):
     """What Headrace observed."""
 
     cluster_id: str | None = Field(None, description="Identifier that the Kafka cluster gives itself.")
     brokers: int | None = Field(None, description="Number of brokers that are up.")
+    features: Features | None = Field(
+        None, description="What the Kafka can do; absent where the login may not read the brokers' configuration."
+    )
 
 
 def accepted(status: Mapping[str, Any]) -> KafkaConnectionSpec | None:

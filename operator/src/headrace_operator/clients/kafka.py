@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from headrace_operator.clients import errors
 from headrace_operator.clients.coalescing import Coalesced
@@ -39,6 +39,9 @@ THREADS = 32
 IDLE = 120.0
 """Seconds after which a group that nobody asks about is let go."""
 
+PROTOCOLS = "group.coordinator.rebalance.protocols"
+"""The brokers' property that lists them, since Kafka 3.7."""
+
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
@@ -61,7 +64,7 @@ class Kafka:
         self._readers = asyncio.Semaphore(READERS)
 
     async def cluster(self) -> ClusterSeen:
-        """Read identifier and number of brokers."""
+        """Read identifier, number of brokers, and which protocols of consumer groups they allow."""
         return await self._ask("describe the cluster", self._cluster)
 
     async def topics(self, names: Iterable[str]) -> Mapping[str, TopicSeen]:
@@ -144,7 +147,18 @@ class Kafka:
 
     async def _cluster(self) -> ClusterSeen:
         seen = await _told(self._opened().describe_cluster(request_timeout=DEADLINE))
-        return ClusterSeen(cluster_id=str(seen.cluster_id), brokers=len(seen.nodes))
+        protocols = await self._group_protocols(seen.nodes[0].id)
+        return ClusterSeen(cluster_id=str(seen.cluster_id), brokers=len(seen.nodes), group_protocols=protocols)
+
+    async def _group_protocols(self, broker: int) -> tuple[str, ...] | None:
+        """Read what KIP-848 and its followers are switched on by; None where that may not be read, or is not told."""
+        resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
+        try:
+            found = await _told(self._opened().describe_configs([resource], request_timeout=DEADLINE)[resource])
+        except KafkaException:
+            return None
+        entry = found.get(PROTOCOLS)
+        return tuple(sorted(word.strip() for word in entry.value.split(","))) if entry else None
 
     async def _create(self, topic: str, partitions: int, config: dict[str, str]) -> None:
         new = NewTopic(topic, num_partitions=partitions, config=config)

@@ -12,10 +12,11 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSeen:
-    """A Kafka that answers."""
+    """A Kafka that answers; ``group_protocols`` are None where the login may not read the brokers' configuration."""
 
     cluster_id: str
     brokers: int
+    group_protocols: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,8 @@ def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan
     status = {"observedGeneration": resource.generation, "conditions": conditions, "accepted": judged.accepted}
     if isinstance(world.cluster, ClusterSeen):
         status |= {"clusterId": world.cluster.cluster_id, "brokers": world.cluster.brokers}
+        if world.cluster.group_protocols is not None:
+            status |= {"features": {"groupProtocols": list(world.cluster.group_protocols)}}
     again = timedelta(seconds=30 if isinstance(world.cluster, ClusterSeen) else 5)
     return Plan(actions=(), status=status, notes=notes(previous, conditions), look_again=again)
 
