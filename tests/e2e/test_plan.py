@@ -17,3 +17,12 @@ def test_nothing_is_to_be_done_about_a_pipeline_that_runs(told: str) -> None:
         return said if said.count("nothing to do") == said.count(" Ready=True") == 4 else None
 
     assert "Consumer shop/billing" in world.until("four resources with nothing to do", shown, 60)
+
+
+def test_what_runs_differs_in_nothing_from_what_was_applied(told: str) -> None:
+    """Nobody but the user writes a spec: tools that compare see no drift, and a second apply changes nothing."""
+    example = ("-n", "shop", "-f", str(world.EXAMPLE))
+
+    assert not world.kubectl("diff", *example)
+    again = world.kubectl("apply", *example).splitlines()
+    assert [line.rpartition(" ")[2] for line in again] == ["unchanged"] * 4

@@ -58,6 +58,7 @@ def test_changes_of_a_table_reach_a_python_function(customers: str) -> None:
     world.until("the Consumer running", world.is_ready(customers, "consumers", "greeting"), 120)
 
     world.until("both greetings", lambda: all(one in _log("greeting") for one in GREETINGS), 60)
+    assert not world.kubectl("-n", customers, "diff", "-f", str(EXAMPLE))
     world.until("the dead letter of the row that is refused", lambda: _dead_letters() == before + 1, 30)
 
     assert re.findall('logger=greeting msg="(hello (?:first|third))"', _log("greeting")) == list(GREETINGS)
