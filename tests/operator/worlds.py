@@ -115,12 +115,13 @@ def connector_world(**changes: Any) -> ConnectorWorld:
 
 
 def rolled_out(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a live object looks like after it was applied: a Deployment has become ready."""
+    """Return what a live object looks like after it was applied: it has a UID, and a Deployment has become ready."""
+    metadata = {"uid": f"uid-{manifest['kind']}-{manifest['metadata']['name']}", **manifest["metadata"]}
     if manifest["kind"] != "Deployment":
-        return manifest
+        return {**manifest, "metadata": metadata}
     replicas = manifest["spec"]["replicas"]
     status = {"observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas, "updatedReplicas": replicas}
-    return {**manifest, "metadata": {**manifest["metadata"], "generation": 1}, "status": status}
+    return {**manifest, "metadata": {**metadata, "generation": 1}, "status": status}
 
 
 def with_status(world: World, status: Mapping[str, Any]) -> World:
