@@ -42,16 +42,18 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
 
 def judge(resource: Resource) -> Acceptance[ConnectClusterSpec]:
     """Return which spec of a ConnectCluster is in force."""
-    return acceptance.judge(ConnectClusterSpec, resource, _no_passwords)
+    return acceptance.judge(
+        ConnectClusterSpec,
+        resource,
+        lambda spec: acceptance.no_passwords("workers.config", spec.workers.config),
+        lambda spec: acceptance.not_the_workers("workers.config", spec.workers.config),
+        lambda spec: acceptance.plain_lines("workers.config", spec.workers.config),
+    )
 
 
 def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:
     """Return the spec of a KafkaConnection that is in force."""
     return accepted(kafka.status) if isinstance(kafka, Resource) else None
-
-
-def _no_passwords(spec: ConnectClusterSpec) -> Finding | None:
-    return acceptance.no_passwords("workers.config", spec.workers.config)
 
 
 def _children(

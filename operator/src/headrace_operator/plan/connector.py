@@ -59,6 +59,7 @@ def judge(resource: Resource) -> Acceptance[ConnectorSpec]:
         resource,
         lambda spec: acceptance.no_passwords("config", spec.config),
         lambda spec: acceptance.no_identity("config", spec.config),
+        lambda spec: acceptance.no_kafka("config", spec.config),
         lambda spec: debezium.stray_reference(resource, spec),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,7 +66,12 @@ def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: Kafka
         "bootstrap.servers": kafka.bootstrap_servers,
         **(spec.workers.config or {}),
     }
-    return "".join(f"{key}={value}\n" for key, value in sorted(properties.items()))
+    return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(properties.items()))
+
+
+def _escaped(value: str) -> str:
+    """Return `value` as one line of a file of properties, whose escapes are those of JSON: no value ends elsewhere."""
+    return json.dumps(value)[1:-1]
 
 
 def _login(namespace: str, kafka: KafkaConnectionSpec) -> dict[str, str]:
