@@ -108,6 +108,7 @@ def connector_world(**changes: Any) -> ConnectorWorld:
         "resource": CONNECTOR,
         "connect": CONNECT,
         "secrets": {"shop-db": SecretSeen(name="shop-db", keys=frozenset({"username", "password"}))},
+        "readable": frozenset({"shop-db"}),
         "seen": Absent(),
         "validation": Validation(errors=()),
     }

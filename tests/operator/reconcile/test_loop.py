@@ -168,6 +168,17 @@ async def test_what_was_made_is_seen_as_it_shall_be(server: ApiServer, place: st
         assert await planned(loop, place) == ()
 
 
+async def test_the_role_says_which_secrets_the_workers_may_read(server: ApiServer, place: str) -> None:
+    """It is looked at before Connect is asked about a configuration that names one."""
+    kubectl(server, "apply", "-n", place, "-f", "-", text=CONNECTOR)
+    async with looping(server) as loop:
+        kube = loop.remote.kube
+        assert await kube.readable_secrets(place, "main-connect") == frozenset()
+        await loop.reconcile(Key("ConnectCluster", place, "main"))
+
+        assert await kube.readable_secrets(place, "main-connect") == {"shop-db"}
+
+
 async def test_an_object_that_was_made_anew_meanwhile_is_not_applied_over(server: ApiServer, place: str) -> None:
     """Someone deletes our ConfigMap and makes one of that name after it was seen: the API server refuses, later we."""
     key = Key("ConnectCluster", place, "main")
