@@ -113,6 +113,19 @@ def test_a_pod_that_may_run_as_root_is_not_admitted(restricted: fast.ApiServer) 
     assert 'violates PodSecurity "restricted' in _create(restricted, "root", one).stderr
 
 
+def test_the_chart_installs_where_the_restricted_standard_is_enforced(server: fast.ApiServer) -> None:
+    """In the namespace of the operator, as its README says; pods that would be refused are told as a warning."""
+    kubectl(server, "create", "namespace", "headrace-restricted")
+    kubectl(server, "label", "namespace", "headrace-restricted", ENFORCE, ENFORCE.replace("enforce", "warn"))
+    done = helm(server, "install", "headrace", str(CHART), "-n", "headrace-restricted")
+    argv = [*server.kubectl, "create", "deployment", "root", "--image=x", "-n", "headrace-restricted"]
+    root = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30)
+    helm(server, "uninstall", "headrace", "-n", "headrace-restricted")
+
+    assert "violate PodSecurity" in root.stderr
+    assert "violate PodSecurity" not in done.stderr
+
+
 def test_no_pod_was_forgotten() -> None:
     assert set(pods()) == set(PODS)
 

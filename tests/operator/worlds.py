@@ -108,6 +108,7 @@ def connector_world(**changes: Any) -> ConnectorWorld:
         "resource": CONNECTOR,
         "connect": CONNECT,
         "secrets": {"shop-db": SecretSeen(name="shop-db", keys=frozenset({"username", "password"}))},
+        "readable": frozenset({"shop-db"}),
         "seen": Absent(),
         "validation": Validation(errors=()),
     }
@@ -115,12 +116,13 @@ def connector_world(**changes: Any) -> ConnectorWorld:
 
 
 def rolled_out(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a live object looks like after it was applied: a Deployment has become ready."""
+    """Return what a live object looks like after it was applied: it has a UID, and a Deployment has become ready."""
+    metadata = {"uid": f"uid-{manifest['kind']}-{manifest['metadata']['name']}", **manifest["metadata"]}
     if manifest["kind"] != "Deployment":
-        return manifest
+        return {**manifest, "metadata": metadata}
     replicas = manifest["spec"]["replicas"]
     status = {"observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas, "updatedReplicas": replicas}
-    return {**manifest, "metadata": {**manifest["metadata"], "generation": 1}, "status": status}
+    return {**manifest, "metadata": {**metadata, "generation": 1}, "status": status}
 
 
 def with_status(world: World, status: Mapping[str, Any]) -> World:

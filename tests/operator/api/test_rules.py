@@ -31,11 +31,14 @@ IS_ACCEPTED: dict[str, Any] = {"accepted": {"generation": 1, "spec": {}}}
 REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.properties", 0, {"properties": {"plugin.library.paths": "evil"}}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
+    ("ConnectCluster", "spec.workers.config", 1, {"workers": {"config": {"bootstrap.servers": "elsewhere:9092"}}}),
+    ("ConnectCluster", "spec.workers.config", 2, {"workers": {"config": {"producer.acks": "all\nx=y"}}}),
     ("ConnectCluster", "spec.workers.resources", 0, {"workers": {"resources": {"requests": {"memory": "2Gi"}}}}),
     ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
     ("Connector", "spec.capture", 0, {"capture": {"outbox": {"table": "a.b"}, "tables": ["a.c"]}}),
     ("Connector", "spec.config", 0, {"config": {"database.password": "x"}}),
     ("Connector", "spec.config", 1, {"config": {"slot.name": "other"}}),
+    ("Connector", "spec.config", 2, {"config": {"producer.override.bootstrap.servers": "elsewhere:9092"}}),
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),
     ("Consumer", "spec.from", 1, {"from": {**SOURCE, "tables": ["a.b"]}}),
     ("Consumer", "spec.from", 2, {"from": {"kafka": "kafka"}}),
@@ -55,6 +58,23 @@ KEPT: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
     ("Consumer", 1, {"from": {"kafka": "kafka", "topics": ["orders"]}}, HAS_PODS),
 )
 """Rules about an edit: kind, number of the rule, the edit, and the status from which on it is refused."""
+CLIENTS = (
+    *("", "producer.", "consumer.", "admin."),
+    *("producer.override.", "consumer.override.", "admin.override."),
+)
+WAYS = ("bootstrap.servers", "security.protocol", "sasl.mechanism", "sasl.oauthbearer.token.endpoint.url")
+WORKERS_OWN = (
+    *("config.providers", "config.providers.x.class", "listeners", "listeners.https.ssl.protocol", "admin.listeners"),
+    *("rest.advertised.host.name", "rest.extension.classes", "group.id", "plugin.path"),
+    *("config.storage.topic", "offset.storage.topic", "status.storage.topic"),
+)
+OF_DEBEZIUM = {
+    "signal.enabled.channels": "kafka",
+    "signal.kafka.bootstrap.servers": "kafka:9092",
+    "signal.consumer.security.protocol": "SSL",
+    "openlineage.integration.dataset.kafka.bootstrap.servers": "kafka:9092",
+}
+"""Properties of Debezium that are called alike, for clients and labels of its own."""
 PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
     ("KafkaConnection", dict.fromkeys(TUNING, "1"), True),
     ("KafkaConnection", {"plugin.library.paths": "x"}, False),
@@ -68,6 +88,20 @@ PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
     ("Connector", {"database.password": "${secrets:shop/shop-db:password}"}, True),
     ("Connector", {"producer.override.sasl.jaas.config": "x"}, False),
     ("Connector", {"aws.secret.access.key": "x"}, False),
+    *(("Connector", {f"{client}{name}": "x"}, False) for client in CLIENTS for name in WAYS),
+    ("Connector", {"producer.override.sasl.jaas.config": "${secrets:shop/kafka:jaas}"}, False),
+    ("Connector", {"config.providers": "secrets,env"}, False),
+    ("Connector", {"config.providers.env.class": "x.EnvVarConfigProvider"}, False),
+    ("Connector", OF_DEBEZIUM, True),
+    ("Connector", {"snapshot.select.statement.overrides.public.orders": "SELECT *\n  FROM public.orders"}, True),
+    ("Connector", {"producer.override.linger.ms": "5", "transforms.x.sasl.mode": "y"}, True),
+    *(("ConnectCluster", {f"{client}{name}": "x"}, False) for client in CLIENTS[:4] for name in WAYS),
+    *(("ConnectCluster", {name: "x"}, False) for name in WORKERS_OWN),
+    ("ConnectCluster", {"offset.storage.partitions": "25", "connector.client.config.override.policy": "None"}, True),
+    ("ConnectCluster", {"producer.acks": "all\nproducer.bootstrap.servers=elsewhere:9092"}, False),
+    ("ConnectCluster", {"producer.acks": "all\rx=y"}, False),
+    *(("ConnectCluster", {name: "x"}, False) for name in (" bootstrap.servers", "a b", "\\u0062", "a=b", "a:b", "#a")),
+    ("ConnectCluster", {"header.converter": "ü\\ \u2028"}, True),
     ("ConnectCluster", {"ssl.key.pem": "x"}, False),
     ("ConnectCluster", {"ssl.keystore.key": "x"}, False),
     ("ConnectCluster", {"ssl.keystore.type": "PEM", "producer.linger.ms": "5"}, True),

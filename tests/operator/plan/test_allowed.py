@@ -23,6 +23,7 @@ POD = {
     "securityContext",
     "serviceAccountName",
     "terminationGracePeriodSeconds",
+    "topologySpreadConstraints",
     "volumes",
 }
 CONTAINER = {
@@ -81,8 +82,9 @@ def assert_bounded(owner: Resource, made: list[Json], account: str) -> None:
     assert made
     for one in made:
         assert_ours(owner, one)
-        if one["kind"] == "Deployment":
-            assert_restricted(one["spec"]["template"]["spec"], account)
+    (deployment,) = [one for one in made if one["kind"] == "Deployment"]
+    assert_restricted(deployment["spec"]["template"]["spec"], account)
+    assert_available(deployment, [one for one in made if one["kind"] == "PodDisruptionBudget"])
 
 
 def assert_ours(owner: Resource, one: Json) -> None:
@@ -109,7 +111,18 @@ def assert_restricted(pod: Json, account: str) -> None:
         assert set(container) <= CONTAINER
         assert container["securityContext"] == pods.container_security()
         assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+        assert "memory" in container["resources"]["limits"]
         assert all("hostPort" not in port for port in container["ports"])
+
+
+def assert_available(deployment: Json, budgets: list[Json]) -> None:
+    """Its pods want to be apart, wait for no node, and are evicted one at a time."""
+    selector = deployment["spec"]["selector"]
+    (spread,) = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+
+    assert (spread["labelSelector"], spread["topologyKey"]) == (selector, "kubernetes.io/hostname")
+    assert (spread["maxSkew"], spread["whenUnsatisfiable"]) == (1, "ScheduleAnyway")
+    assert [budget["spec"] for budget in budgets] == [{"maxUnavailable": 1, "selector": selector}]
 
 
 @many

@@ -8,11 +8,13 @@ from datetime import timedelta
 
 import pytest
 
+from headrace_operator.api.connectcluster import ConnectClusterSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.api.properties import IDENTITY
 from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation, WorkersSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import Reference
-from headrace_operator.plan import connectcluster, connector, needs
+from headrace_operator.plan import connectcluster, connector, needs, workers
 from headrace_operator.plan.actions import Apply, PutConnector, RemoveConnector, RestartConnector, SetState
 from tests.operator import worlds
 from tests.operator.plan import statuses
@@ -29,6 +31,48 @@ def test_workers_may_read_exactly_the_secrets_that_connectors_name() -> None:
     subject = {"kind": "ServiceAccount", "name": "main-connect", "namespace": "shop"}
     assert made["RoleBinding"]["subjects"] == [subject]
     assert "password" not in made["ConfigMap"]["data"]["worker.properties"]
+
+
+def test_no_value_is_more_than_one_line_of_the_workers_properties() -> None:
+    """Whatever stands in a value, also in those that no rule looks at."""
+    plain = workers.worker_properties(
+        worlds.CONNECT,
+        ConnectClusterSpec.model_validate({"kafka": "kafka", "workers": {"config": {"a": "b"}}}),
+        KafkaConnectionSpec.model_validate({"bootstrapServers": "kafka:9092"}),
+    )
+    hostile = workers.worker_properties(
+        worlds.CONNECT,
+        ConnectClusterSpec.model_validate({"kafka": "kafka", "workers": {"config": {"a": "C:\\ü\\"}}}),
+        KafkaConnectionSpec.model_validate({"bootstrapServers": "kafka:9092\nx=y\rx=z"}),
+    )
+
+    assert hostile.splitlines() == [
+        {"a=b": "a=C:\\\\\\u00fc\\\\", "bootstrap.servers=kafka:9092": "bootstrap.servers=kafka:9092\\nx=y\\rx=z"}.get(
+            line, line
+        )
+        for line in plain.splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "words"),
+    [
+        ("Connector", "producer.override.bootstrap.servers", "x:1", "is said by the KafkaConnection alone"),
+        ("ConnectCluster", "bootstrap.servers", "x:1", "bootstrap.servers is set by Headrace: remove it"),
+        ("ConnectCluster", "rest.port", "1", "rest.port is set by Headrace: remove it"),
+        ("ConnectCluster", "producer.acks", "all\nx=y", "producer.acks has a line break"),
+        ("ConnectCluster", "a b", "c", "has the name 'a b': a name is letters"),
+    ],
+)
+def test_a_raw_property_that_leads_elsewhere_is_refused_by_name(kind: str, name: str, value: str, words: str) -> None:
+    changed = {"config": {name: value}} if kind == "Connector" else {"workers": {"config": {name: value}}}
+    world = statuses.WORLDS[kind]()
+    resource = dataclasses.replace(world.resource, spec={**world.resource.spec, **changed})
+    plan = statuses.planned(dataclasses.replace(world, resource=resource))
+
+    assert plan.actions == ()
+    assert condition(plan, "Accepted")["reason"] == "PropertyNotAllowed"
+    assert words in condition(plan, "Accepted")["message"]
 
 
 def test_a_second_pass_over_the_workers_it_made_plans_nothing() -> None:

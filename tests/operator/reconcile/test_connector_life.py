@@ -73,6 +73,10 @@ class Shelf:
     async def children(self, *_: Any) -> Children:
         return self.made
 
+    async def readable_secrets(self, _: str, role: str) -> frozenset[str]:
+        rules = self.made.objects.get(("Role", role), {}).get("rules", ())
+        return frozenset(name for rule in rules for name in rule["resourceNames"])
+
     def put(self, resource: Resource) -> None:
         self.objects[resource.kind, resource.name] = resource
 
@@ -85,6 +89,7 @@ class Life:
     remote: Remote
     shelf: Shelf
     now: datetime = worlds.NOW
+    again: float = 0
 
     @property
     def status(self) -> dict[str, Any]:
@@ -104,7 +109,9 @@ class Life:
         for _ in range(times):
             resource = self.shelf.objects["Connector", "orders-db"]
             world = await observe_connector.connector(resource, self.remote)
-            await self._do(resource, connector.plan(world, worlds.SETTINGS, self.now))
+            plan = connector.plan(world, worlds.SETTINGS, self.now)
+            self.again = plan.look_again.total_seconds()
+            await self._do(resource, plan)
             self.now += timedelta(seconds=every)
         return self.fake.written()[before:]
 
@@ -136,7 +143,9 @@ async def life() -> AsyncIterator[Life]:
         names = aiohttp.TCPConnector(resolver=EveryName(int(fake.url.rpartition(":")[2])))
         async with aiohttp.ClientSession(connector=names) as session:
             known = {"kube": shelf, "connect": Connect(session, deadline=0.3), "kafkas": None}
-            yield Life(fake=fake, remote=Remote(**cast(Any, known)), shelf=shelf)
+            made = Life(fake=fake, remote=Remote(**cast(Any, known)), shelf=shelf)
+            await made.look_at_workers(1)
+            yield made
 
 
 async def test_a_connector_is_created_once_and_then_left_alone(life: Life) -> None:
@@ -373,3 +382,37 @@ async def test_connect_is_not_asked_before_the_secret_is_there(life: Life) -> No
     assert (before, asked) == ([], [])
     assert message == "Secret shop-db does not exist in this namespace: create it."
     assert await life.look(3) == [PUT]
+
+
+async def test_connect_is_not_asked_before_the_workers_may_read_the_secret(life: Life) -> None:
+    """A Connector is looked at before its ConnectCluster's pass has given the right: nothing fails in between."""
+    life.shelf.made = Children(objects={})
+    before = await life.look(2)
+    asked = [one for one in life.fake.requests if "validate" in one]
+    running, kinds = life.condition("Running"), {one["type"] for one in life.status["conditions"]}
+    again = life.again
+    await life.look_at_workers()
+
+    assert (before, asked, again) == ([], [], 1)
+    assert (running["status"], running["reason"]) == ("False", "Starting")
+    assert running["message"].startswith("The workers may not read Secret shop-db yet")
+    assert "Stalled" not in kinds
+    assert life.condition("Accepted")["status"] == "True"
+    assert await life.look(3) == [PUT]
+    assert life.again > 1
+
+
+async def test_another_secret_is_awaited_while_the_connector_runs_on(life: Life) -> None:
+    await life.look(3)
+    life.shelf.secrets["other"] = SecretSeen(name="other", keys=frozenset({"username", "password"}))
+    life.fake.secrets |= {"shop/other:username": "shop", "shop/other:password": "canary"}
+    life.edit(postgres={**worlds.CONNECTOR.spec["postgres"], "credentials": {"secret": "other"}})
+    before = await life.look(2)
+    waiting, accepted = life.condition("Ready"), life.status["accepted"]["generation"]
+    await life.look_at_workers()
+
+    assert before == []
+    assert (waiting["status"], waiting["reason"], accepted) == ("False", "Applying", 1)
+    assert "may not read Secret other yet" in waiting["message"]
+    assert await life.look(3) == [PUT]
+    assert life.condition("Ready")["status"] == "True"

@@ -1,4 +1,7 @@
-"""The loop on a real API server: failures are shown, what is not recorded is not done, what is gone is forgotten."""
+"""The loop on a real API server: failures are shown, what is not recorded is not done, what is gone is forgotten.
+
+And what belongs to someone else is left alone.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,14 @@ from aiohttp import web
 from headrace_operator.clients import errors
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
+from headrace_operator.plan import connectcluster
+from headrace_operator.plan.actions import Action
+from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.observe import connections
 from headrace_operator.reconcile.queue import Key
 from tests.cluster.fast import ApiServer
+from tests.operator import worlds
 from tests.operator.loops import answering, looping
 from tests.operator.operator_process import kubectl, read, until
 
@@ -116,6 +123,79 @@ async def test_a_refused_apply_is_shown_until_it_succeeds(server: ApiServer, pla
             await loop.reconcile(key)
         assert shown(server, place)["Ready"] == ("False", "RollingOut")
         assert "ActionFailed" not in str(shown(server, place))
+
+
+def children(server: ApiServer, place: str) -> list[str]:
+    """Return kind and name of each object of the ConnectCluster."""
+    kinds = "serviceaccounts,roles,rolebindings,configmaps,services,deployments,networkpolicies,poddisruptionbudgets"
+    found = kubectl(server, "get", kinds, "-n", place, "-l", "headrace.dev/connect=main", "-o", "name")
+    return found.split()
+
+
+async def planned(loop: Loop, place: str) -> tuple[Action, ...]:
+    """Return what a pass over the ConnectCluster would do."""
+    resource = await loop.remote.kube.resource("ConnectCluster", place, "main")
+    assert isinstance(resource, Resource)
+    world = await connections.connect_cluster(resource, loop.remote)
+    return connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions
+
+
+async def test_an_object_of_a_user_is_left_alone_until_it_is_gone(server: ApiServer, place: str) -> None:
+    """A Role called as ours would be: its rights stay, nothing is made beside it, and the condition names it."""
+    kubectl(server, "create", "role", "main-connect", "-n", place, "--verb=get", "--resource=pods")
+    before = read(server, "role", "main-connect", place)
+    key = Key("ConnectCluster", place, "main")
+    async with looping(server) as loop:
+        for _ in range(2):
+            await loop.reconcile(key)
+        assert read(server, "role", "main-connect", place) == before
+        assert shown(server, place)["Ready"] == ("False", "NameTaken")
+        assert children(server, place) == []
+        assert events(server, place).count("NameTaken") == 1
+
+        kubectl(server, "delete", "role", "main-connect", "-n", place)
+        for _ in range(2):
+            await loop.reconcile(key)
+        assert shown(server, place)["Ready"] == ("False", "RollingOut")
+        assert len(children(server, place)) == 8
+
+
+async def test_what_was_made_is_seen_as_it_shall_be(server: ApiServer, place: str) -> None:
+    """Also the Role of workers that need no Secret, whose empty list of rules the API server gives back as null."""
+    async with looping(server) as loop:
+        await loop.reconcile(Key("ConnectCluster", place, "main"))
+
+        assert await planned(loop, place) == ()
+
+
+async def test_the_role_says_which_secrets_the_workers_may_read(server: ApiServer, place: str) -> None:
+    """It is looked at before Connect is asked about a configuration that names one."""
+    kubectl(server, "apply", "-n", place, "-f", "-", text=CONNECTOR)
+    async with looping(server) as loop:
+        kube = loop.remote.kube
+        assert await kube.readable_secrets(place, "main-connect") == frozenset()
+        await loop.reconcile(Key("ConnectCluster", place, "main"))
+
+        assert await kube.readable_secrets(place, "main-connect") == {"shop-db"}
+
+
+async def test_an_object_that_was_made_anew_meanwhile_is_not_applied_over(server: ApiServer, place: str) -> None:
+    """Someone deletes our ConfigMap and makes one of that name after it was seen: the API server refuses, later we."""
+    key = Key("ConnectCluster", place, "main")
+    async with looping(server) as loop:
+        await loop.reconcile(key)
+        kubectl(server, "annotate", "configmap", "main-connect", "-n", place, "headrace.dev/applied-")
+        (heal,) = await planned(loop, place)
+        kubectl(server, "delete", "configmap", "main-connect", "-n", place)
+        with pytest.raises(errors.Conflict, match="uid mismatch"):
+            await execute(heal, loop.remote)
+        kubectl(server, "create", "configmap", "main-connect", "-n", place, "--from-literal=a=theirs")
+        with pytest.raises(errors.Invalid, match="uid: Invalid value"):
+            await execute(heal, loop.remote)
+        await loop.reconcile(key)
+
+    assert read(server, "configmap", "main-connect", place)["data"] == {"a": "theirs"}
+    assert shown(server, place)["Deployed"] == ("False", "NameTaken")
 
 
 class Short:

@@ -39,7 +39,9 @@ class Workers(Model):
     image: str | None = Field(None, description="Image with Kafka Connect and plug-ins. Default: the release's own.")
     resources: Resources | None = Field(None, description="Compute of one worker pod.")
     config: dict[str, str] | None = Field(
-        None, description="Extra worker properties, without passwords. They win over those Headrace sets."
+        None,
+        description="Extra worker properties, without passwords, each value in one line. They win over those Headrace "
+        "sets, but for the workers' Kafka, login, group, topics, listeners and plug-ins.",
     )
 
 

@@ -88,7 +88,8 @@ class ConnectorSpec(Model):
     config: dict[str, str] | None = Field(
         None,
         description="Extra connector properties, without passwords. They win over those Headrace sets, but for the "
-        "connector's identity (class, name, database, slot, prefix of topics), which has fields.",
+        "connector's identity (class, name, database, slot, prefix of topics), which has fields, and the address and "
+        "login of Kafka, which the KafkaConnection says.",
     )
     state: Literal["Running", "Paused", "Stopped"] | None = Field(
         None, description="What the connector should do: Running, Paused or Stopped. Default: Running."

@@ -9,7 +9,7 @@ from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClus
 from headrace_operator.api.connector import ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
-from headrace_operator.api.properties import IDENTITY, REFERENCE, SECRET, TUNING
+from headrace_operator.api.properties import CONTROL, IDENTITY, KAFKA, ODD, REFERENCE, SECRET, TUNING, WORKERS
 from headrace_operator.api.schema import Model, Rule, Status
 
 
@@ -58,6 +58,19 @@ NO_IDENTITY = Rule(
     rule=f"self.all(key, !(key in {list(IDENTITY)}))",
     message="the connector's name, class, database, slot and prefix of topics are set by Headrace: remove them here; "
     "postgres.database, postgres.slot and topics.prefix are their fields",
+)
+NO_KAFKA = Rule(
+    rule=f"self.all(key, !key.matches(r'{KAFKA}'))",
+    message="where Kafka is and how to log in is said by the KafkaConnection alone: remove those properties here",
+)
+NOT_THE_WORKERS = Rule(
+    rule=f"self.all(key, !key.matches(r'{WORKERS}'))",
+    message="the workers' Kafka, login, group, topics, listeners and plug-ins are set by Headrace: remove them here; "
+    "the KafkaConnection says where Kafka is and how to log in",
+)
+PLAIN_LINES = Rule(
+    rule=f"self.all(key, !key.matches(r'{ODD}') && !self[key].matches(r'{CONTROL}'))",
+    message="a name is letters, digits, dots, hyphens and underscores, and a value is one line: mend the others",
 )
 
 OTHER_SOURCE = (
@@ -127,7 +140,7 @@ KINDS = (
                     "the connectors' offsets are on the first Kafka: make another ConnectCluster instead",
                 ),
             ),
-            "spec.workers.config": (NO_PASSWORDS,),
+            "spec.workers.config": (NO_PASSWORDS, NOT_THE_WORKERS, PLAIN_LINES),
             "spec.workers.resources": (
                 _not_above("memory", "768Mi", "1Gi", "requests.memory is above limits.memory (1Gi if not given)"),
                 _not_above("cpu", "250m", "1000000", "requests.cpu (250m if not given) is above limits.cpu"),
@@ -174,7 +187,7 @@ KINDS = (
                 ),
             ),
             "spec.capture": (_exactly_one("outbox", "tables", "capture is exactly one of outbox and tables"),),
-            "spec.config": (NO_PASSWORDS, NO_IDENTITY),
+            "spec.config": (NO_PASSWORDS, NO_IDENTITY, NO_KAFKA),
         },
     ),
     Kind(

@@ -62,6 +62,25 @@ None of them opens a file or an address, loads code, names a host, holds a secre
 IDENTITY = ("connector.class", "database.dbname", "headrace.resource.uid", "name", "slot.name", "topic.prefix")
 """Properties of a connector that its offsets, slot and topics hang on: Headrace sets them, from fields that stay."""
 
+KAFKA = (
+    r"^((producer|consumer|admin)\.(override\.)?)?(bootstrap\.servers|security\.protocol|sasl\..*)$"
+    r"|^config\.providers"
+)
+"""Names by which Kafka Connect's own clients find Kafka and log in, and by which it reads Secrets.
+
+The login of the KafkaConnection must go to no other address. Debezium's own clients, such as ``signal.kafka.…``, have
+prefixes of their own and are never given that login.
+"""
+
+WORKERS = KAFKA + (r"|^(admin\.)?listeners|^rest\.|^group\.id$|^(config|offset|status)\.storage\.topic$|^plugin\.path$")
+"""`KAFKA`, and the names that the workers' offsets and the operator's access to them hang on."""
+
+ODD = r"^$|[^A-Za-z0-9._-]"
+"""Names that are no plain property name: in a file of properties they may mean another one."""
+
+CONTROL = r"[\x00-\x1f\x7f]"
+"""Values that are more than one line: in a file of properties they may set others. Python and CEL read all alike."""
+
 SECRET = r"(?i)password|passphrase|secret|jaas\.config|ssl\.key\.pem|ssl\.keystore\.key|user\.info"
 """Names of properties that hold a secret, as a pattern that Python and CEL (RE2) read alike."""
 
@@ -82,6 +101,16 @@ def foreign(properties: Mapping[str, str] | None) -> str | None:
 def identity(properties: Mapping[str, str] | None) -> str | None:
     """Return the first name that is one of `IDENTITY`."""
     return next((name for name in properties or {} if name in IDENTITY), None)
+
+
+def named(properties: Mapping[str, str] | None, pattern: str) -> str | None:
+    """Return the first name that ``pattern`` is found in."""
+    return next((name for name in properties or {} if re.search(pattern, name)), None)
+
+
+def broken(properties: Mapping[str, str] | None) -> str | None:
+    """Return the name of the first value that is more than one line."""
+    return next((name for name, value in (properties or {}).items() if re.search(CONTROL, value)), None)
 
 
 def in_plain_text(properties: Mapping[str, str] | None) -> str | None:

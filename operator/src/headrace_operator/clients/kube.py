@@ -80,6 +80,12 @@ class Kube:
             return Absent()
         return SecretSeen(name=name, keys=frozenset(found.get("data") or {}))
 
+    async def readable_secrets(self, namespace: str, role: str) -> frozenset[str]:
+        """Read which Secrets a Role names; none when there is no such Role."""
+        found = await self._api.get(path(VERSIONS["Role"], "Role", namespace, role))
+        rules = [rule for rule in (found or {}).get("rules") or () if "secrets" in (rule.get("resources") or ())]
+        return frozenset(name for rule in rules for name in rule.get("resourceNames") or ())
+
     async def secret_values(self, namespace: str, name: str) -> Mapping[str, bytes]:
         """Read the values of a Secret, for a client to log in with; raises `Invalid` when there is none."""
         found = await self._api.get(path("v1", "Secret", namespace, name))

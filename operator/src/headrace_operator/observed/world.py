@@ -46,12 +46,14 @@ class ConnectClusterWorld:
 class ConnectorWorld:
     """A Connector, its ConnectCluster, its Secrets, and what Connect says of it.
 
-    `validation` is None when the wanted configuration runs already, so that nothing was asked.
+    `readable` has the names of the Secrets that the workers may read. `validation` is None when the wanted
+    configuration runs already, so that nothing was asked, and `Unknown` while Connect cannot be asked about it.
     """
 
     resource: Resource
     connect: Reference
     secrets: Secrets
+    readable: frozenset[str] | Unknown
     seen: ConnectorSeen | Absent | Unknown
     validation: Validation | Unknown | None
 

@@ -95,6 +95,38 @@ def no_identity(field: str, properties: Mapping[str, str] | None) -> Finding | N
     return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
 
 
+def no_kafka(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property of a connector would take the workers' login to another Kafka."""
+    name = raw.named(properties, raw.KAFKA)
+    if name is None:
+        return None
+    text = f"spec.{field}.{name} is said by the KafkaConnection alone (where Kafka is, how to log in): remove it."
+    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+
+
+def not_the_workers(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property of workers Headrace sets itself: their Kafka and login, and what others reach them by."""
+    name = raw.named(properties, raw.WORKERS)
+    if name is None:
+        return None
+    text = (
+        f"spec.{field}.{name} is set by Headrace: remove it. Where Kafka is and how to log in is said by the "
+        "KafkaConnection; group, topics, listeners and plug-ins of the workers are fixed."
+    )
+    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+
+
+def plain_lines(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property would be more than one line of a file, or another line than it seems."""
+    if (name := raw.named(properties, raw.ODD)) is not None:
+        text = f"spec.{field} has the name {name!r}: a name is letters, digits, dots, hyphens and underscores."
+        return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+    if (name := raw.broken(properties)) is not None:
+        text = f"spec.{field}.{name} has a line break or another control character: write its value in one line."
+        return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+    return None
+
+
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     return f"spec.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}."

@@ -1,4 +1,4 @@
-"""Objects that Headrace makes: how they are marked, and whether a live one already is what it should be."""
+"""Objects that Headrace makes: how they are marked, whose a live one is, and whether it is what it should be."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.kube import Children, Manifest, Resource
+from headrace_operator.observed.value import Unknown
 from headrace_operator.plan.actions import Apply
+from headrace_operator.plan.conditions import Finding, false
+from headrace_operator.plan.reasons import Reason
 
 APPLIED = "headrace.dev/applied"
 
@@ -53,13 +56,30 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def taken(owner: Resource, children: Children | Unknown) -> Finding | None:
+    """Say which object, called as one of `owner`'s shall be, `owner` does not control: it is never applied over."""
+    if isinstance(children, Unknown):
+        return None
+    for (kind, name), live in sorted(children.objects.items()):
+        if not _controls(owner, live):
+            text = (
+                f"{kind} {name} is there and does not belong to this {owner.kind}, so nothing is applied: "
+                f"delete that {kind}, or give this {owner.kind} another name."
+            )
+            return false("Deployed", Reason.NAME_TAKEN, text)
+    return None
+
+
+def own_deployment(owner: Resource, name: str, children: Children | Unknown) -> Manifest | None:
+    """Return the Deployment `name` when it is there and `owner` controls it."""
+    live = None if isinstance(children, Unknown) else children.objects.get(("Deployment", name))
+    return live if live is not None and _controls(owner, live) else None
+
+
 def applies(wanted: Iterable[Manifest], children: Children) -> tuple[Apply, ...]:
     """Return an Apply for each object that is missing, or that is not what it should be."""
-    return tuple(
-        Apply(manifest=manifest)
-        for manifest in wanted
-        if not is_as_wanted(manifest, children.objects.get((manifest["kind"], manifest["metadata"]["name"])))
-    )
+    pairs = ((one, children.objects.get((one["kind"], one["metadata"]["name"]))) for one in wanted)
+    return tuple(Apply(manifest=_pinned(one, live)) for one, live in pairs if not is_as_wanted(one, live))
 
 
 def is_as_wanted(wanted: Manifest, live: Manifest | None) -> bool:
@@ -71,15 +91,27 @@ def is_as_wanted(wanted: Manifest, live: Manifest | None) -> bool:
 
 
 def is_within(wanted: Any, live: Any) -> bool:
-    """Tell whether `live` holds all of `wanted`; what others added does not count."""
+    """Tell whether `live` holds all of `wanted`; what others added does not count, and an empty list may be null."""
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(
-            (key in live and is_within(value, live[key])) or (key not in live and value in ({}, [], None))
+            is_within(value, live[key]) if live.get(key) is not None else value in ({}, [], None)
             for key, value in wanted.items()
         )
     if isinstance(wanted, list):
         return isinstance(live, list) and len(live) == len(wanted) and all(map(is_within, wanted, live))
     return bool(wanted == live)
+
+
+def _controls(owner: Resource, live: Manifest) -> bool:
+    references = live["metadata"].get("ownerReferences") or ()
+    return any(one.get("controller") and one["uid"] == owner.uid for one in references)
+
+
+def _pinned(wanted: Manifest, live: Manifest | None) -> Manifest:
+    """Return `wanted` for this very `live` object: the API server refuses it for one made anew meanwhile."""
+    if live is None:
+        return wanted
+    return {**wanted, "metadata": {**wanted["metadata"], "uid": live["metadata"]["uid"]}}
 
 
 def _reference(owner: Resource) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import Any
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.connect import WorkersSeen
-from headrace_operator.observed.kube import Children, Resource
+from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference
 from headrace_operator.plan import acceptance, debezium, names, needs, pods, workers
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, RemoveConnector
-from headrace_operator.plan.children import applies
+from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
@@ -28,8 +28,8 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     judged = judge(resource)
     kafka = kafka_spec(world.kafka)
     children = _children(world, judged.spec, kafka, settings)
-    ready = bool(_deployment(world) and pods.rollout(_deployment(world))[1])
-    removals = _removals(world) if ready else ()
+    ready = pods.rollout(_deployment(world))[1] > 0
+    removals = _removals(world) if ready and taken(resource, world.children) is None else ()
     found = [judged.finding, _kafka(resource, world.kafka), _deployed(world, bool(children)), _answering(world)]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
@@ -42,7 +42,13 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
 
 def judge(resource: Resource) -> Acceptance[ConnectClusterSpec]:
     """Return which spec of a ConnectCluster is in force."""
-    return acceptance.judge(ConnectClusterSpec, resource, _no_passwords)
+    return acceptance.judge(
+        ConnectClusterSpec,
+        resource,
+        lambda spec: acceptance.no_passwords("workers.config", spec.workers.config),
+        lambda spec: acceptance.not_the_workers("workers.config", spec.workers.config),
+        lambda spec: acceptance.plain_lines("workers.config", spec.workers.config),
+    )
 
 
 def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:
@@ -50,16 +56,12 @@ def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:
     return accepted(kafka.status) if isinstance(kafka, Resource) else None
 
 
-def _no_passwords(spec: ConnectClusterSpec) -> Finding | None:
-    return acceptance.no_passwords("workers.config", spec.workers.config)
-
-
 def _children(
     world: ConnectClusterWorld, spec: ConnectClusterSpec | None, kafka: KafkaConnectionSpec | None, settings: Settings
 ) -> tuple[Action, ...]:
     if spec is None or kafka is None or not isinstance(world.children, Children):
         return ()
-    if not isinstance(world.connectors, tuple):
+    if not isinstance(world.connectors, tuple) or taken(world.resource, world.children):
         return ()
     secrets = [
         *needs.kafka_secrets(kafka),
@@ -89,10 +91,8 @@ def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:
     )
 
 
-def _deployment(world: ConnectClusterWorld) -> Any:
-    if not isinstance(world.children, Children):
-        return None
-    return world.children.objects.get(("Deployment", names.connect_child(world.resource.name)))
+def _deployment(world: ConnectClusterWorld) -> Manifest | None:
+    return own_deployment(world.resource, names.connect_child(world.resource.name), world.children)
 
 
 def _kafka(resource: Resource, kafka: Reference) -> Finding:
@@ -110,6 +110,8 @@ def _deployed(world: ConnectClusterWorld, changing: bool) -> Finding:
     for seen in (world.children, world.connectors):
         if isinstance(seen, Unknown):
             return unknown("Deployed", Reason.UNKNOWN, seen.reason)
+    if strange := taken(world.resource, world.children):
+        return strange
     wanted, ready, rolled = pods.rollout(_deployment(world))
     complaint = pods.complaint(world.children.pods if isinstance(world.children, Children) else ())
     if complaint and ready < max(wanted, 1):

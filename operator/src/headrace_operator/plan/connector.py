@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from headrace_operator.api.connector import ConnectorSpec
-from headrace_operator.observed.connect import ConnectorSeen
+from headrace_operator.observed.connect import ConnectorSeen, Validation
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
-from headrace_operator.plan import acceptance, debezium, names, restarts, traces
+from headrace_operator.plan import acceptance, debezium, names, needs, restarts, traces
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -23,12 +23,23 @@ NEEDED = frozenset({"Accepted", "CredentialsCurrent", "ConnectKnown", "Running"}
 VERBS: Mapping[str, Literal["pause", "stop", "resume"]] = {"Running": "resume", "Paused": "pause", "Stopped": "stop"}
 INITIAL: Mapping[str | None, Literal["PAUSED", "STOPPED"]] = {"Paused": "PAUSED", "Stopped": "STOPPED"}
 FIGURES = ("offsets", "topics")
+SOON = timedelta(seconds=1)
+"""When to look again for a right that the ConnectCluster's own pass is about to give."""
 
 
 def wanted(resource: Resource) -> Mapping[str, str] | None:
     """Return the configuration that Connect shall validate and run; None when the spec as written is not valid."""
     judged = judge(resource)
     return debezium.configuration(resource, judged.spec) if judged.spec and judged.problem is None else None
+
+
+def unread(resource: Resource, readable: frozenset[str] | Unknown) -> str | None:
+    """Say why the workers could not read a Secret that the spec names, so that Connect is not asked about it yet."""
+    if isinstance(readable, Unknown):
+        return readable.reason
+    name = next((one for one in needs.connector_secrets(resource.spec) if one not in readable), None)
+    connect = resource.spec.get("connect")
+    return name and f"The workers may not read Secret {name} yet: ConnectCluster {connect} is to give them the right."
 
 
 def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
@@ -41,14 +52,16 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(resource), world.seen.name),)
     running = _running(world, judged.spec, failing)
-    if actions and running.status == "True":
-        running = false("Running", Reason.APPLYING, "Kafka Connect is being told of what was accepted.")
+    if running.status == "True" and (actions or isinstance(world.validation, Unknown)):
+        running = false("Running", Reason.APPLYING, _applying(world.validation))
     found = [judged.finding, _connect(world), credentials, running]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     status = _status(world, judged, failing) | {"conditions": conditions}
     again = timedelta(seconds=10 if conditions[0]["status"] == "True" or judged.problem else 3)
+    if isinstance(world.validation, Unknown) and unread(resource, world.readable):
+        again = SOON
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
@@ -59,6 +72,7 @@ def judge(resource: Resource) -> Acceptance[ConnectorSpec]:
         resource,
         lambda spec: acceptance.no_passwords("config", spec.config),
         lambda spec: acceptance.no_identity("config", spec.config),
+        lambda spec: acceptance.no_kafka("config", spec.config),
         lambda spec: debezium.stray_reference(resource, spec),
     )
 
@@ -108,6 +122,12 @@ def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: 
     initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None
     name = configuration["name"]
     return (PutConnector(url=_url(world.resource), connector=name, config=configuration, initial=initial),)
+
+
+def _applying(validation: Validation | Unknown | None) -> str:
+    if isinstance(validation, Unknown):
+        return f"Kafka Connect runs what was accepted before: {validation.reason}"
+    return "Kafka Connect is being told of what was accepted."
 
 
 def _is_foreign(seen: ConnectorSeen | Absent | Unknown) -> bool:

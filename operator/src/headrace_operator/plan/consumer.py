@@ -17,7 +17,7 @@ from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import acceptance, backlog, consumption, debezium, names, pipeline, pods
 from headrace_operator.plan.actions import Action, Apply, CreateTopic, Plan
-from headrace_operator.plan.children import applies
+from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.connectcluster import kafka_spec
 from headrace_operator.plan.reasons import Reason
@@ -36,7 +36,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     ready_topics = _topics_ready(world, spec, topics)
     decision = _decision(world, spec, topics, now)
     actions: tuple[Action, ...] = ()
-    if spec is not None and decision is not None:
+    if spec is not None and decision is not None and taken(resource, world.children) is None:
         actions = (*_own_topics(world, topics), *_objects(world, spec, topics, decision, settings))
     found = [
         judged.finding,
@@ -185,15 +185,15 @@ def _grouped(world: ConsumerWorld) -> Resource:
     return dataclasses.replace(world.resource, labels=labels)
 
 
-def _deployment(world: ConsumerWorld) -> Any:
-    if not isinstance(world.children, Children):
-        return None
-    return world.children.objects.get(("Deployment", names.consumer_child(world.resource.name)))
+def _deployment(world: ConsumerWorld) -> Manifest | None:
+    return own_deployment(world.resource, names.consumer_child(world.resource.name), world.children)
 
 
 def _deployed(world: ConsumerWorld, actions: tuple[Action, ...]) -> Finding:
     if isinstance(world.children, Unknown):
         return unknown("Deployed", Reason.UNKNOWN, world.children.reason)
+    if strange := taken(world.resource, world.children):
+        return strange
     if isinstance(world.code, Absent):
         text = "The ConfigMap with the Python code does not exist in this namespace: create it, or name another."
         return false("Deployed", Reason.CODE_NOT_FOUND, text)

@@ -12,6 +12,7 @@ from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.api.properties import tuning
 from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import names
+from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, digest, labels, selector
 from headrace_operator.plan.durations import seconds
 from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
@@ -51,6 +52,7 @@ def manifests(
                 }
             },
         ),
+        budget(resource, name),
     )
 
 
@@ -135,6 +137,7 @@ def _template(
             "terminationGracePeriodSeconds": GRACE,
             "containers": [_container(spec, [volume["name"] for volume in volumes], settings)],
             "volumes": volumes,
+            **spread(resource),
             **pull_secrets(settings.image_pull_secrets),
         },
     }

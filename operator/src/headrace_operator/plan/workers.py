@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import names
+from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, digest, labels, selector
 from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
 from headrace_operator.settings import Settings
@@ -31,7 +33,7 @@ def manifests(
         config,
         _deployment(resource, spec, settings, digest(properties)),
         _service(resource, name),
-        _budget(resource, name),
+        budget(resource, name),
         _network_policy(resource, name, settings),
     )
 
@@ -65,7 +67,12 @@ def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: Kafka
         "bootstrap.servers": kafka.bootstrap_servers,
         **(spec.workers.config or {}),
     }
-    return "".join(f"{key}={value}\n" for key, value in sorted(properties.items()))
+    return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(properties.items()))
+
+
+def _escaped(value: str) -> str:
+    """Return `value` as one line of a file of properties, whose escapes are those of JSON: no value ends elsewhere."""
+    return json.dumps(value)[1:-1]
 
 
 def _login(namespace: str, kafka: KafkaConnectionSpec) -> dict[str, str]:
@@ -110,6 +117,7 @@ def _deployment(resource: Resource, spec: ConnectClusterSpec, settings: Settings
             "terminationGracePeriodSeconds": 30,
             "containers": [_container(spec, settings)],
             "volumes": [{"name": "config", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {}}],
+            **spread(resource),
             **pull_secrets(settings.image_pull_secrets),
         },
     }
@@ -153,11 +161,6 @@ def _resources(spec: ConnectClusterSpec) -> dict[str, Any]:
 def _service(resource: Resource, name: str) -> Manifest:
     ports = [{"name": "rest", "port": REST, "targetPort": "rest"}]
     return child(resource, "v1", "Service", name, {"spec": {"selector": selector(resource), "ports": ports}})
-
-
-def _budget(resource: Resource, name: str) -> Manifest:
-    spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector(resource)}}
-    return child(resource, "policy/v1", "PodDisruptionBudget", name, {"spec": spec})
 
 
 def _network_policy(resource: Resource, name: str, settings: Settings) -> Manifest:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from headrace_operator.observed.connect import ConnectorSeen, Validation
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.observed.world import ConnectorWorld
+from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import connector as plan
 from headrace_operator.plan import names, needs
 from headrace_operator.reconcile.observe.asking import ask
@@ -21,23 +21,29 @@ Seen = ConnectorSeen | Absent | Unknown
 async def connector(resource: Resource, remote: Remote) -> ConnectorWorld:
     """Observe a Connector."""
     namespace = resource.namespace
-    found, secret = await asyncio.gather(
+    child = names.connect_child(str(resource.spec.get("connect")))
+    found, secret, readable = await asyncio.gather(
         reference(remote, "ConnectCluster", namespace, resource.spec.get("connect")),
         secrets(remote, namespace, _secrets(resource)),
+        ask(remote.kube.readable_secrets(namespace, child)),
     )
     cluster = known(found)
-    if cluster is None:
-        seen: Seen = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
-        return ConnectorWorld(resource=resource, connect=found, secrets=secret, seen=seen, validation=None)
-    url = names.connect_url(namespace, cluster.name)
-    name = names.connector(namespace, resource.name)
-    seen = await ask(remote.connect.connector(url, name))
-    named = [secret.get(one) for one in needs.connector_secrets(resource.spec)]
-    if all(isinstance(one, SecretSeen) for one in named):
-        validation = await _validation(remote, url, plan.wanted(resource), seen)
-    else:
-        validation = Unknown(reason="Kafka Connect is asked once the Secret that the spec names is there.")
-    return ConnectorWorld(resource=resource, connect=found, secrets=secret, seen=seen, validation=validation)
+    seen: Seen = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
+    validation: Validation | Unknown | None = None
+    if cluster is not None:
+        url = names.connect_url(namespace, cluster.name)
+        seen = await ask(remote.connect.connector(url, names.connector(namespace, resource.name)))
+        held = _missing(resource, secret) or plan.unread(resource, readable)
+        validation = await _validation(remote, url, plan.wanted(resource), seen, held)
+    return ConnectorWorld(
+        resource=resource, connect=found, secrets=secret, readable=readable, seen=seen, validation=validation
+    )
+
+
+def _missing(resource: Resource, seen: Secrets) -> str | None:
+    if all(isinstance(seen.get(one), SecretSeen) for one in needs.connector_secrets(resource.spec)):
+        return None
+    return "Kafka Connect is asked once the Secret that the spec names is there."
 
 
 def _secrets(resource: Resource) -> tuple[str, ...]:
@@ -47,11 +53,13 @@ def _secrets(resource: Resource) -> tuple[str, ...]:
 
 
 async def _validation(
-    remote: Remote, url: str, wanted: Mapping[str, str] | None, seen: Seen
+    remote: Remote, url: str, wanted: Mapping[str, str] | None, seen: Seen, held: str | None
 ) -> Validation | Unknown | None:
-    """Ask Connect about a configuration that it does not run yet."""
+    """Ask Connect about a configuration that it does not run yet, unless something has ``held`` that back."""
     if wanted is None or isinstance(seen, Unknown):
         return None
     if isinstance(seen, ConnectorSeen) and plan.is_running(wanted, seen):
         return None
+    if held is not None:
+        return Unknown(reason=held)
     return await ask(remote.connect.validate(url, wanted))

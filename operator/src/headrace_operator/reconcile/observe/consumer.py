@@ -17,7 +17,7 @@ from headrace_operator.reconcile.observe.backlog import backlog, own_topics
 from headrace_operator.reconcile.observe.connections import kafka_reference, known, reference
 from headrace_operator.reconcile.remote import Remote
 
-CHILDREN = ("Deployment", "ConfigMap", "ServiceAccount")
+CHILDREN = ("Deployment", "ConfigMap", "ServiceAccount", "PodDisruptionBudget")
 
 Code = frozenset[str] | Absent | Unknown | None
 
