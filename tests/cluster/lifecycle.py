@@ -31,7 +31,7 @@ def up() -> None:
         )
     with alone(places.LOCK, "`up` or `down`"):
         if is_ready():
-            say(f"the cluster is up: KUBECONFIG={places.KUBECONFIG}")
+            say(f"the cluster is up; to use it:\n  {node.export()}")
             return
         begun = time.monotonic()
         steps = Steps(5)
@@ -46,7 +46,7 @@ def up() -> None:
             _prepare()
         with steps.step("Node", "about 20 s"):
             _start(binaries)
-        say(f"the cluster is up after {duration(time.monotonic() - begun)}: export KUBECONFIG={places.KUBECONFIG}")
+        say(f"the cluster is up after {duration(time.monotonic() - begun)}; to use it:\n  {node.export()}")
 
 
 def down() -> None:
