@@ -27,7 +27,7 @@ def test_the_line_that_status_prints_reaches_it_with_every_program() -> None:
     said = subprocess.run(status, cwd=places.ROOT, capture_output=True, text=True, check=True).stdout
     [line] = [line for line in said.splitlines() if "export " in line]
     typed = f"{line}\nkubectl get --raw /readyz && helm list -A && headrace --help"
-    subprocess.run(["/bin/sh", "-ec", typed], env={"PATH": os.defpath}, check=True, timeout=60)
+    subprocess.run(["/bin/sh", "-ec", typed], env=os.environ | {"PATH": os.defpath}, check=True, timeout=60)
 
 
 def test_its_registry_answers_in_its_network_only() -> None:
