@@ -46,7 +46,7 @@ verify: generate ## Fail when a generated file is not what its source makes
 packages: setup ## Install the Debian packages that cluster and tests use
 	@$(RUN) python -m tests.cluster packages
 
-build: setup ## Build Kubernetes and Helm (over ten minutes once, then cached)
+build: setup ## Build Kubernetes and Helm (8 min the first time, then cached)
 	@$(RUN) python -m tests.cluster build
 
 up: setup ## Bring the single-machine cluster up

@@ -37,7 +37,7 @@ def up() -> None:
         steps = Steps(5)
         with steps.step("Debian packages", "first time 1 min"):
             packages.ensure(packages.NODE)
-        with steps.step("Programs", "first time 10 to 20 min, then kept in the cache"):
+        with steps.step("Programs", "first time 8 min, then kept in the cache"):
             binaries = build.ensure()
         with steps.step("Clean what an earlier run left"):
             _stop()
