@@ -20,8 +20,9 @@ from .reach import DemoError
 LOCAL_REGISTRY = "localhost:5000/headrace"
 ACCOUNT = """
 ▸ The account, from the two databases
-  $ kubectl -n shop port-forward svc/shop-db 5432     and svc/billing-db
-    tests/demo/books.py has the two queries, tests/demo/account.py adds up
+  $ kubectl -n shop port-forward svc/shop-db 5432
+  $ kubectl -n shop port-forward svc/billing-db 5433:5432
+    tests/demo/books.py has the queries, tests/demo/account.py adds up
 """
 
 

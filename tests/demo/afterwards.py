@@ -27,7 +27,7 @@ Everything keeps running. To look around:
   {node.export() if is_local else headrace}
   kubectl -n shop get headrace
   headrace status -n shop
-  kubectl -n monitoring port-forward svc/prometheus 9090     then http://localhost:9090
+  kubectl -n monitoring port-forward svc/prometheus 9090   # then http://localhost:9090
   kubectl -n shop describe consumers.headrace.dev billing
 To remove it:{" make down" if is_local else REMOVE}
 """
