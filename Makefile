@@ -8,14 +8,14 @@ REGISTRY ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images e2e test demo
+.NOTPARALLEL:
+.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster e2e test demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install the Python environment from the lock file
 	@tests/toolchain.sh
-	@$(UV) sync --quiet --frozen --all-packages --all-groups
 
 check: setup format lint types rooms fast ## Format, lint, types, rooms and fast tests
 
@@ -31,20 +31,22 @@ types: setup
 rooms: setup
 	@$(RUN) lint-imports --no-logo
 
-fast: setup packages ## Tests that need no cluster
-	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster" -n 2
+fast: setup packages ## Fast tests, which need no cluster
+	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle" -n 2
 
 generate: setup ## Write the generated files: CRDs, dashboards, rules
 	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates
 	@$(RUN) python -m dashboards.src
 
 verify: generate ## Fail when a generated file is not what its source makes
-	@git diff --exit-code -- charts dashboards || { echo "verify: run 'make generate' and commit the files above"; exit 1; }
+	@git --no-pager diff -- charts dashboards
+	@changed=$$(git status --porcelain -- charts dashboards) && [ -z "$$changed" ] \
+	  || { echo "$$changed"; echo "verify: run 'make generate' and commit the files above"; exit 1; }
 
 packages: setup ## Install the Debian packages that cluster and tests use
 	@$(RUN) python -m tests.cluster packages
 
-build: setup ## Build Kubernetes and Helm (over ten minutes once, then cached)
+build: setup ## Build Kubernetes and Helm (8 min the first time, then cached)
 	@$(RUN) python -m tests.cluster build
 
 up: setup ## Bring the single-machine cluster up
@@ -59,15 +61,20 @@ status: setup ## Say what of the cluster runs
 images: setup ## Build the images (REGISTRY=host/path: and push them there)
 	@$(RUN) python -m tests.cluster.images build $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
-e2e: setup packages ## Tests of real parts, then those on the cluster, which is brought up and left running
-	@$(RUN) python -m tests.cluster build
+real: setup packages build ## Tests of real parts, which need no cluster
 	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster" -n 2 --dist loadfile
-	@$(RUN) python -m tests.cluster.images build
-	@$(RUN) python -m tests.cluster up
+
+lifecycle: setup packages build ## Tests that bring the cluster up, kill it and take it down; not while it is up
+	@$(RUN) pytest -q -m lifecycle
+
+cluster: setup ## Tests on the cluster, which is up and has its images
 	@$(RUN) pytest -q -m cluster
 
-test: check ## Everything, on a machine where nothing is installed yet
-	@tests/whole.sh
+E2E := build real lifecycle images up cluster
+e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running
+
+test: ## Everything, on a machine where nothing is installed yet; says how long each part took
+	@tests/whole.sh check $(E2E)
 
 demo: setup ## A pipeline from row to effect, live (CLUSTER=current REGISTRY=host/path: on your own cluster)
 	@$(RUN) python -m tests.demo --cluster $(CLUSTER) $(if $(REGISTRY),--registry $(REGISTRY))

@@ -1,6 +1,44 @@
 #!/bin/sh
-# Bring up what the end-to-end tests need, run them, and leave nothing running.
+# Make each of the given goals until one fails, leave nothing running, and say how long each and the whole took.
 set -u
 cd "$(dirname "$0")/.."
-trap 'make --no-print-directory down' EXIT
-make --no-print-directory e2e
+begun=$(date +%s)
+times=
+making=
+
+took() {
+  seconds=$(($(date +%s) - $2))
+  times="$times$(printf '%3d min %02d s  %s' $((seconds / 60)) $((seconds % 60)) "$1")
+"
+}
+
+# In the background, so that a signal is heard meanwhile; in a group of its own, which can be ended as a whole; and
+# hearing SIGINT, which a shell lets its background ignore, and every test with it.
+run() {
+  since=$(date +%s)
+  setsid env --default-signal=INT,QUIT make --no-print-directory "$1" &
+  making=$!
+  wait "$making"
+  code=$?
+  making=
+  took "$1" "$since"
+  return "$code"
+}
+
+finish() {
+  status=$?
+  trap '' INT TERM HUP
+  [ -z "$making" ] || { kill -- "-$making" 2>/dev/null; wait "$making"; }
+  run down || status=1
+  took whole "$begun"
+  printf '\n%s' "$times"
+  exit "$status"
+}
+
+trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+for goal in "$@"; do
+  run "$goal" || exit $?
+done

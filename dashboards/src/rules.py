@@ -101,7 +101,7 @@ NO_PASSES = (
 CONSUMERS = (
     Alert(
         name="HeadraceConsumerStandsStill",
-        expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED}",
+        expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
         after="5m",
         severity="critical",
         summary="A Consumer has records to handle and commits nothing.",
@@ -134,7 +134,7 @@ CONSUMERS = (
 DEAD_LETTERS = (
     Alert(
         name="HeadraceDeadLetterNotWritten",
-        expr=LETTERS_REFUSED,
+        expr=f"{LETTERS_REFUSED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
         after="5m",
         severity="critical",
         summary="Kafka does not take a Consumer's dead letters.",
@@ -156,8 +156,7 @@ DEAD_LETTERS = (
         after="5m",
         severity="warning",
         summary="Dead letters have waited for a decision for over an hour.",
-        description=f"At least {{{{ $value }}}} dead letters of {WHO} are neither redriven nor discarded; their effects"
-        " are missing.",
+        description=f"At least {{{{ $value }}}} dead letters of {WHO} are not redriven; their effects are missing.",
         next="headrace dlq list {{ $labels.consumer }} -n {{ $labels.resource_namespace }}",
     ),
 )

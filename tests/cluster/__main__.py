@@ -81,7 +81,7 @@ def _status() -> int:
         took = duration(one.seconds)
         print(f"{one.name:20}{pid:>8}  {'yes' if one.ready else 'no':7}{one.restarts:<10}{took:9}{one.why[:120]}")
     print(f"node {seen.phase}, pid {seen.pid}; API https://127.0.0.1:{seen.port}; logs in {places.LOG}")
-    print(f"export KUBECONFIG={places.KUBECONFIG}")
+    print(f"to use it:\n  {node.export()}")
     return 0 if seen.phase == "ready" else 1
 
 

@@ -31,9 +31,7 @@ class Program:
 
 PROGRAMS = (
     Program(name="pause", package="./pause", title="pause (holds a pod's namespaces)", hint="seconds"),
-    Program(
-        name="kube", package=".", title="Kubernetes, etcd and CoreDNS in one binary", hint="7 to 15 min on 2 cores"
-    ),
+    Program(name="kube", package=".", title="Kubernetes, etcd and CoreDNS in one binary", hint="5 to 7 min on 2 cores"),
     Program(name="helm", package="helm.sh/helm/v3/cmd/helm", title="Helm", hint="1 to 2 min"),
 )
 LINKS = {"kubectl": "kube"}

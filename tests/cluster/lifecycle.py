@@ -31,13 +31,13 @@ def up() -> None:
         )
     with alone(places.LOCK, "`up` or `down`"):
         if is_ready():
-            say(f"the cluster is up: KUBECONFIG={places.KUBECONFIG}")
+            say(f"the cluster is up; to use it:\n  {node.export()}")
             return
         begun = time.monotonic()
         steps = Steps(5)
         with steps.step("Debian packages", "first time 1 min"):
             packages.ensure(packages.NODE)
-        with steps.step("Programs", "first time 10 to 20 min, then kept in the cache"):
+        with steps.step("Programs", "first time 8 min, then kept in the cache"):
             binaries = build.ensure()
         with steps.step("Clean what an earlier run left"):
             _stop()
@@ -46,7 +46,7 @@ def up() -> None:
             _prepare()
         with steps.step("Node", "about 20 s"):
             _start(binaries)
-        say(f"the cluster is up after {duration(time.monotonic() - begun)}: export KUBECONFIG={places.KUBECONFIG}")
+        say(f"the cluster is up after {duration(time.monotonic() - begun)}; to use it:\n  {node.export()}")
 
 
 def down() -> None:

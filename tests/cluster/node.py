@@ -4,7 +4,9 @@ It starts and stops nothing of the cluster itself.
 """
 
 import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -71,6 +73,12 @@ def kubectl() -> list[str]:
 def helm() -> list[str]:
     """Give the words that call Helm as the cluster's administrator."""
     return [str(build.folder() / "helm"), f"--kubeconfig={places.KUBECONFIG}"]
+
+
+def export() -> str:
+    """Give the shell line after which kubectl, helm and this checkout's programs are found and reach the cluster."""
+    folders = os.pathsep.join([str(build.folder()), str(Path(sys.executable).parent)])
+    return f"export KUBECONFIG={shlex.quote(str(places.KUBECONFIG))} PATH={shlex.quote(folders)}:$PATH"
 
 
 def pids() -> dict[int, int]:

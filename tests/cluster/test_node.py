@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +20,14 @@ def test_the_node_is_ready_and_is_what_go_mod_says() -> None:
     [item] = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     assert item["status"]["nodeInfo"]["kubeletVersion"] == "v1.34.4"
     assert {"type": "Ready", "status": "True"}.items() <= item["status"]["conditions"][-1].items()
+
+
+def test_the_line_that_status_prints_reaches_it_with_every_program() -> None:
+    status = [sys.executable, "-m", "tests.cluster", "status"]
+    said = subprocess.run(status, cwd=places.ROOT, capture_output=True, text=True, check=True).stdout
+    [line] = [line for line in said.splitlines() if "export " in line]
+    typed = f"{line}\nkubectl get --raw /readyz && helm list -A && headrace --help"
+    subprocess.run(["/bin/sh", "-ec", typed], env=os.environ | {"PATH": os.defpath}, check=True, timeout=60)
 
 
 def test_its_registry_answers_in_its_network_only() -> None:

@@ -126,6 +126,7 @@ CASES = (
         (False, "the new operator sees that all is handled",
          _offsets("0+1x36", "5x36", OLD) | _offsets("_x37 36x60", "_x37 0x60", NEW)),
         (False, "dead letters that cannot be written are the cause", _offsets("7x90") | {LETTERS: "0+2x90"}),
+        (False, "Kafka is the cause", _offsets("7x90") | _ready("KafkaConnection", "kafka", "False")),
     ),
     *_cases(
         "HeadraceLagAboveTarget",
@@ -154,6 +155,7 @@ CASES = (
         (True, "again and again", {LETTERS: "0+2x90"}),
         (True, "again and again, in pods that restart", {LETTERS: "0+2x36 0+2x60"}),
         (False, "once", {LETTERS: "0x38 1x60"}),
+        (False, "Kafka is the cause", {LETTERS: "0+2x90"} | _ready("KafkaConnection", "kafka", "False")),
         (False, "until 9 minutes ago", {LETTERS: "0+2x31 62x60"}),
     ),
     *_cases(

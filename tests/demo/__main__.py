@@ -6,24 +6,23 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 
 import psycopg
 
 from tests.cluster.failure import ClusterError
 from tests.cluster.images import store
-from tests.cluster.places import KUBECONFIG, ROOT
+from tests.cluster.places import ROOT
 
-from . import reach, story
+from . import account, afterwards, reach, story
 from .reach import DemoError
 
 LOCAL_REGISTRY = "localhost:5000/headrace"
-AFTERWARDS = """
-Everything keeps running. To look around{export}:
-  kubectl -n shop get headrace
-  headrace status -n shop
-  kubectl -n monitoring port-forward svc/prometheus 9090     then http://localhost:9090
-  kubectl -n shop describe consumer billing
-To remove it: {remove}
+ACCOUNT = """
+▸ The account, from the two databases
+  $ kubectl -n shop port-forward svc/shop-db 5432
+  $ kubectl -n shop port-forward svc/billing-db 5433:5432
+    tests/demo/books.py has the queries, tests/demo/account.py adds up
 """
 
 
@@ -40,36 +39,41 @@ def main(argv: list[str]) -> int:
     os.chdir(ROOT)
     try:
         _prepare(is_local, options.registry or LOCAL_REGISTRY)
+        begin = time.monotonic()
         reached = reach.local() if is_local else reach.current()
         told = story.Story(reach=reached, images=store.references(), orders=options.orders).tell()
     except (ClusterError, DemoError, psycopg.Error) as error:
         print(f"\nthe demo stopped: {error}", file=sys.stderr)
         return 1
-    story.title("The account, from the two databases")
-    print(f"\n  {told.line()}\n")
-    for fault in told.faults:
-        print(f"  WRONG: {fault}", file=sys.stderr)
-    export = f" (export KUBECONFIG={KUBECONFIG})" if is_local else ""
-    print(AFTERWARDS.format(export=export, remove="make down" if is_local else REMOVE))
+    _print(told, time.monotonic() - begin)
+    print(afterwards.text(is_local=is_local))
     return 0 if told.adds_up else 1
-
-
-REMOVE = "kubectl delete namespace shop kafka monitoring; helm -n headrace-system uninstall headrace headrace-crds"
 
 
 def _prepare(is_local: bool, registry: str) -> None:
     """Bring up cluster, images, Kafka, Prometheus and the two databases."""
     if is_local:
-        _module("tests.cluster", "up")
-    _module("tests.cluster.images", "build", "--push", "--registry", registry)
+        story.title("A Kubernetes on this machine")
+        _module("make up", "tests.cluster", "up")
+    story.title("The images, built and pushed")
+    _module(f"make images REGISTRY={registry}", "tests.cluster.images", "build", "--push", "--registry", registry)
+    story.title("Kafka, Prometheus, and a PostgreSQL each for shop and billing")
     databases = ("postgres", "shop", "shop-db", "postgres", "shop", "billing-db")
-    _module("tests.cluster.stack", *([] if is_local else ["--current"]), "up", "kafka", "monitoring", *databases)
+    words = ("tests.cluster.stack", *([] if is_local else ["--current"]), "up", "kafka", "monitoring", *databases)
+    _module(f"python -m {' '.join(words)}", *words)
 
 
-def _module(*words: str) -> None:
-    story.title(f"python -m {' '.join(words)}")
+def _module(shown: str, *words: str) -> None:
+    print(f"  $ {shown}", flush=True)
     if subprocess.run([sys.executable, "-m", *words], check=False).returncode:
-        raise DemoError(f"`python -m {' '.join(words)}` failed, see above")
+        raise DemoError(f"`{shown}` failed, see above")
+
+
+def _print(told: account.Account, seconds: float) -> None:
+    print(f"{ACCOUNT}\n  {told.line()}\n")
+    for fault in told.faults:
+        print(f"  WRONG: {fault}", file=sys.stderr)
+    print(f"  the story took {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -27,8 +27,13 @@ def apply(reach: Reach, manifest: str, **values: str) -> None:
 
 def tables(reach: Reach, namespace: str) -> None:
     """Show and run the making of the shop's tables in its database. Raises DemoError."""
+    sql(reach, namespace, "shop-db", shop.TABLES)
+
+
+def sql(reach: Reach, namespace: str, database: str, statements: str | Path) -> None:
+    """Show and run ``statements`` in a database as its owner, up to the first that fails. Raises DemoError."""
     reach.teach(
-        "kubectl", "-n", namespace, "exec", "-i", "statefulset/shop-db", "--", "sh", "-c",
-        'PGPASSWORD="$POSTGRES_PASSWORD" psql -qh localhost -U "$POSTGRES_USER" "$POSTGRES_DB"',
-        stdin=shop.SCHEMA,
+        "kubectl", "-n", namespace, "exec", "-i", f"statefulset/{database}", "--", "sh", "-c",
+        'PGPASSWORD="$POSTGRES_PASSWORD" psql -qv ON_ERROR_STOP=1 -h localhost -U "$POSTGRES_USER" "$POSTGRES_DB"',
+        stdin=statements,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import node
+from tests.cluster.places import ROOT
 
 
 class DemoError(Exception):
@@ -34,9 +35,11 @@ class Reach:
     headrace: tuple[str, ...]
     environment: Mapping[str, str]
 
-    def show(self, *words: str) -> None:
-        """Print the command as a user would type it."""
-        print(f"  $ {shlex.join(words)}", flush=True)
+    def show(self, *words: str, stdin: str | Path | None = None) -> None:
+        """Print the command as a user would type it, with where its ``stdin`` comes from."""
+        before = f"echo {shlex.quote(stdin)} | " if isinstance(stdin, str) else ""
+        after = f" < {stdin.relative_to(ROOT)}" if isinstance(stdin, Path) else ""
+        print(f"  $ {before}{shlex.join(words)}{after}", flush=True)
 
     def run(self, *words: str, stdin: str | None = None, timeout: float = 120) -> str:
         """Run ``kubectl …``, ``helm …`` or ``headrace …`` and return its output. Raises DemoError."""
@@ -51,10 +54,10 @@ class Reach:
             raise DemoError(f"`{shlex.join(words)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
-    def teach(self, *words: str, stdin: str | None = None, timeout: float = 120) -> str:
-        """Show the command, then run it."""
-        self.show(*words)
-        return self.run(*words, stdin=stdin, timeout=timeout)
+    def teach(self, *words: str, stdin: str | Path | None = None, timeout: float = 120) -> str:
+        """Show the command, then run it with ``stdin``, a text or a file of the repository. Raises DemoError."""
+        self.show(*words, stdin=stdin)
+        return self.run(*words, stdin=stdin.read_text() if isinstance(stdin, Path) else stdin, timeout=timeout)
 
     def get(self, kind: str, name: str, namespace: str = "shop") -> dict[str, Any]:
         """Return an object as the API server gives it. Raises DemoError."""

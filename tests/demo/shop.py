@@ -20,7 +20,8 @@ import psycopg
 from . import orders
 from .orders import Order
 
-SCHEMA = Path(__file__).with_name("shop.sql").read_text()
+TABLES = Path(__file__).with_name("shop.sql")
+SCHEMA = TABLES.read_text()
 
 WORKERS = 6
 BATCH = 100

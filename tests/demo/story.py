@@ -5,15 +5,16 @@ It must not judge the outcome itself: the account does.
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from tests.cluster.places import ROOT
 
 from . import account, applying, books, orders, watching
 from .reach import Reach
-from .view import View
+from .view import Figures, View
 from .watching import Watch
 
 PIPELINE = ROOT / "operator" / "examples" / "outbox.yaml"
@@ -22,17 +23,19 @@ RESOURCES = (
     ("connectclusters.headrace.dev", "main"),
     ("connectors.headrace.dev", "orders-db"),
 )
+CONSUMER = ("kubectl", "-n", "shop", "get", "consumers.headrace.dev", "billing")
 SWITCH = "/api/v1/namespaces/shop/services/billing:8080/proxy/switch"
 OPERATOR_LOG = "kubectl -n headrace-system logs deploy/headrace-operator"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """A cluster, the images by name, and how many orders to place."""
+    """A cluster, the images by name, how many orders to place, and what shows how they fare."""
 
     reach: Reach
     images: Mapping[str, str]
     orders: int
+    view: View = field(default_factory=View)
 
     def tell(self) -> account.Account:
         """Tell it to the end. Raises DemoError when a step does not get where it should."""
@@ -40,8 +43,9 @@ class Story:
         self._prepare()
         self._pipeline()
         with watching.opened(self.reach) as watch:
-            self._place(watch)
+            look = self._place(watch)
             self._dead_letters(watch)
+            self._calm(look)
             return account.account(books.read(watch.shop, watch.billing))
 
     def _install(self) -> None:
@@ -68,7 +72,8 @@ class Story:
         self.reach.teach("kubectl", "-n", "shop", "apply", "-f", str(PIPELINE.relative_to(ROOT)))
         print("  The Consumer awaits its topic, which appears with the first order.")
         for kind, name in RESOURCES:
-            self.reach.show("kubectl", "-n", "shop", "wait", f"{kind}/{name}", "--for=condition=Ready")
+            ready = ("--for=condition=Ready", "--timeout=180s")
+            self.reach.show("kubectl", "-n", "shop", "wait", f"{kind}/{name}", *ready)
             watching.until(
                 f"{kind}/{name} becoming Ready",
                 lambda kind=kind, name=name: watching.readiness(self.reach.get(kind, name)),  # type: ignore[misc]
@@ -77,33 +82,54 @@ class Story:
                 advice=f"kubectl -n shop describe {kind} {name}; {OPERATOR_LOG}",
             )
 
-    def _place(self, watch: Watch) -> None:
+    def _place(self, watch: Watch) -> Callable[[], Figures]:
+        """Have the orders placed, watch them take effect, and return what goes on looking at them."""
         title(f"{self.orders} orders in bursts; the replicas follow")
         first = watch.count("shop", "SELECT max(id) FROM orders") + 1
-        before = watch.effects()
-        watch.billing.execute("DELETE FROM currencies WHERE name = %s", (orders.UNKNOWN_CURRENCY,))
+        wanted = watch.effects() + self.orders - orders.POISONED
+        unknown = f"DELETE FROM currencies WHERE name = $${orders.UNKNOWN_CURRENCY}$$;"
+        applying.sql(self.reach, "shop", "billing-db", unknown)
         applying.apply(self.reach, "writer.yaml", image=self.images["demo"], first=str(first), orders=str(self.orders))
         begin = time.monotonic()
-        with View() as view:
-            self._watch(watch, view, begin=begin, first=first, wanted=before + self.orders - orders.POISONED)
-        print(f"  most replicas that were ready at once: {view.most_replicas}")
 
-    def _watch(self, watch: Watch, view: View, *, begin: float, first: int, wanted: int) -> None:
-        def seen() -> tuple[bool, str]:
-            figures = watch.figures(begin, first, self.orders)
-            view.show(figures)
-            done = figures.handled >= wanted and figures.dead_letters == orders.POISONED
-            return done, figures.line()
+        def look() -> Figures:
+            return watch.figures(begin, first, self.orders)
 
-        watching.until(
+        self._watch(
             f"{wanted} effects and {orders.POISONED} dead letters",
-            seen,
-            reach=self.reach,
+            look,
+            lambda seen: seen.handled >= wanted and seen.dead_letters == orders.POISONED,
             seconds=60 + self.orders / 100,
-            every=1,
             advice=f"kubectl -n shop logs deploy/billing-consumer (and job/orders-{first}); {OPERATOR_LOG}",
-            say=lambda line: None,
         )
+        print(f"  most replicas that were ready at once: {self.view.most_replicas}")
+        return look
+
+    def _calm(self, look: Callable[[], Figures]) -> None:
+        fewest: int = self.reach.get("consumers.headrace.dev", "billing")["spec"]["scale"]["min"]
+        title(f"The bursts are over: the replicas fall to {fewest} again, once things have settled")
+        self._watch(
+            f"{fewest} replica",
+            look,
+            lambda seen: seen.replicas == seen.ready == fewest,
+            seconds=150,
+            advice=f"{shlex.join(CONSUMER)} -o jsonpath='{{.status.scaling.message}}'; {OPERATOR_LOG}",
+        )
+        print(f"  the replicas fell to {fewest} again")
+
+    def _watch(
+        self, what: str, look: Callable[[], Figures], done: Callable[[Figures], bool], *, seconds: float, advice: str
+    ) -> None:
+        """Show what ``look`` sees until it is ``done``. Raises DemoError after ``seconds``."""
+        self.reach.show(*CONSUMER, "--watch")
+
+        def seen() -> tuple[bool, str]:
+            figures = look()
+            self.view.show(figures)
+            return done(figures), figures.line()
+
+        with self.view:
+            watching.until(what, seen, reach=self.reach, seconds=seconds, every=1, advice=advice, say=lambda line: None)
 
     def _dead_letters(self, watch: Watch) -> None:
         title("Billing refused five orders: look at them, mend billing, put them back")

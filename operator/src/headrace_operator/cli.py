@@ -40,13 +40,18 @@ def plan(
     file: Annotated[Path, typer.Option("--file", "-f", help="YAML with resources; - is the standard input.")],
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of resources without one.")] = "default",
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask nobody: what the file names is there, and well.")
+        bool,
+        typer.Option(
+            "--offline",
+            help="Ask nobody: Secrets, ConfigMaps, topics, Kafka and Kafka Connect are taken to be there; the file "
+            "must hold the other resources it names.",
+        ),
     ] = False,
 ) -> None:
     """Show what a pass over each resource of a file would do, in order, and its conditions; nothing is written.
 
-    The cluster is the one of your kubeconfig, read with your rights; Kafka and Kafka Connect are asked when they can be
-    reached from here.
+    The cluster is read as your kubeconfig says, or in a pod as its service account; Kafka and Kafka Connect are asked
+    when they can be reached from here.
     """
     from headrace_operator.reconcile import preview
 

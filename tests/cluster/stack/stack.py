@@ -2,8 +2,8 @@
 
 import json
 import os
+import shlex
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -15,6 +15,9 @@ from tests.cluster.progress import Steps, run_logged
 
 HERE = Path(__file__).resolve().parent
 LOG = places.CACHE / "log" / "stack.log"
+FILLED = places.CACHE / "stack"
+"""Where manifests are kept as they are applied: with their $names filled in, and what goes with them."""
+
 RULES = places.ROOT / "dashboards" / "rules" / "headrace.yaml"
 READY = "240s"
 NAMESPACE = """
@@ -27,10 +30,11 @@ metadata: {name: $namespace, labels: {pod-security.kubernetes.io/enforce: restri
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One part of the stack: its manifest, what fills it, and what must be ready afterwards."""
+    """One part of the stack: the file it comes from, its manifest filled in, and what must be ready afterwards."""
 
     title: str
     namespace: str
+    source: str
     manifest: str
     awaited: tuple[str, ...]
 
@@ -44,7 +48,9 @@ def kafka(namespace: str = "kafka", *, certificates: Path | None = None) -> Part
     manifest = _filled("kafka.yaml", namespace=namespace, protocol=protocol)
     if certificates:
         manifest += f"---\n{_tls(namespace, certificates)}\n"
-    return Part(title="Kafka", namespace=namespace, manifest=manifest, awaited=("statefulset/kafka",))
+    return Part(
+        title="Kafka", namespace=namespace, source="kafka.yaml", manifest=manifest, awaited=("statefulset/kafka",)
+    )
 
 
 def _tls(namespace: str, folder: Path) -> str:
@@ -63,7 +69,9 @@ def monitoring() -> Part:
     """Prometheus and Alertmanager, watching the pods of all namespaces, with the alerts that Headrace ships."""
     awaited = ("deployment/prometheus", "deployment/alertmanager")
     manifest = f"{_filled('monitoring.yaml')}\n---\n{_rules()}\n"
-    return Part(title="Prometheus", namespace="monitoring", manifest=manifest, awaited=awaited)
+    return Part(
+        title="Prometheus", namespace="monitoring", source="monitoring.yaml", manifest=manifest, awaited=awaited
+    )
 
 
 def _rules() -> str:
@@ -81,13 +89,17 @@ def postgres(namespace: str, name: str) -> Part:
     word = name.partition("-")[0]
     values = {"namespace": namespace, "name": name, "database": word, "user": word, "password": f"{word}-secret"}
     manifest = Template(NAMESPACE).substitute(values) + _filled("postgres.yaml", **values)
-    return Part(title=f"PostgreSQL {name}", namespace=namespace, manifest=manifest, awaited=(f"statefulset/{name}",))
+    awaited = (f"statefulset/{name}",)
+    return Part(
+        title=f"PostgreSQL {name}", namespace=namespace, source="postgres.yaml", manifest=manifest, awaited=awaited
+    )
 
 
 def up(parts: list[Part], *, current: bool = False) -> None:
     """Apply these parts, then wait for all of them; `current` means the cluster of the current kubectl context.
 
-    Raises ClusterError with the state of the pods when one does not become ready.
+    Each command is printed as a person would type it. Raises ClusterError with kubectl's words when one cannot be
+    applied or does not become ready.
     """
     kubectl = _kubectl(current)
     steps = Steps(len(parts) * 2)
@@ -100,17 +112,25 @@ def up(parts: list[Part], *, current: bool = False) -> None:
 
 
 def _apply(kubectl: list[str], part: Part) -> None:
-    words = [*kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-"]
-    done = subprocess.run(words, input=part.manifest, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ClusterError(f"{part.title} could not be applied: {done.stderr.strip()}")
+    file = FILLED / f"{part.title.replace(' ', '-').lower()}.{part.namespace}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(part.manifest)
+    source = (HERE / part.source).relative_to(places.ROOT)
+    advice = f"mend what kubectl says of {source}; `kubectl get nodes` tells whether the cluster answers"
+    _run(kubectl, "apply", "--server-side", "--force-conflicts", "-f", str(file), advice=advice)
+    print(f"    (that file is {source} with its $names filled in)", flush=True)
 
 
 def _await(kubectl: list[str], part: Part) -> None:
     for workload in part.awaited:
-        words = [*kubectl, "-n", part.namespace, "rollout", "status", workload, f"--timeout={READY}"]
-        pods = f"kubectl -n {part.namespace} describe pods"
-        run_logged(words, log=LOG, advice=f"see `{pods}`")
+        words = ("-n", part.namespace, "rollout", "status", workload, f"--timeout={READY}")
+        _run(kubectl, *words, advice=f"see `kubectl -n {part.namespace} describe pods`")
+
+
+def _run(kubectl: list[str], *words: str, advice: str) -> None:
+    print(f"  $ kubectl {shlex.join(words)}", flush=True)
+    run_logged([*kubectl, *words], log=LOG, advice=advice)
 
 
 def _filled(file: str, **values: str) -> str:

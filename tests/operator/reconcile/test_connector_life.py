@@ -360,7 +360,10 @@ async def test_only_credentials_may_name_a_secret(life: Life, wrong: dict[str, A
     life.edit(**wrong)
 
     assert await life.look(2) == []
-    assert "only credentials may name a Secret" in life.condition("Accepted")["message"]
+    assert (
+        "only database.user and properties that hold a secret may name a Secret"
+        in life.condition("Accepted")["message"]
+    )
     assert "canary" not in str(life.status["conditions"])
 
 

@@ -85,7 +85,7 @@ class Opened(Shown):
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What became of a dead letter; ``retry`` is where its retry record was sent to."""
+    """What became of a dead letter; its retry record was sent to ``retry_topic``, ``retry_partition``."""
 
     by: str
     at: datetime

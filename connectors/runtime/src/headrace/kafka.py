@@ -135,7 +135,7 @@ class Source:
         self._client.subscribe(self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
 
     def read(self, most: int, timeout: float) -> Read:
-        """Return what arrives within ``timeout`` seconds, then at most ``most`` records without more waiting.
+        """Return what arrives within ``timeout`` seconds, and at most ``most`` more records without more waiting.
 
         Raises Fatal when the client cannot go on.
         """

@@ -76,7 +76,7 @@ class Poller(threading.Thread):
 
     @property
     def ready(self) -> bool:
-        """Whether partitions are assigned and none of them stopped or stands still."""
+        """Whether the group has ever given an assignment, and no partition stopped or stands still."""
         return self._assigned and not self._lost and not self.stalled and not self._stopping.is_set()
 
     def stop(self) -> None:

@@ -38,7 +38,7 @@ class Retry(Exception):
     """Raised by a handler: try this record again; counts as an attempt."""
 
     def __init__(self, message: str = "", *, after: float | None = None) -> None:
-        """Ask for another attempt not before ``after`` seconds; without it the configured back-off decides."""
+        """Ask for another attempt after ``after`` seconds, at most the longest back-off; None: after the back-off."""
         super().__init__(message)
         self.after = after
 

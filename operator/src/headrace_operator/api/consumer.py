@@ -92,7 +92,9 @@ class Scale(Model):
     """How many replicas run."""
 
     min: int | None = Field(None, ge=1, le=1000, description="Fewest replicas. Default: 1.")
-    max: int | None = Field(None, ge=1, le=1000, description="Most replicas. Default: 10, never more than partitions.")
+    max: int | None = Field(
+        None, ge=1, le=1000, description="Most replicas. Default: 10; no more than partitions, unless min is greater."
+    )
     target_lag_seconds: int | None = Field(
         None, ge=1, le=86400, description="Longest time in seconds that a record should wait. Default: 60."
     )

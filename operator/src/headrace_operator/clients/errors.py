@@ -1,10 +1,10 @@
 """The errors of remote systems, as the loop understands them.
 
     HeadraceError
-    ├── Invalid            the user must change something          → condition, wait for an edit
-    ├── Unauthorized       a credential or a right must change     → condition, slow retry
+    ├── Invalid            the user must change something          → condition, back-off
+    ├── Unauthorized       a credential or a right must change     → condition, back-off
     ├── Missing            what was asked for does not exist       → seen as absent by observers
-    └── Retryable          the world must change                   → condition, back-off; ``after`` says when
+    └── Retryable          the world must change                   → the same, not before ``after``
         ├── Unreachable    no answer in time
         ├── Busy           429, or 409 while Connect rebalances
         └── Conflict       someone else wrote first

@@ -1,6 +1,6 @@
-"""The plan of a resource without a cluster: what it names beside it exists, Kafka and Connect answer, nothing is made.
+"""The plan of a resource without a cluster: Secrets, ConfigMaps and topics are there, Kafka and Connect answer.
 
-So a first pass is shown as it goes when all is well. References to what was not given are absent.
+So a first pass is shown as it goes when all is well. Other resources that it names are absent unless they are given.
 """
 
 from __future__ import annotations

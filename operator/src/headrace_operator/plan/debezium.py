@@ -45,7 +45,8 @@ def stray_reference(resource: Resource, spec: ConnectorSpec) -> Finding | None:
     for name, value in configuration(resource, spec).items():
         found = REFERENCE.search(value)
         if found and name != "database.user" and not raw.holds_secret(name):
-            text = f"The property {name} would show what {found[0]} stands for: only credentials may name a Secret."
+            rule = "only database.user and properties that hold a secret may name a Secret"
+            text = f"The property {name} would show what {found[0]} stands for: {rule}."
             return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
     return None
 
@@ -117,6 +118,6 @@ def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
 
 
 def _headers(columns: OutboxColumns) -> str:
-    """Return the columns that become headers; the router fails on a column that the table does not have."""
+    """Return the columns that become headers; the router leaves out those that the table does not have."""
     trace = (f"{columns.traceparent}:header:traceparent",) if columns.traceparent else ()
     return ",".join((f"{columns.type or 'type'}:header:eventType", *trace))

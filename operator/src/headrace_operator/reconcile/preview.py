@@ -60,7 +60,7 @@ def _resource(document: Mapping[str, Any], namespace: str) -> Resource:
 
 
 async def offline(given: Iterable[Resource], settings: Settings, now: datetime) -> Plans:
-    """Plan each of ``given`` as if what it names were there and well."""
+    """Plan each of ``given`` beside the others, as `headrace_operator.plan.assumed` takes the rest to be."""
     every = tuple(given)
     made = []
     for resource in every:

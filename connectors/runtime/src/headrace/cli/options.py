@@ -9,7 +9,7 @@ import typer
 from headrace.cli.output import Format
 
 Namespace = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="Namespace of the Consumer. Default: the context's.")
+    str | None, typer.Option("--namespace", "-n", help="Namespace to look in. Default: the context's.")
 ]
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: the current one.")]
 Kubeconfig = Annotated[str | None, typer.Option(help="Path of the kubeconfig. Default: as kubectl.")]

@@ -29,7 +29,7 @@ def redrive(
         list[str] | None, typer.Option(metavar="PARTITION/OFFSET", help="Only this dead letter; may be given again.")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Only dead letters with this reason.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest first.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, in order of partition and offset.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All outstanding dead letters.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -1,0 +1,118 @@
+"""The shell around all tests: times, what it leaves running, signals, and failures that say what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.consumer_process import wait_for
+
+ROOT = Path(__file__).parent.parent
+GOALS = """
+first second:
+	@echo made $@
+broken:
+	@false
+hears-interrupts:
+	@trap 'exit 0' INT; kill -INT $$$$; exit 1
+endless:
+	@touch begun; sleep 300
+down:
+	@touch is-down
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkout of nothing but the script and the goals that it makes."""
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "whole.sh", tmp_path / "tests")
+    (tmp_path / "Makefile").write_text(GOALS)
+    return tmp_path
+
+
+def started(folder: Path, *goals: str) -> subprocess.Popen[str]:
+    words = ["env", "--default-signal=INT", str(folder / "tests" / "whole.sh"), *goals]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def test_each_part_and_the_whole_are_timed(folder: Path) -> None:
+    whole = started(folder, "first", "second")
+
+    said, _ = whole.communicate(timeout=20)
+
+    assert whole.returncode == 0
+    assert re.findall(r"^ *\d+ min \d\d s  (\w+)$", said, re.MULTILINE) == ["first", "second", "down", "whole"]
+
+
+def test_what_runs_hears_interrupts(folder: Path) -> None:
+    """A signal that is ignored stays ignored for all that a process starts, tests of Ctrl-C included."""
+    whole = started(folder, "hears-interrupts")
+
+    whole.communicate(timeout=20)
+
+    assert whole.returncode == 0
+
+
+def test_what_fails_ends_it_and_still_nothing_is_left_running(folder: Path) -> None:
+    whole = started(folder, "first", "broken", "second")
+
+    said, _ = whole.communicate(timeout=20)
+
+    assert whole.returncode == 2
+    assert "made second" not in said
+    assert (folder / "is-down").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_what_runs_and_leaves_nothing_running(folder: Path, number: signal.Signals) -> None:
+    whole = started(folder, "endless", "second")
+    wait_for((folder / "begun").exists, "the goal to begin", 20)
+
+    whole.send_signal(number)
+    said, _ = whole.communicate(timeout=20)
+
+    assert whole.returncode == 128 + number
+    assert "made second" not in said
+    assert (folder / "is-down").exists()
+
+
+def test_a_generated_file_that_nobody_committed_fails_verify(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    verify = ["make", "-C", str(tmp_path), "--old-file=generate", "verify"]
+
+    assert subprocess.run(verify, check=False).returncode == 0
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "made.yaml").touch()
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "?? charts/" in done.stdout
+    assert "run 'make generate' and commit" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_uv", [False, True])
+def test_a_set_up_that_fails_says_where_its_log_is_and_what_to_do(tmp_path: Path, has_uv: bool) -> None:
+    """Where PyPI does not answer: first for uv itself, then for what uv installs."""
+    toolchain = Path(os.environ.get("HEADRACE_CACHE") or Path.home() / ".cache" / "headrace") / "toolchain"
+    if has_uv:
+        (tmp_path / "toolchain").symlink_to(toolchain)
+    away = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "UV_OFFLINE": "1"}
+    places = {"HEADRACE_CACHE": tmp_path, "UV_CACHE_DIR": tmp_path / "uv", "UV_PROJECT_ENVIRONMENT": tmp_path / "venv"}
+    environment = {**os.environ, **away, **{name: str(path) for name, path in places.items()}}
+
+    done = subprocess.run(
+        [ROOT / "tests" / "toolchain.sh"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert f"log: {tmp_path}/log/setup.log; check that" in done.stderr
+    assert ("uv sync" if has_uv else "pip install") in done.stderr
