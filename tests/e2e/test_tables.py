@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -49,6 +50,7 @@ def customers(told: str) -> Iterator[str]:
     yield "shop"
     world.kubectl("-n", "shop", "delete", "consumers.headrace.dev/shipped", "--ignore-not-found")
     world.kubectl("-n", "shop", "delete", "-f", str(EXAMPLE))
+    world.until("the end of their pods", lambda: not _pods("shipped") + _pods("greeting"), 60)
 
 
 def test_changes_of_a_table_reach_a_python_function(customers: str) -> None:
@@ -100,6 +102,10 @@ def _image(folder: Path) -> str:
 def _sql(statements: str) -> None:
     login = 'PGPASSWORD="$POSTGRES_PASSWORD" psql -qh localhost -U "$POSTGRES_USER" "$POSTGRES_DB"'
     world.kubectl("-n", "shop", "exec", "-i", "statefulset/customers-db", "--", "sh", "-c", login, stdin=statements)
+
+
+def _pods(consumer: str) -> list[dict[str, Any]]:
+    return world.listed("shop", "pods", f"headrace.dev/consumer={consumer}")
 
 
 def _log(consumer: str) -> str:

@@ -11,28 +11,32 @@ from tests.e2e import faults, world
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
 SYSTEM = "headrace-system"
+HELM = ("helm", "--namespace", SYSTEM)
 ORDERS = 500
 
 
 def test_data_keeps_flowing_without_the_operator_and_an_upgrade_takes_it_up_again(watch: Watch) -> None:
-    helm = ("helm", "--namespace", SYSTEM)
-    values = watch.reach.run(*helm, "get", "values", "headrace", "-o", "yaml")
+    values = watch.reach.run(*HELM, "get", "values", "headrace", "-o", "yaml")
     before, pods = watch.effects(), _pods()
 
-    watch.reach.run(*helm, "uninstall", "headrace", "--wait")
-    faults.place(watch, ORDERS)
-
-    world.until("every order's effect", lambda: watch.effects() >= before + ORDERS, 120)
-    assert not world.kubectl("-n", SYSTEM, "get", "deployments,roles", "-o", "name")
-    assert _pods() == pods
-
-    install = (*helm, "upgrade", "--install", "headrace", "charts/headrace", "--wait", "--timeout", "3m", "-f", "-")
-    for level in ("DEBUG", "INFO"):
-        watch.reach.run(*install, "--set", f"logLevel={level}", stdin=values, timeout=200)
-        world.until("the new operator holding the Lease", _leads, 60)
-        world.until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"), 60)
+    watch.reach.run(*HELM, "uninstall", "headrace", "--wait")
+    try:
+        faults.place(watch, ORDERS)
+        world.until("every order's effect", lambda: watch.effects() >= before + ORDERS, 120)
+        assert not world.kubectl("-n", SYSTEM, "get", "deployments,roles", "-o", "name")
+        assert _pods() == pods
+    finally:
+        for level in ("DEBUG", "INFO"):
+            _install(watch, values, level)
     assert _pods() == pods
     assert account.account(books.read(watch.shop, watch.billing)).adds_up
+
+
+def _install(watch: Watch, values: str, level: str) -> None:
+    install = (*HELM, "upgrade", "--install", "headrace", "charts/headrace", "--wait", "--timeout", "3m", "-f", "-")
+    watch.reach.run(*install, "--set", f"logLevel={level}", stdin=values, timeout=200)
+    world.until("the new operator holding the Lease", _leads, 60)
+    world.until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"), 60)
 
 
 def _leads() -> bool:

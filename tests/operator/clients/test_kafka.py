@@ -172,6 +172,7 @@ async def test_a_log_of_which_nothing_came_says_nothing_of_the_kafka() -> None:
     kafka.close()
 
 
+@pytest.mark.slow
 async def test_who_asks_while_it_is_closed_may_ask_anew() -> None:
     """Nothing that waits is cancelled, which would look like an order to end."""
     kafka = Kafka("kafka", NOBODY)

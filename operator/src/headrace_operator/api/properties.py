@@ -59,7 +59,10 @@ None of them opens a file or an address, loads code, names a host, holds a secre
 (offsets, acknowledgements, isolation, group membership, and the deadlines of transactions).
 """
 
-IDENTITY = ("connector.class", "database.dbname", "headrace.resource.uid", "name", "slot.name", "topic.prefix")
+IDENTITY = (
+    "connector.class", "database.dbname", "headrace.resource.uid", "name", "offsets.storage.topic", "slot.name",
+    "topic.prefix",
+)  # fmt: skip
 """Properties of a connector that its offsets, slot and topics hang on: Headrace sets them, from fields that stay."""
 
 KAFKA = (
