@@ -57,6 +57,8 @@ class Story:
             for part in ("--set", f"images.{name}={self.images[name]}")
         ]
         self.reach.teach(*upgrade, "--create-namespace", "headrace-crds", "charts/headrace-crds", timeout=200)
+        restricted = "pod-security.kubernetes.io/enforce=restricted"
+        self.reach.teach("kubectl", "label", "--overwrite", "namespace", "headrace-system", restricted)
         self.reach.teach(
             *upgrade, "headrace", "charts/headrace", "--set", "watch.namespaces={shop}", *images, timeout=200
         )

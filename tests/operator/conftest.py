@@ -17,6 +17,7 @@ def server() -> Iterator[fast.ApiServer]:
     with fast.apiserver() as running:
         kubectl(running, "apply", "-f", "-", text=crd.yaml_text())
         kubectl(running, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+        kubectl(running, "get", "headrace", "-A")  # which kubectl tries until the kinds are served: 429 before
         for namespace in ("shop", "headrace-system"):
             kubectl(running, "create", "namespace", namespace)
         yield running
