@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.e2e import world
+
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
 
@@ -44,3 +46,10 @@ def test_each_step_teaches_its_command(told: str) -> None:
 
     assert len(steps) >= 8
     assert [step.splitlines()[0] for step in steps if "\n  $ " not in step] == []
+
+
+def test_the_connector_says_how_far_it_is_behind(told: str) -> None:
+    """From its worker's metrics page, which the operator reads in the pod's own network."""
+    world.until(
+        "the Connector's lag", lambda: "lagSeconds" in world.get("shop", "connectors", "orders-db")["status"], 60
+    )

@@ -62,6 +62,7 @@ class FakeConnect:
     """What the worker holds, and how it misbehaves.
 
     `secrets` is what ``${secrets:NAMESPACE/NAME:KEY}`` stands for, `passwords` are those of the database's users.
+    `metrics` is the page of the exporter, which the real one has at a port of its own.
     """
 
     url: str = ""
@@ -73,6 +74,7 @@ class FakeConnect:
     rebalancing: tuple[int, str] | None = None
     hanging: bool = False
     tracks_topics: bool = True
+    metrics: str = ""
 
     def fail(self, name: str, trace: str) -> None:
         """Let every task of a connector fail."""
@@ -182,6 +184,7 @@ def _application(fake: FakeConnect) -> web.Application:
     application.add_routes(
         [
             web.get("/", answers.root),
+            web.get("/metrics", answers.metrics),
             web.get("/connector-plugins", answers.plugins),
             web.put("/connector-plugins/{plugin}/config/validate", answers.validate),
             web.get("/connectors", answers.listing),
@@ -211,6 +214,9 @@ class _Answers:
 
     async def root(self, _: web.Request) -> web.Response:
         return web.json_response({"version": "4.3.1", "commit": "26b251a451ce941d", "kafka_cluster_id": "fake"})
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        return web.Response(text=self.fake.metrics)
 
     async def plugins(self, _: web.Request) -> web.Response:
         return web.json_response([{"class": CLASS, "type": "source", "version": "3.6.1.Final"}])

@@ -137,7 +137,7 @@ def applied(children: Children, actions: tuple[Action, ...]) -> Children:
         for action in actions
         if isinstance(action, Apply)
     }
-    return Children(objects={**children.objects, **made})
+    return dataclasses.replace(children, objects={**children.objects, **made})
 
 
 def after_consumer(world: ConsumerWorld, actions: tuple[Action, ...]) -> ConsumerWorld:

@@ -55,7 +55,7 @@ def test_columns_are_the_promised_ones(shown: ApiServer) -> None:
     wide = {kind: _head(shown, kind, "-o", "wide") for kind in SHOWN}
 
     assert normal["Consumer"] == ["NAME", "READY", "REPLICAS", "LAG", "LAG SECONDS", "DEAD", "AGE"]
-    assert normal["Connector"] == ["NAME", "READY", "STATE", "TASKS", "REASON", "AGE"]
+    assert normal["Connector"] == ["NAME", "READY", "STATE", "TASKS", "LAG SECONDS", "REASON", "AGE"]
     assert all(columns[1] == "READY" and columns[-1] == "AGE" for columns in normal.values())
     assert all({"REASON", "MESSAGE"} <= set(columns) for columns in wide.values())
 

@@ -105,6 +105,7 @@ def _connector_that(state: str, task: str = "RUNNING", spec: dict[str, Any] | No
         state=state,
         trace=None,
         tasks=(TaskSeen(id=0, state=task, worker="10.0.0.1:8083", trace="java.lang.Error: no slot"),),
+        lag=3.2,
     )
     return {"seen": seen, "validation": None} | ({} if spec is None else {"spec": spec, "generation": 2})
 

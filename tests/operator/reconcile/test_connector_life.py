@@ -18,7 +18,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from headrace_operator.clients.connect import Connect
-from headrace_operator.observed.kube import Children, Resource, SecretSeen
+from headrace_operator.observed.kube import Children, PodSeen, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from headrace_operator.plan import connectcluster, connector
 from headrace_operator.plan.actions import Apply, Plan
@@ -140,9 +140,10 @@ async def life() -> AsyncIterator[Life]:
     async with fake_connect() as fake:
         fake.secrets = {"shop/shop-db:username": "shop", "shop/shop-db:password": "canary"}
         fake.passwords = {"shop": "canary"}
-        names = aiohttp.TCPConnector(resolver=EveryName(int(fake.url.rpartition(":")[2])))
+        port = int(fake.url.rpartition(":")[2])
+        names = aiohttp.TCPConnector(resolver=EveryName(port))
         async with aiohttp.ClientSession(connector=names) as session:
-            known = {"kube": shelf, "connect": Connect(session, deadline=0.3), "kafkas": None}
+            known = {"kube": shelf, "connect": Connect(session, deadline=0.3, metrics_port=port), "kafkas": None}
             made = Life(fake=fake, remote=Remote(**cast(Any, known)), shelf=shelf)
             await made.look_at_workers(1)
             yield made
@@ -373,6 +374,30 @@ async def test_a_password_that_the_database_refuses_is_in_no_status(life: Life) 
     assert await life.look(2) == []
     assert "password authentication failed" in life.condition("Ready")["message"]
     assert "canary" not in str(life.status)
+
+
+POD = PodSeen(
+    name="main-connect-1", phase="Running", ready=True, restarts=0, waiting_reason=None, message=None, ip="127.0.0.1"
+)
+PAGE = """# TYPE headrace_debezium_source_lag_seconds gauge
+headrace_debezium_source_lag_seconds{connector="other",plugin="postgres",resource_namespace="shop"} 99.0
+headrace_debezium_source_lag_seconds{connector="orders-db",plugin="postgres",resource_namespace="shop"} 2.6
+"""
+
+
+async def test_the_lag_is_asked_of_our_own_workers_only(life: Life) -> None:
+    """Whatever address Connect says that a task runs at: a pod of ours has it, or nobody is asked."""
+    life.fake.metrics = PAGE
+    await life.look(3)
+    unasked = "GET /metrics" not in life.fake.requests
+    life.shelf.made = dataclasses.replace(life.shelf.made, pods=(POD,))
+    await life.look(2)
+
+    assert unasked
+    assert life.status["lagSeconds"] == 3
+    life.fake.metrics = ""
+    await life.look(1)
+    assert "lagSeconds" not in life.status
 
 
 async def test_connect_is_not_asked_before_the_secret_is_there(life: Life) -> None:

@@ -122,6 +122,9 @@ class ConnectorStatus(Status):
     topic_prefix: str | None = Field(None, description="Prefix of the captured topics in force.")
     state: str | None = Field(None, description="State of the connector, such as RUNNING, PAUSED or FAILED.")
     tasks: tuple[Task, ...] | None = Field(None, description="The connector's tasks.")
+    lag_seconds: int | None = Field(
+        None, description="Commit time of the last change until Debezium read it; absent before the first change."
+    )
     tasks_ready: str | None = Field(None, description="Running tasks of all tasks, such as 1/1.")
     offsets: tuple[dict[str, Any], ...] | None = Field(
         None, description="Source offsets that Kafka Connect has committed, as it reports them."

@@ -159,6 +159,7 @@ KINDS = (
             READY,
             Column(name="State", path=".status.state"),
             Column(name="Tasks", path=".status.tasksReady"),
+            Column(name="Lag seconds", path=".status.lagSeconds", type="integer"),
             REASON,
             AGE,
             MESSAGE,

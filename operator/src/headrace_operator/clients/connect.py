@@ -32,6 +32,11 @@ DEADLINE = 5.0
 PATIENCE = 15.0
 """Seconds that a write or a validation may take: Connect asks the database meanwhile."""
 
+METRICS = 9404
+"""The port of a worker's metrics page, which Prometheus reads, too."""
+
+LAG = "headrace_debezium_source_lag_seconds"
+
 HEADERS = {"Content-Type": "application/json"}
 """Connect answers 415 to a write of another type, also to one without a body."""
 
@@ -42,9 +47,10 @@ UNTOLD: Mapping[str, Any] = {"connector": {"state": "UNASSIGNED"}}
 class Connect:
     """Reads and writes of any Connect by its address; every method raises `HeadraceError`."""
 
-    def __init__(self, session: aiohttp.ClientSession, deadline: float = DEADLINE) -> None:
+    def __init__(self, session: aiohttp.ClientSession, deadline: float = DEADLINE, metrics_port: int = METRICS) -> None:
         self._session = session
         self._deadline = deadline
+        self._metrics_port = metrics_port
 
     async def workers(self, url: str) -> WorkersSeen:
         """Read version, plug-ins and every connector of the workers at ``url``."""
@@ -80,6 +86,20 @@ class Connect:
             None if offsets is None else offsets["offsets"],
             None if topics is None else topics.get(name, {}).get("topics", ()),
         )
+
+    async def lag(self, host: str, prefix: str) -> float | None:
+        """Read how many seconds the connector of this topic prefix is behind its database, from its worker's metrics.
+
+        None where the worker does not tell, as before the first change.
+        """
+        at = f"http://{host}:{self._metrics_port}/metrics"
+        timeout = aiohttp.ClientTimeout(total=self._deadline)
+        try:
+            async with self._session.get(at, timeout=timeout, allow_redirects=False) as response:
+                page = await response.text()
+        except (TimeoutError, OSError, aiohttp.ClientError):
+            return None
+        return _told(page, prefix)
 
     async def validate(self, url: str, config: Mapping[str, str]) -> Validation:
         """Ask Connect whether ``config`` would run; it tries the database, too."""
@@ -146,6 +166,16 @@ class Connect:
             raise errors.Unreachable(what) from error
         meant = _meant(status, text)
         return answers.read(f"{method} {url}", "Kafka Connect", meant, text, conflict=errors.Busy, say=_discreet)
+
+
+def _told(page: str, prefix: str) -> float | None:
+    """Find the lag on a metrics page; the exporter has the two parts of the prefix as labels (jmx-exporter.yaml)."""
+    namespace, _, name = prefix.partition(".")
+    mine = (f'resource_namespace="{namespace}"', f'connector="{name}"')
+    for line in page.splitlines():
+        if line.startswith(f"{LAG}{{") and all(label in line for label in mine):
+            return float(line.rpartition(" ")[2])
+    return None
 
 
 def _meant(status: int, text: bytes) -> int:

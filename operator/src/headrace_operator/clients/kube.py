@@ -148,4 +148,5 @@ def _pod(manifest: Manifest) -> PodSeen:
         restarts=sum(int(one.get("restartCount", 0)) for one in containers),
         waiting_reason=next((one.get("reason") for one in (*waiting, *failed, *unscheduled)), None),
         message=next((text.strip() for text in said if text), None),
+        ip=status.get("podIP"),
     )

@@ -28,7 +28,7 @@ class TaskSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectorSeen:
-    """A connector with its configuration and status; ``state`` may also be STOPPED."""
+    """A connector with its configuration and status; ``state`` may also be STOPPED, ``lag`` is in seconds."""
 
     name: str
     config: Mapping[str, str]
@@ -37,6 +37,7 @@ class ConnectorSeen:
     tasks: tuple[TaskSeen, ...]
     offsets: tuple[Mapping[str, Any], ...] | None = None
     topics: tuple[str, ...] | None = None
+    lag: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,7 @@ class PodSeen:
     restarts: int
     waiting_reason: str | None
     message: str | None
+    ip: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -218,6 +218,8 @@ def _status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: r
         running = sum(task.state == "RUNNING" for task in seen.tasks)
         status |= {"state": seen.state, "tasks": [_task(task) for task in seen.tasks]}
         status["tasksReady"] = f"{running}/{len(seen.tasks)}"
+        if seen.lag is not None:
+            status["lagSeconds"] = round(seen.lag)
     return status | ({} if isinstance(seen, Absent) else _figures(resource, seen))
 
 

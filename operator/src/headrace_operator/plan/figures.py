@@ -11,7 +11,7 @@ from typing import Any
 EVERY = 10.0
 """Seconds between two writes of figures alone; whatever else changes is written at once."""
 
-FIGURES = ("lag", "offsets")
+FIGURES = ("lag", "lagSeconds", "offsets")
 SCALING = ("message", "arrivalsPerSecond", "handledPerSecond", "capacityPerReplica")
 
 

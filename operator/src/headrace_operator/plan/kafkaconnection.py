@@ -66,7 +66,9 @@ def _reachable(world: KafkaConnectionWorld, spec: KafkaConnectionSpec | None) ->
     if missing is not None:
         return missing
     if isinstance(world.cluster, ClusterSeen):
-        return true("Reachable", Reason.KAFKA_REACHABLE, f"Kafka answers; brokers that are up: {world.cluster.brokers}.")
+        return true(
+            "Reachable", Reason.KAFKA_REACHABLE, f"Kafka answers; brokers that are up: {world.cluster.brokers}."
+        )
     return false("Reachable", Reason.KAFKA_UNREACHABLE, world.cluster.reason)
 
 

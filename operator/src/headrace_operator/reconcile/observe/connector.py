@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation
-from headrace_operator.observed.kube import Resource, SecretSeen
+from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import connector as plan
@@ -33,11 +34,23 @@ async def connector(resource: Resource, remote: Remote) -> ConnectorWorld:
     if cluster is not None:
         url = names.connect_url(namespace, cluster.name)
         seen = await ask(remote.connect.connector(url, names.connector(namespace, resource.name)))
+        seen = await _measured(seen, resource, cluster.name, remote)
         held = _missing(resource, secret) or plan.unread(resource, readable)
         validation = await _validation(remote, url, plan.wanted(resource), seen, held)
     return ConnectorWorld(
         resource=resource, connect=found, secrets=secret, readable=readable, seen=seen, validation=validation
     )
+
+
+async def _measured(seen: Seen, resource: Resource, cluster: str, remote: Remote) -> Seen:
+    """Return the connector with its lag, asked of its own worker, and of no address that is not one of our pods."""
+    prefix = resource.status.get("topicPrefix")
+    if not isinstance(seen, ConnectorSeen) or not seen.tasks or not prefix:
+        return seen
+    children = await ask(remote.kube.children(resource.namespace, "", (), f"headrace.dev/connect={cluster}"))
+    hosts = {pod.ip for pod in children.pods} if isinstance(children, Children) else set()
+    host = (seen.tasks[0].worker or "").rpartition(":")[0]
+    return dataclasses.replace(seen, lag=await remote.connect.lag(host, prefix)) if host in hosts else seen
 
 
 def _missing(resource: Resource, seen: Secrets) -> str | None:
