@@ -16,7 +16,7 @@ from headrace.cli import pod
 from headrace_operator.plan.actions import Apply
 from tests.charts.rendering import CHART, CHARTS, Done, of, render
 from tests.cluster import build, fast
-from tests.operator.operator_process import kubectl
+from tests.operator.operator_process import await_kinds, kubectl
 from tests.operator.plan import golden
 
 pytestmark = pytest.mark.apiserver
@@ -46,7 +46,7 @@ def test_an_upgrade_changes_definitions_and_no_uninstall_loses_a_resource(
     helm(server, "install", "headrace-crds", str(CRDS))
     said = helm(server, "install", "headrace", str(CHART), "-n", "headrace-system", "--create-namespace",
                 "--set", "watch.namespaces={shop}").stdout  # fmt: skip
-    kubectl(server, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+    await_kinds(server)
     example = next(yaml.safe_load_all((golden.EXAMPLES[0]).read_text()))
     kubectl(server, "apply", "-n", "shop", "-f", "-", text=json.dumps(example))
 

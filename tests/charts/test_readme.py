@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import build, fast
-from tests.operator.operator_process import kubectl
+from tests.operator.operator_process import await_kinds, kubectl
 
 ROOT = Path(__file__).parents[2]
 SECTION = re.search(
@@ -54,5 +54,5 @@ def _run(server: fast.ApiServer, words: list[str]) -> str:
     )  # fmt: skip
     assert done.returncode == 0, f"{words}: {done.stderr}"
     if words[:1] == ["helm"] and "headrace-crds" in words:
-        kubectl(server, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+        await_kinds(server)
     return done.stdout

@@ -17,7 +17,7 @@ from tests.cluster.stack import stack
 from tests.demo import __main__ as demo
 from tests.demo import account, afterwards, reach, story
 from tests.demo.account import Account, Books, Delivery, Order
-from tests.operator.operator_process import kubectl
+from tests.operator.operator_process import await_kinds, kubectl
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -102,6 +102,7 @@ def test_what_removes_the_demo_leaves_nothing_on_the_users_cluster(tmp_path: Pat
     """No namespace, CRD or right that spans namespaces remains; here, where no controller runs, namespaces only end."""
     with fast.apiserver() as server:
         _install(server, tmp_path)
+        await_kinds(server)  # a CRD that is deleted before it is served waits for minutes
         for line in afterwards.REMOVE.strip().splitlines():
             _type(server, line.strip() + (" --wait=false" if "delete namespace" in line else ""))
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headrace_operator.api.kinds import KINDS
+from headrace_operator.api.schema import API_VERSION
 from tests.cluster.fast import ApiServer
 
 NAMELESS = ("setpriv", "--reuid=65532", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
@@ -29,6 +31,16 @@ def kubectl(server: ApiServer, *arguments: str, text: str | None = None) -> str:
     if done.returncode:
         raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
     return done.stdout
+
+
+def await_kinds(server: ApiServer) -> None:
+    """Wait until every kind can be listed: for a while after its CRD came the API server answers 404 or 429."""
+    deadline = time.monotonic() + 20
+    for kind in KINDS:
+        listed = [*server.kubectl, "get", "--raw", f"/apis/{API_VERSION}/{kind.plural}"]
+        while (done := subprocess.run(listed, capture_output=True, text=True, timeout=20, check=False)).returncode:
+            assert time.monotonic() < deadline, done.stderr
+            time.sleep(0.05)
 
 
 def read(server: ApiServer, kind: str, name: str, namespace: str = "shop") -> dict[str, Any]:

@@ -33,7 +33,7 @@ from headrace_operator.api import crd
 from headrace_operator.plan.reasons import Reason
 from tests.charts.rendering import of, render
 from tests.cluster import fast
-from tests.operator.operator_process import Operator, kubectl, operator, read, until
+from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read, until
 
 pytestmark = pytest.mark.apiserver
 
@@ -65,7 +65,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     rights = [one for kind in ("ServiceAccount", "Role", "RoleBinding") for one in of(kind, chart)]
     with fast.apiserver() as server:
         _apply(server, _definitions())
-        kubectl(server, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+        await_kinds(server)
         for namespace in ("shop", "headrace-system"):
             kubectl(server, "create", "namespace", namespace)
         for one in rights:

@@ -14,7 +14,7 @@ import pytest
 from headrace_operator.api import crd
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
-from tests.operator.operator_process import Operator, kubectl, operator, read, relayed, until
+from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read, relayed, until
 
 pytestmark = pytest.mark.apiserver
 
@@ -51,7 +51,7 @@ def bare() -> Iterator[ApiServer]:
 def install(server: ApiServer) -> None:
     """Install the kinds."""
     kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
-    kubectl(server, "wait", "--for=condition=Established", "--timeout=20s", "crd", "--all")
+    await_kinds(server)
 
 
 def asked(port: int, path: str) -> tuple[int, str]:
