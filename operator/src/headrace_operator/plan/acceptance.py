@@ -64,56 +64,41 @@ def refuse(model: type[Spec], resource: Resource, problem: Finding) -> Acceptanc
 
 def no_passwords(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property holds a password: no secret may stand in a spec."""
-    name = raw.in_plain_text(properties)
-    if name is None:
-        return None
-    text = f"spec.{field}.{name} would hold a password in plain text: name a Secret with credentials instead."
-    return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
+    why = "would hold a password in plain text: name a Secret with credentials instead."
+    return _refused(field, raw.in_plain_text(properties), why, Reason.PASSWORD_IN_CONFIG)
 
 
 def only_tuning(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property of a Kafka client does more than tune it."""
-    name = raw.foreign(properties)
-    if name is None:
-        return None
-    text = (
-        f"spec.{field}.{name} is not among the properties that only tune the Kafka client: remove it. "
+    why = (
+        "is not among the properties that only tune the Kafka client: remove it. "
         "Where Kafka is and how to log in is said by bootstrapServers, tls and sasl."
     )
-    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+    return _refused(field, raw.foreign(properties), why)
 
 
 def no_identity(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property of a connector Headrace sets itself, from a field that stays once it was accepted."""
-    name = raw.identity(properties)
-    if name is None:
-        return None
-    text = (
-        f"spec.{field}.{name} is set by Headrace: remove it. "
+    why = (
+        "is set by Headrace: remove it. "
         "Database, slot and prefix of topics have fields: postgres.database, postgres.slot and topics.prefix."
     )
-    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+    return _refused(field, raw.identity(properties), why)
 
 
 def no_kafka(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property of a connector would take the workers' login to another Kafka."""
-    name = raw.named(properties, raw.KAFKA)
-    if name is None:
-        return None
-    text = f"spec.{field}.{name} is said by the KafkaConnection alone (where Kafka is, how to log in): remove it."
-    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+    why = "is said by the KafkaConnection alone (where Kafka is, how to log in): remove it."
+    return _refused(field, raw.named(properties, raw.KAFKA), why)
 
 
 def not_the_workers(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property of workers Headrace sets itself: their Kafka and login, and what others reach them by."""
-    name = raw.named(properties, raw.WORKERS)
-    if name is None:
-        return None
-    text = (
-        f"spec.{field}.{name} is set by Headrace: remove it. Where Kafka is and how to log in is said by the "
+    why = (
+        "is set by Headrace: remove it. Where Kafka is and how to log in is said by the "
         "KafkaConnection; group, topics, listeners and plug-ins of the workers are fixed."
     )
-    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
+    return _refused(field, raw.named(properties, raw.WORKERS), why)
 
 
 def plain_lines(field: str, properties: Mapping[str, str] | None) -> Finding | None:
@@ -121,10 +106,12 @@ def plain_lines(field: str, properties: Mapping[str, str] | None) -> Finding | N
     if (name := raw.named(properties, raw.ODD)) is not None:
         text = f"spec.{field} has the name {name!r}: a name is letters, digits, dots, hyphens and underscores."
         return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
-    if (name := raw.broken(properties)) is not None:
-        text = f"spec.{field}.{name} has a line break or another control character: write its value in one line."
-        return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
-    return None
+    why = "has a line break or another control character: write its value in one line."
+    return _refused(field, raw.broken(properties), why)
+
+
+def _refused(field: str, name: str | None, why: str, reason: Reason = Reason.PROPERTY_NOT_ALLOWED) -> Finding | None:
+    return None if name is None else false("Accepted", reason, f"spec.{field}.{name} {why}")
 
 
 def _sentence(error: ValidationError) -> str:
