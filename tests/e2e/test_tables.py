@@ -88,7 +88,7 @@ def test_a_function_may_be_in_an_image_of_its_own(customers: str, tmp_path: Path
 
 
 def _image(folder: Path) -> str:
-    """Build and push an image as docs/consumer-runtime.md says, and return its reference."""
+    """Build and push an image with the function in it, without libraries of its own, and return its reference."""
     registry, _, version = store.references()["runtime"].rpartition("/runtime:")
     made = ingredients.digest(RECIPE.encode(), SHIPPED.encode(), version.encode())
     (folder / "shipped.py").write_text(SHIPPED)

@@ -90,16 +90,15 @@ class Connect:
     async def lag(self, host: str, prefix: str) -> float | None:
         """Read how many seconds the connector of this topic prefix is behind its database, from its worker's metrics.
 
-        None where the worker does not tell, as before the first change.
+        None where the worker does not tell, as before the first change, or tells no number.
         """
         at = f"http://{host}:{self._metrics_port}/metrics"
         timeout = aiohttp.ClientTimeout(total=self._deadline)
         try:
             async with self._session.get(at, timeout=timeout, allow_redirects=False) as response:
-                page = await response.text()
-        except (TimeoutError, OSError, aiohttp.ClientError):
+                return _told(await response.text(), prefix)
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError):
             return None
-        return _told(page, prefix)
 
     async def validate(self, url: str, config: Mapping[str, str]) -> Validation:
         """Ask Connect whether ``config`` would run; it tries the database, too."""
