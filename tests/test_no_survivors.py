@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.consumer_process import wait_for
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -66,10 +66,10 @@ def test_killed_tests_leave_no_process(tmp_path: Path, folder: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         tests = subprocess.Popen(words, cwd=ROOT, env=settings, stdout=log, stderr=log)
     try:
-        wait_for(lambda: mark.exists() or tests.poll() is not None, "everything to start", 120)
+        until("everything to start", lambda: mark.exists() or tests.poll() is not None)
         started = descendants(tests.pid)
         assert len(started) >= 3, (tmp_path / "log").read_text()[-2000:]
     finally:
         tests.send_signal(signal.SIGKILL)
         tests.wait(20)
-    wait_for(lambda: not any(map(lives, started)), "the end of all", 30)
+    until("the end of all", lambda: not any(map(lives, started)))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.consumer_process import wait_for
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent
 GOALS = """
@@ -22,7 +22,7 @@ broken:
 hears-interrupts:
 	@trap 'exit 0' INT; kill -INT $$$$; exit 1
 endless:
-	@touch begun; sleep 300
+	@touch begun; sleep 3000
 down:
 	@touch is-down
 """
@@ -45,7 +45,7 @@ def started(folder: Path, *goals: str) -> subprocess.Popen[str]:
 def test_each_part_and_the_whole_are_timed(folder: Path) -> None:
     whole = started(folder, "first", "second")
 
-    said, _ = whole.communicate(timeout=20)
+    said, _ = whole.communicate(timeout=PATIENCE)
 
     assert whole.returncode == 0
     assert re.findall(r"^ *\d+ min \d\d s  (\w+)$", said, re.MULTILINE) == ["first", "second", "down", "whole"]
@@ -55,7 +55,7 @@ def test_what_runs_hears_interrupts(folder: Path) -> None:
     """A signal that is ignored stays ignored for all that a process starts, tests of Ctrl-C included."""
     whole = started(folder, "hears-interrupts")
 
-    whole.communicate(timeout=20)
+    whole.communicate(timeout=PATIENCE)
 
     assert whole.returncode == 0
 
@@ -63,7 +63,7 @@ def test_what_runs_hears_interrupts(folder: Path) -> None:
 def test_what_fails_ends_it_and_still_nothing_is_left_running(folder: Path) -> None:
     whole = started(folder, "first", "broken", "second")
 
-    said, _ = whole.communicate(timeout=20)
+    said, _ = whole.communicate(timeout=PATIENCE)
 
     assert whole.returncode == 2
     assert "made second" not in said
@@ -73,10 +73,10 @@ def test_what_fails_ends_it_and_still_nothing_is_left_running(folder: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_what_runs_and_leaves_nothing_running(folder: Path, number: signal.Signals) -> None:
     whole = started(folder, "endless", "second")
-    wait_for((folder / "begun").exists, "the goal to begin", 20)
+    until("the goal to begin", (folder / "begun").exists)
 
     whole.send_signal(number)
-    said, _ = whole.communicate(timeout=20)
+    said, _ = whole.communicate(timeout=PATIENCE)
 
     assert whole.returncode == 128 + number
     assert "made second" not in said

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from tests.cluster import build
+from tests.waiting import PATIENCE
 
 CHARTS = Path(__file__).parents[2] / "charts"
 CHART = CHARTS / "headrace"
@@ -20,7 +21,7 @@ Done = subprocess.CompletedProcess[str]
 def run(*arguments: str) -> Done:
     """Run the cluster's own Helm, which is built when it is not there."""
     helm = str(build.ensure() / "helm")
-    return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def template(*arguments: str, chart: Path = CHART, namespace: str = "headrace-system") -> Done:

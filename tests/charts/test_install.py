@@ -18,6 +18,7 @@ from tests.charts.rendering import CHART, CHARTS, Done, of, render
 from tests.cluster import build, fast
 from tests.operator.operator_process import await_kinds, kubectl
 from tests.operator.plan import golden
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.apiserver
 CRDS = CHARTS / "headrace-crds"
@@ -34,7 +35,7 @@ def server() -> Iterator[fast.ApiServer]:
 
 def helm(server: fast.ApiServer, *arguments: str) -> Done:
     argv = [str(build.folder() / "helm"), f"--kubeconfig={server.kubeconfig}", *arguments]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -119,7 +120,7 @@ def test_the_chart_installs_where_the_restricted_standard_is_enforced(server: fa
     kubectl(server, "label", "namespace", "headrace-restricted", ENFORCE, ENFORCE.replace("enforce", "warn"))
     done = helm(server, "install", "headrace", str(CHART), "-n", "headrace-restricted")
     argv = [*server.kubectl, "create", "deployment", "root", "--image=x", "-n", "headrace-restricted"]
-    root = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30)
+    root = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=PATIENCE)
     helm(server, "uninstall", "headrace", "-n", "headrace-restricted")
 
     assert "violate PodSecurity" in root.stderr
@@ -133,4 +134,4 @@ def test_no_pod_was_forgotten() -> None:
 def _create(server: fast.ApiServer, name: str, one: dict[str, Any]) -> Done:
     whole = {**one, "metadata": {**one["metadata"], "name": name, "namespace": "restricted"}}
     argv = [*server.kubectl, "create", "--dry-run=server", "-f", "-"]
-    return subprocess.run(argv, input=json.dumps(whole), capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(argv, input=json.dumps(whole), capture_output=True, text=True, check=False, timeout=PATIENCE)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cluster import build, fast
 from tests.operator.operator_process import await_kinds, kubectl
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 SECTION = re.search(
@@ -50,7 +51,7 @@ def _run(server: fast.ApiServer, words: list[str]) -> str:
     done = subprocess.run(
         [str(folder / words[0]), *words[1:]],
         cwd=ROOT, env={**os.environ, "KUBECONFIG": str(server.kubeconfig)},
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, f"{words}: {done.stderr}"
     if words[:1] == ["helm"] and "headrace-crds" in words:

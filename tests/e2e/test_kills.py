@@ -7,6 +7,7 @@ import pytest
 from tests.demo import account, books
 from tests.demo.watching import Watch
 from tests.e2e import faults, world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
@@ -26,15 +27,15 @@ INTO_THE_BURST = 500
 def test_a_kill_in_mid_burst_loses_nothing(watch: Watch, namespace: str, labels: str) -> None:
     before = watch.effects()
     faults.place(watch, ORDERS)
-    world.until("the burst", lambda: watch.effects() > before + INTO_THE_BURST, 120)
+    until("the burst", lambda: watch.effects() > before + INTO_THE_BURST)
     victim = faults.container(namespace, labels)
 
     faults.kill(victim)
 
     assert watch.effects() < before + ORDERS
-    world.until("every order's effect", lambda: watch.effects() >= before + ORDERS, 240)
-    world.until("the killed part being back", lambda: faults.has_restarted(victim), 120)
+    until("every order's effect", lambda: watch.effects() >= before + ORDERS)
+    until("the killed part being back", lambda: faults.has_restarted(victim))
     told = account.account(books.read(watch.shop, watch.billing))
     print(told.line())
     assert told.adds_up, told.faults
-    world.until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"), 120)
+    until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"))

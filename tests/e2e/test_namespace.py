@@ -17,6 +17,7 @@ from tests.cluster.images import store
 from tests.cluster.stack import stack
 from tests.demo import applying, reach
 from tests.e2e import world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
@@ -43,27 +44,35 @@ def namespace(told: str, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> None:
-    world.until("the Connector running", world.is_ready(namespace, "connectors", "orders-db"), 240)
+    until("the Connector running", world.is_ready(namespace, "connectors", "orders-db"))
     _sql(ORDER)
-    world.until("the Consumer reading", world.is_ready(namespace, "consumers", "billing"), 120)
-    assert json.loads(reach.local().run("headrace", "dlq", "list", "billing", "-n", namespace, "-o", "json")) == []
+    until("the Consumer reading", world.is_ready(namespace, "consumers", "billing"))
+    until("the dead letter of a target that is not there", lambda: len(_dead_letters(namespace)) == 1)
     world.kubectl("-n", SYSTEM, "scale", "deployment/headrace-operator", "--replicas=0")
-    world.until("the operator's end", lambda: _pods(SYSTEM, "app.kubernetes.io/name=headrace") == 0, 60)
+    until("the operator's end", lambda: _pods(SYSTEM, "app.kubernetes.io/name=headrace") == 0)
     world.kubectl("-n", namespace, "scale", "deployment/main-connect", "statefulset/kafka", "--replicas=0")
-    world.until("the workers' end", lambda: _pods(namespace, "headrace.dev/connect=main") == 0, 90)
-    world.until("Kafka's end", lambda: _pods(namespace, "app.kubernetes.io/name=kafka") == 0, 90)
+    until("the workers' end", lambda: _pods(namespace, "headrace.dev/connect=main") == 0)
+    until("Kafka's end", lambda: _pods(namespace, "app.kubernetes.io/name=kafka") == 0)
     assert all(world.kubectl("-n", namespace, "get", f"{kind}.headrace.dev", "-o", "name") for kind in KINDS)
 
     world.kubectl("delete", "namespace", namespace, "--wait=false")
 
-    world.until("the namespace's end", lambda: not _exists(namespace), 120)
+    until("the namespace's end", lambda: not _exists(namespace))
 
 
 def _pipeline() -> list[dict[str, Any]]:
     """Return the example's resources, with the Kafka that asks for TLS and a login."""
     resources: list[dict[str, Any]] = list(yaml.safe_load_all(world.EXAMPLE.read_text()))
     resources[0]["spec"] = KAFKA
+    resources[3]["spec"]["delivery"]["retry"]["attempts"] = 1
     return resources
+
+
+def _dead_letters(namespace: str) -> list[Any]:
+    found: list[Any] = json.loads(
+        reach.local().run("headrace", "dlq", "list", "billing", "-n", namespace, "-o", "json")
+    )
+    return found
 
 
 def _sql(statement: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e import world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
@@ -16,7 +17,7 @@ def test_nothing_is_to_be_done_about_a_pipeline_that_runs(told: str) -> None:
         said = world.kubectl(*preview, "-n", "shop", "-f", "-", stdin=world.EXAMPLE.read_text())
         return said if said.count("nothing to do") == said.count(" Ready=True") == 4 else None
 
-    assert "Consumer shop/billing" in world.until("four resources with nothing to do", shown, 60)
+    assert "Consumer shop/billing" in until("four resources with nothing to do", shown)
 
 
 def test_what_runs_differs_in_nothing_from_what_was_applied(told: str) -> None:

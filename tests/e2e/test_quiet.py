@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster import places
 from tests.e2e import world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
@@ -17,7 +18,7 @@ QUIET = 30.0
 
 
 def test_an_unchanged_world_is_not_written_to(told: str) -> None:
-    world.until("the replicas having settled", lambda: replicas() == 1, 300)
+    until("the replicas having settled", lambda: replicas() == 1)
 
     def quiet_since(begin: int) -> bool:
         passes = world.prometheus(PASSES)
@@ -25,7 +26,7 @@ def test_an_unchanged_world_is_not_written_to(told: str) -> None:
         assert world.prometheus(PASSES) > passes
         return not [*world.operator_writes(begin), *world.connect_writes("shop", "main", QUIET)]
 
-    world.until("30 s without a write by the operator", lambda: quiet_since(places.AUDIT_LOG.stat().st_size), 150)
+    until("30 s without a write by the operator", lambda: quiet_since(places.AUDIT_LOG.stat().st_size))
 
 
 def replicas() -> int:

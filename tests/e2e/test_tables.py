@@ -14,6 +14,7 @@ from tests.cluster.images import buildah, ingredients, store
 from tests.cluster.stack import stack
 from tests.demo import reach
 from tests.e2e import world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
@@ -50,18 +51,18 @@ def customers(told: str) -> Iterator[str]:
     yield "shop"
     world.kubectl("-n", "shop", "delete", "consumers.headrace.dev/shipped", "--ignore-not-found")
     world.kubectl("-n", "shop", "delete", "-f", str(EXAMPLE))
-    world.until("the end of their pods", lambda: not _pods("shipped") + _pods("greeting"), 60)
+    until("the end of their pods", lambda: not _pods("shipped") + _pods("greeting"))
 
 
 def test_changes_of_a_table_reach_a_python_function(customers: str) -> None:
-    world.until("the Connector running", world.is_ready(customers, "connectors", "customers-db"), 120)
+    until("the Connector running", world.is_ready(customers, "connectors", "customers-db"))
     before = _dead_letters()
     _sql(CHANGES)
-    world.until("the Consumer running", world.is_ready(customers, "consumers", "greeting"), 120)
+    until("the Consumer running", world.is_ready(customers, "consumers", "greeting"))
 
-    world.until("both greetings", lambda: all(one in _log("greeting") for one in GREETINGS), 60)
+    until("both greetings", lambda: all(one in _log("greeting") for one in GREETINGS))
     assert not world.kubectl("-n", customers, "diff", "-f", str(EXAMPLE))
-    world.until("the dead letter of the row that is refused", lambda: _dead_letters() == before + 1, 30)
+    until("the dead letter of the row that is refused", lambda: _dead_letters() == before + 1)
 
     assert re.findall('logger=greeting msg="(hello (?:first|third))"', _log("greeting")) == list(GREETINGS)
     [*_, letter] = yaml.safe_load(
@@ -72,19 +73,19 @@ def test_changes_of_a_table_reach_a_python_function(customers: str) -> None:
 
 def test_the_snapshot_of_a_table_is_measured(customers: str) -> None:
     """Only the first time: the slot and the offsets stay, so that no later connector reads the table again."""
-    world.until("the rows that the snapshot read", lambda: world.prometheus(ROWS_READ) >= 1, 150)
+    until("the rows that the snapshot read", lambda: world.prometheus(ROWS_READ) >= 1)
 
 
 def test_a_function_may_be_in_an_image_of_its_own(customers: str, tmp_path: Path) -> None:
-    world.until("the Connector running", world.is_ready(customers, "connectors", "customers-db"), 120)
+    until("the Connector running", world.is_ready(customers, "connectors", "customers-db"))
     source = {"connector": "customers-db", "tables": ["public.customers"]}
     python = {"function": "shipped:handle", "image": _image(tmp_path)}
     _sql("INSERT INTO customers VALUES (7, 'seventh', 'seventh@example.com')")
 
     world.apply(customers, world.resource("Consumer", "shipped", {"from": source, "handler": {"python": python}}))
 
-    world.until("the Consumer running", world.is_ready(customers, "consumers", "shipped"), 120)
-    world.until("the new row", lambda: r'msg="shipped {\"id\":7}"' in _log("shipped"), 60)
+    until("the Consumer running", world.is_ready(customers, "consumers", "shipped"))
+    until("the new row", lambda: r'msg="shipped {\"id\":7}"' in _log("shipped"))
 
 
 def _image(folder: Path) -> str:

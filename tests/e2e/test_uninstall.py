@@ -7,6 +7,7 @@ import pytest
 from tests.demo import account, books
 from tests.demo.watching import Watch
 from tests.e2e import faults, world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
@@ -22,7 +23,7 @@ def test_data_keeps_flowing_without_the_operator_and_an_upgrade_takes_it_up_agai
     watch.reach.run(*HELM, "uninstall", "headrace", "--wait")
     try:
         faults.place(watch, ORDERS)
-        world.until("every order's effect", lambda: watch.effects() >= before + ORDERS, 120)
+        until("every order's effect", lambda: watch.effects() >= before + ORDERS)
         assert not world.kubectl("-n", SYSTEM, "get", "deployments,roles", "-o", "name")
         assert _pods() == pods
     finally:
@@ -35,8 +36,8 @@ def test_data_keeps_flowing_without_the_operator_and_an_upgrade_takes_it_up_agai
 def _install(watch: Watch, values: str, level: str) -> None:
     install = (*HELM, "upgrade", "--install", "headrace", "charts/headrace", "--wait", "--timeout", "3m", "-f", "-")
     watch.reach.run(*install, "--set", f"logLevel={level}", stdin=values, timeout=200)
-    world.until("the new operator holding the Lease", _leads, 60)
-    world.until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"), 60)
+    until("the new operator holding the Lease", _leads)
+    until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"))
 
 
 def _leads() -> bool:

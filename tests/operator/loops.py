@@ -28,6 +28,7 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.remote import Remote
 from tests.cluster.fast import ApiServer
 from tests.operator import worlds
+from tests.waiting import PATIENCE
 
 
 class Loopback(AbstractResolver):
@@ -79,7 +80,7 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> A
         )
         holding = asyncio.create_task(lease.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while not lease.held(15) or not await _lists(kube):  # noqa: ASYNC110 - neither tells when it is so
                     await asyncio.sleep(0.02)
             yield loop

@@ -12,12 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import API_VERSION
+from tests import waiting
 from tests.cluster.fast import ApiServer
+from tests.waiting import PATIENCE
 
 NAMELESS = ("setpriv", "--reuid=65532", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
 """The operator's user in its pod, whom no file there names; here it may read what root installed."""
@@ -26,7 +29,7 @@ NAMELESS = ("setpriv", "--reuid=65532", "--inh-caps=+dac_override", "--ambient-c
 def kubectl(server: ApiServer, *arguments: str, text: str | None = None) -> str:
     """Run kubectl as administrator and return what it says; raises ``CalledProcessError``."""
     done = subprocess.run(
-        [*server.kubectl, *arguments], input=text, capture_output=True, text=True, timeout=60, check=False
+        [*server.kubectl, *arguments], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     if done.returncode:
         raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
@@ -35,12 +38,13 @@ def kubectl(server: ApiServer, *arguments: str, text: str | None = None) -> str:
 
 def await_kinds(server: ApiServer) -> None:
     """Wait until every kind can be listed: for a while after its CRD came the API server answers 404 or 429."""
-    deadline = time.monotonic() + 20
     for kind in KINDS:
         listed = [*server.kubectl, "get", "--raw", f"/apis/{API_VERSION}/{kind.plural}"]
-        while (done := subprocess.run(listed, capture_output=True, text=True, timeout=20, check=False)).returncode:
-            assert time.monotonic() < deadline, done.stderr
-            time.sleep(0.05)
+        waiting.until(kind.plural, partial(_succeeds, listed))
+
+
+def _succeeds(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False).returncode == 0
 
 
 def read(server: ApiServer, kind: str, name: str, namespace: str = "shop") -> dict[str, Any]:

@@ -21,6 +21,7 @@ from headrace import config as contract
 from headrace import names
 from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
+from tests.waiting import PATIENCE
 
 HANDLER = """
 import json, os, time
@@ -105,7 +106,7 @@ class World:
         return read_topic(self.broker, self.config.topics.dead_letters, count, timeout)
 
 
-def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = 30.0) -> list[Message]:
+def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = PATIENCE) -> list[Message]:
     """Return the first ``count`` records of ``topic``; fails when they do not come."""
     client = Consumer(
         {
@@ -187,7 +188,7 @@ class Running:
     def stop(self) -> int:
         """Ask it to end and return its exit status."""
         self.process.terminate()
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=PATIENCE)
 
 
 @contextmanager
@@ -214,7 +215,7 @@ def free_port() -> int:
         return int(held.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
     """Wait until ``condition`` holds; fails saying ``what`` was awaited."""
     deadline = time.monotonic() + timeout
     while not condition():

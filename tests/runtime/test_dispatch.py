@@ -12,6 +12,7 @@ from headrace.ledger import Assignment
 from headrace.metrics import Metrics
 from headrace.policy import Failed
 from headrace.record import Record
+from tests.waiting import PATIENCE
 
 CONFIG = Config(
     namespace="shop",
@@ -39,7 +40,7 @@ async def test_a_bug_of_the_handling_fails_its_own_record_only() -> None:
         Record(topic="orders", partition=0, offset=at, key=key, value=b"v", timestamp=None)
         for at, key in enumerate((b"odd", b"even"))
     ]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         runners = asyncio.create_task(dispatcher.run())
         dispatcher.accept([Job(assignment, record) for record in records])
         while len(dispatcher.finished) < len(records):  # noqa: ASYNC110 - the poll thread looks, nobody tells
@@ -64,7 +65,7 @@ async def test_dwell_is_measured_once_and_end_to_end_at_the_success() -> None:
     dispatcher = Dispatcher(CONFIG, handle, metrics)
     written = int(time.time() * 1000) - 5000
     record = Record(topic="orders", partition=0, offset=0, key=b"k", value=b"v", timestamp=written)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         runners = asyncio.create_task(dispatcher.run())
         dispatcher.accept([Job(assignment, record)])
         await again.wait()

@@ -9,7 +9,8 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
+from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -51,12 +52,12 @@ def test_markers_are_no_lag(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     transaction(kafka_broker, world.source, 2, [b"{}"], commit=False)
     forget_before(kafka_broker, world.source, 2, 1)  # what is left is the marker
     with consuming(world) as running:
-        wait_for(lambda: len(world.effects()) == 1, "the one record")
-        wait_for(lambda: everything_committed(world), "no lag")
+        until("the one record", lambda: len(world.effects()) == 1)
+        until("no lag", lambda: everything_committed(world))
         assert world.committed(retry) == {0: 2, 1: 3, 2: 0}
         assert world.committed() == {0: 0, 1: 0, 2: 2}
         transaction(kafka_broker, retry, 0, [b'{"n": 1}'])
-        wait_for(lambda: world.committed(retry)[0] == 4, "no lag after the next one")
+        until("no lag after the next one", lambda: world.committed(retry)[0] == 4)
         assert running.stop() == 0
     assert len(world.effects()) == 2
 
@@ -65,12 +66,12 @@ def test_an_idle_consumer_commits_nothing(kafka_broker: KafkaBroker, tmp_path: P
     world = make_world(kafka_broker, tmp_path, partitions=3)
     transaction(kafka_broker, world.config.topics.retry, 0, [b"{}"])
     with consuming(world) as running:
-        wait_for(lambda: everything_committed(world), "no lag")
+        until("no lag", lambda: everything_committed(world))
         assert running.stop() == 0
     with consuming(world) as running:
-        wait_for(lambda: running.get("/readyz")[0] == 200, "the second one")
+        until("the second one", lambda: running.get("/readyz")[0] == 200)
         for number in range(1, 4):
             world.produce([("k", {"n": number})], partition=0)
-            wait_for(lambda number=number: world.committed()[0] == number, "its commit")  # type: ignore[misc]
+            until("its commit", lambda number=number: world.committed()[0] == number)  # type: ignore[misc]
         assert commits(running) == 3
         assert running.stop() == 0

@@ -13,6 +13,7 @@ from headrace import config
 from headrace.handlers.python import Broken, PythonHandler, load
 from headrace.policy import Failed
 from headrace.record import Record
+from tests.waiting import PATIENCE
 
 RECORD = Record(topic="orders", partition=0, offset=1, key=b"k", value=b'{"n": 1}')
 
@@ -125,7 +126,7 @@ async def test_exceptions(
 
 
 async def test_an_async_function_is_stopped_in_time(module: tuple[str, str]) -> None:
-    failed = await asyncio.wait_for(outcome(module, "hangs", seconds=0.05), 5)
+    failed = await asyncio.wait_for(outcome(module, "hangs", seconds=0.05), PATIENCE)
     assert failed is not None
     assert failed.timed_out
 

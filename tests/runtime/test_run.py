@@ -9,6 +9,7 @@ from pathlib import Path
 from headrace import config as contract
 from headrace.run import WATCHDOG
 from headrace_operator.plan import consumption
+from tests.waiting import PATIENCE
 
 MAIN = """
 import sys
@@ -34,7 +35,7 @@ def test_a_handler_that_cannot_be_loaded_is_the_termination_message(tmp_path: Pa
     said = tmp_path / "termination-log"
     said.touch()
     words = [sys.executable, "-c", MAIN, str(tmp_path / "config.json"), str(said)]
-    assert subprocess.run(words, capture_output=True, timeout=60, check=False).returncode == 1
+    assert subprocess.run(words, capture_output=True, timeout=PATIENCE, check=False).returncode == 1
     place = f"({tmp_path}/broken_handler.py, line 3)"
     assert said.read_text() == (
         f"handler: broken_handler:handle {place} cannot be called with one argument, the record: "

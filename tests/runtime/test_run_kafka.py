@@ -25,8 +25,8 @@ from tests.runtime.consumer_process import (
     create_topics,
     make_world,
     read_topic,
-    wait_for,
 )
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -59,8 +59,8 @@ def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_p
     world = make_world(kafka_broker, tmp_path)
     world.produce([(f"k{n % 7}", {"n": n, "fail": 2 if n % 5 == 0 else 0}) for n in range(300)])
     with consuming(world) as running:
-        wait_for(lambda: handled(world) == 300, "300 effects")
-        wait_for(lambda: running.get("/readyz")[0] == 200, "readiness")
+        until("300 effects", lambda: handled(world) == 300)
+        until("readiness", lambda: running.get("/readyz")[0] == 200)
         assert running.get("/healthz")[0] == 200
         assert 'outcome="retry"' in running.get("/metrics")[1]
         assert running.stop() == 0
@@ -73,12 +73,12 @@ def test_killed_in_the_middle_nothing_is_lost(kafka_broker: KafkaBroker, tmp_pat
     world = make_world(kafka_broker, tmp_path)
     world.produce(orders(600, sleep=0.005))
     with consuming(world) as running:
-        wait_for(lambda: handled(world) > 150, "a quarter")
+        until("a quarter", lambda: handled(world) > 150)
         running.process.kill()
         running.process.wait()
     assert handled(world) < 600
     with consuming(world) as running:
-        wait_for(lambda: handled(world) == 600, "the rest")
+        until("the rest", lambda: handled(world) == 600)
         assert running.stop() == 0
     assert_all_in_order(world, 600)
     assert sum(world.committed().values()) == 600
@@ -92,7 +92,7 @@ def test_a_poisoned_record_is_dead_lettered_after_its_attempts(kafka_broker: Kaf
     world.produce([("k1", {"n": 1}), ("k2", {"n": 2})], partition=1)
     with consuming(world) as running:
         letter = world.dead_letters(1)[0]
-        wait_for(lambda: handled(world) == 2, "the other two")
+        until("the other two", lambda: handled(world) == 2)
         assert running.stop() == 0
     assert len([one for one in world.effects("begin") if one["position"][2] == 0]) == 4  # type: ignore[index]
     assert (letter.key(), letter.value(), letter.partition()) == (b"k1", b'{"n": 0, "poison": true}', 1)
@@ -119,7 +119,7 @@ def test_a_redriven_record_runs_again_and_keeps_its_first_origin(kafka_broker: K
         for letter in world.dead_letters(2):
             back = list(headers.for_redrive(tuple(letter.headers()), redrive_id="r-1", now=1.0))
             _put(world, world.config.topics.retry, letter.partition(), letter.key(), letter.value(), back)
-        wait_for(lambda: handled(world) == 1, "the redriven effect")
+        until("the redriven effect", lambda: handled(world) == 1)
         again = world.dead_letters(3)[2]
         assert running.stop() == 0
     assert [effect["redriven"] for effect in world.effects()] == [1]
@@ -142,10 +142,10 @@ def _put(
 def test_topics_may_come_later_and_are_read_from_their_beginning(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, topics=False)
     with consuming(world) as running:
-        wait_for(lambda: "waiting for a topic" in running.log.read_text(), "the log to say what is awaited")
+        until("the log to say what is awaited", lambda: "waiting for a topic" in running.log.read_text())
         create_topics(world, 2)
         world.produce(orders(20))
-        wait_for(lambda: handled(world) == 20, "all from the beginning")
+        until("all from the beginning", lambda: handled(world) == 20)
         assert running.stop() == 0
 
 
@@ -153,7 +153,7 @@ def test_a_truncated_topic_stops_loudly_and_is_not_reset(kafka_broker: KafkaBrok
     world = make_world(kafka_broker, tmp_path, partitions=1)
     world.produce(orders(10))
     with consuming(world) as running:
-        wait_for(lambda: handled(world) == 10, "the first ten")
+        until("the first ten", lambda: handled(world) == 10)
         assert running.stop() == 0
     world.produce(orders(10))
     admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap_servers})
@@ -161,8 +161,8 @@ def test_a_truncated_topic_stops_loudly_and_is_not_reset(kafka_broker: KafkaBrok
         future.result(timeout=30)
     before = len(world.effects("begin"))
     with consuming(world) as running:
-        wait_for(lambda: "no longer exists" in running.log.read_text(), "the error")
-        wait_for(lambda: running.get("/readyz")[0] == 503, "not ready")
+        until("the error", lambda: "no longer exists" in running.log.read_text())
+        until("not ready", lambda: running.get("/readyz")[0] == 503)
         assert "headrace_consumer_out_of_range_partitions" in running.get("/metrics")[1]
         assert running.get("/healthz")[0] == 200
         assert running.stop() == 0
@@ -175,13 +175,13 @@ def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBr
     world.produce(orders(1500, keys=40, sleep=0.08))
     with ExitStack() as stack:
         first = stack.enter_context(consuming(world))
-        wait_for(lambda: handled(world) > 200, "a beginning")
+        until("a beginning", lambda: handled(world) > 200)
         second = stack.enter_context(consuming(world))
-        wait_for(lambda: len({effect["pid"] for effect in world.effects()}) == 2, "both at work")
+        until("both at work", lambda: len({effect["pid"] for effect in world.effects()}) == 2)
         done = handled(world)
-        wait_for(lambda: handled(world) > done + 100, "more by two")
+        until("more by two", lambda: handled(world) > done + 100)
         assert second.stop() == 0
-        wait_for(lambda: handled(world) == 1500, "all")
+        until("all", lambda: handled(world) == 1500)
         assert first.stop() == 0
     assert_all_in_order(world, 1500)
     assert sum(world.committed().values()) == 1500
@@ -191,7 +191,7 @@ def test_asked_to_stop_it_finishes_what_runs(kafka_broker: KafkaBroker, tmp_path
     world = make_world(kafka_broker, tmp_path, partitions=1)
     world.produce([(f"k{n}", {"n": n, "sleep": 1.0}) for n in range(30)])
     with consuming(world) as running:
-        wait_for(lambda: len(world.effects("begin")) >= 8, "eight to run")
+        until("eight to run", lambda: len(world.effects("begin")) >= 8)
         assert running.stop() == 0
     begun, done = world.effects("begin"), world.effects()
     assert 8 <= len(begun) < 30
@@ -204,7 +204,7 @@ def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaB
     world = make_world(kafka_broker, tmp_path, partitions=1, retry=retry)
     world.produce([("k1", {"n": 0}), ("k2", {"n": 1, "sleep": 2.0, "after": 100}), ("k3", {"n": 2})])
     with consuming(world) as running:
-        wait_for(lambda: len(world.effects("begin")) == 3, "all to begin")
+        until("all to begin", lambda: len(world.effects("begin")) == 3)
         asked = time.monotonic()
         assert running.stop() == 0
         assert time.monotonic() - asked < STOP_BUDGET / 2
@@ -215,7 +215,7 @@ def test_tombstones_and_records_without_a_key(kafka_broker: KafkaBroker, tmp_pat
     world = make_world(kafka_broker, tmp_path)
     world.produce([("k", None), (None, {"n": 1}), (None, {"n": 2}), (None, None)])
     with consuming(world) as running:
-        wait_for(lambda: len(world.effects()) == 4, "four effects")
+        until("four effects", lambda: len(world.effects()) == 4)
         assert running.stop() == 0
     assert sum(world.committed().values()) == 4
 
@@ -224,7 +224,7 @@ def test_a_broken_handler_says_what_is_wrong_and_ends(kafka_broker: KafkaBroker,
     world = make_world(kafka_broker, tmp_path)
     (tmp_path / "code" / "effects_handler.py").write_text("import no_such_module\n")
     with consuming(world) as running:
-        assert running.process.wait(timeout=30) == 1
+        assert running.process.wait(timeout=PATIENCE) == 1
         said = running.log.read_text()
     assert "level=error" in said
     assert "effects_handler" in said
@@ -265,7 +265,7 @@ def test_records_are_pushed_over_http(kafka_broker: KafkaBroker, tmp_path: Path)
         config = world.config.model_copy(update={"handler": contract.Handler(http=contract.Http(url=url, timeout=5))})
         with consuming(world, config) as running:
             letters = world.dead_letters(10)
-            wait_for(lambda: len(Billing.effects) == 90, "90 effects")
+            until("90 effects", lambda: len(Billing.effects) == 90)
             assert running.stop() == 0
         server.shutdown()
     found: dict[str, list[int]] = defaultdict(list)
@@ -282,9 +282,9 @@ def test_a_missing_dead_letter_topic_holds_the_record(kafka_broker: KafkaBroker,
     kafka_broker.create_topic(world.config.topics.retry, 1)
     world.produce([("k", {"n": 0, "reject": True})])
     with consuming(world) as running:
-        wait_for(lambda: "is not written" in running.log.read_text(), "the failure to be told")
+        until("the failure to be told", lambda: "is not written" in running.log.read_text())
         assert world.committed() == {}
         kafka_broker.create_topic(world.config.topics.dead_letters, 1)
-        assert read_topic(kafka_broker, world.config.topics.dead_letters, 1, timeout=40)
-        wait_for(lambda: world.committed() == {0: 1}, "the commit")
+        assert read_topic(kafka_broker, world.config.topics.dead_letters, 1)
+        until("the commit", lambda: world.committed() == {0: 1})
         assert running.stop() == 0

@@ -15,7 +15,8 @@ import pytest
 from headrace.poll import HIGH
 from headrace_operator.plan import consumption
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
+from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -95,19 +96,19 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
     effects = Effects(world)
     with ExitStack() as stack:
         first = stack.enter_context(consuming(world))
-        wait_for(lambda: is_paused(first), "paused partitions")
+        until("paused partitions", lambda: is_paused(first))
         second = stack.enter_context(consuming(world))
-        wait_for(lambda: len(effects.read().pids) == 2, "two at work")
-        wait_for(lambda: is_paused(first) or is_paused(second), "paused partitions", 20)
+        until("two at work", lambda: len(effects.read().pids) == 2)
+        until("paused partitions", lambda: is_paused(first) or is_paused(second))
         others = [second, *(stack.enter_context(consuming(world)) for _ in range(2))]
-        wait_for(lambda: len(effects.read().pids) == 4, "four at work")
+        until("four at work", lambda: len(effects.read().pids) == 4)
         share = len(effects.distinct) + 1000
-        wait_for(lambda: len(effects.read().distinct) > share, "more by four")
+        until("more by four", lambda: len(effects.read().distinct) > share)
         for other in others:
             other.process.terminate()
         assert [other.process.wait(timeout=45) for other in others] == [0, 0, 0]
-        wait_for(lambda: len(effects.read().distinct) == RECORDS, "all", 120)
-        wait_for(lambda: sum(world.committed().values()) == RECORDS, "all committed", 20)
+        until("all", lambda: len(effects.read().distinct) == RECORDS)
+        until("all committed", lambda: sum(world.committed().values()) == RECORDS)
         assert first.stop() == 0
     assert_in_order(effects)
     assert effects.again <= 4 * AT_ONCE
@@ -118,12 +119,12 @@ def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBrok
     world.produce(work(HIGH + 2000))
     effects = Effects(world)
     with consuming(world) as first:
-        wait_for(lambda: is_paused(first), "paused partitions")
+        until("paused partitions", lambda: is_paused(first))
         first.process.terminate()
         assert first.process.wait(timeout=consumption.GRACE) == 0
     assert len(effects.read().distinct) < HIGH
     with consuming(world) as second:
-        wait_for(lambda: len(effects.read().distinct) == HIGH + 2000, "all", 120)
+        until("all", lambda: len(effects.read().distinct) == HIGH + 2000)
         assert second.stop() == 0
     assert_in_order(effects)
     assert effects.again <= AT_ONCE

@@ -23,7 +23,8 @@ from headrace.policy import Failed
 from headrace.poll import Poller
 from headrace.record import Record
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import free_port, make_world, wait_for
+from tests.runtime.consumer_process import free_port, make_world
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -105,19 +106,19 @@ def test_a_paused_partition_that_nobody_resumes_is_seen(kafka_broker: KafkaBroke
     world.produce([("k", {"n": 0})], partition=0)
     hurt: Partition = (world.source, 0)
     with running(world.config) as consumer:
-        wait_for(lambda: consumer.handled == [(0, 0)], "the first record")
-        wait_for(lambda: consumer.get("/readyz")[0] == 200, "readiness")
+        until("the first record", lambda: consumer.handled == [(0, 0)])
+        until("readiness", lambda: consumer.get("/readyz")[0] == 200)
         consumer.poller.orders.append(lambda source: source.pause([hurt]))
-        wait_for(lambda: not consumer.poller.orders, "the pause")
+        until("the pause", lambda: not consumer.poller.orders)
         world.produce([("k", {"n": 1})], partition=0)
         world.produce([("k", {"n": 2})], partition=1)
-        wait_for(lambda: consumer.stalled() == 1, "the stall to be measured")
-        wait_for(lambda: (1, 0) in consumer.handled, "the other partition")
+        until("the stall to be measured", lambda: consumer.stalled() == 1)
+        until("the other partition", lambda: (1, 0) in consumer.handled)
         assert consumer.get("/readyz") == (503, f"records in Kafka that do not come: {[hurt]}\n")
-        wait_for(lambda: consumer.get("/healthz")[0] == 503, "liveness to fail")
+        until("liveness to fail", lambda: consumer.get("/healthz")[0] == 503)
         consumer.poller.orders.append(lambda source: source.resume([hurt]))
-        wait_for(lambda: (0, 1) in consumer.handled, "the record")
-        wait_for(lambda: consumer.stalled() == 0, "the end of the stall")
+        until("the record", lambda: (0, 1) in consumer.handled)
+        until("the end of the stall", lambda: consumer.stalled() == 0)
         assert consumer.get("/healthz")[0] == consumer.get("/readyz")[0] == 200
 
 
@@ -127,5 +128,5 @@ def test_an_idle_consumer_does_not_stand_still(kafka_broker: KafkaBroker, tmp_pa
     with running(world.config) as consumer:
         for number in range(5):
             world.produce([("k", {"n": number})], partition=0)
-            wait_for(lambda number=number: world.committed().get(0) == number + 1, "its commit")  # type: ignore[misc]
+            until("its commit", lambda number=number: world.committed().get(0) == number + 1)  # type: ignore[misc]
             assert consumer.poller.stalled == []

@@ -15,6 +15,7 @@ from headrace_operator.plan import connectcluster, connector, kafkaconnection
 from tests.cluster import fast
 from tests.operator import worlds
 from tests.operator.operator_process import kubectl
+from tests.waiting import PATIENCE
 
 SOURCE = {"connector": "orders-db", "routes": ["order"]}
 HTTP = {"http": {"url": "http://billing:8080/events"}}
@@ -202,4 +203,4 @@ def _create(server: fast.ApiServer, kind: str, spec: dict[str, Any]) -> subproce
 
 def _kubectl(server: fast.ApiServer, *arguments: str, text: str) -> subprocess.CompletedProcess[str]:
     argv = [*server.kubectl, *arguments]
-    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE)

@@ -19,8 +19,11 @@ from headrace_operator.clients.errors import Retryable, Unreachable
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import RecordSeen, Span
 from tests.kafka_broker import KafkaBroker
+from tests.waiting import PATIENCE
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
+LATE = 30.0
+"""Seconds that are more than any deadline of ours, and less than those the client has by itself."""
 
 
 @pytest.fixture
@@ -130,7 +133,7 @@ async def test_a_creation_that_failed_is_not_sent_later(kafka_broker: KafkaBroke
     begun = time.monotonic()
     with pytest.raises(Unreachable):
         await kafka.create("late", 1, {})
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < LATE
 
     with _forwarded(port, kafka_broker.bootstrap_servers):
         await _until(lambda: _answers(kafka))
@@ -150,8 +153,8 @@ async def test_a_dead_kafka_costs_seconds_once() -> None:
     middle = time.monotonic()
     with pytest.raises(Unreachable) as again:
         await kafka.topics(["orders"])
-    assert middle - begun < 7
-    assert time.monotonic() - middle < 0.5
+    assert middle - begun < LATE
+    assert time.monotonic() - middle < (middle - begun) / 2
     assert str(first.value) == str(again.value)
     kafka.close()
 
@@ -249,7 +252,7 @@ class _forwarded:  # noqa: N801 - reads as a verb
 
 
 async def _until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not await holds():  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(0.1)
 

@@ -22,6 +22,7 @@ from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import backlog as observe
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +52,7 @@ class Shop:
 
     async def until(self, total: int, outstanding: int) -> BacklogSeen:
         """Tick until it counts so many; then the command line counts the same."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 seen = await self.seen()
                 if (seen.dead_letters_total, seen.dead_letters_outstanding) == (total, outstanding):
@@ -147,7 +148,7 @@ async def test_what_waits_in_the_retry_topic_are_records_not_markers(shop: Shop)
     producer.flush(10)
     producer.abort_transaction(20)
     at = (shop.topics.retry, 1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await shop.kafka.offsets([at]))[at].end < 5:  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(0.1)
     assert {part.partition: part.lag for part in (await shop.seen()).partitions} == {0: 1, 1: 0, 2: 2}
@@ -179,7 +180,7 @@ async def test_dead_letters_that_cannot_be_read_leave_the_lag_known(shop: Shop) 
 
 async def _coordinated(kafka: Kafka, group: str) -> None:
     """Wait until a new Kafka has loaded the coordinator of the group."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await kafka.committed(group, [("none", 0)])

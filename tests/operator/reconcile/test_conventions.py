@@ -33,7 +33,8 @@ from headrace_operator.api import crd
 from headrace_operator.plan.reasons import Reason
 from tests.charts.rendering import of, render
 from tests.cluster import fast
-from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read, until
+from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
 
@@ -77,14 +78,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         account = server.kubeconfig_for(ACCOUNT, group="system:serviceaccounts")
         with operator(server, tmp_path_factory.mktemp("operator"), kubeconfig=account) as running:
             for kind, name in KINDS.items():
-                until(partial(_is_seen, server, kind, name), 60, f"{kind} is looked at")
-            until(lambda: len(_children(server)) == 8, 60, "eight children of the ConnectCluster")
+                until(f"{kind} is looked at", partial(_is_seen, server, kind, name))
+            until("eight children of the ConnectCluster", lambda: len(_children(server)) == 8)
             yield Installed(server=server, running=running, manifests=manifests)
 
 
 def test_every_right_is_used_and_none_is_missing(installed: Installed) -> None:
     """What the chart grants is what the audit log has seen."""
-    granted, end = _granted(), time.monotonic() + 60
+    granted, end = _granted(), time.monotonic() + PATIENCE
     while granted - (used := _used(installed.server))["allowed"] and time.monotonic() < end:
         time.sleep(0.2)
 
@@ -96,7 +97,7 @@ def test_applying_again_and_by_another_changes_nothing(installed: Installed) -> 
     server = installed.server
     difference = subprocess.run(
         [*server.kubectl, "diff", "--server-side", "--field-manager=alice", "-f", "-"],
-        input=installed.manifests, capture_output=True, text=True, check=False, timeout=60,
+        input=installed.manifests, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
 
     assert (difference.returncode, difference.stdout) == (0, ""), difference.stderr
@@ -153,15 +154,15 @@ def test_a_bad_edit_is_named_in_time_and_what_runs_stays(installed: Installed) -
     begun = time.monotonic()
     kubectl(server, "patch", "connectcluster", "main", "-n", "shop", "--type=merge", "-p", json.dumps(bad))
     try:
-        until(lambda: _condition(server, "Accepted") == "False", 10, "the bad edit is refused")
+        until("the bad edit is refused", lambda: _condition(server, "Accepted") == "False")
         taken = time.monotonic() - begun
         accepted, stalled = _condition(server, "Accepted", "message"), _condition(server, "Stalled")
         kubectl(server, "delete", "service", "main-connect", "-n", "shop")
-        until(lambda: len(_children(server)) == 8, 30, "the Service is made again")
+        until("the Service is made again", lambda: len(_children(server)) == 8)
         after = _versions(server)
     finally:
         kubectl(server, "patch", "connectcluster", "main", "-n", "shop", "--type=merge", "-p", json.dumps(good))
-        until(lambda: _condition(server, "Accepted") == "True", 30, "the good edit is accepted")
+        until("the good edit is accepted", lambda: _condition(server, "Accepted") == "True")
 
     assert taken < 10
     assert "spec.workers.config.ssl.key.password" in accepted

@@ -14,8 +14,9 @@ import pytest
 
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
-from tests.operator.operator_process import kubectl, operator, read, until
+from tests.operator.operator_process import kubectl, operator, read
 from tests.operator.plan.kstatus.program import conclude
+from tests.waiting import until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -37,7 +38,7 @@ def test_an_edit_is_never_seen_as_done_before_it_was_looked_at(
     with _versions(server, tmp_path) as versions, operator(server, tmp_path, name="generations") as running:
         for address, ready in ((kafka_broker.bootstrap_servers, "True"), ("127.0.0.1:1", "False")) * 2:
             kubectl(server, "apply", "-f", "-", text=connection(address))
-            until(partial(_says, server, ready), 60, f"Ready={ready} for {address}")
+            until(f"Ready={ready} for {address}", partial(_says, server, ready))
         assert running.stop() == 0
         seen = versions()
 
@@ -66,7 +67,7 @@ def _versions(server: ApiServer, folder: Path) -> Iterator[Any]:
     with path.open("wb") as output:
         process = subprocess.Popen(watch, stdout=output)
     try:
-        until(lambda: FIRST in path.read_text(), 10, "the watch begins")
+        until("the watch begins", lambda: FIRST in path.read_text())
         yield lambda: _read(path)
     finally:
         process.terminate()

@@ -25,7 +25,8 @@ from headrace_operator.reconcile.queue import Key
 from tests.cluster.fast import ApiServer
 from tests.operator import worlds
 from tests.operator.loops import answering, looping
-from tests.operator.operator_process import kubectl, read, until
+from tests.operator.operator_process import kubectl, read
+from tests.waiting import until
 
 pytestmark = pytest.mark.apiserver
 
@@ -89,7 +90,7 @@ def refuse_config_maps(server: ApiServer, place: str) -> None:
     patch = json.dumps({"status": status})
     kubectl(server, "patch", "quota", "none", "-n", place, "--subresource=status", "--type=merge", "-p", patch)
     attempt = ("create", "configmap", "refused", "-n", place, "--dry-run=server")
-    until(lambda: "exceeded quota" in _refusal(server, *attempt), 20, "the quota is in force")
+    until("the quota is in force", lambda: "exceeded quota" in _refusal(server, *attempt))
 
 
 def _refusal(server: ApiServer, *arguments: str) -> str:

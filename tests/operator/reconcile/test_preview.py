@@ -12,6 +12,7 @@ from headrace_operator.reconcile import preview
 from tests.cluster.fast import ApiServer
 from tests.operator.operator_process import audited, kubectl
 from tests.operator.plan import golden
+from tests.waiting import PATIENCE
 
 CONNECT = """
 apiVersion: headrace.dev/v1alpha1
@@ -34,7 +35,9 @@ def run(*arguments: str, text: str = "", kubeconfig: str = "/nowhere") -> subpro
     """Run ``headrace-operator plan`` in an environment where the chart set nothing."""
     command = [str(Path(sys.executable).parent / "headrace-operator"), "plan", *arguments]
     environment = {"KUBECONFIG": kubeconfig, "PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment
+    )
 
 
 def test_an_example_is_planned_without_a_cluster() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.fast import ApiServer
-from tests.operator.operator_process import audited, kubectl, operator, read, until
+from tests.operator.operator_process import audited, kubectl, operator, read
+from tests.waiting import until
 
 pytestmark = pytest.mark.apiserver
 
@@ -50,10 +51,10 @@ def test_a_consumer_whose_kafka_is_dead_is_explained_and_left_in_peace(server: A
     account = server.kubeconfig_for("headrace:operator")
     with operator(server, tmp_path, kubeconfig=account) as running:
         kubectl(server, "apply", "-f", "-", text=WORLD)
-        until(lambda: conditions(server, "kafkaconnection", "kafka").get("Reachable") == "False", 15, "unreachable")
-        until(lambda: conditions(server, "consumer", "billing").get("Ready") == "False", 15, running.log.read_text())
+        until("unreachable", lambda: conditions(server, "kafkaconnection", "kafka").get("Reachable") == "False")
+        until(running.log.read_text(), lambda: conditions(server, "consumer", "billing").get("Ready") == "False")
         url = f"http://127.0.0.1:{running.metrics_port}/"
-        until(lambda: urllib.request.urlopen(f"{url}readyz").status == 200, 5, "ready")
+        until("ready", lambda: urllib.request.urlopen(f"{url}readyz").status == 200)
         page = urllib.request.urlopen(f"{url}metrics").read().decode()
         assert 'headrace_resource_condition{condition="Ready",kind="Consumer",name="billing"' in page
 
@@ -73,4 +74,4 @@ def _passes(url: str) -> float:
 
 def _wait_for_passes(url: str, count: int) -> None:
     before = _passes(url)
-    until(lambda: _passes(url) >= before + count, 60, f"{count} more passes")
+    until(f"{count} more passes", lambda: _passes(url) >= before + count)

@@ -14,7 +14,8 @@ import pytest
 from headrace_operator.api import crd
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
-from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read, relayed, until
+from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read, relayed
+from tests.waiting import until
 
 pytestmark = pytest.mark.apiserver
 
@@ -78,15 +79,15 @@ def is_served(server: ApiServer) -> bool:
 def test_kinds_and_a_namespace_that_come_after_the_start_are_served(bare: ApiServer, tmp_path: Path) -> None:
     """Meanwhile it is alive, not ready, and says what to install."""
     with operator(bare, tmp_path) as running:
-        until(lambda: "install the chart headrace-crds" in asked(running.metrics_port, "/readyz")[1], 20, "it waits")
+        until("it waits", lambda: "install the chart headrace-crds" in asked(running.metrics_port, "/readyz")[1])
         assert "consumers.headrace.dev" in running.log.read_text()
         assert asked(running.health_port, "/healthz")[0] == 200
 
         install(bare)
-        until(lambda: is_ready(running), 30, "ready")
+        until("ready", lambda: is_ready(running))
         kubectl(bare, "create", "namespace", "shop")
         kubectl(bare, "apply", "-f", "-", text=KAFKA)
-        until(lambda: is_served(bare), 30, "served")
+        until("served", lambda: is_served(bare))
         assert asked(running.health_port, "/healthz")[0] == 200
         assert running.stop() == 0, running.log.read_text()
 
@@ -98,11 +99,11 @@ def test_a_role_that_comes_after_the_start_is_used(bare: ApiServer, tmp_path: Pa
     kubectl(bare, "apply", "-f", "-", text=KAFKA)
     kubectl(bare, "apply", "-n", "headrace-system", "-f", "-", text=RIGHTS)
     with operator(bare, tmp_path, kubeconfig=bare.kubeconfig_for("headrace:late")) as running:
-        until(lambda: "shop/consumers" in asked(running.metrics_port, "/readyz")[1], 20, "it waits")
-        until(lambda: "cannot list resource" in running.log.read_text(), 20, "it says why")
+        until("it waits", lambda: "shop/consumers" in asked(running.metrics_port, "/readyz")[1])
+        until("it says why", lambda: "cannot list resource" in running.log.read_text())
         kubectl(bare, "apply", "-n", "shop", "-f", "-", text=RIGHTS)
-        until(lambda: is_ready(running), 30, "ready")
-        until(lambda: is_served(bare), 30, "served")
+        until("ready", lambda: is_ready(running))
+        until("served", lambda: is_served(bare))
         assert running.stop() == 0, running.log.read_text()
 
 
@@ -111,11 +112,11 @@ def test_a_kind_that_is_removed_ends_the_process_and_the_next_one_waits(bare: Ap
     install(bare)
     kubectl(bare, "create", "namespace", "shop")
     with operator(bare, tmp_path) as running:
-        until(lambda: is_ready(running), 30, "ready")
+        until("ready", lambda: is_ready(running))
         kubectl(bare, "delete", "crd", "consumers.headrace.dev")
         assert running.process.wait(60) > 0, running.log.read_text()
     with operator(bare, tmp_path, name="two") as running:
-        until(lambda: "consumers.headrace.dev" in asked(running.metrics_port, "/readyz")[1], 20, "it waits")
+        until("it waits", lambda: "consumers.headrace.dev" in asked(running.metrics_port, "/readyz")[1])
         assert running.stop() == 0, running.log.read_text()
 
 
@@ -137,15 +138,13 @@ def test_a_silent_api_server_is_outlived(server: ApiServer, tmp_path: Path) -> N
     """For 25 s nothing answers: the operator stays alive, does not lead at the end, and then goes on."""
     kubectl(server, "apply", "-f", "-", text=KAFKA)
     with relayed(server, tmp_path) as relay, operator(server, tmp_path, kubeconfig=relay.kubeconfig) as running:
-        until(lambda: is_ready(running), 30, "ready")
+        until("ready", lambda: is_ready(running))
         os.kill(relay.pid, signal.SIGSTOP)
-        until(lambda: "headrace_operator_leader 0.0" in asked(running.metrics_port, "/metrics")[1], 40, "it yields")
+        until("it yields", lambda: "headrace_operator_leader 0.0" in asked(running.metrics_port, "/metrics")[1])
         os.kill(relay.pid, signal.SIGCONT)
-        until(lambda: "headrace_operator_leader 1.0" in asked(running.metrics_port, "/metrics")[1], 20, "it leads")
+        until("it leads", lambda: "headrace_operator_leader 1.0" in asked(running.metrics_port, "/metrics")[1])
         kubectl(server, "patch", "kafkaconnection", "kafka", "-n", "shop", "--type=merge",
                 "-p", '{"spec": {"bootstrapServers": "127.0.0.1:2"}}')  # fmt: skip
         generation = read(server, "kafkaconnection", "kafka")["metadata"]["generation"]
-        until(
-            lambda: read(server, "kafkaconnection", "kafka")["status"]["observedGeneration"] == generation, 60, "seen"
-        )
+        until("seen", lambda: read(server, "kafkaconnection", "kafka")["status"]["observedGeneration"] == generation)
         assert running.stop() == 0, running.log.read_text()

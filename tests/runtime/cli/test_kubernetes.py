@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import yaml
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
 from tests.runtime.cli.test_pod import deployment
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
 
@@ -43,24 +43,23 @@ class Shop:
 
     def apply(self, *objects: Json) -> None:
         text = yaml.safe_dump_all(objects)
-        subprocess.run([*self.server.kubectl, "apply", "-f", "-"], input=text, text=True, check=True, timeout=30)
+        subprocess.run([*self.server.kubectl, "apply", "-f", "-"], input=text, text=True, check=True, timeout=PATIENCE)
 
     def pods(self) -> list[Json]:
         words = [*self.server.kubectl, "get", "pods", "-n", "shop", "-o", "json"]
-        return list(json.loads(subprocess.run(words, capture_output=True, check=True, timeout=30).stdout)["items"])
+        return list(
+            json.loads(subprocess.run(words, capture_output=True, check=True, timeout=PATIENCE).stdout)["items"]
+        )
 
     def await_pod(self) -> Json:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            if found := self.pods():
-                return found[0]
-            time.sleep(0.1)
-        raise AssertionError("no pod was made")
+        return until("a pod", self.pods)[0]
 
     def play_kubelet(self, pod: Json, status: Json) -> None:
         name = pod["metadata"]["name"]
         words = ["patch", "pod", name, "-n", "shop", "--subresource=status", "--type=merge"]
-        subprocess.run([*self.server.kubectl, *words, "-p", json.dumps({"status": status})], check=True, timeout=30)
+        subprocess.run(
+            [*self.server.kubectl, *words, "-p", json.dumps({"status": status})], check=True, timeout=PATIENCE
+        )
 
     def start(self, kubeconfig: Path, *words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", "from headrace.cli import app; app()", *words, "-n", "shop"]
@@ -75,7 +74,7 @@ class Shop:
 
     def run(self, kubeconfig: Path, *words: str) -> tuple[int, str, str]:
         process = self.start(kubeconfig, *words)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         return process.returncode, out, err
 
 
@@ -140,7 +139,7 @@ def test_a_pod_that_cannot_start_is_explained_and_removed(shop: Shop) -> None:
     container = {"name": "consumer", "image": "i", "imageID": "", "ready": False, "restartCount": 0}
     status = {"phase": "Pending", "containerStatuses": [{**container, "state": {"waiting": waiting}}]}
     shop.play_kubelet(shop.await_pod(), status)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "ImagePullBackOff: no such image" in err
     assert shop.pods() == []
@@ -152,7 +151,7 @@ def test_an_interrupt_removes_the_pod(shop: Shop, ending: signal.Signals) -> Non
     pod = shop.await_pod()
     assert pod["spec"]["containers"][0]["command"] == ["headrace", "internal", "dlq-show", "0/1"]
     process.send_signal(ending)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert shop.pods() == []
 

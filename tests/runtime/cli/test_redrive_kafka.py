@@ -23,6 +23,7 @@ from headrace.cli import answers
 from headrace.record import Headers, Position, Record
 from headrace.topics import FencedError, Outgoing, Reader, Stored, Writer
 from tests.kafka_broker import KafkaBroker
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,12 @@ class Shop:
 
     def ask(self, *arguments: str) -> tuple[int, list[answers.Answer]]:
         done = subprocess.run(
-            self.command(*arguments), env=self.environment, capture_output=True, text=True, timeout=90, check=False
+            self.command(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
         said = [answers.decode(line) for line in done.stdout.splitlines()]
         assert None not in said, done.stdout + done.stderr
@@ -130,7 +136,7 @@ def _count(said: Sequence[answers.Answer]) -> int:
 
 def _eventually(count: Callable[[], int], wanted: int) -> None:
     """Markers of a committed transaction are written a moment after the commit is answered."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while (seen := count()) != wanted and time.monotonic() < deadline:
         time.sleep(0.2)
     assert seen == wanted
@@ -259,7 +265,7 @@ def test_a_redrive_killed_in_mid_way_repeats_nothing_and_forgets_nothing(shop: S
         if isinstance(answer := answers.decode(line), answers.Progress) and answer.done >= 500:
             break
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=10)
+    process.wait(timeout=PATIENCE)
     process.stdout.close()
     code, said = shop.ask("redrive")
     assert code == 0
@@ -298,7 +304,7 @@ def test_two_redrives_at_once_put_each_back_once(shop: Shop) -> None:
         subprocess.Popen(shop.command("redrive"), env=shop.environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [one.communicate(timeout=90)[0] for one in both]
+    said = [one.communicate(timeout=PATIENCE)[0] for one in both]
     codes = sorted(one.returncode for one in both)
     assert codes in ([0, 0], [0, 1])
     if codes == [0, 1]:

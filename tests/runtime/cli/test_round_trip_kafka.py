@@ -13,7 +13,8 @@ from headrace import config as contract
 from headrace.cli import answers
 from headrace.record import REDRIVE_COUNT
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import World, consuming, make_world, wait_for
+from tests.runtime.consumer_process import World, consuming, make_world
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ def ask(world: World, *words: str) -> list[answers.Answer | None]:
         env={**os.environ, "HEADRACE_CONFIG": str(path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     )
     return [answers.decode(line) for line in done.stdout.splitlines()]
@@ -43,9 +44,9 @@ def test_a_poisoned_record_is_handled_once_after_its_redrive(world: World) -> No
     world.produce([("c-1", {"poison": True}), ("c-1", {"n": 2}), ("c-2", {"n": 3})])
     with consuming(world):
         world.dead_letters(1)
-        wait_for(lambda: len(world.effects()) == 2, "the other two effects")
+        until("the other two effects", lambda: len(world.effects()) == 2)
         assert ask(world, "redrive")[-1] == answers.Done(count=1)
-        wait_for(lambda: len(world.effects()) == 3, "the effect of the redriven record")
+        until("the effect of the redriven record", lambda: len(world.effects()) == 3)
     last = world.effects()[-1]
     assert (last["key"], last["redriven"], last["attempt"]) == ("c-1", 1, 1)
     assert str(last["topic"]).startswith("retry.")

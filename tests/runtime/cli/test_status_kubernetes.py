@@ -12,6 +12,7 @@ import pytest
 
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.apiserver
 
@@ -26,13 +27,13 @@ READY = {
 
 
 def kubectl(server: ApiServer, *words: str) -> None:
-    subprocess.run([*server.kubectl, *words], check=True, capture_output=True, timeout=60)
+    subprocess.run([*server.kubectl, *words], check=True, capture_output=True, timeout=PATIENCE)
 
 
 def headrace(server: ApiServer, *words: str) -> tuple[int, str]:
     command = [sys.executable, "-c", "from headrace.cli import app; app()", "status", "--kubeconfig"]
     done = subprocess.run(
-        [*command, str(server.kubeconfig), *words], capture_output=True, text=True, check=False, timeout=60
+        [*command, str(server.kubeconfig), *words], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     return done.returncode, done.stdout
 

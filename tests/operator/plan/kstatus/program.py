@@ -12,6 +12,7 @@ from typing import Any
 from tests.cluster import build, places, toolchain
 from tests.cluster.alone import alone
 from tests.cluster.progress import run_logged
+from tests.waiting import PATIENCE
 
 SOURCE = Path(__file__).parent
 LOG = places.CACHE / "log" / "build-kstatus.log"
@@ -23,7 +24,7 @@ def conclude(objects: Sequence[dict[str, Any]]) -> list[str]:
     Raises ClusterError when the program cannot be built, and ``AssertionError`` when it refuses an object.
     """
     done = subprocess.run(
-        [ensure()], input=json.dumps(objects), capture_output=True, text=True, check=False, timeout=60
+        [ensure()], input=json.dumps(objects), capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     concluded: list[str] = json.loads(done.stdout)
