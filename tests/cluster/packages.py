@@ -26,7 +26,7 @@ NODE = (
     "runc",
     "util-linux",
 )
-TESTS = ("default-jre-headless", "maven", "postgresql", "procps")
+TESTS = ("default-jdk-headless", "maven", "postgresql", "procps")
 """A Kafka, a Kafka Connect and a PostgreSQL run beside the tests that need one, without the cluster."""
 
 POLICY = Path("/usr/sbin/policy-rc.d")

@@ -11,7 +11,7 @@ from tests.cluster.places import ROOT
 from tests.cluster.progress import Steps, run_logged, say
 
 TOOLS = ("buildah", "mmdebstrap")
-MAVEN = ("maven",)
+MAVEN = ("default-jdk-headless", "maven")
 
 
 def build(images: list[Image], *, registry: str, push: bool) -> dict[str, str]:
@@ -36,7 +36,7 @@ def tag(image: Image) -> str:
     """Name the image's content: a hash of its Dockerfile, its context and its base."""
     parts = [image.dockerfile.read_bytes(), debian.key().encode()]
     parts += [(image.folder / file).read_bytes() for file in image.files]
-    parts += [(image.folder / "pom.xml").read_bytes()] if image.pom else []
+    parts += ingredients.maven(image) if image.pom else []
     parts += [ingredients.requirements(image).encode()] if image.needs_packages else []
     return ingredients.digest(*parts, *_code(image))
 
@@ -99,6 +99,6 @@ def _install_tools(images: list[Image]) -> None:
 
 
 def _maven_works() -> bool:
-    if shutil.which("mvn") is None:
+    if shutil.which("mvn") is None or shutil.which("javac") is None:
         return False
     return subprocess.run(["mvn", "-v"], capture_output=True, check=False).returncode == 0

@@ -22,21 +22,29 @@ PLATFORMS = (*(f"manylinux_2_{minor}" for minor in range(36, 16, -1)), "manylinu
 
 
 def jars(image: Image) -> Path:
-    """Give the folder that Maven filled from the image's pom.xml, made once for each version of it."""
-    pom = image.folder / "pom.xml"
-    folder = store.JARS / f"{image.name}-{digest(pom.read_bytes())}"
+    """Give the folder that Maven filled from the image's pom.xml and src, made once for each version of them."""
+    folder = store.JARS / f"{image.name}-{digest(*maven(image))}"
     with alone(store.JARS_LOCK, "download of jars"):
         if not folder.exists():
-            _fill(folder, pom, store.LOGS / f"maven-{image.name}.log")
+            _fill(folder, image.folder, store.LOGS / f"maven-{image.name}.log")
     return folder / "target"
 
 
-def _fill(folder: Path, pom: Path, log: Path) -> None:
+def maven(image: Image) -> list[bytes]:
+    """Give what Maven makes the image's jars from."""
+    return [(image.folder / "pom.xml").read_bytes(), *tree(image.folder / "src")]
+
+
+def _fill(folder: Path, project: Path, log: Path) -> None:
     half = folder.with_name(folder.name + ".half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(parents=True)
-    shutil.copy(pom, half)
-    run_logged(["mvn", "-B", "-q", "package"], cwd=half, log=log, advice="is Maven Central within reach?")
+    shutil.copy(project / "pom.xml", half)
+    if (project / "src").exists():
+        shutil.copytree(project / "src", half / "src")
+    run_logged(
+        ["mvn", "-B", "-q", "package"], cwd=half, log=log, advice="is Maven Central within reach? if so, see the log"
+    )
     half.rename(folder)
 
 

@@ -15,7 +15,7 @@ REFERENCE = re.compile(r"\$\{[^}]*:[^}]*\}")
 """What Connect's config providers replace; the router's own ``${routedByValue}`` has no colon."""
 
 MARK = "headrace.resource.uid"
-STRING = "org.apache.kafka.connect.storage.StringConverter"
+PLAIN = "dev.headrace.connect.debezium.PlainConverter"
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 
 
@@ -102,8 +102,9 @@ def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
         "table.include.list": outbox.table,
         "tombstones.on.delete": "false",
         "skipped.operations": "u,d,t",
-        "key.converter": STRING,
-        "value.converter": STRING,
+        "decimal.handling.mode": "string",
+        "key.converter": PLAIN,
+        "value.converter": PLAIN,
         "transforms": "outbox",
         f"{router}.type": "io.debezium.transforms.outbox.EventRouter",
         f"{router}.route.by.field": columns.route or "aggregatetype",
@@ -112,7 +113,7 @@ def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
         f"{router}.table.field.event.key": columns.key or "aggregateid",
         f"{router}.table.field.event.payload": columns.payload or "payload",
         f"{router}.table.fields.additional.placement": _headers(columns),
-        f"{router}.table.fields.additional.error.on.missing": "false",
+        f"{router}.table.field.additional.missing": "ignore",
         f"{router}.table.op.invalid.behavior": "warn",
     }
 

@@ -1,0 +1,153 @@
+"""A real Connector in a real worker: a database of its own, the operator's configuration, and what came into topics."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import psycopg
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from headrace_operator.api.connector import ConnectorSpec
+from headrace_operator.plan import debezium
+from tests.connect_worker import ConnectWorker
+from tests.kafka_broker import KafkaBroker
+from tests.operator import worlds
+from tests.postgres_server import PostgresServer
+from tests.waiting import PATIENCE, until
+
+_numbers = count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The real parts that a Connector needs."""
+
+    worker: ConnectWorker
+    server: PostgresServer
+    broker: KafkaBroker
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """Give a database of its own; it, its slots and its connectors are removed at the end."""
+        name = f"captured_{next(_numbers)}"
+        self.server.create_database(name)
+        database = Database(parts=self, name=name)
+        try:
+            yield database
+        finally:
+            database.remove()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """One database."""
+
+    parts: Parts
+    name: str
+
+    def sql(self, statements: str, values: Sequence[Any] | None = None) -> None:
+        """Run statements, in one transaction where they are several."""
+        with psycopg.connect(self.parts.server.url(self.name), autocommit=True) as connection:
+            connection.execute(statements.encode(), values)
+
+    def capture(self, capture: Mapping[str, Any]) -> Captured:
+        """Start a Connector of this database as the operator configures it, and wait until its task runs."""
+        name = self.name.replace("_", "-")
+        self.parts.worker.write_secret("shop", name, username="postgres", password="any")
+        postgres = {"host": "127.0.0.1", "port": self.parts.server.port, "database": self.name}
+        spec = {
+            "connect": "main",
+            "postgres": {**postgres, "credentials": {"secret": name}},
+            "capture": capture,
+            "topics": {"partitions": 1},
+        }
+        resource = worlds.resource("Connector", name, spec)
+        config = debezium.configuration(resource, ConnectorSpec.model_validate(spec))
+        captured = Captured(parts=self.parts, name=config["name"])
+        captured.ask("PUT", "/config", config)
+        captured.await_running()
+        return captured
+
+    def remove(self) -> None:
+        """Remove its connector, its slots and the database."""
+        Captured(parts=self.parts, name=f"shop.{self.name.replace('_', '-')}").ask("DELETE", "")
+        drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s AND NOT active"
+        left = "SELECT count(*) FROM pg_replication_slots WHERE database = %s"
+        with psycopg.connect(self.parts.server.url(), autocommit=True) as connection:
+
+            def gone() -> bool:
+                connection.execute(drop, (self.name,))
+                return connection.execute(left, (self.name,)).fetchone() == (0,)
+
+            until("the end of its slot", gone)
+            connection.execute(f"DROP DATABASE {self.name} WITH (FORCE)".encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captured:
+    """A connector in the worker."""
+
+    parts: Parts
+    name: str
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Send one request about it, again while the worker rebalances; None where it is not known."""
+        request = urllib.request.Request(
+            f"{self.parts.worker.url}/connectors/{self.name}{path}",
+            method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={"content-type": "application/json"},
+        )
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:
+                said = error.read().decode()
+                if error.code == 404:
+                    return None
+                if error.code != 409 or time.monotonic() > deadline:
+                    raise AssertionError(f"{method} {path}: {said}") from None
+                time.sleep(0.2)
+
+    def tasks(self) -> list[Any]:
+        """Return the states of its tasks, each with its trace."""
+        return [dict(task) for task in (self.ask("GET", "/status") or {"tasks": []})["tasks"]]
+
+    def await_running(self) -> None:
+        """Wait until its task runs and its slot is there."""
+        slot = "SELECT count(*) FROM pg_replication_slots WHERE database = %s AND active"
+        with psycopg.connect(self.parts.server.url(), autocommit=True) as connection:
+
+            def streams() -> bool:
+                active = connection.execute(slot, (self.name.removeprefix("shop.").replace("-", "_"),)).fetchone()
+                return active == (1,) and [task["state"] for task in self.tasks()] == ["RUNNING"]
+
+            until(f"{self.name} running", streams)
+
+    def records(self, topic: str, number: int) -> list[Message]:
+        """Wait for so many records in the first partition of a topic (its name after the prefix), and return them."""
+        consumer = Consumer({"bootstrap.servers": self.parts.broker.bootstrap_servers, "group.id": "captured"})
+        found: list[Message] = []
+
+        def enough() -> bool:
+            one = consumer.poll(0.2)
+            if one is not None and not one.error():
+                found.append(one)
+            return len(found) >= number
+
+        try:
+            consumer.assign([TopicPartition(f"{self.name}.{topic}", 0, 0)])
+            until(f"{number} records in {topic} of {self.name}", enough)
+        finally:
+            consumer.close()
+        return found
