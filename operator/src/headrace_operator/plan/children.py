@@ -10,11 +10,14 @@ from typing import Any
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Unknown
+from headrace_operator.plan import quantities
 from headrace_operator.plan.actions import Apply
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
 APPLIED = "headrace.dev/applied"
+AMOUNTS = frozenset({"limits", "requests"})
+"""Fields whose values are amounts of compute, which the API server writes in its own way."""
 
 
 def child(owner: Resource, api_version: str, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,13 +96,19 @@ def is_as_wanted(wanted: Manifest, live: Manifest | None) -> bool:
 def is_within(wanted: Any, live: Any) -> bool:
     """Tell whether `live` holds all of `wanted`; what others added does not count, and an empty list may be null."""
     if isinstance(wanted, Mapping):
-        return isinstance(live, Mapping) and all(
-            is_within(value, live[key]) if live.get(key) is not None else value in ({}, [], None)
-            for key, value in wanted.items()
-        )
+        return isinstance(live, Mapping) and all(_has(live, key, value) for key, value in wanted.items())
     if isinstance(wanted, list):
         return isinstance(live, list) and len(live) == len(wanted) and all(map(is_within, wanted, live))
     return bool(wanted == live)
+
+
+def _has(live: Manifest, key: str, wanted: Any) -> bool:
+    there = live.get(key)
+    if there is None:
+        return wanted in ({}, [], None)
+    if key in AMOUNTS:
+        return all(quantities.are_equal(value, there.get(name)) for name, value in wanted.items())
+    return is_within(wanted, there)
 
 
 def _controls(owner: Resource, live: Manifest) -> bool:
