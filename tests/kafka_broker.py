@@ -6,6 +6,7 @@ It must not be reachable from elsewhere, and leaves nothing behind; killed tests
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,16 @@ class KafkaBroker:
     """A running broker; ``bootstrap_servers`` is its address."""
 
     bootstrap_servers: str
+    process: subprocess.Popen[bytes]
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let the broker accept connections and answer nothing: its process is stopped meanwhile."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def create_topic(self, name: str, partitions: int = 1, settings: Mapping[str, str] | None = None) -> str:
         """Make a topic and return its name; raises ``confluent_kafka.KafkaException`` when it exists."""
@@ -79,7 +91,7 @@ def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
     try:
         address = f"127.0.0.1:{port}"
         _await_answer(address, broker, log)
-        yield KafkaBroker(bootstrap_servers=address)
+        yield KafkaBroker(bootstrap_servers=address, process=broker)
     finally:
         broker.kill()
         broker.wait(timeout=20)

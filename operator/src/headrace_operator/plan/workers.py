@@ -18,6 +18,8 @@ from headrace_operator.settings import Settings
 REST = 8083
 METRICS = 9404
 CLIENTS = ("", "producer.", "consumer.", "admin.")
+ALIVE, HEALTHY = "/", "/health"
+"""Addresses of the REST interface that answer by the worker alone, and only while its Kafka answers."""
 
 
 def manifests(
@@ -130,7 +132,6 @@ def _deployment(resource: Resource, spec: ConnectClusterSpec, settings: Settings
 
 
 def _container(spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
-    health = {"httpGet": {"path": "/health", "port": "rest"}, "timeoutSeconds": 5}
     return {
         "name": "connect",
         "image": spec.workers.image or settings.connect_image,
@@ -138,14 +139,18 @@ def _container(spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
         "env": [{"name": "HEADRACE_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
         "resources": _resources(spec),
         "securityContext": container_security(),
-        "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 90},
-        "readinessProbe": {**health, "periodSeconds": 5},
-        "livenessProbe": {**health, "periodSeconds": 15, "failureThreshold": 4},
+        "startupProbe": {**_probe(ALIVE), "periodSeconds": 2, "failureThreshold": 90},
+        "readinessProbe": {**_probe(HEALTHY), "periodSeconds": 5},
+        "livenessProbe": {**_probe(ALIVE), "periodSeconds": 15, "failureThreshold": 4},
         "volumeMounts": [
             {"name": "config", "mountPath": "/etc/headrace/connect", "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
+
+
+def _probe(path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": "rest"}, "timeoutSeconds": 5}
 
 
 def _resources(spec: ConnectClusterSpec) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""What pods answer to their probes while Kafka is away: a real worker and a real consumer at a real broker."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace import health
+from headrace_operator.plan.actions import Apply
+from tests.connect_worker import ConnectWorker, connect_worker  # noqa: F401
+from tests.kafka_broker import KafkaBroker
+from tests.operator.plan import statuses
+from tests.runtime.consumer_process import consuming, make_world
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+RESTARTING = ("startupProbe", "livenessProbe")
+"""Probes whose failure restarts a container."""
+
+
+def probes(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the probes of the pods that Headrace makes for a kind."""
+    made = [one.manifest for one in statuses.planned(statuses.WORLDS[kind]()).actions if isinstance(one, Apply)]
+    (deployment,) = [one for one in made if one["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {name: probe for name, probe in container.items() if name.endswith("Probe")}
+
+
+def passes(url: str, probe: dict[str, Any]) -> bool:
+    """Tell whether the kubelet would take the answer of the pod at ``url`` for a good one."""
+    try:
+        with urllib.request.urlopen(url + probe["httpGet"]["path"], timeout=probe["timeoutSeconds"]) as answer:
+            return bool(200 <= answer.status < 400)
+    except OSError:
+        return False
+
+
+def await_well(url: str, asked: dict[str, dict[str, Any]]) -> None:
+    """Wait until every probe passes."""
+    until("every probe passing", lambda: all(passes(url, one) for one in asked.values()))
+
+
+@pytest.mark.case("clusters-14")
+def test_a_kafka_that_is_away_restarts_no_worker(
+    kafka_broker: KafkaBroker,
+    connect_worker: ConnectWorker,  # noqa: F811
+) -> None:
+    """It is not ready meanwhile, and is again afterwards, in the same process."""
+    url, asked = connect_worker.url, probes("ConnectCluster")
+    await_well(url, asked)
+
+    with kafka_broker.silent():
+        until("the worker seeing it", lambda: not passes(url, asked["readinessProbe"]))
+        alive = [passes(url, asked[name]) for name in RESTARTING for _ in range(3)]
+        ready = passes(url, asked["readinessProbe"])
+    await_well(url, asked)
+
+    assert alive == [True] * 6
+    assert not ready
+    assert connect_worker.process.poll() is None
+
+
+@pytest.mark.case("clusters-14")
+def test_nor_a_consumer(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """However long it is away: longer than the poll thread may take for a turn."""
+    asked = probes("Consumer")
+    with consuming(make_world(kafka_broker, tmp_path)) as running:
+        url = f"http://127.0.0.1:{running.port}"
+        await_well(url, asked)
+        alive = []
+        with kafka_broker.silent():
+            end = time.monotonic() + health.SILENT + 10
+            while time.monotonic() < end:
+                alive += [passes(url, probe) for name, probe in asked.items() if name in RESTARTING]
+                time.sleep(1)
+        await_well(url, asked)
+
+        assert alive
+        assert all(alive)
+        assert running.process.poll() is None
