@@ -1,9 +1,10 @@
 """The alerts, as data: what fires, after how long, how loud, what is said, and the command to type next.
 
 Thresholds of a pipeline are metrics (`headrace_consumer_slo_lag_seconds`), so no rule is edited per tenant. A new
-operator pod has new series: figures of the operator are read with `max by` or `min by`, never summed, and what fires
-outlives the gap of its restart. One cause has one critical alert: what follows from it is silent. It reads and writes
-no file.
+operator pod has new series: figures of the operator are read with `max by` or `min by`, never summed. Each alert is
+about something that exists, and fires only once it has been so for as long as it says: windows reach over two scrapes
+that fail, `_told` over a restart of the operator, and each time to wait is longer than both. One cause has one critical
+alert: what follows from it is silent. It reads and writes no file.
 """
 
 from __future__ import annotations
@@ -28,14 +29,13 @@ KUBECTL = "kubectl -n {{ $labels.resource_namespace }}"
 class Alert:
     """One alert: `expr` in PromQL, times as Prometheus writes them, `summary` fixed, the other texts templates.
 
-    `after` is how long it must hold, `keep` how long it is told on once it no longer does. `namespace` is the label
-    that tells which namespace it is about, and goes to the team of.
+    `after` is how long it must hold. `namespace` is the label that tells which namespace it is about, and goes to the
+    team of.
     """
 
     name: str
     expr: str
     after: str
-    keep: str | None = None
     severity: Literal["critical", "warning"]
     namespace: str = NAMESPACE
     summary: str
@@ -48,7 +48,6 @@ class Alert:
             "alert": self.name,
             "expr": self.expr,
             "for": self.after,
-            **({"keep_firing_for": self.keep} if self.keep else {}),
             "labels": {"severity": self.severity, "namespace": f"{{{{ $labels.{self.namespace} }}}}"},
             "annotations": {
                 "summary": self.summary,
@@ -58,19 +57,51 @@ class Alert:
         }
 
 
-def _risen(metric: str, by: str) -> str:
-    """Return by how much a gauge is above its least of 10 minutes, whichever pods told it."""
-    return f"max by ({by}) ({metric}) - min by ({by}) (min_over_time({metric}[10m])) > 0"
+GAP = "3m"
+"""Holds a sample also while two scrapes fail that are a minute apart."""
+
+
+def _told(metric: str) -> str:
+    """Return a gauge as the operator tells it or, while no operator is scraped or one has just started, told it."""
+    return f"({metric} or last_over_time({metric}[4m]) unless on (namespace) headrace:operator_settled)"
+
+
+READY = 'headrace_resource_condition{condition="Ready", status="True"}'
+NOT_READY = _told(READY.replace("status=", "status!="))
+RECORDS = {
+    "headrace:operator_settled": "max by (namespace) (headrace_build_info"
+    " and on (namespace, pod, instance) time() - process_start_time_seconds > 120)",
+    "headrace:consumer_exists": f"max by ({CONSUMER}) ({_told('headrace_consumer_desired_replicas')} * 0 + 1"
+    " or headrace_consumer_in_flight * 0 + 1)",
+    "headrace:connector_exists": f"max by ({CONNECTOR}) ({_told('headrace_connector_restarts_total')} * 0 + 1)",
+    "headrace:resource_not_ready": f"max by ({RESOURCE}) ({NOT_READY}) unless on ({RESOURCE}) {READY}",
+}
+"""What alerts rest on, in this order. A settled operator has had time to look at everything: what it does not tell of
+is gone."""
+
+CONSUMER_EXISTS = f"and on ({CONSUMER}) headrace:consumer_exists"
+
+
+def _last(metric: str, by: str) -> str:
+    return f"max by ({by}) (last_over_time({metric}[{GAP}]))"
+
+
+def _risen(metric: str, by: str, window: str) -> str:
+    """Return by how much a gauge is above its least of `window`, whichever pods told it."""
+    return f"{_last(metric, by)} - min by ({by}) (min_over_time({metric}[{window}])) > 0"
 
 
 def _failed(metric: str) -> str:
     """Return a state that was FAILED within 2 minutes: restarts with back-off make it come and go."""
-    return f'max by ({CONNECTOR}) (max_over_time({metric}{{state="FAILED"}}[2m])) > 0'
+    failed = f'{metric}{{state="FAILED"}}'
+    return (
+        f"(max by ({CONNECTOR}) (max_over_time({failed}[2m]) or {_told(failed)}) > 0"
+        f" and on ({CONNECTOR}) headrace:connector_exists)"
+    )
 
 
 def _not_ready(kinds: str) -> str:
-    ready = f'headrace_resource_condition{{kind=~"{kinds}", condition="Ready", status!="True"}}'
-    return f"max by ({RESOURCE}) ({ready}) == 1"
+    return f'headrace:resource_not_ready{{kind=~"{kinds}"}}'
 
 
 def _as_resource(expr: str) -> str:
@@ -80,29 +111,37 @@ def _as_resource(expr: str) -> str:
 
 
 PARTITION = f"{CONSUMER}, topic, partition"
-LETTERS_REFUSED = f"sum by ({CONSUMER}) (increase(headrace_consumer_dead_letter_failures_total[3m])) > 0"
+REFUSED = "headrace_consumer_dead_letter_failures_total[4m]"
+LETTERS_REFUSED = f"sum by ({CONSUMER}) (irate({REFUSED}) > 0 or increase({REFUSED}) > 0 and resets({REFUSED}) > 0) > 0"
+"""Now, between the last two scrapes; a pod that restarted is given the time to fail again."""
+
 STANDS_STILL = (
-    f"count by ({CONSUMER}) (min by ({PARTITION}) (min_over_time(headrace_consumer_lag_messages[10m])) > 0"
-    f" unless on ({PARTITION}) ({_risen('headrace_consumer_committed_offset', PARTITION)}))"
+    f"count by ({CONSUMER}) (min by ({PARTITION}) (min_over_time(headrace_consumer_lag_messages[{GAP}])) > 0"
+    f" unless on ({PARTITION}) ({_risen('headrace_consumer_committed_offset', PARTITION, '4m')})) {CONSUMER_EXISTS}"
+)
+OUTSTANDING = "headrace_dlq_outstanding_messages"
+WAITED_AN_HOUR = (
+    f"min by ({CONSUMER}) (min_over_time({OUTSTANDING}[1h])) > 0"
+    f" and on ({CONSUMER}) present_over_time({OUTSTANDING}[10m] offset 1h) {CONSUMER_EXISTS}"
 )
 RETRIED = 'headrace_consumer_attempts_total{outcome="retry"}[10m]'
 RETRIES = (
     f"sum by ({CONSUMER}) (rate({RETRIED})) / sum by ({CONSUMER}) (rate(headrace_consumer_attempts_total[10m])) > 0.1"
-    f" and on ({CONSUMER}) sum by ({CONSUMER}) (increase({RETRIED})) > 10"
+    f" and on ({CONSUMER}) sum by ({CONSUMER}) (increase({RETRIED})) > 10 {CONSUMER_EXISTS}"
 )
 CONNECTOR_FAILED, TASK_FAILED = _failed("headrace_connector_state"), _failed("headrace_connector_tasks")
 KAFKA_NOT_READY = _not_ready("KafkaConnection")
 CONNECT_NOT_READY = _not_ready("ConnectCluster")
 PASSES = "headrace_operator_reconciliations_total"
 NO_PASSES = (
-    f'sum by (namespace) (rate({PASSES}{{outcome="ok"}}[10m])) == 0'
-    " and on (namespace) max by (namespace) (max_over_time(headrace_operator_queue_depth[10m])) > 0"
+    f'sum by (namespace) (rate({PASSES}{{outcome="ok"}}[4m])) == 0'
+    f" and on (namespace) max by (namespace) (last_over_time(headrace_operator_queue_depth[{GAP}])) > 0"
 )
 CONSUMERS = (
     Alert(
         name="HeadraceConsumerStandsStill",
         expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
-        after="5m",
+        after="15m",
         severity="critical",
         summary="A Consumer has records to handle and commits nothing.",
         description=f"{WHO} has had records to handle and committed nothing for 15 minutes, on {{{{ $value }}}}"
@@ -111,10 +150,9 @@ CONSUMERS = (
     ),
     Alert(
         name="HeadraceLagAboveTarget",
-        expr=f"max by ({CONSUMER}) (headrace_consumer_lag_seconds) > on ({CONSUMER})"
-        f" max by ({CONSUMER}) (headrace_consumer_slo_lag_seconds)",
+        expr=f"{_last('headrace_consumer_lag_seconds', CONSUMER)} > on ({CONSUMER})"
+        f" {_last('headrace_consumer_slo_lag_seconds', CONSUMER)} {CONSUMER_EXISTS}",
         after="5m",
-        keep="5m",
         severity="warning",
         summary="Records wait longer than the Consumer's target.",
         description=f"The oldest unhandled record of {WHO} has waited {{{{ $value | humanizeDuration }}}}, longer than"
@@ -127,14 +165,15 @@ CONSUMERS = (
         after="5m",
         severity="warning",
         summary="More than a tenth of a Consumer's attempts end in a retry.",
-        description=f"{{{{ $value | humanizePercentage }}}} of the attempts of {WHO} failed and are tried again.",
+        description=f"{{{{ $value | humanizePercentage }}}} of the attempts of {WHO} in the last 10 minutes failed and"
+        " are tried again.",
         next=f"{KUBECTL} logs deploy/{{{{ $labels.consumer }}}}-consumer --since=10m | grep failed",
     ),
 )
 DEAD_LETTERS = (
     Alert(
         name="HeadraceDeadLetterNotWritten",
-        expr=f"{LETTERS_REFUSED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
+        expr=f"{LETTERS_REFUSED} {CONSUMER_EXISTS} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
         after="5m",
         severity="critical",
         summary="Kafka does not take a Consumer's dead letters.",
@@ -143,7 +182,7 @@ DEAD_LETTERS = (
     ),
     Alert(
         name="HeadraceDeadLetterArrived",
-        expr=_risen("headrace_dlq_messages", CONSUMER),
+        expr=f"{_risen('headrace_dlq_messages', CONSUMER, '10m')} {CONSUMER_EXISTS}",
         after="0s",
         severity="warning",
         summary="A record could not be handled and became a dead letter.",
@@ -152,7 +191,7 @@ DEAD_LETTERS = (
     ),
     Alert(
         name="HeadraceDeadLettersOutstanding",
-        expr=f"min by ({CONSUMER}) (min_over_time(headrace_dlq_outstanding_messages[1h])) > 0",
+        expr=WAITED_AN_HOUR,
         after="5m",
         severity="warning",
         summary="Dead letters have waited for a decision for over an hour.",
@@ -165,7 +204,6 @@ CONNECTORS = (
         name="HeadraceKafkaNotReady",
         expr=KAFKA_NOT_READY,
         after="5m",
-        keep="5m",
         severity="critical",
         summary="The operator cannot work with a Kafka.",
         description=f"{OBJECT} is not Ready: Kafka does not answer or refuses the login.",
@@ -175,7 +213,6 @@ CONNECTORS = (
         name="HeadraceConnectNotReady",
         expr=f"{CONNECT_NOT_READY} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
         after="5m",
-        keep="5m",
         severity="critical",
         summary="Connect workers are absent or do not answer.",
         description=f"{OBJECT} is not Ready: its connectors capture nothing while no worker runs.",
@@ -184,8 +221,7 @@ CONNECTORS = (
     Alert(
         name="HeadraceConnectorFailed",
         expr=f"{CONNECTOR_FAILED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
-        after="3m",
-        keep="5m",
+        after="5m",
         severity="critical",
         summary="A connector has failed.",
         description=f"Connector {SOURCE} is FAILED: no changes are captured, and the database keeps its log for it.",
@@ -194,8 +230,7 @@ CONNECTORS = (
     Alert(
         name="HeadraceTaskFailed",
         expr=f"{TASK_FAILED} unless on ({CONNECTOR}) {CONNECTOR_FAILED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
-        after="3m",
-        keep="5m",
+        after="5m",
         severity="critical",
         summary="A connector's task has failed.",
         description=f"{{{{ $value }}}} tasks of Connector {SOURCE} fail; restarts by Headrace did not help yet.",
@@ -208,7 +243,6 @@ CONNECTORS = (
         f" unless on ({NAMESPACE}, kind, name) {_as_resource(TASK_FAILED)}"
         f" unless on ({NAMESPACE}, kind, name) {_as_resource(CONNECTOR_FAILED)}",
         after="10m",
-        keep="5m",
         severity="warning",
         summary="A Connector or Consumer has not been Ready for ten minutes.",
         description=f"{OBJECT} is not Ready, and no failed task, Connect or Kafka explains it; its conditions say why.",
@@ -230,7 +264,7 @@ OPERATOR = (
     Alert(
         name="HeadraceOperatorNotReconciling",
         expr=NO_PASSES,
-        after="5m",
+        after="10m",
         severity="critical",
         namespace="namespace",
         summary="The operator runs and no pass over a resource succeeds.",
@@ -241,7 +275,7 @@ OPERATOR = (
         name="HeadraceReconcileFailing",
         expr=f'sum by (namespace, kind) (increase({PASSES}{{outcome!="ok"}}[5m])) > 3'
         f" unless on (namespace) ({NO_PASSES})",
-        after="15m",
+        after="20m",
         severity="warning",
         namespace="namespace",
         summary="Passes over some resource keep failing.",
@@ -260,4 +294,6 @@ GROUPS = {
 
 def groups() -> dict[str, Any]:
     """Return the content of a Prometheus rule file."""
-    return {"groups": [{"name": name, "rules": [one.rule() for one in alerts]} for name, alerts in GROUPS.items()]}
+    records = [{"record": name, "expr": expr} for name, expr in RECORDS.items()]
+    alerts = {name: [one.rule() for one in every] for name, every in GROUPS.items()}
+    return {"groups": [{"name": name, "rules": rules} for name, rules in {"headrace.seen": records, **alerts}.items()]}
