@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from typing import Any
 
 import pytest
 
+from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.properties import IDENTITY, TUNING
 from headrace_operator.api.schema import API_VERSION
@@ -15,7 +17,8 @@ from headrace_operator.plan import connectcluster, connector, kafkaconnection
 from tests.cluster import fast
 from tests.operator import worlds
 from tests.operator.operator_process import kubectl
-from tests.waiting import PATIENCE
+from tests.operator.plan import statuses
+from tests.waiting import PATIENCE, until
 
 SOURCE = {"connector": "orders-db", "routes": ["order"]}
 HTTP = {"http": {"url": "http://billing:8080/events"}}
@@ -110,6 +113,16 @@ PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
 )
 
 
+NAMES: tuple[tuple[str, str, bool], ...] = (
+    *(("ConnectCluster", name, False) for name in ("2026-main", "main.v2", "main-.x")),
+    *(("Consumer", name, False) for name in ("billing.resolutions", "billing.v2")),
+    *((kind, "orders.outbox", False) for kind in ("KafkaConnection", "Connector")),
+    ("ConnectCluster", "main-2026", True),
+    *((kind, "2026-orders", True) for kind in ("KafkaConnection", "Connector", "Consumer")),
+)
+"""Kind, name, and whether all that is named after it can be made and clashes with nothing."""
+
+
 def test_every_rule_has_a_fixture() -> None:
     rules = {
         (kind.name, path, index) for kind in KINDS for path in kind.rules for index in range(len(kind.rules[path]))
@@ -172,6 +185,69 @@ def test_schema_and_plan_agree_on_raw_properties(
 
 
 @pytest.mark.apiserver
+@pytest.mark.case("clusters-11")
+@pytest.mark.parametrize(("kind", "name", "well"), NAMES)
+def test_a_name_that_something_made_of_it_cannot_have_is_refused(
+    server: fast.ApiServer, kind: str, name: str, well: bool
+) -> None:
+    """In the user's words by the API server, and by the plan, where the definitions are older."""
+    answer = _create(server, kind, SPECS[kind], name)
+    naming = next(one for one in KINDS if one.name == kind).naming
+    world = statuses.WORLDS[kind]()
+    plan = statuses.planned(dataclasses.replace(world, resource=worlds.resource(kind, name, SPECS[kind])))
+    accepted = worlds.condition(plan, "Accepted")
+
+    assert (answer.returncode == 0) is well
+    assert (f'metadata.name: Invalid value: "object": {naming.message}' in answer.stderr) is not well
+    assert (accepted["status"] == "True") is well
+    assert (naming.message in accepted["message"]) is not well
+    assert well or not plan.actions
+
+
+@pytest.mark.apiserver
+@pytest.mark.case("clusters-11")
+@pytest.mark.parametrize("kind", ["Consumer", "ConnectCluster"])
+def test_what_had_such_a_name_before_can_still_be_edited_and_told_of(server: fast.ApiServer, kind: str) -> None:
+    older = [one for one in crd.manifests() if one["spec"]["names"]["kind"] == kind]
+    for version in older[0]["spec"]["versions"]:
+        del version["schema"]["openAPIV3Schema"]["x-kubernetes-validations"]
+    status = {"accepted": {"generation": 1, "spec": SPECS[kind]}, "conditions": [{"type": "Ready", "status": "True"}]}
+    made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "older.v2"}, "spec": SPECS[kind]}
+    patch = ("patch", kind, "older.v2", "--type=merge", "-p")
+    try:
+        kubectl(server, "apply", "-f", "-", text=json.dumps(older[0]))
+        until(
+            "the older definition", lambda: _kubectl(server, "create", "-f", "-", text=json.dumps(made)).returncode == 0
+        )
+        kubectl(server, *patch, json.dumps({"status": status}), "--subresource=status")
+    finally:
+        kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
+    until("the definition", lambda: _create(server, kind, SPECS[kind], "new.v2").returncode != 0)
+
+    kubectl(server, *patch, json.dumps({"metadata": {"labels": {"a": "b"}}}))
+    kubectl(server, *patch, json.dumps({"status": {"observedGeneration": 2}}), "--subresource=status")
+    kubectl(server, "delete", kind, "older.v2")
+
+
+@pytest.mark.apiserver
+@pytest.mark.case("clusters-11")
+@pytest.mark.parametrize(
+    ("credentials", "well"),
+    [
+        ({"secret": "shop.db-login", "passwordKey": "DB_pass.word"}, True),
+        ({"secret": "shop_db"}, False),
+        ({"secret": "shop-db", "passwordKey": "a} ${secrets:shop/other:b"}, False),
+    ],
+)
+def test_a_reference_is_what_the_name_of_such_an_object_can_be(
+    server: fast.ApiServer, credentials: dict[str, str], well: bool
+) -> None:
+    spec = {**SPECS["Connector"], "postgres": {**POSTGRES, "credentials": credentials}}
+
+    assert (_create(server, "Connector", spec).returncode == 0) is well
+
+
+@pytest.mark.apiserver
 @pytest.mark.parametrize("kind", SPECS)
 def test_the_api_server_takes_the_shortest_spec_and_refuses_a_typo(server: fast.ApiServer, kind: str) -> None:
     assert _create(server, kind, SPECS[kind]).returncode == 0
@@ -196,8 +272,10 @@ def _raw(kind: str, properties: dict[str, str]) -> dict[str, Any]:
             return {"config": properties}
 
 
-def _create(server: fast.ApiServer, kind: str, spec: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "x", "namespace": "default"}, "spec": spec}
+def _create(
+    server: fast.ApiServer, kind: str, spec: dict[str, Any], name: str = "x"
+) -> subprocess.CompletedProcess[str]:
+    made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec}
     return _kubectl(server, "create", "--dry-run=server", "--validate=strict", "-f", "-", text=json.dumps(made))
 
 

@@ -27,7 +27,7 @@ def test_first_pass_makes_topics_with_the_partitions_of_the_source_and_the_objec
         "dlq.shop.billing.resolutions": 1,
     }
     kinds = [action.manifest["kind"] for action in plan.actions if isinstance(action, Apply)]
-    assert kinds == ["ServiceAccount", "ConfigMap", "Deployment", "PodDisruptionBudget"]
+    assert kinds == ["ServiceAccount", "PodDisruptionBudget", "ConfigMap", "Deployment"]
 
 
 def test_a_second_pass_over_the_world_it_made_plans_nothing() -> None:

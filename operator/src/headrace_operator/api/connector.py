@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from headrace_operator.api.schema import Credentials, Model, Name, Status
+from headrace_operator.api.schema import ClusterName, Credentials, Model, Status
 
 
 class Postgres(Model):
@@ -81,7 +81,9 @@ class ConnectorSpec(Model):
 
     kind: ClassVar[str] = "Connector"
 
-    connect: Name = Field(description="Name of the ConnectCluster that runs this connector. Fixed once accepted.")
+    connect: ClusterName = Field(
+        description="Name of the ConnectCluster that runs this connector. Fixed once accepted."
+    )
     postgres: Postgres = Field(description="The PostgreSQL database to capture.")
     capture: Capture = Field(description="What to capture: exactly one of outbox and tables.")
     topics: Topics | None = Field(None, description="How captured topics are named and made.")

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from headrace_operator.api.schema import Duration, Model, Name, Status
+from headrace_operator.api.schema import Duration, Model, Name, ObjectName, Status
 
 
 class Source(Model):
@@ -40,7 +40,7 @@ class Http(Model):
 class FunctionSource(Model):
     """Where the code of a quick start is."""
 
-    config_map: Name = Field(description="ConfigMap in the same namespace whose keys are Python files.")
+    config_map: ObjectName = Field(description="ConfigMap in the same namespace whose keys are Python files.")
 
 
 class Python(Model):

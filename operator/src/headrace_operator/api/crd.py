@@ -87,7 +87,7 @@ def schema(kind: Kind) -> dict[str, Any]:
     conditions = status["properties"]["conditions"]
     conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     conditions["items"]["required"] = ["type", "status"]
-    whole = {"x-kubernetes-validations": [_rule(rule) for rule in kind.rules[""]]} if "" in kind.rules else {}
+    whole = [_rule(rule) for rule in (*kind.rules.get("", ()), kind.name_rule)]
     longest = {"name": {"type": "string", "maxLength": kind.longest_name}}
     return {
         "type": "object",
@@ -100,7 +100,7 @@ def schema(kind: Kind) -> dict[str, Any]:
             "spec": spec | {"description": "What is wanted, as the user writes it."},
             "status": status,
         },
-        **whole,
+        "x-kubernetes-validations": whole,
     }
 
 

@@ -10,7 +10,7 @@ from headrace_operator.api.connector import ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
 from headrace_operator.api.properties import CONTROL, IDENTITY, KAFKA, ODD, REFERENCE, SECRET, TUNING, WORKERS
-from headrace_operator.api.schema import Model, Rule, Status
+from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,22 +23,44 @@ class Column:
     wide: bool = False
 
 
+WAS_SEEN = "has(self.status) && has(self.status.conditions)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """A pattern of names, and what a name is that has it, in the user's words."""
+
+    pattern: str
+    message: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """One kind; `rules` are CEL rules by the path of the node they stand on, such as ``spec.capture``.
 
-    Rules at the path ``""`` stand on the whole object, so that they see its status too.
+    Rules at the path ``""`` stand on the whole object, so that they see its status too. `naming` is what its name must
+    be, so that all that is named after it can be made and clashes with nothing else.
     """
 
     name: str
     plural: str
     short: str
     longest_name: int
+    naming: Naming
     description: str
     spec: type[Model]
     status: type[Status]
     columns: tuple[Column, ...]
     rules: dict[str, tuple[Rule, ...]]
+
+    @property
+    def name_rule(self) -> Rule:
+        """Return the rule for a new name; a resource that was seen before there was a rule may still be edited."""
+        return Rule(
+            rule=f"{WAS_SEEN} || self.metadata.name.matches('{self.naming.pattern}')",
+            message=self.naming.message,
+            field_path=".metadata.name",
+        )
 
 
 READY = Column(name="Ready", path='.status.conditions[?(@.type=="Ready")].status')
@@ -79,6 +101,14 @@ OTHER_SOURCE = (
 HAS_PODS = "has(self.status) && has(self.status.replicas) && self.status.replicas > 0"
 IS_ACCEPTED = "has(self.status) && has(self.status.accepted)"
 """From when on a field stays as it is: until then nothing was made that a change could leave behind."""
+NO_DOTS = Naming(
+    pattern=LABEL,
+    message="a name has no dots, so that what is named after it is nothing else's: use letters, digits and hyphens",
+)
+AS_A_SERVICE = Naming(
+    pattern=SERVICE,
+    message="the workers' Service is named after it: begin with a letter, and use no dots but letters, digits, hyphens",
+)
 
 
 def _kept(field: str, once: str, message: str) -> Rule:
@@ -110,6 +140,7 @@ KINDS = (
         plural="kafkaconnections",
         short="hrkafka",
         longest_name=50,
+        naming=NO_DOTS,
         description="KafkaConnection says where a Kafka is and how to log in.",
         spec=KafkaConnectionSpec,
         status=KafkaConnectionStatus,
@@ -121,6 +152,7 @@ KINDS = (
         plural="connectclusters",
         short="hrconnect",
         longest_name=46,
+        naming=AS_A_SERVICE,
         description="ConnectCluster runs the Kafka Connect workers that connectors run on.",
         spec=ConnectClusterSpec,
         status=ConnectClusterStatus,
@@ -152,6 +184,7 @@ KINDS = (
         plural="connectors",
         short="hrconn",
         longest_name=50,
+        naming=NO_DOTS,
         description="Connector captures the changes of one database into topics.",
         spec=ConnectorSpec,
         status=ConnectorStatus,
@@ -196,6 +229,7 @@ KINDS = (
         plural="consumers",
         short="hrc",
         longest_name=46,
+        naming=NO_DOTS,
         description="Consumer runs the code that handles records, as a scaled Deployment.",
         spec=ConsumerSpec,
         status=ConsumerStatus,

@@ -15,8 +15,23 @@ GROUP = "headrace.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-"""The name of another object in the same namespace."""
+LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+SERVICE = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+"""What a name must be that becomes that of a Service (RFC 1035)."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=LABEL)]
+"""The name of another of Headrace's resources in the same namespace."""
+
+ClusterName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=SERVICE)]
+"""The name of a ConnectCluster in the same namespace."""
+
+ObjectName = Annotated[
+    str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
+]
+"""The name of a Secret or ConfigMap in the same namespace."""
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+"""A key of a Secret."""
 
 Duration = Annotated[str, StringConstraints(pattern=r"^([0-9]+(ms|s|m|h))+$")]
 """A length of time as text, such as ``10s``, ``1m30s`` or ``500ms``."""
@@ -39,16 +54,16 @@ class Rule(Model):
 class Credentials(Model):
     """Names a Secret in the same namespace and the keys in it that hold user name and password."""
 
-    secret: Name = Field(description="Name of the Secret in the same namespace.")
-    username_key: str | None = Field(None, description="Key that holds the user name. Default: username.")
-    password_key: str | None = Field(None, description="Key that holds the password. Default: password.")
+    secret: ObjectName = Field(description="Name of the Secret in the same namespace.")
+    username_key: Key | None = Field(None, description="Key that holds the user name. Default: username.")
+    password_key: Key | None = Field(None, description="Key that holds the password. Default: password.")
 
 
 class SecretKey(Model):
     """Names one key of a Secret in the same namespace."""
 
-    secret: Name = Field(description="Name of the Secret in the same namespace.")
-    key: str = Field(description="Key in the Secret that holds the value.")
+    secret: ObjectName = Field(description="Name of the Secret in the same namespace.")
+    key: Key = Field(description="Key in the Secret that holds the value.")
 
 
 class Condition(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from headrace_operator.api import properties as raw
+from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import Model
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan.conditions import Finding, false, true
@@ -41,6 +43,8 @@ class Acceptance(Generic[Spec]):
 
 def judge(model: type[Spec], resource: Resource, *checks: Check) -> Acceptance[Spec]:
     """Accept the spec of `resource`, or fall back to its last accepted one and say which field is wrong."""
+    if misnamed := _misnamed(resource):
+        return refuse(model, resource, misnamed)
     try:
         spec = model.model_validate(dict(resource.spec))
     except ValidationError as error:
@@ -108,6 +112,14 @@ def plain_lines(field: str, properties: Mapping[str, str] | None) -> Finding | N
         return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
     why = "has a line break or another control character: write its value in one line."
     return _refused(field, raw.broken(properties), why)
+
+
+def _misnamed(resource: Resource) -> Finding | None:
+    """Say what is wrong with a name, unless something was made after it already."""
+    naming = next(kind.naming for kind in KINDS if kind.name == resource.kind)
+    if resource.status.get("accepted") or re.match(naming.pattern, resource.name):
+        return None
+    return false("Accepted", Reason.INVALID, f"metadata.name: {naming.message}; delete it, and make it anew so.")
 
 
 def _refused(field: str, name: str | None, why: str, reason: Reason = Reason.PROPERTY_NOT_ALLOWED) -> Finding | None:

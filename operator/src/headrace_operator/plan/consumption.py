@@ -32,11 +32,12 @@ def manifests(
     replicas: int,
     settings: Settings,
 ) -> tuple[Manifest, ...]:
-    """Return every object of a Consumer that reads `topics`, with `replicas` pods."""
+    """Return every object of a Consumer that reads `topics`, with `replicas` pods; what protects them comes first."""
     name = names.consumer_child(resource.name)
     document = contract.dump(configuration(resource, spec, kafka, topics))
     return (
         child(resource, "v1", "ServiceAccount", name, {"automountServiceAccountToken": False}),
+        budget(resource, name),
         child(resource, "v1", "ConfigMap", name, {"data": {"config.json": document}}),
         child(
             resource,
@@ -52,7 +53,6 @@ def manifests(
                 }
             },
         ),
-        budget(resource, name),
     )
 
 

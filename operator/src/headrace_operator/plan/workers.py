@@ -25,18 +25,18 @@ ALIVE, HEALTHY = "/", "/health"
 def manifests(
     resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec, secrets: Sequence[str], settings: Settings
 ) -> tuple[Manifest, ...]:
-    """Return every object of the workers; `secrets` are the only ones their account may read."""
+    """Return every object of the workers, what protects them first; their account may read `secrets` alone."""
     name = names.connect_child(resource.name)
     properties = worker_properties(resource, spec, kafka)
     config = child(resource, "v1", "ConfigMap", name, {"data": {"worker.properties": properties}})
     return (
         child(resource, "v1", "ServiceAccount", name, {}),
         *_rights(resource, name, secrets),
+        _network_policy(resource, name, settings),
+        budget(resource, name),
         config,
         _deployment(resource, spec, settings, digest(properties)),
         _service(resource, name),
-        budget(resource, name),
-        _network_policy(resource, name, settings),
     )
 
 
