@@ -86,11 +86,11 @@ async def until(connect: Connect, url: str, name: str, holds: Callable[[Connecto
 class Patient(Connect):
     """Asks again while Connect rebalances, as the real one may after each change; the operator's loop does so, too."""
 
-    async def _send(self, method: str, url: str, *, body: Any = None, deadline: float | None = None) -> Any:
+    async def _send(self, method: str, url: str, **given: Any) -> Any:
         async with asyncio.timeout(PATIENCE):
             while True:
                 try:
-                    return await super()._send(method, url, body=body, deadline=deadline)
+                    return await super()._send(method, url, **given)
                 except errors.Busy as error:
                     if "already exists" in str(error):
                         raise

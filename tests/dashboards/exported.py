@@ -18,6 +18,8 @@ from headrace.config import Config, Handler, Kafka, Python, Topics
 from headrace.metrics import Metrics
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
+from headrace_operator.reconcile.queue import Queue
+from headrace_operator.reconcile.turns import Key
 from tests.operator import worlds
 
 ROOT = Path(__file__).parents[2]
@@ -105,9 +107,13 @@ def _series(name: str, labels: Mapping[str, str]) -> str:
     return f"{name}{{{listed}}}"
 
 
+async def _never(key: Key) -> None:
+    """Work on no key."""
+
+
 def _fleet() -> CollectorRegistry:
     fleet = Fleet()
-    loop = SimpleNamespace(fleet=fleet, lease=SimpleNamespace(held=lambda: True), queue=())
+    loop = SimpleNamespace(fleet=fleet, lease=SimpleNamespace(held=lambda: True), queue=Queue(_never))
     _process()._watch(loop, SimpleNamespace(silence=lambda: 0.0))
     backlog = worlds.consumer_world().backlog
     assert isinstance(backlog, BacklogSeen)

@@ -6,7 +6,8 @@ import contextvars
 import logging
 
 from headrace_operator.logs import About
-from headrace_operator.reconcile.queue import WORKING, Key
+from headrace_operator.reconcile.queue import WORKING
+from headrace_operator.reconcile.turns import Key
 
 
 def line() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import uuid4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     return Settings(
         namespace=namespace,
         watch_namespaces=_words(environment.get("HEADRACE_WATCH_NAMESPACES", "")) or (namespace,),
-        identity=environment.get("HOSTNAME", "headrace-operator"),
+        identity=environment.get("HOSTNAME") or f"headrace-operator-{uuid4()}",
         connect_image=environment["HEADRACE_CONNECT_IMAGE"],
         runtime_image=environment["HEADRACE_RUNTIME_IMAGE"],
         image_pull_secrets=_words(environment.get("HEADRACE_IMAGE_PULL_SECRETS", "")),

@@ -5,6 +5,7 @@ Times are given; nothing waits.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 import socket
@@ -295,7 +296,10 @@ async def test_a_connect_that_hangs_is_said_and_forgets_no_figures(life: Life) -
     written = await life.look()
     hanging = life.condition("Ready")
     life.fake.hanging = False
-    await life.look()
+    async with asyncio.timeout(60):
+        while life.condition("Ready")["status"] != "True":
+            await life.look()
+            await asyncio.sleep(0.2)
 
     assert written == []
     assert hanging["reason"] == "ConnectUnreachable"

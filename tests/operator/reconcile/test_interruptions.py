@@ -19,7 +19,7 @@ from headrace_operator.clients.connect import DEADLINE
 from headrace_operator.clients.errors import Unreachable
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.reconcile.loop import Loop
-from headrace_operator.reconcile.queue import Key
+from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import answering, looping, with_remote

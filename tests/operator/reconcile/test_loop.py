@@ -21,7 +21,7 @@ from headrace_operator.plan.actions import Action
 from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.observe import connections
-from headrace_operator.reconcile.queue import Key
+from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.operator import worlds
 from tests.operator.loops import answering, looping
@@ -279,3 +279,22 @@ async def test_a_kind_that_is_not_served_is_unknown(server: ApiServer) -> None:
             await kube._api.get("/apis/headrace.dev/v1alpha1/namespaces/shop/nothings")
         with pytest.raises(errors.Unreachable, match="does not serve this kind"):
             await kube._api.get("/apis/nothing.dev/v1/namespaces/shop/nothings/none")
+
+
+@pytest.mark.case("clusters-3")
+async def test_a_connect_that_answers_without_end_is_said(server: ApiServer, place: str) -> None:
+    """Whatever has its address floods the operator: that is a condition of the ConnectCluster, and nothing else."""
+
+    async def flood(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while True:
+            await answer.write(b" " * 65536)
+
+    async with answering(flood) as port, looping(server, connect=port) as loop:
+        await loop.reconcile(Key("ConnectCluster", place, "main"))
+        status = read(server, "connectcluster", "main", place)["status"]
+
+    said = next(one for one in status["conditions"] if one["type"] == "Answering")
+    assert (said["status"], said["reason"]) == ("False", "ConnectUnreachable")
+    assert "answer is longer than 4 MiB" in said["message"]

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from headrace_operator.reconcile.queue import Key, Queue
+from headrace_operator.reconcile.queue import Queue
+from headrace_operator.reconcile.turns import Key
 
 pytestmark = pytest.mark.looptime
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from headrace_operator.reconcile.loop import to_tick
-from headrace_operator.reconcile.queue import Key, Queue
+from headrace_operator.reconcile.queue import Queue
+from headrace_operator.reconcile.turns import Key
 
 EVERY = 5.0
 

@@ -34,7 +34,7 @@ def read(
         raise _failure(what, f"{who} answered {status}: {say(_said(body))}", status, conflict)
     try:
         return json.loads(body) if body else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         text = f"{what}: {who} answered {status} with something that is not JSON: {_text(body)}. Check the address."
         raise errors.Unreachable(text) from error
 
@@ -56,7 +56,7 @@ def _failure(what: str, said: str, status: int, conflict: type[errors.Retryable]
 def _said(body: bytes) -> str:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _text(body)
     return str(said.get("message", "")) if isinstance(said, dict) else _text(body)
 

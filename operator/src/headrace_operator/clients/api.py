@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -19,6 +20,9 @@ from headrace_operator.observed.kube import Manifest
 
 DEADLINE = 8.0
 """Seconds that one request may take."""
+
+CONNECTIONS = 128
+"""Connections at once: four for each pass that may be at work, so that no request waits for one within its deadline."""
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
@@ -64,6 +68,9 @@ async def connection(kubeconfig: str | None) -> Any:
             await config.load_kube_config(config_file=kubeconfig, client_configuration=made)
         except config.ConfigException as error:
             raise errors.Invalid(f"There is no usable kubeconfig: {error} Set KUBECONFIG.") from error
+    made.connection_pool_maxsize = CONNECTIONS
+    # Else each request reads .netrc and looks for a proxy, in a thread.
+    made.client_session_kwargs = {"trust_env": bool(getproxies())}
     return made
 
 

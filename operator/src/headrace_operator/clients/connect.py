@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import quote
 
 import aiohttp
 
 from headrace_operator.clients import answers, errors
+from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, PLAIN, Host, body
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.connect import (
     ConnectorSeen,
@@ -37,7 +39,7 @@ METRICS = 9404
 
 LAG = "headrace_debezium_source_lag_seconds"
 
-HEADERS = {"Content-Type": "application/json"}
+HEADERS = {"Content-Type": "application/json", **PLAIN}
 """Connect answers 415 to a write of another type, also to one without a body."""
 
 UNTOLD: Mapping[str, Any] = {"connector": {"state": "UNASSIGNED"}}
@@ -51,21 +53,25 @@ class Connect:
         self._session = session
         self._deadline = deadline
         self._metrics_port = metrics_port
+        self._hosts: dict[str, Host] = {}
 
     async def workers(self, url: str) -> WorkersSeen:
         """Read version, plug-ins and every connector of the workers at ``url``."""
         root = await self._send("GET", f"{url}/")
         plugins = await self._send("GET", f"{url}/connector-plugins")
-        expanded = await self._send("GET", f"{url}/connectors?expand=info&expand=status")
-        return WorkersSeen(
-            version=root["version"],
-            kafka_cluster_id=root["kafka_cluster_id"],
-            plugins=tuple(
-                PluginSeen(class_name=one["class"], version=str(one.get("version")), type=one["type"])
-                for one in plugins
-            ),
-            connectors={name: _connector(name, one["info"]["config"], one["status"]) for name, one in expanded.items()},
-        )
+        expanded = await self._send("GET", f"{url}/connectors?expand=info&expand=status", most=LONGEST_LIST)
+        with _understood(url):
+            return WorkersSeen(
+                version=root["version"],
+                kafka_cluster_id=root["kafka_cluster_id"],
+                plugins=tuple(
+                    PluginSeen(class_name=one["class"], version=str(one.get("version")), type=one["type"])
+                    for one in plugins
+                ),
+                connectors={
+                    name: _connector(name, one["info"]["config"], one["status"]) for name, one in expanded.items()
+                },
+            )
 
     async def connector(self, url: str, name: str) -> ConnectorSeen | Absent:
         """Read one connector with its status, source offsets and topics."""
@@ -79,13 +85,14 @@ class Connect:
         except errors.Missing:
             status = UNTOLD
         offsets, topics = await asyncio.gather(self._figure(f"{at}/offsets"), self._figure(f"{at}/topics"))
-        return _connector(
-            name,
-            config,
-            status,
-            None if offsets is None else offsets["offsets"],
-            None if topics is None else topics.get(name, {}).get("topics", ()),
-        )
+        with _understood(at):
+            return _connector(
+                name,
+                config,
+                status,
+                None if offsets is None else offsets["offsets"],
+                None if topics is None else topics.get(name, {}).get("topics", ()),
+            )
 
     async def lag(self, host: str, prefix: str) -> float | None:
         """Read how many seconds the connector of this topic prefix is behind its database, from its worker's metrics.
@@ -95,8 +102,8 @@ class Connect:
         at = f"http://{host}:{self._metrics_port}/metrics"
         timeout = aiohttp.ClientTimeout(total=self._deadline)
         try:
-            async with self._session.get(at, timeout=timeout, allow_redirects=False) as response:
-                return _told(await response.text(), prefix)
+            async with self._session.get(at, timeout=timeout, headers=PLAIN, allow_redirects=False) as response:
+                return _told((await body(response, LONGEST_LIST)).decode(errors="replace"), prefix)
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError):
             return None
 
@@ -108,12 +115,13 @@ class Connect:
             said = await self._send("PUT", at, body=config, deadline=PATIENCE)
         except errors.Invalid as error:
             return Validation(errors=(FieldError(field="connector.class", message=str(error)),))
-        values = [one["value"] for one in said["configs"] if one["value"] is not None]
-        return Validation(
-            errors=tuple(
-                FieldError(field=one["name"], message=_discreet(text)) for one in values for text in one["errors"]
+        with _understood(at):
+            values = [one["value"] for one in said["configs"] if one["value"] is not None]
+            return Validation(
+                errors=tuple(
+                    FieldError(field=one["name"], message=_discreet(text)) for one in values for text in one["errors"]
+                )
             )
-        )
 
     async def put(
         self, url: str, name: str, config: Mapping[str, str], initial: Literal["PAUSED", "STOPPED"] | None = None
@@ -149,22 +157,57 @@ class Connect:
             return None
 
     @measured("connect")
-    async def _send(self, method: str, url: str, *, body: Any = None, deadline: float | None = None) -> Any:
-        deadline = deadline or self._deadline
-        try:
-            asked = self._session.request(
-                method, url, json=body, headers=HEADERS, timeout=aiohttp.ClientTimeout(total=deadline),
-                allow_redirects=False,
-            )  # fmt: skip
-            async with asked as response:
-                text, status = await response.read(), response.status
-        except (TimeoutError, OSError, aiohttp.ClientError) as error:
-            what = (
-                f"{method} {url}: Kafka Connect did not answer within {deadline:.0f} s ({str(error) or repr(error)})."
-            )
-            raise errors.Unreachable(what) from error
+    async def _send(
+        self, method: str, url: str, *, body: Any = None, deadline: float | None = None, most: int = LONGEST
+    ) -> Any:
+        root = _root(url)
+        host = self._hosts.setdefault(root, Host())
+        async with host.turn(deadline or self._deadline) as begun:
+            try:
+                status, text = await self._ask(method, url, body, deadline or self._deadline, most)
+            except TimeoutError as error:
+                if deadline is None and host.is_silent(begun):
+                    raise host.share(_silence(root, self._deadline)) from error
+                raise _silence(f"{method} {url}", deadline or self._deadline) from error
+            except (OSError, aiohttp.ClientError) as error:
+                raise errors.Unreachable(f"{method} {url}: {_NO_ANSWER}: {str(error) or repr(error)}.") from error
+            host.answered()
         meant = _meant(status, text)
         return answers.read(f"{method} {url}", "Kafka Connect", meant, text, conflict=errors.Busy, say=_discreet)
+
+    async def _ask(self, method: str, url: str, sent: Any, deadline: float, most: int) -> tuple[int, bytes]:
+        asked = self._session.request(
+            method, url, json=sent, headers=HEADERS, timeout=aiohttp.ClientTimeout(total=deadline),
+            allow_redirects=False,
+        )  # fmt: skip
+        async with asked as response:
+            try:
+                return response.status, await body(response, most)
+            except ValueError as error:
+                text = f"{method} {url}: Kafka Connect's answer {error}, and was not read: check the address."
+                raise errors.Unreachable(text) from error
+
+
+_NO_ANSWER = "Kafka Connect did not answer"
+
+
+def _root(url: str) -> str:
+    """Return the address of the workers, which all their requests begin with."""
+    return "/".join(url.split("/", 3)[:3])
+
+
+def _silence(what: str, deadline: float) -> errors.Unreachable:
+    return errors.Unreachable(f"{what}: {_NO_ANSWER} within {deadline:.0f} s.")
+
+
+@contextmanager
+def _understood(what: str) -> Iterator[None]:
+    """Take an answer of another shape than Kafka Connect's for no answer."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        text = f"{what}: the answer is not one of Kafka Connect ({error!r}). Check the address."
+        raise errors.Unreachable(text) from error
 
 
 def _told(page: str, prefix: str) -> float | None:

@@ -5,6 +5,7 @@ It must not decide anything, and values of Secrets leave it only for `headrace_o
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, Api, path
+from headrace_operator.clients.coalescing import Coalesced
 from headrace_operator.observed.kube import Children, Manifest, PodSeen, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 
@@ -34,6 +36,7 @@ class Kube:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._lists = Coalesced(self._read_lists)
 
     async def resource(self, kind: str, namespace: str, name: str) -> Resource | Absent:
         """Read one of Headrace's resources live."""
@@ -41,8 +44,20 @@ class Kube:
         return Absent() if found is None else resource(kind, found)
 
     async def resources(self, kind: str, namespace: str) -> tuple[Resource, ...]:
-        """List all of a kind in ``namespace``, live."""
-        found = await self._api.get(path(API_VERSION, kind, namespace))
+        """List all of a kind in ``namespace``, live: the list begins after it was asked for, once for all who ask."""
+        at = (kind, namespace)
+        return (await self._lists.ask([at]))[at]
+
+    async def _read_lists(
+        self, wanted: frozenset[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], tuple[Resource, ...] | Exception]:
+        return dict(zip(wanted, await asyncio.gather(*(self._list(*at) for at in wanted)), strict=True))
+
+    async def _list(self, kind: str, namespace: str) -> tuple[Resource, ...] | Exception:
+        try:
+            found = await self._api.get(path(API_VERSION, kind, namespace))
+        except errors.HeadraceError as error:
+            return error
         return tuple(resource(kind, item) for item in (found or {}).get("items", ()))
 
     async def write_status(self, seen: Resource, status: Mapping[str, Any]) -> None:

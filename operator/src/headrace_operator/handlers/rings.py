@@ -1,4 +1,4 @@
-"""Whom an event concerns: the resource itself, and those of its namespace that may refer to it.
+"""Whom an event concerns: the resource itself, and those of its namespace that refer to it, or may by way of another.
 
 An event only rings; what is true is read live in the pass. It must not know kopf.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from headrace_operator.reconcile.queue import Key
+from headrace_operator.reconcile.turns import Key
 
 NEIGHBOURS = {
     "KafkaConnection": ("ConnectCluster", "Consumer"),
@@ -28,7 +28,7 @@ class Rings:
 
     def __init__(self, put: Callable[[Key, float], None]) -> None:
         self._put = put
-        self._known: set[Key] = set()
+        self._known: dict[Key, Mapping[str, object]] = {}
         self._meaning: dict[Key, tuple[object, ...]] = {}
 
     def resource(self, kind: str, body: Mapping[str, object], *, deleted: bool) -> None:
@@ -38,14 +38,14 @@ class Rings:
         key = Key(kind, str(meta["namespace"]), str(meta["name"]))
         meaning = _meaning(body, meta)
         changed = deleted or self._meaning.get(key) != meaning
-        self._known.add(key)
+        self._known[key] = _references(kind, body)
         self._meaning[key] = meaning
-        if deleted:
-            self._known.discard(key)
-            del self._meaning[key]
         if changed:
             self._put(key, 0.0)
             self._neighbours(key)
+        if deleted:
+            del self._known[key]
+            del self._meaning[key]
 
     def child(self, labels: Mapping[str, str], namespace: str) -> None:
         """Ring the owner of a child."""
@@ -54,9 +54,30 @@ class Rings:
                 self._put(Key(kind, namespace, labels[label]), 0.0)
 
     def _neighbours(self, key: Key) -> None:
-        for other in self._known:
-            if other.namespace == key.namespace and other.kind in NEIGHBOURS[key.kind]:
+        mine = self._known[key]
+        for other, theirs in self._known.items():
+            beside = other.namespace == key.namespace and other.kind in NEIGHBOURS[key.kind]
+            named = theirs.get(key.kind, key.name) == key.name and mine.get(other.kind, other.name) == other.name
+            if beside and named:
                 self._put(other, SETTLE)
+
+
+def _references(kind: str, body: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what a resource reads of each kind: one name, or none; of a kind that is left out it may read any."""
+    spec = body.get("spec")
+    spec = spec if isinstance(spec, Mapping) else {}
+    source = spec.get("from") or {}
+    match kind:
+        case "ConnectCluster":
+            return {"KafkaConnection": spec.get("kafka")}
+        case "Connector":
+            return {"ConnectCluster": spec.get("connect")}
+        case "Consumer" if "connector" in source:
+            return {"Connector": source["connector"]}
+        case "Consumer":
+            return {"Connector": None, "ConnectCluster": None, "KafkaConnection": source.get("kafka")}
+        case _:
+            return {}
 
 
 def _meaning(body: Mapping[str, object], meta: Mapping[str, object]) -> tuple[object, ...]:

@@ -30,7 +30,9 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         api = Api(await connection(settings.kubeconfig))
         stack.push_async_callback(api.close)
-        lease = Lease(api, settings.namespace, settings.identity)
+        apart = Api(api.configuration)
+        stack.push_async_callback(apart.close)
+        lease = Lease(apart, settings.namespace, settings.identity)
         remote = await opened(Kube(api), stack)
         loop = Loop(remote=remote, lease=lease, settings=settings, fleet=Fleet())
         watches = Watches(api, watching.paths(settings.watch_namespaces))
@@ -65,6 +67,8 @@ async def _tell(loop: Loop, serving: Serving, watches: Watches, settings: Settin
 def _watch(loop: Loop, watches: Watches) -> None:
     loop.fleet.watch("headrace_operator_leader", "Whether this process may act.", lambda: float(loop.lease.held()))
     loop.fleet.watch("headrace_operator_queue_depth", "Keys that wait.", lambda: float(len(loop.queue)))
+    delay = "Seconds that the last pass began after it was due: more is due than is done at once."
+    loop.fleet.watch("headrace_operator_queue_delay_seconds", delay, lambda: loop.queue.delay)
     loop.fleet.watch("headrace_operator_watch_silence_seconds", "Silence of the most silent watch.", watches.silence)
 
 

@@ -28,6 +28,12 @@ def connector_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return (name,) if name else ()
 
 
+def place(resource: Resource) -> str:
+    """Return what a pass over ``resource`` waits for beside Kubernetes and Kafka: a Connector's Kafka Connect."""
+    connect = resource.spec.get("connect")
+    return names.connect_url(resource.namespace, str(connect)) if resource.kind == "Connector" and connect else ""
+
+
 def code_config_map(spec: Mapping[str, Any]) -> str | None:
     """Return the name of the ConfigMap with a Consumer's Python code."""
     python = (spec.get("handler") or {}).get("python") or {}

@@ -18,14 +18,15 @@ from headrace_operator.clients.errors import HeadraceError, Retryable
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import failures, figures
+from headrace_operator.plan import failures, figures, needs
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import DEADLINE, execute, told
 from headrace_operator.reconcile.lease import Lease
 from headrace_operator.reconcile.planned import planned
-from headrace_operator.reconcile.queue import Key, Queue
+from headrace_operator.reconcile.queue import Queue
 from headrace_operator.reconcile.remote import Remote
+from headrace_operator.reconcile.turns import Key
 from headrace_operator.settings import Settings
 
 LONGEST = 60.0
@@ -52,9 +53,10 @@ class Loop:
     failed: dict[Key, str | None] = field(default_factory=dict)
     recorded: dict[Key, float] = field(default_factory=dict)
     histories: dict[Key, History] = field(default_factory=dict)
+    places: dict[Key, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.queue = Queue(self.reconcile)
+        self.queue = Queue(self.reconcile, lambda key: self.places.get(key, ""))
 
     async def reconcile(self, key: Key) -> None:
         """Make one pass over ``key`` and say when the next one is due."""
@@ -81,6 +83,7 @@ class Loop:
         if not isinstance(resource, Resource) or resource.deleting:
             self._forget(key)
             return None
+        self.places[key] = needs.place(resource)
         now = datetime.now(UTC).replace(microsecond=0)
         history = self.histories.setdefault(key, History())
         plan, backlog = await planned(resource, self.remote, self.settings, history, now)
@@ -145,6 +148,7 @@ class Loop:
         self.failed.pop(key, None)
         self.recorded.pop(key, None)
         self.histories.pop(key, None)
+        self.places.pop(key, None)
         if key.kind == "KafkaConnection":
             self.remote.kafkas.forget(key.namespace, key.name)
         self.fleet.forget(key.kind, key.namespace, key.name)

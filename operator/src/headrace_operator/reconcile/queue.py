@@ -1,7 +1,8 @@
-"""Keys that are due: one worker a key, equal keys merge, each key has its own due time.
+"""Keys that are due: one worker a key, equal keys merge, each key has its own due time, and a bounded number at once.
 
 It must not know what a key stands for. No key is lost but by the queue's own end: a bug in a worker ends `Queue.run`,
-and with it the process; a worker that someone else cancelled is tried again.
+and with it the process; a worker that someone else cancelled is tried again. Who waits here waits within no deadline:
+where more is due than can be done, each is looked at less often.
 """
 
 from __future__ import annotations
@@ -11,24 +12,19 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from headrace_operator.reconcile.turns import Key, Turns
 
 CANCELLED = 5.0
 """Seconds after which a key is tried again whose worker was cancelled, but not by the queue."""
 
+LATE = 15.0
+"""Seconds after its time from which on a pass is called late: three ticks of a Consumer."""
+
+PUNCTUAL = 60.0
+"""Seconds without a late pass after which the queue is called punctual again."""
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, order=True)
-class Key:
-    """Names one resource."""
-
-    kind: str
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
 
 
 WORKING: ContextVar[Key | None] = ContextVar("working", default=None)
@@ -36,21 +32,24 @@ WORKING: ContextVar[Key | None] = ContextVar("working", default=None)
 
 
 class Queue:
-    """Calls ``reconcile`` with each due key, never twice at once with the same."""
+    """Calls ``reconcile`` with each due key, never twice at once with the same; ``place`` says what its pass waits for.
 
-    def __init__(self, reconcile: Callable[[Key], Awaitable[None]]) -> None:
+    ``delay`` is how many seconds after its time the last pass began.
+    """
+
+    def __init__(self, reconcile: Callable[[Key], Awaitable[None]], place: Callable[[Key], str] = lambda _: "") -> None:
+        self.delay = 0.0
         self._reconcile = reconcile
-        self._due: dict[Key, float] = {}
-        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._turns = Turns(place)
+        self._late_at: float | None = None
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._turns)
 
     def put(self, key: Key, after: float = 0.0) -> None:
         """Make ``key`` due in ``after`` seconds, or at the time it is due already if that is sooner."""
-        at = asyncio.get_running_loop().time() + after
-        self._due[key] = min(at, self._due.get(key, at))
+        self._turns.put(key, asyncio.get_running_loop().time() + after)
         self._wake.set()
 
     async def run(self) -> None:
@@ -59,16 +58,16 @@ class Queue:
             while True:
                 self._start(group)
                 self._wake.clear()
-                waiting = (at for key, at in self._due.items() if key not in self._tasks)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(min(waiting, default=None)):
+                    async with asyncio.timeout_at(self._turns.next()):
                         await self._wake.wait()
 
     def _start(self, group: asyncio.TaskGroup) -> None:
         now = asyncio.get_running_loop().time()
-        for key in [key for key, at in self._due.items() if at <= now and key not in self._tasks]:
-            del self._due[key]
-            self._tasks[key] = group.create_task(self._work(key), name=str(key))
+        while taken := self._turns.take(now):
+            key, self.delay = taken
+            self._tell(key, now)
+            group.create_task(self._work(key), name=str(key))
 
     async def _work(self, key: Key) -> None:
         WORKING.set(key)
@@ -80,8 +79,21 @@ class Queue:
             log.exception("Something that was waited for was cancelled; again in %.0f s", CANCELLED)
             self.put(key, CANCELLED)
         finally:
-            del self._tasks[key]
+            self._turns.end(key, asyncio.get_running_loop().time())
             self._wake.set()
+
+    def _tell(self, key: Key, now: float) -> None:
+        """Say once that passes begin late, and once that they do no longer."""
+        if self.delay >= LATE:
+            if self._late_at is None:
+                log.warning(
+                    "The pass over %s began %.0f s late: more is due than is done at once. Resources are looked at "
+                    "less often; headrace_operator_queue_delay_seconds says how late.", key, self.delay
+                )  # fmt: skip
+            self._late_at = now
+        elif self._late_at is not None and now >= self._late_at + PUNCTUAL:
+            log.info("No pass has begun %.0f s late for %.0f s", LATE, PUNCTUAL)
+            self._late_at = None
 
 
 def _is_asked_to_end() -> bool:

@@ -25,5 +25,5 @@ async def opened(kube: Kube, stack: AsyncExitStack) -> Remote:
     """Return the clients beside ``kube``, open until ``stack`` ends."""
     kafkas = Kafkas(kube)
     stack.callback(kafkas.close)
-    connect = Connect(await stack.enter_async_context(aiohttp.ClientSession()))
+    connect = Connect(await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))))
     return Remote(kube=kube, connect=connect, kafkas=kafkas)

@@ -1,0 +1,74 @@
+"""A Kafka that is a table, for the operator's client: it has more partitions than one broker here could hold.
+
+Every topic exists that is nobody's own, with twelve partitions, each read to its end; questions that fall together are
+answered at once, as the real client does (`headrace_operator.clients.coalescing`), after a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from headrace_operator.clients.coalescing import Coalesced
+from headrace_operator.observed.kafka import ClusterSeen, LogSeen, Partition, Span, TopicSeen
+
+ANSWER = 0.05
+"""Seconds that an answer takes."""
+
+END = 10
+
+
+class FakeKafka:
+    """What `headrace_operator.clients.kafka.Kafka` offers."""
+
+    def __init__(self, name: str, properties: Mapping[str, str]) -> None:
+        self._made: dict[str, int] = {}
+        self._topics = Coalesced(self._read_topics)
+        self._ends = Coalesced(self._read_ends)
+
+    async def cluster(self) -> ClusterSeen:
+        """Answer as one broker."""
+        await asyncio.sleep(ANSWER)
+        return ClusterSeen(cluster_id="fake", brokers=1)
+
+    async def topics(self, names: Iterable[str]) -> Mapping[str, TopicSeen]:
+        """Return those that exist."""
+        seen = await self._topics.ask(names)
+        return {name: topic for name, topic in seen.items() if topic is not None}
+
+    async def create(self, topic: str, partitions: int, config: Mapping[str, str]) -> None:
+        """Remember a topic."""
+        await asyncio.sleep(ANSWER)
+        self._made[topic] = partitions
+
+    async def offsets(self, partitions: Iterable[Partition]) -> Mapping[Partition, Span]:
+        """Return first and next offsets."""
+        return await self._ends.ask(partitions)
+
+    async def committed(self, group: str, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+        """Say that everything is handled."""
+        await asyncio.sleep(ANSWER)
+        return {at: self._end(at) for at in partitions}
+
+    async def read(self, group: str, spans: Mapping[Partition, Span]) -> LogSeen:
+        """Read nothing: own topics are empty."""
+        return LogSeen(records=(), reached={})
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+    async def _read_topics(self, names: frozenset[str]) -> Mapping[str, TopicSeen | Exception | None]:
+        await asyncio.sleep(ANSWER)
+        return {name: self._topic(name) for name in names}
+
+    def _topic(self, name: str) -> TopicSeen | None:
+        if name.startswith(("retry.", "dlq.")) and name not in self._made:
+            return None
+        return TopicSeen(name=name, partitions=self._made.get(name, 12), id=name)
+
+    async def _read_ends(self, partitions: frozenset[Partition]) -> Mapping[Partition, Span | Exception]:
+        await asyncio.sleep(ANSWER)
+        return {at: Span(start=0, end=self._end(at)) for at in partitions}
+
+    def _end(self, at: Partition) -> int:
+        return 0 if at[0] in self._made else END

@@ -1,0 +1,136 @@
+"""A crowd of Connectors and Consumers: their resources, the operator that looks at them, and what a cluster does.
+
+The operator is the real one in a process of its own; Kafka and the workers of Kafka Connect are fakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from headrace_operator.api.schema import API_VERSION
+from headrace_operator.clients.api import Api, path
+
+PLACE = "shop"
+PORTS = "CROWD_PORTS"
+PROGRAM = "from tests.operator.crowd import operate; operate()"
+"""What the operator's process runs, in the folder of the repository."""
+
+MERGE = "application/merge-patch+json"
+LOGIN = {"username": "me", "password": "mine"}
+
+
+class Ports(AbstractResolver):
+    """Each ConnectCluster's Service is a port of loopback."""
+
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self._ports = ports
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+        """Return the port of ``host``."""
+        known = {"hostname": host, "host": "127.0.0.1", "port": self._ports[host], "family": socket.AF_INET}
+        return [ResolveResult(**known, proto=0, flags=socket.AI_NUMERICHOST)]  # type: ignore[typeddict-item]
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+def operate() -> None:
+    """Run the operator, as its command does, with the ports of `PORTS` for its Connects and a fake Kafka."""
+    import aiohttp.connector
+
+    from headrace_operator.cli import run
+    from headrace_operator.clients import kafka_connections
+    from tests.fakes.kafka import FakeKafka
+
+    resolver = Ports(json.loads(os.environ[PORTS]))
+    kafka_connections.Kafka = FakeKafka  # type: ignore[assignment,attr-defined]
+    aiohttp.connector.DefaultResolver = lambda *_, **__: resolver  # type: ignore[assignment,attr-defined]
+    run()
+
+
+def resources(size: int, connects: int) -> list[dict[str, Any]]:
+    """Return a KafkaConnection, ``connects`` ConnectClusters, and ``size`` Connectors with a Consumer each."""
+    return [
+        _resource("KafkaConnection", "kafka", {"bootstrapServers": "kafka:9092"}),
+        *(_resource("ConnectCluster", f"c{number}", {"kafka": "kafka", "workers": {}}) for number in range(connects)),
+        *(_resource("Connector", f"db{number}", _capture(f"c{number % connects}")) for number in range(size)),
+        *(_resource("Consumer", f"use{number}", _use(f"db{number}")) for number in range(size)),
+    ]
+
+
+def _resource(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "namespace": PLACE}, "spec": spec}
+
+
+def _capture(connect: str) -> dict[str, Any]:
+    postgres = {"host": "db", "database": "shop", "credentials": {"secret": "db"}}
+    return {"connect": connect, "postgres": postgres, "capture": {"outbox": {"table": "public.outbox"}}}
+
+
+def _use(connector: str) -> dict[str, Any]:
+    return {
+        "from": {"connector": connector, "routes": ["order"]},
+        "handler": {"http": {"url": "http://web"}},
+        "scale": {"min": 1, "max": 1},
+    }
+
+
+async def create(api: Api, wanted: Iterable[Mapping[str, Any]], at_once: int = 8) -> None:
+    """Create objects, ``at_once`` together."""
+    left = iter(wanted)
+
+    async def some() -> None:
+        for one in left:
+            await api.send("POST", path(one["apiVersion"], one["kind"], PLACE), body=one)
+
+    await asyncio.gather(*(some() for _ in range(at_once)))
+
+
+@asynccontextmanager
+async def rolling_out(api: Api) -> AsyncIterator[None]:
+    """Let each Deployment become ready, as a cluster would."""
+    running = asyncio.create_task(_roll_out(api))
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def _roll_out(api: Api) -> None:
+    while True:
+        found = await api.get(path("apps/v1", "Deployment", PLACE))
+        for one in (found or {}).get("items", ()):
+            count, generation = one["spec"]["replicas"], one["metadata"]["generation"]
+            status = {"observedGeneration": generation, "replicas": count, "updatedReplicas": count}
+            if (one.get("status") or {}).get("observedGeneration") != generation:
+                where = path("apps/v1", "Deployment", PLACE, one["metadata"]["name"], "status")
+                body = {"status": status | {"readyReplicas": count, "availableReplicas": count}}
+                await api.send("PATCH", where, body=body, form=MERGE)
+        await asyncio.sleep(1)
+
+
+async def unready(api: Api) -> dict[str, int]:
+    """Count what is not Ready, by kind and reason."""
+    counts: dict[str, int] = {}
+    for kind in ("KafkaConnection", "ConnectCluster", "Connector", "Consumer"):
+        found = await api.get(path(API_VERSION, kind, PLACE))
+        for one in (found or {}).get("items", ()):
+            ready, reason = _ready(one)
+            if not ready:
+                counts[f"{kind} {reason}"] = counts.get(f"{kind} {reason}", 0) + 1
+    return counts
+
+
+def _ready(one: Mapping[str, Any]) -> tuple[bool, str]:
+    conditions = (one.get("status") or {}).get("conditions") or ()
+    found = next((each for each in conditions if each["type"] == "Ready"), {"status": "", "reason": "not seen"})
+    return found["status"] == "True", found["reason"]

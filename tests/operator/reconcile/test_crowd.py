@@ -1,0 +1,122 @@
+"""Five hundred Connectors and five hundred Consumers settle: nothing fails for want of time, and the Lease is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from headrace_operator.api import crd
+from headrace_operator.clients.api import Api, connection, path
+from headrace_operator.reconcile.lease import NAME, VERSION
+from tests.cluster import fast
+from tests.fakes.connect import fake_connect
+from tests.operator import crowd
+from tests.operator.operator_process import Operator, await_kinds, kubectl, operator
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.timeout(900)]
+
+SIZE = int(os.environ.get("CROWD", "100"))
+CONNECTS = 10
+SETTLED = 800.0
+"""Seconds within which everything is Ready, beside other work on the same processors."""
+
+LATE = 15.0
+"""Three ticks of a Consumer, in seconds."""
+
+
+@pytest.fixture
+def empty() -> Iterator[fast.ApiServer]:
+    """Run an API server of its own: the crowd is nobody else's."""
+    with fast.apiserver() as running:
+        kubectl(running, "apply", "-f", "-", text=crd.yaml_text())
+        await_kinds(running)
+        for namespace in (crowd.PLACE, "headrace-system"):
+            kubectl(running, "create", "namespace", namespace)
+        login = [f"--from-literal={key}={value}" for key, value in crowd.LOGIN.items()]
+        kubectl(running, "create", "secret", "generic", "db", "-n", crowd.PLACE, *login)
+        yield running
+
+
+@pytest.fixture
+async def api(empty: fast.ApiServer) -> AsyncIterator[Api]:
+    made = Api(await connection(str(empty.kubeconfig)))
+    yield made
+    await made.close()
+
+
+@pytest.mark.case("clusters-1")
+async def test_a_crowd_settles_and_stays_looked_at(
+    empty: fast.ApiServer, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is Ready; then each is looked at within three ticks, and nothing failed, from the first pass to the last."""
+    async with AsyncExitStack() as stack:
+        monkeypatch.setenv(crowd.PORTS, await _connects(stack))
+        await crowd.create(api, crowd.resources(SIZE, CONNECTS))
+        await stack.enter_async_context(crowd.rolling_out(api))
+        with operator(empty, tmp_path, program=crowd.PROGRAM) as running:
+            settled = await _settled(api, running)
+            seen = await _watched(running, 30)
+            lease = await api.send("GET", path(VERSION, "Lease", "headrace-system", NAME))
+            assert running.stop() == 0
+    print(f"\n{SIZE} + {SIZE} settled within {settled:.0f} s; then {seen}")
+
+    assert seen["failed"] == seen["bug"] == 0
+    assert seen["delay"] <= LATE
+    assert seen["leader"] == lease["spec"]["leaseTransitions"] == 1
+    assert running.log.read_text().count("Hold the Lease") == 1
+
+
+async def _connects(stack: AsyncExitStack) -> str:
+    """Serve the workers of each ConnectCluster; return their ports as JSON, by the host of their Service."""
+    ports = []
+    for number in range(CONNECTS):
+        fake = await stack.enter_async_context(fake_connect())
+        fake.passwords[crowd.LOGIN["username"]] = crowd.LOGIN["password"]
+        fake.secrets |= {f"{crowd.PLACE}/db:{key}": value for key, value in crowd.LOGIN.items()}
+        ports.append(f'"c{number}-connect.{crowd.PLACE}.svc": {fake.url.rpartition(":")[2]}')
+    return f"{{{', '.join(ports)}}}"
+
+
+async def _settled(api: Api, running: Operator) -> float:
+    """Wait until everything is Ready, and return how many seconds that took."""
+    begun = time.monotonic()
+    while missing := await crowd.unready(api):
+        seconds = time.monotonic() - begun
+        print(f"{seconds:4.0f} s: {missing}")
+        assert running.process.poll() is None, running.log.read_text()[-3000:]
+        assert seconds < SETTLED, f"{missing}\n{running.log.read_text()[-3000:]}"
+        await asyncio.sleep(3)
+    return time.monotonic() - begun
+
+
+async def _watched(running: Operator, seconds: float) -> dict[str, float]:
+    """Return passes by outcome since the start, and of the next ``seconds`` the longest delay and the least leader."""
+    begun, delays, leads, counts, at_first = time.monotonic(), [0.0], [1.0], dict[str, float](), 0.0
+    while time.monotonic() < begun + seconds:
+        page = await _page(running)
+        counts = {word: _sum(page, f'outcome="{word}"') for word in ("ok", "failed", "bug")}
+        at_first = at_first or counts["ok"]
+        delays.append(_sum(page, "headrace_operator_queue_delay_seconds "))
+        leads.append(_sum(page, "headrace_operator_leader "))
+        await asyncio.sleep(0.5)
+    rate = (counts["ok"] - at_first) / (time.monotonic() - begun)
+    return {**counts, "rate": round(rate), "delay": round(max(delays), 1), "leader": min(leads)}
+
+
+async def _page(running: Operator) -> list[str]:
+    url = f"http://127.0.0.1:{running.metrics_port}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return (await answer.text()).splitlines()
+
+
+def _sum(page: list[str], word: str) -> float:
+    lines = (line for line in page if word in line and not line.startswith("#"))
+    told = ("headrace_operator_reconciliations_total", word)
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(told))
