@@ -6,12 +6,12 @@ from typing import Any
 
 from dashboards.src import consumers, source
 from dashboards.src.panels import DATASOURCE, Panel, Row, laid_out
-from dashboards.src.promql import ONLY, SHARED, WHERE, K, most, quantile
+from dashboards.src.promql import ONLY, SHARED, WHERE, K, changed, most, quantile
 
 UID = "headrace-overview"
 ALERTS = f'ALERTS{{alertname=~"Headrace.*", alertstate="firing", {SHARED}}}'
 
-RESCALED = f"changes(headrace_autoscaler_desired_replicas{{{WHERE}}}[$__interval]) > 0"
+RESCALED = changed(K, "headrace_autoscaler_desired_replicas")
 
 
 def _or_none(expr: str) -> str:

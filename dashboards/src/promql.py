@@ -29,8 +29,23 @@ def rate(by: str, metric: str, where: str = WHERE) -> str:
 
 
 def count(by: str, metric: str, where: str = WHERE) -> str:
-    """Return how often it happened in each bar."""
-    return f"sum by ({by}) (increase({metric}{{{where}}}[$__interval]))"
+    """Return how often it happened in each bar: by how much counters are above where the bar before left them.
+
+    So each event is in one bar, whatever scrapes and bars last. A new counter begins at 0, and so does one that fell.
+    """
+    counter = f"{metric}{{{where}}}"
+    now, before = f"last_over_time({counter}[$__interval])", f"last_over_time({counter}[1h] offset $__interval)"
+    return f"sum by ({by}) ({now} - ({before} <= {now} or {now} * 0))"
+
+
+def changed(by: str, metric: str, where: str = WHERE) -> str:
+    """Return the bars in which, or since the one before, a gauge has changed, whichever pod told it."""
+    gauge = f"{metric}{{{where}}}"
+    now, before = f"last_over_time({gauge}[$__interval])", f"last_over_time({gauge}[1h] offset $__interval)"
+    return (
+        f"max by ({by}) (changes({gauge}[$__interval])) > 0"
+        f" or (max by ({by}) ({now}) != bool max by ({by}) ({before})) > 0"
+    )
 
 
 def quantile(share: int, metric: str, by: str, where: str = WHERE) -> str:
