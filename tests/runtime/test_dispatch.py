@@ -8,6 +8,7 @@ import time
 from headrace.config import Config, Delivery, Handler, Kafka, Python, Retry, Topics
 from headrace.dispatch import Dispatcher
 from headrace.lanes import Job
+from headrace.lease import Lease
 from headrace.ledger import Assignment
 from headrace.metrics import Metrics
 from headrace.policy import Failed
@@ -34,7 +35,7 @@ async def test_a_bug_of_the_handling_fails_its_own_record_only() -> None:
             raise LookupError("nobody thought of this")
         return None
 
-    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG))
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), Lease(600, time.monotonic()))
     assignment = Assignment("orders", 0)
     records = [
         Record(topic="orders", partition=0, offset=at, key=key, value=b"v", timestamp=None)
@@ -62,7 +63,7 @@ async def test_dwell_is_measured_once_and_end_to_end_at_the_success() -> None:
         again.set()
         return None
 
-    dispatcher = Dispatcher(CONFIG, handle, metrics)
+    dispatcher = Dispatcher(CONFIG, handle, metrics, Lease(600, time.monotonic()))
     written = int(time.time() * 1000) - 5000
     record = Record(topic="orders", partition=0, offset=0, key=b"k", value=b"v", timestamp=written)
     async with asyncio.timeout(PATIENCE):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import deque
@@ -17,7 +18,8 @@ import pytest
 from headrace import health, poll
 from headrace.config import Config
 from headrace.dispatch import Dispatcher
-from headrace.kafka import Partition, Source
+from headrace.kafka import Partition, Source, session
+from headrace.lease import Lease
 from headrace.metrics import Metrics
 from headrace.policy import Failed
 from headrace.poll import Poller
@@ -57,8 +59,9 @@ class Consumer:
 
     async def run(self, started: threading.Event) -> None:
         metrics = Metrics(self.config)
-        dispatcher = Dispatcher(self.config, self.handle, metrics)
-        self.poller = HurtPoller(self.config, dispatcher, asyncio.get_running_loop(), metrics)
+        lease = Lease(session(self.config) / 2, time.monotonic())
+        dispatcher = Dispatcher(self.config, self.handle, metrics, lease)
+        self.poller = HurtPoller(self.config, dispatcher, asyncio.get_running_loop(), metrics, lease)
         server = await health.serve(self.poller, metrics, self.port)
         runners = asyncio.create_task(dispatcher.run())
         self.poller.start()

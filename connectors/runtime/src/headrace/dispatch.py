@@ -20,6 +20,7 @@ from prometheus_client import Histogram
 from headrace import headers
 from headrace.config import Config
 from headrace.lanes import Job, Lanes
+from headrace.lease import Lease
 from headrace.ledger import Assignment
 from headrace.metrics import Metrics
 from headrace.policy import DeadLetter, Failed, decide
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 
 FAIR = 64
 """Attempts after which a runner lets others have the loop, also when its handler never waits."""
+
+LOOK = 0.05
+"""Seconds between looks whether the group has confirmed a lease that lapsed."""
 
 
 class Finished(NamedTuple):
@@ -44,7 +48,8 @@ class Finished(NamedTuple):
 class Dispatcher:
     """The lanes and the runners that work on them."""
 
-    def __init__(self, config: Config, handle: Handle, metrics: Metrics) -> None:
+    def __init__(self, config: Config, handle: Handle, metrics: Metrics, lease: Lease) -> None:
+        self._lease = lease
         self._group = config.group
         self._retry = config.delivery.retry
         self._concurrency = config.delivery.concurrency
@@ -91,7 +96,10 @@ class Dispatcher:
             if job is None:
                 await self._wait()
                 continue
-            await self._attempt(job)
+            if await self._may_begin(job):
+                await self._attempt(job)
+            else:
+                self._drop(job)
             turns += 1
             if turns % FAIR == 0:
                 await asyncio.sleep(0)
@@ -107,6 +115,20 @@ class Dispatcher:
             if not future.done():
                 future.set_result(None)
 
+    async def _may_begin(self, job: Job) -> bool:
+        """Wait until it is sure whose the record is; return whether it is still ours."""
+        while not job.assignment.given_away:
+            if self._lease.holds(time.monotonic()):
+                return True
+            await asyncio.sleep(LOOK)
+        return False
+
+    def _drop(self, job: Job) -> None:
+        """Leave a record to the new owner of its partition."""
+        self._metrics.stale.inc()
+        self._lanes.finish(job)
+        self._progress.set()
+
     async def _attempt(self, job: Job) -> None:
         started = time.perf_counter()
         self._metrics.in_flight.set(self._lanes.running)
@@ -118,6 +140,8 @@ class Dispatcher:
             self._metrics.retries.inc()
         if failed is None:
             self._succeed(job)
+        elif job.assignment.given_away:
+            self._drop(job)
         else:
             self._fail(job, failed, time.time())
         self._metrics.in_flight.set(self._lanes.running)

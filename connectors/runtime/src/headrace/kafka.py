@@ -43,6 +43,9 @@ LEAN = {
 }
 """librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes."""
 
+SESSION = {"session.timeout.ms": "15000", "heartbeat.interval.ms": "3000"}
+"""After how long a silence the group gives a member's partitions to others."""
+
 LAW = {
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
@@ -90,8 +93,7 @@ class Source:
         self._assignments = 0
         self._client = _consumer(
             {
-                "session.timeout.ms": "15000",
-                "heartbeat.interval.ms": "3000",
+                **SESSION,
                 **LEAN,
                 **connection.properties(config.kafka),
                 **LAW,
@@ -159,6 +161,8 @@ class Source:
     def commit(self, offsets: Iterable[tuple[Partition, int]], *, wait: bool) -> None:
         """Commit; with ``wait`` raises CommitFailed when Kafka refuses, else `committed` is told."""
         wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets]
+        if not wanted:
+            return
         try:
             if not wait:
                 self._client.commit(offsets=wanted, asynchronous=True)
@@ -257,6 +261,11 @@ class Source:
             if failure is not None:
                 log.warning("commit of %s/%d failed: %s", done.topic, done.partition, failure.str())
             self._committed((done.topic, done.partition), None if failure else done.offset)
+
+
+def session(config: Config) -> float:
+    """Return the seconds of silence after which the group takes this member for gone."""
+    return int({**SESSION, **config.kafka.properties}["session.timeout.ms"]) / 1000
 
 
 def _consumer(settings: dict[str, object]) -> Consumer:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 
 class Assignment:
-    """One time that a partition was ours; a later time is another object, so late answers are told apart by it."""
+    """One time that a partition was ours; a later time is another object, so late answers are told apart by it.
 
-    __slots__ = ("_open", "committed", "end", "partition", "size", "topic")
+    ``given_away`` is the fence: once it is set, nothing begins for the partition and nothing is written for it. Any
+    thread may read it.
+    """
+
+    __slots__ = ("_open", "committed", "end", "given_away", "partition", "size", "topic")
 
     def __init__(self, topic: str, partition: int, committed: int | None = None) -> None:
         self.topic = topic
@@ -19,6 +23,7 @@ class Assignment:
         self.end: int | None = None
         self.committed = committed
         self.size = 0
+        self.given_away = False
         self._open: dict[int, int] = {}
 
     @property
@@ -81,6 +86,7 @@ class Ledger:
 
     def revoke(self, assignment: Assignment) -> None:
         """Forget a partition; what is completed for it later is stale."""
+        assignment.given_away = True
         if self._is_current(assignment):
             del self._owned[assignment.topic, assignment.partition]
 

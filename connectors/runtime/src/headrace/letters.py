@@ -1,6 +1,7 @@
 """Writes dead letters: each at the partition of its source, again and again until Kafka has it.
 
-Owned by the poll thread. It must not count a letter as written before all in-sync replicas have it.
+Owned by the poll thread. It must not count a letter as written before all in-sync replicas have it, nor hand one to the
+producer whose partition was given away: the new owner writes its own. What the producer already has cannot be recalled.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Letters:
         now = time.monotonic()
         while self._waiting and self._waiting[0][0] <= now:
             _, letter = self._waiting.popleft()
+            if letter.assignment.given_away:
+                continue
             try:
                 self._produce(letter)
             except (KafkaException, BufferError) as error:

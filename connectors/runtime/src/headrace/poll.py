@@ -17,6 +17,7 @@ from headrace.config import Config
 from headrace.dispatch import Dispatcher, Finished
 from headrace.kafka import CommitFailed, Partition, Source
 from headrace.lanes import Job
+from headrace.lease import Lease
 from headrace.ledger import Assignment, Ledger
 from headrace.letters import Letters
 from headrace.metrics import Metrics
@@ -48,9 +49,15 @@ class Poller(threading.Thread):
     """Moves records from Kafka to the dispatcher and their completions back."""
 
     def __init__(
-        self, config: Config, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, metrics: Metrics
+        self,
+        config: Config,
+        dispatcher: Dispatcher,
+        loop: asyncio.AbstractEventLoop,
+        metrics: Metrics,
+        lease: Lease,
     ) -> None:
         super().__init__(name="poll")
+        self._lease = lease
         self._retry_topic = config.topics.retry
         self._dispatcher = dispatcher
         self._loop = loop
@@ -98,6 +105,9 @@ class Poller(threading.Thread):
 
     def _turn(self) -> None:
         self.beat = time.monotonic()
+        if not self._lease.renew(self.beat) and not self._is_confirmed(self.beat):
+            self._deliver(0, IDLE)
+            return
         self._settle()
         self._commit_when_due(self.beat)
         self._measure(self.beat)
@@ -108,6 +118,19 @@ class Poller(threading.Thread):
         self._deliver(BATCH, IDLE)
         self._reading += time.monotonic() - self.beat
         self._look_when_due(self.beat)
+
+    def _is_confirmed(self, now: float) -> bool:
+        """Ask the group whether what we own is still ours, after a pause in which it may have been given to others."""
+        known = ((_name(assignment), assignment.frontier) for assignment in self._ledger.owned)
+        held = [(name, offset) for name, offset in known if offset is not None]
+        log.warning("stood still for longer than half a session: asking the group about %s", _listed(self._names()))
+        try:
+            self._source.commit(held, wait=True)
+        except CommitFailed as error:
+            self._commit_failed(error)
+            return False
+        self._lease.begin(now)
+        return True
 
     def _deliver(self, most: int, timeout: float) -> None:
         read = self._source.read(most, timeout)
@@ -208,6 +231,7 @@ class Poller(threading.Thread):
             self._ledger.assign(topic, number, committed)
         fresh = [partition for partition, committed in partitions.items() if committed is None]
         self._assigned = True
+        self._lease.begin(time.monotonic())
         self._metrics.rebalances.inc()
         log.info(
             "assigned %s; without a committed offset, read from the beginning: %s", _listed(partitions), _listed(fresh)
@@ -229,9 +253,12 @@ class Poller(threading.Thread):
         self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
 
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
-        """Let what runs finish within ``budget`` seconds, then commit, then forget the partitions."""
+        """Let what runs finish within ``budget`` seconds, then fence, then commit, then forget the partitions."""
         if budget:
             self._drain(assignments, time.monotonic() + budget)
+        for assignment in assignments:
+            assignment.given_away = True
+        self._settle()
         if commit:
             self._commit_now(assignments)
         self._loop.call_soon_threadsafe(self._dispatcher.forget, list(assignments))
@@ -250,6 +277,7 @@ class Poller(threading.Thread):
         drained = asyncio.run_coroutine_threadsafe(self._dispatcher.drain(assignments), self._loop)
         while not self._abandon.is_set() and time.monotonic() < deadline:
             self.beat = time.monotonic()
+            self._lease.renew(self.beat)
             was_drained = drained.done()
             self._settle()
             if was_drained and not self._letters.outstanding:

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,7 +21,8 @@ from headrace.config import Config
 from headrace.dispatch import Dispatcher
 from headrace.handlers.http import HttpHandler
 from headrace.handlers.python import Broken, PythonHandler
-from headrace.kafka import Fatal
+from headrace.kafka import Fatal, session
+from headrace.lease import Lease
 from headrace.metrics import Metrics
 from headrace.poll import STOP_BUDGET, Poller
 
@@ -52,8 +54,9 @@ def main(path: str) -> int:
 async def _run(config: Config, port: int) -> int:
     handler = _handler(config)
     metrics = Metrics(config)
-    dispatcher = Dispatcher(config, handler.handle, metrics)
-    poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics)
+    lease = Lease(session(config) / 2, time.monotonic())
+    dispatcher = Dispatcher(config, handler.handle, metrics, lease)
+    poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease)
     server = await health.serve(poller, metrics, port)
     _stop_on_signals(poller)
     runners = asyncio.create_task(dispatcher.run())

@@ -1,0 +1,121 @@
+"""Two real processes: what was given away is begun no more and gets no letter from its old owner."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from headrace import config as contract
+from tests.kafka_broker import KafkaBroker
+from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
+
+pytestmark = pytest.mark.slow
+
+HANG = 4.0
+"""Seconds after which an attempt at the hanging target times out."""
+
+SHORT_DRAIN = "from headrace import poll; poll.REVOKE_BUDGET = 1.0"
+
+
+class Hanging:
+    """A target that never answers in time; it counts the attempts of each pod at each partition."""
+
+    def __init__(self) -> None:
+        self.attempts: Counter[tuple[str, int]] = Counter()
+        self.released = threading.Event()
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """Serve on a port of loopback and give its address."""
+        hanging = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                hanging.attempts[self.path, int(self.headers["headrace-partition"])] += 1
+                hanging.released.wait(HANG * 2)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+            self.released.set()
+            server.shutdown()
+
+
+def letters_written(world: World) -> int:
+    """Return how many records the dead-letter topic has."""
+    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": "count"})
+    topic = world.config.topics.dead_letters
+    try:
+        marks = [client.get_watermark_offsets(TopicPartition(topic, number), timeout=30) for number in range(2)]
+        return sum(end - start for start, end in marks)
+    finally:
+        client.close()
+
+
+@pytest.mark.case("delivery-1")
+def test_a_hanging_record_that_moved_is_tried_and_buried_by_its_new_owner_only(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """The target hangs, a second pod comes, the first one's time to finish is over: 4 attempts and 1 letter each."""
+    world = make_world(kafka_broker, tmp_path, retry={"attempts": 4, "initial": 0.01, "max": 0.01})
+    for partition in (0, 1):
+        world.produce([(f"k{partition}", {})], partition=partition)
+    target = Hanging()
+    with target.served() as url, pushing(world, f"{url}/first") as first:
+        wait_for(lambda: sum(target.attempts.values()) == 2, "both to hang", 120)
+        with pushing(world, f"{url}/second") as second:
+            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "both to be buried", 120)
+            assert first.stop() == second.stop() == 0
+    moved = next(partition for path, partition in target.attempts if path == "/second")
+    assert target.attempts == {("/first", moved): 1, ("/second", moved): 4, ("/first", 1 - moved): 5}
+    assert letters_written(world) == 2
+
+
+@contextmanager
+def pushing(world: World, url: str) -> Iterator[Running]:
+    """Run a pod that pushes to ``url`` and has a second to finish what runs."""
+    http = contract.Handler(http=contract.Http(url=url, timeout=HANG))
+    with consuming(world, world.config.model_copy(update={"handler": http}), SHORT_DRAIN) as running:
+        yield running
+
+
+@pytest.mark.case("delivery-1")
+@pytest.mark.parametrize(
+    "wish", [{"after": 4, "fail": 9}, {"sleep": 4, "fail": 9}], ids=["waiting for its next attempt", "running"]
+)
+def test_a_pod_that_stood_still_begins_and_writes_nothing_of_what_others_have(
+    kafka_broker: KafkaBroker, tmp_path: Path, wish: dict[str, object]
+) -> None:
+    """Stopped for longer than its session, it goes on where its partitions have long been handled by another."""
+    attempts = 2 if "after" in wish else 1
+    world = make_world(kafka_broker, tmp_path, retry={"attempts": attempts, "initial": 5, "max": 5})
+    kafka = world.config.kafka.model_copy(update={"properties": {"session.timeout.ms": "6000"}})
+    config = world.config.model_copy(update={"kafka": kafka})
+    for partition in (0, 1):
+        world.produce([(f"k{partition}", wish)], partition=partition)
+    with consuming(world, config) as first:
+        wait_for(lambda: len(world.effects("begin")) == 2, "both to begin", 120)
+        if "after" in wish:
+            wait_for(lambda: first.log.read_text().count("again in") == 2, "both to wait", 120)
+        first.process.send_signal(signal.SIGSTOP)
+        with consuming(world, config) as second:
+            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "the other pod to bury both", 120)
+            first.process.send_signal(signal.SIGCONT)
+            wait_for(lambda: "lost " in first.log.read_text(), "the first to learn it", 120)
+            wait_for(lambda: first.log.read_text().count("assigned ") == 2, "the first to be given one again", 120)
+            assert first.stop() == second.stop() == 0
+        begun = Counter(effect["pid"] for effect in world.effects("begin"))
+        assert sorted(begun.values()) == sorted([2, 2 * attempts])
+        assert letters_written(world) == 2
