@@ -23,6 +23,7 @@ from confluent_kafka import (
 )
 
 from headrace import connection, headers
+from headrace.budget import weight
 from headrace.config import Config
 from headrace.record import Record
 
@@ -31,17 +32,24 @@ log = logging.getLogger(__name__)
 ANSWER = 10.0
 """Seconds Kafka has to answer one call."""
 
+READ_BYTES = 4 * 1024 * 1024
+"""Bytes after which one read brings no more."""
+
 GLANCE = 2.0
 """Seconds Kafka has to answer a question that may as well be asked later."""
 
 LEAN = {
-    "queued.min.messages": "10000",
+    "queued.min.messages": "200",
     "queued.max.messages.kbytes": "16384",
-    "fetch.queue.backoff.ms": "20",
+    "fetch.queue.backoff.ms": "10",
     "fetch.wait.max.ms": "100",
     "topic.metadata.refresh.interval.ms": "10000",
 }
-"""librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes."""
+"""librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes.
+
+It counts values alone: what heavy headers and keys take is bounded by the number of records fetched ahead. A fetch is
+asked for while fewer are left, and brings up to 1 MiB of each partition, so few are enough to keep it busy.
+"""
 
 SESSION = {"session.timeout.ms": "15000", "heartbeat.interval.ms": "3000"}
 """After how long a silence the group gives a member's partitions to others."""
@@ -139,7 +147,7 @@ class Source:
     def read(self, most: int, timeout: float) -> Read:
         """Return what arrives within ``timeout`` seconds, and at most ``most`` more records without more waiting.
 
-        Raises Fatal when the client cannot go on.
+        Stops soon after `READ_BYTES`. Raises Fatal when the client cannot go on.
         """
         first = self._client.poll(timeout)
         if first is None:
@@ -147,12 +155,22 @@ class Source:
         result = Read([], [], [])
         assignments = self._assignments
         self._take(first, result)
-        for message in self._client.consume(most, 0) if most else ():
-            self._take(message, result)
+        self._take_more(most, result)
         if assignments != self._assignments:
             self._start_over()
             return Read([], [], result.lost)
         return result
+
+    def _take_more(self, most: int, result: Read) -> None:
+        """Take chunks that grow as long as what was taken stays small: nobody knows how large the next record is."""
+        chunk = 1
+        while (room := most - len(result.records)) > 0 and sum(map(weight, result.records)) < READ_BYTES:
+            messages = self._client.consume(min(chunk, room), 0)
+            for message in messages:
+                self._take(message, result)
+            if len(messages) < min(chunk, room):
+                return
+            chunk *= 4
 
     def _start_over(self) -> None:
         """Read an assignment anew that came amid a read: some records taken with it are of the one before."""

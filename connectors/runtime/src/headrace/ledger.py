@@ -71,7 +71,7 @@ class Ledger:
 
     @property
     def size(self) -> int:
-        """Bytes of the unfinished records."""
+        """Bytes that the unfinished records weigh."""
         return sum(assignment.size for assignment in self._owned.values())
 
     def assign(self, topic: str, partition: int, committed: int | None = None) -> Assignment:

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
+from headrace.budget import Budget, weight
 from headrace.config import Config
 from headrace.dispatch import Dispatcher, Finished
 from headrace.kafka import CommitFailed, Partition, Source
@@ -26,10 +27,6 @@ from headrace.stall import Watch
 
 log = logging.getLogger(__name__)
 
-HIGH, LOW = 5_000, 2_500
-"""Records unfinished at which reading stops, and at which it goes on."""
-
-HIGH_BYTES = 32 * 1024 * 1024
 BATCH = 1_000
 IDLE = 0.1
 COMMIT_EVERY, COMMIT_AFTER = 1.0, 5_000
@@ -69,6 +66,7 @@ class Poller(threading.Thread):
         self._abandon = threading.Event()
         self._assigned = False
         self._lost: set[Partition] = set()
+        self._budget = Budget()
         self._full_since: float | None = None
         self._paused = False
         self._completions = 0
@@ -146,15 +144,12 @@ class Poller(threading.Thread):
 
     def _job(self, record: Record) -> Job | None:
         assignment = self._ledger.find(record.topic, record.partition)
-        size = len(record.value or b"") + len(record.key or b"")
-        if assignment is None or not self._ledger.deliver(assignment, record.offset, size):
+        if assignment is None or not self._ledger.deliver(assignment, record.offset, weight(record)):
             return None
         return Job(assignment, record)
 
     def _is_full(self, now: float) -> bool:
-        unfinished = self._ledger.unfinished
-        mark = HIGH if self._full_since is None else LOW
-        if unfinished < mark and self._ledger.size < HIGH_BYTES:
+        if not self._budget.is_full(self._ledger.unfinished, self._ledger.size):
             self._full_since = None
             return False
         self._full_since = self._full_since or now
@@ -164,6 +159,9 @@ class Poller(threading.Thread):
         if not self._paused and now - (self._full_since or now) > PAUSE_AFTER:
             self._source.pause(self._names())
             self._paused = True
+            log.info(
+                "reading pauses: %d records (%d MiB) are unfinished", self._ledger.unfinished, self._ledger.size >> 20
+            )
             self._metrics.paused.set(len(self._names()))
         if self._paused:
             self._deliver(0, STEP)
