@@ -66,16 +66,18 @@ class World:
 
     def produce(self, values: Sequence[tuple[str | None, object]], **more: object) -> None:
         """Write records of key and value (made JSON; None is a tombstone), and wait until Kafka has them."""
-        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, "enable.idempotence": "true"})
+        settings = {"enable.idempotence": "true", "message.max.bytes": "10000000"}
+        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, **settings})
         for key, value in values:
             text = None if value is None else json.dumps(value).encode()
             producer.produce(self.source, key=key, value=text, **more)
         assert producer.flush(30) == 0
 
     def effects(self, what: str = "done") -> list[dict[str, object]]:
-        """Return what handlers noted so far, in order."""
+        """Return what handlers noted so far, in order; the last line may be half written."""
         file = self.folder / "effects"
-        lines = file.read_text().splitlines() if file.exists() else []
+        text = file.read_text() if file.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()
         return [line for line in map(json.loads, lines) if line["what"] == what]
 
     def committed(self, topic: str = "") -> dict[int, int]:

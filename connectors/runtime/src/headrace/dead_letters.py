@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from headrace import headers
+from headrace import headers, pointers
 from headrace.config import Topics
 from headrace.topics import Reader, Span, Stored
 
@@ -47,8 +47,18 @@ class Source(Shown):
     offset: int
 
 
+class Pointed(Source):
+    """The record that a dead letter without value points to; ``bytes`` and ``sha256`` are those of its value."""
+
+    bytes: int
+    sha256: str
+
+
 class Letter(Shown):
-    """A dead letter without its payload; what its headers do not say is None. ``name`` is ``<partition>/<offset>``."""
+    """A dead letter without its payload; what its headers do not say is None. ``name`` is ``<partition>/<offset>``.
+
+    ``pointer`` is there when the record was too large for the dead-letter topic.
+    """
 
     name: str
     key: str | None
@@ -63,6 +73,7 @@ class Letter(Shown):
     redrive_count: int
     message_id: str | None
     bytes: int
+    pointer: Pointed | None = None
 
 
 class Header(Shown):
@@ -165,7 +176,13 @@ def letter(stored: Stored) -> Letter:
         redrive_count=said.redrive_count,
         message_id=said.message_id,
         bytes=len(stored.value or b""),
+        pointer=_pointed(stored),
     )
+
+
+def _pointed(stored: Stored) -> Pointed | None:
+    found = pointers.decode(stored.headers)
+    return None if found is None else Pointed(**found.at._asdict(), bytes=found.bytes, sha256=found.digest)
 
 
 def _opened(stored: Stored, resolution: bytes | None) -> Opened:

@@ -111,11 +111,18 @@ def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
 
 def original(headers: Headers) -> Headers:
     """Return the headers that the record had before Headrace added its own."""
-    names = [name for name, _ in headers]
-    if FIRST not in names:
-        return headers
-    start = len(names) - 1 - names[::-1].index(FIRST)
+    start = _first_added(headers)
     return headers[:start] + tuple(item for item in headers[start:] if not _is_ours(item[0]))
+
+
+def added(headers: Headers) -> Headers:
+    """Return the headers that Headrace added to the record's own."""
+    return tuple(item for item in headers[_first_added(headers) :] if _is_ours(item[0]))
+
+
+def _first_added(headers: Headers) -> int:
+    names = [name for name, _ in headers]
+    return len(names) - 1 - names[::-1].index(FIRST) if FIRST in names else len(names)
 
 
 def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
@@ -241,4 +248,4 @@ def _big_integer(value: int) -> bytes:
     return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
 
 
-__all__ = ["DeadLetter", "Failure", "Reason", "decode", "for_dead_letter", "for_redrive", "original"]
+__all__ = ["DeadLetter", "Failure", "Reason", "added", "decode", "for_dead_letter", "for_redrive", "original"]

@@ -30,6 +30,8 @@ async def serve(poller: Poller, metrics: Metrics, port: int) -> web.AppRunner:
     async def ready(_: web.Request) -> web.Response:
         if poller.stalled:
             return _answer(False, f"records in Kafka that do not come: {poller.stalled}")
+        if poller.refusal:
+            return _answer(False, poller.refusal)
         return _answer(poller.ready, "partitions assigned" if poller.ready else "not assigned, stopped or stopping")
 
     async def measured(_: web.Request) -> web.Response:

@@ -81,8 +81,14 @@ class Poller(threading.Thread):
 
     @property
     def ready(self) -> bool:
-        """Whether the group has ever given an assignment, and no partition stopped or stands still."""
-        return self._assigned and not self._lost and not self.stalled and not self._stopping.is_set()
+        """Whether the group has ever given an assignment, and nothing stopped, stands still or is refused."""
+        well = not self._lost and not self.stalled and self.refusal is None
+        return self._assigned and well and not self._stopping.is_set()
+
+    @property
+    def refusal(self) -> str | None:
+        """Why dead letters have been refused for a while, if they have."""
+        return self._letters.refusal
 
     def stop(self) -> None:
         """Stop reading and finish what runs; a second call abandons what runs."""

@@ -2,21 +2,23 @@
 
 Each batch is one Kafka transaction that holds the retry records and their resolutions, so a redrive that dies repeats
 nothing and forgets nothing. One transactional id per consumer: a younger redrive stops an older one. It must not decide
-what is outstanding (``headrace.dead_letters`` does) and not print.
+what is outstanding (``headrace.dead_letters`` does) and not print. A letter that Kafka does not take, or that points to
+a record that is gone, stays outstanding and is told; the others go on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
+from itertools import chain, compress, groupby, islice
+from operator import not_
 
-from headrace import dead_letters, headers
+from headrace import dead_letters, headers, pointers
 from headrace.config import Config
 from headrace.dead_letters import Letter, Place, Resolution
-from headrace.topics import Outgoing, Reader, Span, Stored, Writer
+from headrace.topics import NotTakenError, Outgoing, Reader, Span, Stored, TopicMissingError, Writer
 
 BATCH = 100
 """Dead letters in one transaction."""
@@ -58,6 +60,18 @@ class Plan:
     keys: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """How far a redrive is: ``done`` were put back so far, and what just was not, with why."""
+
+    done: int
+    refused: tuple[tuple[Place, str], ...] = ()
+
+
+class LostError(Exception):
+    """The record that a letter without value points to is not there any more; the text says where it was."""
+
+
 def transactional_id(namespace: str, consumer: str) -> str:
     """Return the one transactional id under which the dead letters of a consumer are redriven."""
     return f"headrace.redrive.{namespace}.{consumer}"
@@ -86,18 +100,68 @@ def execute(
     planned: Plan,
     *,
     now: Callable[[], datetime],
-) -> Iterator[int]:
-    """Redrive what is ``planned``; yield the number done so far after each transaction.
+) -> Iterator[Step]:
+    """Redrive what is ``planned``; yield how far it is after each transaction.
 
-    ``writer`` was entered before ``planned`` was read, so the plan is final. Raises what ``Reader`` and ``Writer`` do.
+    ``writer`` was entered before ``planned`` was read, so the plan is final. Raises what ``Reader`` and ``Writer`` do,
+    save NotTakenError.
     """
-    partitions = reader.spans(config.topics.retry)
+    retry = config.topics.retry
+    partitions = reader.spans(retry)
     done = 0
-    for batch in _batches(_stored(reader, config.topics.dead_letters, planned.places)):
-        at = now()
-        writer.append([out for stored in batch for out in put_back(stored, config, order, partitions, at)])
-        done += len(batch)
-        yield done
+
+    def out(stored: Stored) -> tuple[Outgoing, Outgoing]:
+        return put_back(whole(reader, stored, retry), config, order, partitions, now())
+
+    for batch in _batches(planned.places):
+        for some in _apart(_stored(reader, config.topics.dead_letters, batch)):
+            for step in _appended(some, lambda each: writer.append(list(chain.from_iterable(map(out, each))))):
+                done += step.done
+                yield Step(done=done, refused=step.refused)
+
+
+def _appended(batch: Sequence[Stored], append: Callable[[Sequence[Stored]], None]) -> Iterator[Step]:
+    """Append a batch in one transaction; what is not taken so is tried one by one, to find out which it is."""
+    try:
+        append(batch)
+    except (NotTakenError, LostError) as error:
+        if len(batch) == 1:
+            yield Step(done=0, refused=((Place(batch[0].partition, batch[0].offset), str(error)),))
+            return
+        for stored in batch:
+            yield from _appended([stored], append)
+    else:
+        yield Step(done=len(batch))
+
+
+def whole(reader: Reader, stored: Stored, retry: str) -> Stored:
+    """Return the dead letter with the value and the headers of the record that it points to, if it has none itself.
+
+    ``retry`` is the topic whose records have headers of ours beside their own. Raises LostError when that record is
+    gone or another one is in its place, else what ``Reader`` raises.
+    """
+    pointer = pointers.decode(stored.headers)
+    if pointer is None:
+        return stored
+    found = _found(reader, pointer)
+    if found is None or pointers.digest(found.value) != pointer.digest:
+        what = "is gone" if found is None else "is another one (its SHA-256 differs)"
+        raise LostError("the record that it points to, {}/{}/{}, {}".format(*pointer.at, what))
+    own = headers.original(found.headers) if found.topic == retry else found.headers
+    added = pointers.without(headers.added(stored.headers))
+    return replace(stored, key=found.key, value=found.value, headers=(*own, *added))
+
+
+def _found(reader: Reader, pointer: pointers.Pointer) -> Stored | None:
+    topic, partition, offset = pointer.at
+    try:
+        held = reader.spans(topic).get(partition)
+    except TopicMissingError:
+        return None
+    if held is None or not held.start <= offset < held.end:
+        return None
+    span = Span(start=offset, end=offset + 1)
+    return next((one for one in reader.read(topic, partition, span) if one.offset == offset), None)
 
 
 def put_back(
@@ -124,16 +188,24 @@ def put_back(
     )
 
 
-def _stored(reader: Reader, topic: str, places: Sequence[Place]) -> Iterator[Stored]:
-    wanted: dict[int, set[int]] = {}
-    for place in places:
-        wanted.setdefault(place.partition, set()).add(place.offset)
-    for partition, offsets in sorted(wanted.items()):
+def _stored(reader: Reader, topic: str, places: Sequence[Place]) -> list[Stored]:
+    found: list[Stored] = []
+    for partition, each in groupby(places, key=lambda place: place.partition):
+        offsets = {place.offset for place in each}
         span = Span(start=min(offsets), end=max(offsets) + 1)
-        yield from (stored for stored in reader.read(topic, partition, span) if stored.offset in offsets)
+        found += [stored for stored in reader.read(topic, partition, span) if stored.offset in offsets]
+    return found
 
 
-def _batches(stored: Iterable[Stored]) -> Iterator[list[Stored]]:
-    remaining = iter(stored)
+def _apart(batch: Sequence[Stored]) -> Iterator[list[Stored]]:
+    """Yield those with their value together, then each of the others, which may be large, by itself."""
+    points = [pointers.decode(stored.headers) is not None for stored in batch]
+    if light := list(compress(batch, map(not_, points))):
+        yield light
+    yield from ([stored] for stored in compress(batch, points))
+
+
+def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
+    remaining = iter(sorted(places))
     while batch := list(islice(remaining, BATCH)):
         yield batch

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -21,8 +22,10 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from headrace.record import Headers
+from headrace.refusals import is_for_size, is_refusal
 
 ANSWER = 15.0
 """Seconds that Kafka has to answer one question."""
@@ -73,6 +76,10 @@ class UnansweredError(Exception):
 
 class RefusedError(Exception):
     """Kafka answered that this login may not do it."""
+
+
+class NotTakenError(Exception):
+    """Kafka answered that the topic does not take one of the records, ever; the text names topic and limit."""
 
 
 class FencedError(Exception):
@@ -159,9 +166,12 @@ class Writer:
         """Make a client of the brokers that ``connection`` names; nothing is sent yet."""
         self._seen = _Errors()
         self._id = transactional_id
+        self._connection = dict(connection)
+        self._not_taken: tuple[str, KafkaError] | None = None
         self._client = Producer(
             {
                 **connection,
+                "message.max.bytes": "1000000000",  # how much a topic takes is the topic's to say
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": str(int(TRANSACTION * 1000)),
                 "acks": "all",
@@ -184,15 +194,19 @@ class Writer:
     def append(self, records: Sequence[Outgoing]) -> None:
         """Append all of ``records`` or none of them.
 
-        Raises what ``_named`` names; nothing was appended then, save that after UnansweredError it is not known.
+        Raises NotTakenError for a record that the topic refuses, else what ``_named`` names; nothing was appended then,
+        save that after UnansweredError it is not known.
         """
+        self._not_taken = None
         try:
             self._client.begin_transaction()
             for record in records:
                 self._produce(record)
             self._client.commit_transaction(TRANSACTION)
         except KafkaException as error:
-            self._roll_back(error)
+            self._roll_back()
+            if self._not_taken is not None:
+                raise NotTakenError(self._why_not(*self._not_taken)) from error
             raise _named(error, ", ".join(sorted({record.topic for record in records})), self._seen) from error
 
     def _produce(self, record: Outgoing) -> None:
@@ -202,11 +216,34 @@ class Writer:
             key=record.key,
             value=record.value,
             headers=list(record.headers),
+            on_delivery=self._delivered,
         )
 
-    def _roll_back(self, error: KafkaException) -> None:
-        if error.args[0].txn_requires_abort():
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and is_refusal(error) and error.code() not in _REFUSALS:
+            self._not_taken = self._not_taken or (str(message.topic()), error)
+
+    def _roll_back(self) -> None:
+        """End the transaction; one that cannot be ended now Kafka itself ends after TRANSACTION seconds."""
+        with suppress(KafkaException):
             self._client.abort_transaction(ANSWER)
+
+    def _why_not(self, topic: str, error: KafkaError) -> str:
+        if not is_for_size(error):
+            return f"topic {topic} does not take it: {error.str()}"
+        limit = self._limit(topic)
+        most = "less" if limit is None else f"at most {limit} bytes a record"
+        return f"topic {topic} takes {most} (max.message.bytes)"
+
+    def _limit(self, topic: str) -> str | None:
+        """Return how many bytes a record may have; None where the login may not ask."""
+        about = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        admin = AdminClient(self._connection)
+        try:
+            asked = admin.describe_configs([about], request_timeout=ANSWER)
+            return str(asked[about].result(timeout=ANSWER)["max.message.bytes"].value)
+        except (KafkaException, TimeoutError, KeyError):
+            return None
 
 
 class _Errors:

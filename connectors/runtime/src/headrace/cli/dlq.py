@@ -74,7 +74,7 @@ def columns(letters: Sequence[Letter], now: datetime) -> dict[str, list[str]]:
         "ATTEMPTS": [_number(letter.attempts) for letter in letters],
         "REDRIVEN": [str(letter.redrive_count) for letter in letters],
         "AGE": [_age(letter.last_failed_at, now) for letter in letters],
-        "ERROR": [_line(letter.error) for letter in letters],
+        "ERROR": [_line(_error(letter)) for letter in letters],
     }
 
 
@@ -97,7 +97,7 @@ def described(opened: Opened) -> str:
     }
     lines = [f"{name + ':':<16}{value}" for name, value in facts.items()]
     lines += ["Headers:", *(f"  {one.name}: {one.value}{_mark(one.encoding)}" for one in opened.headers)]
-    lines += [f"Value{_mark(opened.value_encoding)}:", "<null>" if opened.value is None else opened.value]
+    lines += [f"Value{_mark(opened.value_encoding)}:", _value(opened)]
     return "\n".join(lines) + "\n"
 
 
@@ -128,6 +128,19 @@ def _silent(place: str) -> Failure:
 
 def _source(letter: Letter) -> str:
     return f"{letter.source.topic}/{letter.source.partition}/{letter.source.offset}" if letter.source else "-"
+
+
+def _error(letter: Letter) -> str:
+    left = f"(without value: {letter.pointer.bytes} bytes) " if letter.pointer else ""
+    return left + (letter.error or "-")
+
+
+def _value(opened: Opened) -> str:
+    at = opened.letter.pointer
+    if at is not None:
+        place = f"{at.topic}/{at.partition}/{at.offset}"
+        return f"<too large for the dead-letter topic: {at.bytes} bytes at {place}, SHA-256 {at.sha256}>"
+    return "<null>" if opened.value is None else opened.value
 
 
 def _number(value: int | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +24,9 @@ from headrace.connection import properties
 from headrace.topics import FencedError, Reader, RefusedError, TopicMissingError, UnansweredError, Writer
 
 app = typer.Typer(hidden=True, no_args_is_help=True)
+
+TOLD = 5
+"""Dead letters that were not put back of which each is told why."""
 
 Keys = Annotated[list[str], typer.Option("--key", default_factory=list)]
 Offsets = Annotated[list[str], typer.Option("--offset", default_factory=list)]
@@ -90,15 +93,19 @@ def _dry(config: Config, selection: redrive.Selection) -> Iterator[answers.Answe
 def _redriven(config: Config, selection: redrive.Selection, order: redrive.Order) -> Iterator[answers.Answer]:
     connection = properties(config.kafka)
     name = redrive.transactional_id(config.namespace, config.consumer)
-    done = 0
+    done, refused = 0, list[tuple[dead_letters.Place, str]]()
     with Writer(connection, name) as writer, Reader(connection) as reader:
         planned = redrive.plan(reader, config, selection)
         yield _planned(planned)
         try:
-            for done in redrive.execute(reader, writer, config, order, planned, now=lambda: datetime.now(UTC)):
+            for step in redrive.execute(reader, writer, config, order, planned, now=lambda: datetime.now(UTC)):
+                done = step.done
+                refused += step.refused
                 yield answers.Progress(done=done, total=len(planned.places))
         except FencedError as error:
             raise _fenced(config, done, len(planned.places)) from error
+    if refused:
+        raise _not_put_back(refused, done)
     yield answers.Done(count=done)
 
 
@@ -152,6 +159,16 @@ def _failure(error: Exception) -> Failure:
             return unwell(f"another redrive took over before this one began: {error}", "Try again when it is done.")
         case _:
             return unwell(f"{type(error).__name__}: {error}")
+
+
+def _not_put_back(refused: Sequence[tuple[dead_letters.Place, str]], done: int) -> Failure:
+    told = "; ".join(f"{place}: {why}" for place, why in refused[:TOLD])
+    more = f"; and {len(refused) - TOLD} more" if len(refused) > TOLD else ""
+    return unwell(
+        f"{len(refused)} dead letters were not put back and stay outstanding, {done} were put back. {told}{more}",
+        "Where a topic takes too little, raise its max.message.bytes and run the same command again. A record that is "
+        "gone cannot be put back: its producer must send it anew.",
+    )
 
 
 def _fenced(config: Config, done: int, total: int) -> Failure:
