@@ -1,4 +1,4 @@
-"""What pods answer to their probes while Kafka is away: a real worker and a real consumer at a real broker."""
+"""What pods answer to their probes while Kafka is away, or code is loaded: real ones at a real broker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headrace_operator.plan.actions import Apply
 from tests.connect_worker import ConnectWorker, connect_worker  # noqa: F401
 from tests.kafka_broker import KafkaBroker
 from tests.operator.plan import statuses
-from tests.runtime.consumer_process import consuming, make_world
+from tests.runtime.consumer_process import HANDLER, consuming, make_world
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -83,3 +83,23 @@ def test_nor_a_consumer(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
         assert alive
         assert all(alive)
         assert running.process.poll() is None
+
+
+@pytest.mark.case("clusters-8")
+def test_code_that_loads_slowly_is_waited_for(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Nothing answers while a module is imported: that is the startup probe's time, which ends with the import."""
+    probe = probes("Consumer")["startupProbe"]
+    world = make_world(kafka_broker, tmp_path)
+    code = tmp_path / "code/effects_handler.py"
+    code.write_text(
+        f"import pathlib, time\nwhile not pathlib.Path('{tmp_path}/go').exists(): time.sleep(0.1)\n{HANDLER}"
+    )
+    with consuming(world) as running:
+        url = f"http://127.0.0.1:{running.port}"
+        loading = [passes(url, probe) for _ in range(3)]
+        (tmp_path / "go").touch()
+        until("the startup probe passing", lambda: passes(url, probe))
+
+        assert not any(loading)
+        assert running.process.poll() is None
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 600

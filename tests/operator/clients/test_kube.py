@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from headrace_operator.plan.pods import complaint
+from headrace_operator.observed.kube import Ended
 from tests.cluster.fast import ApiServer
 from tests.operator import loops
 from tests.operator.operator_process import kubectl
@@ -41,7 +41,9 @@ async def test_a_container_that_has_just_failed_says_why(server: ApiServer) -> N
     async with loops.looping(server) as loop:
         found = await loop.remote.kube.children("failing", "going", (), "app=going")
 
-    assert complaint(found.pods) == "Pod going-1: Error: no module named billing"
+    (pod,) = found.pods
+    assert pod.ended == Ended(code=1, reason="Error")
+    assert (pod.message, pod.since is not None) == ("no module named billing", True)
 
 
 def _pod(name: str) -> dict[str, object]:

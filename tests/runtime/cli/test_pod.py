@@ -21,6 +21,7 @@ def deployment() -> Json:
         "ports": [{"name": "http", "containerPort": 8080}],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}},
         "volumeMounts": [{"name": "config", "mountPath": "/etc/headrace/config"}],
+        "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": {"privileged": False, "runAsUser": 1000},
     }
     return {
@@ -79,6 +80,13 @@ def test_it_takes_nothing_that_only_a_replica_needs() -> None:
     spec = made()["spec"]
     assert not {"initContainers", "topologySpreadConstraints"} & set(spec)
     assert not {"ports", "readinessProbe"} & set(spec["containers"][0])
+
+
+@pytest.mark.case("clusters-8")
+def test_it_finds_room_where_a_replica_would_not() -> None:
+    (container,) = made()["spec"]["containers"]
+
+    assert container["resources"] == {"requests": {"cpu": "1m", "memory": "16Mi"}, "limits": {"memory": "512Mi"}}
 
 
 def test_nothing_selects_it_as_a_replica() -> None:

@@ -67,6 +67,7 @@ class ConnectClusterStatus(Status):
     version: str | None = Field(None, description="Version of Kafka Connect that answers.")
     replicas: int | None = Field(None, description="Number of worker pods wanted.")
     ready_replicas: int | None = Field(None, description="Number of worker pods that are ready.")
+    replicas_ready: str | None = Field(None, description="Ready and wanted worker pods, as 1/2.")
     plugins: tuple[Plugin, ...] | None = Field(None, description="Source connector plug-ins that the workers offer.")
     unmanaged_connectors: tuple[str, ...] | None = Field(
         None, description="Connectors on these workers that no Connector of Headrace made; they are left alone."

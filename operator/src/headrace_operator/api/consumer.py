@@ -163,6 +163,7 @@ class ConsumerStatus(Status):
     )
     replicas: int | None = Field(None, description="Replicas that are wanted.")
     ready_replicas: int | None = Field(None, description="Replicas that are ready.")
+    replicas_ready: str | None = Field(None, description="Ready and wanted replicas, as 1/3.")
     group: str | None = Field(None, description="Consumer group in Kafka.")
     topics: tuple[str, ...] | None = Field(None, description="Source topics that are read.")
     retry_topic: str | None = Field(None, description="Topic that redriven records go through.")

@@ -158,7 +158,7 @@ KINDS = (
         status=ConnectClusterStatus,
         columns=(
             READY,
-            Column(name="Workers", path=".status.readyReplicas", type="integer"),
+            Column(name="Workers", path=".status.replicasReady"),
             Column(name="Version", path=".status.version"),
             REASON,
             AGE,
@@ -235,7 +235,7 @@ KINDS = (
         status=ConsumerStatus,
         columns=(
             READY,
-            Column(name="Replicas", path=".status.replicas", type="integer"),
+            Column(name="Replicas", path=".status.replicasReady"),
             Column(name="Lag", path=".status.lag.records", type="integer"),
             Column(name="Lag seconds", path=".status.lag.seconds", type="integer"),
             Column(name="Dead", path=".status.deadLetters.outstanding", type="integer"),

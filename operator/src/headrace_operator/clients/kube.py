@@ -15,7 +15,7 @@ from typing import Any
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, Api, path
 from headrace_operator.clients.coalescing import Coalesced
-from headrace_operator.observed.kube import Children, Manifest, PodSeen, Resource, SecretSeen
+from headrace_operator.observed.kube import Children, Ended, Manifest, PodSeen, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 
 API_VERSION = "headrace.dev/v1alpha1"
@@ -155,13 +155,16 @@ def _pod(manifest: Manifest) -> PodSeen:
     unscheduled = [
         condition for condition in status.get("conditions") or () if condition.get("reason") == "Unschedulable"
     ]
-    said = [*(one.get("message") for one in (*ended, *waiting, *unscheduled)), *(one.get("reason") for one in ended)]
+    said = [one.get("message") for one in (*ended, *waiting, *unscheduled, status)]
+    made = manifest["metadata"].get("creationTimestamp")
     return PodSeen(
         name=manifest["metadata"]["name"],
         phase=status.get("phase", "Unknown"),
         ready=any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or ()),
         restarts=sum(int(one.get("restartCount", 0)) for one in containers),
-        waiting_reason=next((one.get("reason") for one in (*waiting, *failed, *unscheduled)), None),
+        waiting_reason=next((one.get("reason") for one in (*waiting, *failed, *unscheduled, status)), None),
         message=next((text.strip() for text in said if text), None),
         ip=status.get("podIP"),
+        ended=Ended(code=int(ended[0]["exitCode"]), reason=ended[0].get("reason")) if ended else None,
+        since=datetime.fromisoformat(made) if made else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 Manifest = Mapping[str, Any]
@@ -35,8 +36,16 @@ class SecretSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a container ended last: its exit code, and Kubernetes' own word for it, such as ``OOMKilled``."""
+
+    code: int
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PodSeen:
-    """What a pod says of itself: enough to explain why it is not ready."""
+    """What a pod says of itself, and ``since`` when there is one: enough to explain why it is not ready."""
 
     name: str
     phase: str
@@ -45,6 +54,8 @@ class PodSeen:
     waiting_reason: str | None
     message: str | None
     ip: str | None = None
+    ended: Ended | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

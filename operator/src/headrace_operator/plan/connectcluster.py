@@ -11,7 +11,7 @@ from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference
-from headrace_operator.plan import acceptance, debezium, names, needs, pods, workers
+from headrace_operator.plan import acceptance, complaints, debezium, names, needs, pods, workers
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, RemoveConnector
 from headrace_operator.plan.children import applies, own_deployment, taken
@@ -19,6 +19,7 @@ from headrace_operator.plan.conditions import Finding, dated, false, notes, true
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
 
+MEMORY = "workers.resources.limits.memory"
 NEEDED = frozenset({"Accepted", "KafkaKnown", "Deployed", "Answering"})
 
 
@@ -30,7 +31,7 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     children = _children(world, judged.spec, kafka, settings)
     ready = pods.rollout(_deployment(world))[1] > 0
     removals = _removals(world) if ready and taken(resource, world.children) is None else ()
-    found = [judged.finding, _kafka(resource, world.kafka), _deployed(world, bool(children)), _answering(world)]
+    found = [judged.finding, _kafka(resource, world.kafka), _deployed(world, bool(children), now), _answering(world)]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
@@ -106,16 +107,19 @@ def _kafka(resource: Resource, kafka: Reference) -> Finding:
             return unknown("KafkaKnown", Reason.UNKNOWN, reason)
 
 
-def _deployed(world: ConnectClusterWorld, changing: bool) -> Finding:
+def _deployed(world: ConnectClusterWorld, changing: bool, now: datetime) -> Finding:
     for seen in (world.children, world.connectors):
         if isinstance(seen, Unknown):
             return unknown("Deployed", Reason.UNKNOWN, seen.reason)
     if strange := taken(world.resource, world.children):
         return strange
-    wanted, ready, rolled = pods.rollout(_deployment(world))
-    complaint = pods.complaint(world.children.pods if isinstance(world.children, Children) else ())
-    if complaint and ready < max(wanted, 1):
-        return false("Deployed", Reason.PODS_FAILING, complaint)
+    deployment = _deployment(world)
+    wanted, ready, rolled = pods.rollout(deployment)
+    seen_pods = world.children.pods if isinstance(world.children, Children) else ()
+    if deployment is not None and (
+        short := complaints.shortage(deployment, seen_pods, rolled=rolled, now=now, memory=MEMORY)
+    ):
+        return short
     if changing or not rolled or ready < wanted:
         return false("Deployed", Reason.ROLLING_OUT, f"{ready} of {wanted} workers are ready.")
     return true("Deployed", Reason.DEPLOYED, f"All {wanted} workers are ready.")
@@ -134,9 +138,10 @@ def _status(world: ConnectClusterWorld, conditions: list[dict[str, Any]]) -> dic
         "conditions": conditions,
         "replicas": wanted,
         "readyReplicas": ready,
+        "replicasReady": pods.counted(ready, wanted),
     }
     if isinstance(world.children, Unknown):
-        status |= {name: world.resource.status.get(name) for name in ("replicas", "readyReplicas")}
+        status |= {name: world.resource.status.get(name) for name in ("replicas", "readyReplicas", "replicasReady")}
     if isinstance(world.workers, WorkersSeen):
         plugins = [
             {"class": plugin.class_name, "version": plugin.version}

@@ -15,7 +15,7 @@ from headrace_operator.observed.kafka import BacklogSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
-from headrace_operator.plan import acceptance, backlog, consumption, debezium, names, pipeline, pods
+from headrace_operator.plan import acceptance, backlog, complaints, consumption, debezium, names, pipeline, pods
 from headrace_operator.plan.actions import Action, Apply, CreateTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -41,7 +41,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     found = [
         judged.finding,
         ready_topics,
-        _deployed(world, actions),
+        _deployed(world, actions, now),
         _consuming(world),
         *_figures(world, spec, decision),
     ]
@@ -189,7 +189,7 @@ def _deployment(world: ConsumerWorld) -> Manifest | None:
     return own_deployment(world.resource, names.consumer_child(world.resource.name), world.children)
 
 
-def _deployed(world: ConsumerWorld, actions: tuple[Action, ...]) -> Finding:
+def _deployed(world: ConsumerWorld, actions: tuple[Action, ...], now: datetime) -> Finding:
     if isinstance(world.children, Unknown):
         return unknown("Deployed", Reason.UNKNOWN, world.children.reason)
     if strange := taken(world.resource, world.children):
@@ -200,13 +200,9 @@ def _deployed(world: ConsumerWorld, actions: tuple[Action, ...]) -> Finding:
     deployment = _deployment(world)
     if deployment is None:
         return false("Deployed", Reason.APPLYING, "The Deployment is not made yet.")
-    ready = pods.rollout(deployment)[1]
     rolled = _is_rolled(world, deployment, actions)
-    complaint = pods.complaint(world.children.pods)
-    if complaint and (ready == 0 or not rolled):
-        return false("Deployed", Reason.PODS_FAILING, complaint)
-    if ready == 0 or not rolled:
-        return false("Deployed", Reason.ROLLING_OUT, "Pods are starting.")
+    if short := complaints.shortage(deployment, world.children.pods, rolled=rolled, now=now):
+        return short
     return true("Deployed", Reason.DEPLOYED, "Pods run the accepted spec.")
 
 
@@ -246,12 +242,13 @@ def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | 
         "pipeline": pipeline.of_consumer(world),
         "replicas": wanted,
         "readyReplicas": ready,
+        "replicasReady": pods.counted(ready, wanted),
         "group": kafka_names.group(*place),
         "topics": list(topics),
         "retryTopic": kafka_names.retry_topic(*place),
     }
     if isinstance(world.children, Unknown):
-        status |= {name: resource.status.get(name) for name in ("replicas", "readyReplicas")}
+        status |= {name: resource.status.get(name) for name in ("replicas", "readyReplicas", "replicasReady")}
     status["scaling"] = (
         resource.status.get("scaling") if decision is None else backlog.scaling_status(decision, world, now)
     )

@@ -23,6 +23,9 @@ CODE = "/etc/headrace/code"
 GRACE = 45
 """Seconds that a pod has to stop: longer than the runtime takes, which ends itself after 40 s at the latest."""
 
+START = 600
+"""Seconds that a pod has until it answers: it imports the handler's code before, however long that takes."""
+
 
 def manifests(
     resource: Resource,
@@ -153,20 +156,19 @@ def _container(spec: ConsumerSpec, volumes: Sequence[str], settings: Settings) -
         "ports": [{"name": "http", "containerPort": contract.PORT}],
         "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": container_security(),
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 2, "timeoutSeconds": 3},
-        "livenessProbe": {
-            "httpGet": {"path": "/healthz", "port": "http"},
-            "initialDelaySeconds": 20,
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-            "failureThreshold": 6,
-        },
+        "startupProbe": {**_probe("/healthz"), "periodSeconds": 1, "failureThreshold": START},
+        "readinessProbe": {**_probe("/readyz"), "periodSeconds": 2, "timeoutSeconds": 3},
+        "livenessProbe": {**_probe("/healthz"), "periodSeconds": 10, "failureThreshold": 6},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": name, "mountPath": places[name], **({} if name == "tmp" else {"readOnly": True})}
             for name in volumes
         ],
     }
+
+
+def _probe(path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5}
 
 
 def _volumes(resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:

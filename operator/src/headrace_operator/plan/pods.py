@@ -1,11 +1,10 @@
-"""Pods that meet the *restricted* Pod Security standard, whatever a spec says; and what failing pods say."""
+"""Pods that meet the *restricted* Pod Security standard, whatever a spec says; and how far a Deployment has come."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headrace_operator.observed.kube import PodSeen
 from headrace_operator.plan.children import is_within
 
 USER = 65532
@@ -36,17 +35,6 @@ def pull_secrets(names: Sequence[str]) -> dict[str, Any]:
     return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}
 
 
-def complaint(pods: Sequence[PodSeen]) -> str | None:
-    """Return what the first pod that cannot run says of itself."""
-    for pod in pods:
-        if pod.ready:
-            continue
-        bad = pod.waiting_reason not in (None, "ContainerCreating", "PodInitializing")
-        if bad or pod.restarts > 0 or (pod.message and pod.phase != "Running"):
-            return f"Pod {pod.name}: {pod.waiting_reason or pod.phase}: {pod.message or 'see its log'}"
-    return None
-
-
 def rollout(deployment: Mapping[str, Any] | None) -> tuple[int, int, bool]:
     """Return wanted and ready replicas, and whether every pod runs the latest template."""
     if deployment is None:
@@ -57,6 +45,11 @@ def rollout(deployment: Mapping[str, Any] | None) -> tuple[int, int, bool]:
     updated = int(status.get("updatedReplicas") or 0)
     total = int(status.get("replicas") or 0)
     return wanted, int(status.get("readyReplicas") or 0), seen and updated == total and updated >= wanted
+
+
+def counted(ready: int, wanted: int) -> str:
+    """Return how many are ready of how many, as a table shows it."""
+    return f"{ready}/{wanted}"
 
 
 def has_template_of(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     ACTION_FAILED = "ActionFailed"
     APPLYING = "Applying"
     ROLLING_OUT = "RollingOut"
+    PODS_REFUSED = "PodsRefused"
     PODS_FAILING = "PodsFailing"
     DEPLOYED = "Deployed"
     CONSUMING = "Consuming"

@@ -142,6 +142,7 @@ def _container(spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
         "startupProbe": {**_probe(ALIVE), "periodSeconds": 2, "failureThreshold": 90},
         "readinessProbe": {**_probe(HEALTHY), "periodSeconds": 5},
         "livenessProbe": {**_probe(ALIVE), "periodSeconds": 15, "failureThreshold": 4},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "config", "mountPath": "/etc/headrace/connect", "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},

@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 CONTAINER = "consumer"
 LABEL = "headrace.dev/cli"
+REQUESTS = {"cpu": "1m", "memory": "16Mi"}
+"""Next to nothing, so that it runs where no replica would find room; its limits stay, which a quota may ask for."""
 LIFETIME = 3600
 """Seconds after which the kubelet ends an errand whose command line is gone."""
 
@@ -104,6 +106,7 @@ def _container(template: Template, command: Sequence[str]) -> Json:
     return {
         **container.model_dump(by_alias=True, exclude_none=True),
         "command": list(command),
+        "resources": {**(container.resources or {}), "requests": REQUESTS},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "readOnlyRootFilesystem": True,
