@@ -58,21 +58,22 @@ class Database:
         with psycopg.connect(self.parts.server.url(self.name), autocommit=True) as connection:
             connection.execute(statements.encode(), values)
 
-    def capture(self, capture: Mapping[str, Any]) -> Captured:
+    def capture(self, capture: Mapping[str, Any], config: Mapping[str, str] | None = None) -> Captured:
         """Start a Connector of this database as the operator configures it, and wait until its task runs."""
         name = self.name.replace("_", "-")
         self.parts.worker.write_secret("shop", name, username="postgres", password="any")
         postgres = {"host": "127.0.0.1", "port": self.parts.server.port, "database": self.name}
-        spec = {
+        spec: dict[str, Any] = {
             "connect": "main",
             "postgres": {**postgres, "credentials": {"secret": name}},
             "capture": capture,
             "topics": {"partitions": 1},
+            "config": config,
         }
         resource = worlds.resource("Connector", name, spec)
-        config = debezium.configuration(resource, ConnectorSpec.model_validate(spec))
-        captured = Captured(parts=self.parts, name=config["name"])
-        captured.ask("PUT", "/config", config)
+        made = debezium.configuration(resource, ConnectorSpec.model_validate(spec))
+        captured = Captured(parts=self.parts, name=made["name"])
+        captured.ask("PUT", "/config", made)
         captured.await_running()
         return captured
 
@@ -130,7 +131,9 @@ class Captured:
 
             def streams() -> bool:
                 active = connection.execute(slot, (self.name.removeprefix("shop.").replace("-", "_"),)).fetchone()
-                return active == (1,) and [task["state"] for task in self.tasks()] == ["RUNNING"]
+                states = [(task["state"], task.get("trace")) for task in self.tasks()]
+                assert "FAILED" not in dict(states), f"{self.name}: {states}"
+                return active == (1,) and states == [("RUNNING", None)]
 
             until(f"{self.name} running", streams)
 

@@ -11,7 +11,7 @@ from tests.connect.capturing import Parts
 pytestmark = pytest.mark.slow
 
 UUID = b"7d5e8f9a-0000-4000-8000-000000000001"
-HSTORE = "CREATE EXTENSION hstore;"
+TYPES = "CREATE EXTENSION hstore; CREATE TYPE address AS (street text, number int);"
 
 
 def outbox(columns: str) -> str:
@@ -48,6 +48,8 @@ def test_a_table_without_the_columns_of_type_and_trace_is_an_outbox(parts: Parts
         ("uuid", "text[]", "'7d5e8f9a-0000-4000-8000-000000000001', '{a,NULL,\"b c\"}'", (UUID, ["a", None, "b c"])),
         ("bigint", "hstore", """7, 'a=>1, b=>NULL'""", (b"7", {"a": "1", "b": None})),
         ("boolean", "double precision", "true, 1.5", (b"true", b"1.5")),
+        ("date", "timestamp[]", "'2026-03-01', '{2026-03-01 10:00}'", (b"2026-03-01", ["2026-03-01T10:00:00"])),
+        ("text", "address", "'1', ROW('main', 5)", (b"1", b"(main,5)")),
         ("text", "text", "NULL, NULL", (None, None)),
     ],
 )
@@ -56,7 +58,7 @@ def test_keys_and_payloads_of_any_type_can_be_read(
 ) -> None:
     row = f"INSERT INTO outbox (aggregatetype, aggregateid, payload) VALUES ('order', {values});"
     with parts.database() as database:
-        database.sql(HSTORE + outbox(f"aggregateid {key}, type text, payload {payload}") + row)
+        database.sql(TYPES + outbox(f"aggregateid {key}, type text, payload {payload}") + row)
         captured = database.capture({"outbox": {"table": "public.outbox"}})
         database.sql(row)
         seen = captured.records("outbox.order", 2)

@@ -16,6 +16,24 @@ REFERENCE = re.compile(r"\$\{[^}]*:[^}]*\}")
 
 MARK = "headrace.resource.uid"
 PLAIN = "dev.headrace.connect.debezium.PlainConverter"
+VALUES = {
+    "converters": "readable",
+    "readable.type": "dev.headrace.connect.debezium.ReadableConverter",
+    "include.unknown.datatypes": "true",
+    "decimal.handling.mode": "string",
+}
+"""How values are written, so that people can read them."""
+
+MODES = frozenset(
+    {
+        "decimal.handling.mode",
+        "interval.handling.mode",
+        "time.precision.mode",
+        "transforms.outbox.table.field.event.timestamp",
+    }
+)
+"""Where the user sets one of these, Debezium's own converters write the values: ours would come before them."""
+
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 
 
@@ -35,6 +53,7 @@ def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     return {
         **_source(resource, spec),
         **_topics(spec),
+        **_values(spec),
         **capture,
         **(spec.config or {}),
     }
@@ -85,6 +104,10 @@ def _topics(spec: ConnectorSpec) -> dict[str, str]:
     }
 
 
+def _values(spec: ConnectorSpec) -> dict[str, str]:
+    return {} if MODES & (spec.config or {}).keys() else VALUES
+
+
 def _tables(spec: ConnectorSpec) -> dict[str, str]:
     return {
         "table.include.list": ",".join(spec.capture.tables or ()),
@@ -92,6 +115,7 @@ def _tables(spec: ConnectorSpec) -> dict[str, str]:
         "key.converter.schemas.enable": "false",
         "value.converter": JSON,
         "value.converter.schemas.enable": "false",
+        "value.converter.replace.null.with.default": "false",
     }
 
 
@@ -102,7 +126,6 @@ def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
         "table.include.list": outbox.table,
         "tombstones.on.delete": "false",
         "skipped.operations": "u,d,t",
-        "decimal.handling.mode": "string",
         "key.converter": PLAIN,
         "value.converter": PLAIN,
         "transforms": "outbox",
