@@ -21,7 +21,7 @@ from headrace_operator.observed.world import (
     Reference,
     Secrets,
 )
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, needs
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, needs, sources
 from headrace_operator.plan.actions import Plan
 from headrace_operator.settings import Settings
 
@@ -82,7 +82,7 @@ def _consumer(resource: Resource, given: Given, now: datetime) -> ConsumerWorld:
     at = connector_seen if isinstance(connector_seen, Resource) else None
     connect = _reference(given, "ConnectCluster", at.spec.get("connect") if at else None) if through else None
     kafka = consumer.kafka_name(resource, at, connect if isinstance(connect, Resource) else None)
-    topics = consumer.sources(resource, at)
+    topics = sources.in_force(resource, at)
     count = ((at.spec.get("topics") or {}) if at else {}).get("partitions") or PARTITIONS
     partitions = tuple(_partition(topic, number) for topic in topics for number in range(count))
     return ConsumerWorld(

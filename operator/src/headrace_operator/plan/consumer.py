@@ -6,16 +6,13 @@ import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
-
 from headrace import names as kafka_names
-from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.observed.kafka import BacklogSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
-from headrace_operator.plan import acceptance, backlog, complaints, consumption, debezium, names, pipeline, pods
+from headrace_operator.plan import acceptance, backlog, complaints, consumption, names, pipeline, pods, sources
 from headrace_operator.plan.actions import Action, Apply, CreateTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -30,7 +27,7 @@ NEEDED = frozenset({"Accepted", "TopicsReady", "Deployed"})
 def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     """Return topics to make, objects that differ from what is wanted, and the status."""
     resource = world.resource
-    judged = acceptance.judge(ConsumerSpec, resource)
+    judged = acceptance.judge(ConsumerSpec, resource, lambda spec: sources.abandoned(world, spec))
     spec = judged.spec
     topics = _topics(world, spec)
     ready_topics = _topics_ready(world, spec, topics)
@@ -53,20 +50,6 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
-def sources(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
-    """Return the topics that the spec in force names; none while the Connector it names is not there."""
-    spec = acceptance.judge(ConsumerSpec, resource).spec
-    if spec is None:
-        return ()
-    if spec.source.topics is not None:
-        return tuple(spec.source.topics)
-    if connector is None:
-        return ()
-    prefix = _prefix(connector)
-    routes = (debezium.topic(prefix, route=route) for route in spec.source.routes or ())
-    return (*routes, *(debezium.topic(prefix, table=table) for table in spec.source.tables or ()))
-
-
 def kafka_name(resource: Resource, connector: Resource | None, connect: Resource | None) -> str | None:
     """Return the name of the KafkaConnection that has the topics."""
     source = resource.spec.get("from") or {}
@@ -75,17 +58,9 @@ def kafka_name(resource: Resource, connector: Resource | None, connect: Resource
     return None if connect is None else connect.spec.get("kafka")
 
 
-def _prefix(connector: Resource) -> str:
-    in_force = connector.status.get("topicPrefix")
-    try:
-        return in_force or debezium.prefix(connector, ConnectorSpec.model_validate(dict(connector.spec)))
-    except ValidationError:
-        return names.connector(connector.namespace, connector.name)
-
-
 def _topics(world: ConsumerWorld, spec: ConsumerSpec | None) -> tuple[str, ...]:
     connector = world.connector if isinstance(world.connector, Resource) else None
-    return () if spec is None else sources(world.resource, connector)
+    return () if spec is None else sources.topics(spec.source, connector)
 
 
 def _topics_ready(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...]) -> Finding:

@@ -12,6 +12,7 @@ class Reason(StrEnum):
     INVALID = "InvalidSpec"
     PASSWORD_IN_CONFIG = "PasswordInConfig"
     PROPERTY_NOT_ALLOWED = "PropertyNotAllowed"
+    RECORDS_WAIT = "RecordsWait"
     VALIDATION_FAILED = "ValidationFailed"
     SECRET_NOT_FOUND = "SecretNotFound"
     SECRET_KEY_MISSING = "SecretKeyMissing"

@@ -10,7 +10,7 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import consumer as plan
-from headrace_operator.plan import names, needs
+from headrace_operator.plan import names, needs, sources
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.backlog import backlog, own_topics
@@ -74,8 +74,10 @@ async def _kafka(
     opened = await ask(remote.kafkas.open(connection))
     if isinstance(opened, Unknown):
         return opened, opened
-    sources = plan.sources(resource, known(connector))
-    topics = await ask(opened.topics((*sources, *own_topics(resource))))
+    counted = (*sources.counted(resource, known(connector)), *own_topics(resource))
+    wanted = dict.fromkeys((*sources.in_force(resource, known(connector)), *counted))
+    topics = await ask(opened.topics(tuple(wanted)))
     if isinstance(topics, Unknown):
         return topics, topics
-    return topics, await ask(backlog(resource, opened, topics, history, now))
+    waited = {name: topic for name, topic in topics.items() if name in counted}
+    return topics, await ask(backlog(resource, opened, waited, history, now))

@@ -1,0 +1,91 @@
+"""Which topics a Consumer reads, and what an edit that takes one out would leave behind: that is refused."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from headrace_operator.api.connector import ConnectorSpec
+from headrace_operator.api.consumer import ConsumerSpec, Source
+from headrace_operator.observed.kafka import BacklogSeen
+from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Unknown
+from headrace_operator.observed.world import ConsumerWorld
+from headrace_operator.plan import acceptance, debezium, names
+from headrace_operator.plan.conditions import Finding, false
+from headrace_operator.plan.reasons import Reason
+
+
+def topics(source: Source, connector: Resource | None) -> tuple[str, ...]:
+    """Return the topics that `source` names; none while the Connector it names is not there."""
+    if source.topics is not None:
+        return tuple(source.topics)
+    if connector is None:
+        return ()
+    prefix = _prefix(connector)
+    routes = (debezium.topic(prefix, route=route) for route in source.routes or ())
+    return (*routes, *(debezium.topic(prefix, table=table) for table in source.tables or ()))
+
+
+def in_force(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
+    """Return the topics of the spec in force, if no record waits in one that it takes out."""
+    spec = acceptance.judge(ConsumerSpec, resource).spec
+    return () if spec is None else topics(spec.source, connector)
+
+
+def counted(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
+    """Return the topics whose records are waited for: those read until now, while an edit takes one of them out."""
+    now, before = in_force(resource, connector), _before(resource)
+    if before is None or set(topics(before, connector)) <= set(now):
+        return now
+    return topics(before, connector)
+
+
+def abandoned(world: ConsumerWorld, spec: ConsumerSpec) -> Finding | None:
+    """Say in which topics records wait that `spec` would take out of a Consumer that runs, and how many."""
+    before = _before(world.resource)
+    if before is None or not (leaving := _names(before) - _names(spec.source)):
+        return None
+    connector = world.connector if isinstance(world.connector, Resource) else None
+    if isinstance(world.backlog, Unknown) or (before.connector and connector is None):
+        named = ", ".join(" ".join(one) for one in sorted(leaving))
+        why = world.backlog.reason if isinstance(world.backlog, Unknown) else "the Connector is not there"
+        return _refused(f"how many records wait there ({named}) is not known: {why.rstrip('.')}.")
+    gone = sorted(set(topics(before, connector)) - set(topics(spec.source, connector)))
+    waiting = ", ".join(f"{count} in {topic}" for topic in gone if (count := _lag(world.backlog, topic)))
+    return _refused(f"records wait there that would never be handled: {waiting}.") if waiting else None
+
+
+def _refused(why: str) -> Finding:
+    text = (
+        f"spec.from takes out what this Consumer reads, and {why} It reads on as before: "
+        "wait until nothing waits there, put it back, or delete this Consumer and make it anew."
+    )
+    return false("Accepted", Reason.RECORDS_WAIT, text)
+
+
+def _before(resource: Resource) -> Source | None:
+    """Return what a Consumer that runs read until now."""
+    accepted = resource.status.get("accepted")
+    if not accepted or not resource.status.get("replicas"):
+        return None
+    try:
+        return ConsumerSpec.model_validate(dict(accepted["spec"])).source
+    except ValidationError:
+        return None
+
+
+def _names(source: Source) -> set[tuple[str, str]]:
+    named = (("topic", source.topics), ("route", source.routes), ("table", source.tables))
+    return {(kind, name) for kind, every in named for name in every or ()}
+
+
+def _lag(backlog: BacklogSeen, topic: str) -> int:
+    return sum(part.lag for part in backlog.partitions if part.topic == topic)
+
+
+def _prefix(connector: Resource) -> str:
+    in_use = connector.status.get("topicPrefix")
+    try:
+        return in_use or debezium.prefix(connector, ConnectorSpec.model_validate(dict(connector.spec)))
+    except ValidationError:
+        return names.connector(connector.namespace, connector.name)

@@ -1,0 +1,91 @@
+"""A topic that is taken out of a Consumer, with a real Kafka and a real API server: not while records wait in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from headrace import names
+from headrace_operator.api.schema import API_VERSION
+from headrace_operator.reconcile.loop import Loop
+from headrace_operator.reconcile.turns import Key
+from tests.cluster.fast import ApiServer
+from tests.kafka_broker import KafkaBroker
+from tests.operator import loops
+from tests.operator.operator_process import kubectl, read
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
+
+KINDS = {"KafkaConnection": "kafkaconnections.headrace.dev", "Consumer": "consumers.headrace.dev"}
+RECORDS = 39
+
+
+@pytest.fixture
+def name(server: ApiServer, kafka_broker: KafkaBroker) -> Iterator[str]:
+    """Give the name of a Consumer, its KafkaConnection and its two topics, one of which has records."""
+    made = f"leaving-{uuid4().hex[:6]}"
+    for topic in (f"{made}.kept", f"{made}.left"):
+        kafka_broker.create_topic(topic, 3)
+    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers})
+    for number in range(RECORDS):
+        producer.produce(f"{made}.left", b"x", partition=number % 3)
+    assert producer.flush(30) == 0
+    put(server, "KafkaConnection", made, {"bootstrapServers": kafka_broker.bootstrap_servers})
+    yield made
+    for kind in KINDS.values():
+        kubectl(server, "delete", kind, made, "-n", "shop")
+
+
+def put(server: ApiServer, kind: str, name: str, spec: dict[str, object]) -> None:
+    metadata = {"name": name, "namespace": "shop"}
+    whole = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+    kubectl(server, "apply", "-f", "-", text=json.dumps(whole))
+
+
+def reads(server: ApiServer, name: str, *topics: str) -> None:
+    source = {"kafka": name, "topics": [f"{name}.{topic}" for topic in topics]}
+    put(server, "Consumer", name, {"from": source, "handler": {"http": {"url": "http://web/"}}})
+
+
+async def accepted(server: ApiServer, loop: Loop, name: str) -> tuple[str, str]:
+    """Make a few passes and return what is said of the spec."""
+    for kind in (*KINDS, "Consumer", "Consumer"):
+        await loop.reconcile(Key(kind=kind, namespace="shop", name=name))
+    conditions = read(server, KINDS["Consumer"], name)["status"]["conditions"]
+    (found,) = [one for one in conditions if one["type"] == "Accepted"]
+    return found["status"], found["message"]
+
+
+def handle_all(broker: KafkaBroker, name: str) -> None:
+    """Commit the end of the topic that shall be left, as the Consumer's pods would."""
+    group = names.group("shop", name)
+    client = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": group})
+    done = [TopicPartition(f"{name}.left", number, RECORDS // 3) for number in range(3)]
+    client.commit(offsets=done, asynchronous=False)
+    client.close()
+
+
+@pytest.mark.case("clusters-12")
+async def test_a_topic_leaves_once_its_records_are_handled(
+    server: ApiServer, kafka_broker: KafkaBroker, name: str
+) -> None:
+    async with loops.looping(server) as loop:
+        reads(server, name, "kept", "left")
+        assert (await accepted(server, loop, name))[0] == "True"
+
+        reads(server, name, "kept")
+        status, message = await accepted(server, loop, name)
+        lag = read(server, KINDS["Consumer"], name)["status"]["lag"]["records"]
+        assert status == "False"
+        assert f"{RECORDS} in {name}.left" in message
+        assert lag == RECORDS
+
+        handle_all(kafka_broker, name)
+        assert (await accepted(server, loop, name))[0] == "True"
+        status_now = read(server, KINDS["Consumer"], name)["status"]
+        assert status_now["topics"] == [f"{name}.kept"]
+        assert status_now["lag"]["records"] == 0
