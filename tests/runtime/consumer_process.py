@@ -15,13 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from headrace import config as contract
 from headrace import names
 from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
 from tests.waiting import PATIENCE
+
+NO_COORDINATOR = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
 
 HANDLER = """
 import json, os, time
@@ -87,7 +91,8 @@ class World:
         try:
             count = len(client.list_topics(topic, timeout=10).topics[topic].partitions)
             asked = [TopicPartition(topic, number) for number in range(count)]
-            return {one.partition: one.offset for one in client.committed(asked, timeout=10) if one.offset >= 0}
+            found = committed_offsets(client, asked)
+            return {one.partition: one.offset for one in found if one.offset >= 0}
         finally:
             client.close()
 
@@ -103,9 +108,21 @@ class World:
         finally:
             client.close()
 
-    def dead_letters(self, count: int, timeout: float = 30.0) -> list[Message]:
+    def dead_letters(self, count: int, timeout: float = PATIENCE) -> list[Message]:
         """Wait for that many dead letters and return them."""
         return read_topic(self.broker, self.config.topics.dead_letters, count, timeout)
+
+
+def committed_offsets(client: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
+    """Return what the group of ``client`` has committed; a group has no coordinator for a moment when it is new."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return list(client.committed(asked, timeout=10))
+        except KafkaException as error:
+            if error.args[0].code() not in NO_COORDINATOR or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = PATIENCE) -> list[Message]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import pytest
 
 from headrace.config import Config, Delivery, Handler, Kafka, Python, Retry, Topics
-from headrace.dispatch import Dispatcher
+from headrace.dispatch import Dispatcher, Finished, RunnerLost
 from headrace.lanes import Job
 from headrace.lease import Lease
 from headrace.ledger import Assignment
@@ -85,3 +90,105 @@ def _of(metrics: Metrics, name: str) -> float:
     found = metrics.registry.get_sample_value(name, labels)
     assert found is not None, name
     return found
+
+
+def _records(count: int, **more: object) -> list[Record]:
+    return [
+        Record(topic="orders", partition=0, offset=at, key=b"k%d" % at, value=b"v", timestamp=None, **more)  # type: ignore[arg-type]
+        for at in range(count)
+    ]
+
+
+async def _finished(handle: Callable[[Record], object], records: Sequence[Record]) -> list[Finished]:
+    """Handle ``records`` until each is finished, with what the handler of the runtime makes of ``handle``."""
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), Lease(600, time.monotonic()))  # type: ignore[arg-type]
+    assignment = Assignment("orders", 0)
+    async with asyncio.timeout(60):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(assignment, record) for record in records])
+        while len(dispatcher.finished) < len(records):
+            assert not runners.done()
+            await asyncio.sleep(0.005)
+    runners.cancel()
+    await asyncio.wait([runners])
+    return list(dispatcher.finished)
+
+
+class Scope:
+    """A cancel scope as libraries have them: it cancels its host task, also a moment after it was left."""
+
+    def __enter__(self) -> Self:
+        self._host = asyncio.current_task()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        assert self._host is not None
+        asyncio.get_running_loop().call_later(0.02, self._host.cancel)
+
+
+async def _cancels_itself(_: Record) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+async def _cancels_itself_and_returns(_: Record) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+async def _is_cancelled_later(_: Record) -> None:
+    with Scope():
+        pass
+
+
+async def _exits(_: Record) -> None:
+    raise SystemExit
+
+
+@pytest.mark.case("delivery-6")
+@pytest.mark.parametrize(
+    ("handle", "reason"),
+    [
+        (_cancels_itself, "max-attempts"),
+        (_cancels_itself_and_returns, "max-attempts"),
+        (_is_cancelled_later, None),
+        (_exits, "max-attempts"),
+    ],
+)
+async def test_what_an_attempt_does_to_its_task_is_done_to_it_alone(
+    handle: Callable[[Record], object], reason: str | None
+) -> None:
+    """More records than runners, each with its own end: 40 letters, or 40 handled, and the runners go on."""
+    finished = await _finished(handle, _records(40))
+    assert [one.reason for one in finished] == [reason] * 40
+
+
+@pytest.mark.case("delivery-6")
+async def test_a_runner_that_is_lost_is_a_fault() -> None:
+    """A handler that cancels every task of the process does not leave it running without runners, or end it well."""
+
+    async def cancels_all(_: Record) -> None:
+        for task in asyncio.all_tasks() - spared:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    dispatcher = Dispatcher(CONFIG, cancels_all, Metrics(CONFIG), Lease(600, time.monotonic()))
+    runners = asyncio.create_task(dispatcher.run())
+    spared = {runners, asyncio.current_task()}
+    dispatcher.accept([Job(Assignment("orders", 0), record) for record in _records(1)])
+    with pytest.raises(RunnerLost):
+        await asyncio.wait_for(runners, 60)
+
+
+@pytest.mark.case("delivery-5")
+async def test_a_record_that_cannot_be_read_is_dead_lettered_and_not_handled() -> None:
+    handled: list[Record] = []
+
+    async def handle(record: Record) -> None:
+        handled.append(record)
+
+    finished = await _finished(handle, _records(1, unreadable="a header is not UTF-8"))
+    assert (handled, [one.reason for one in finished]) == ([], ["non-retriable"])

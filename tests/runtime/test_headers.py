@@ -11,8 +11,15 @@ from headrace.headers import Failure, Reason
 from headrace.record import Headers, Position, Record
 
 TEXT = st.text(max_size=50)
+OURS = (
+    *("__dlq.errors.topic", "__dlq.errors.partition", "__dlq.errors.offset", "__dlq.errors.message"),
+    *("kafka_dlt-original-topic", "kafka_dlt-original-partition", "kafka_dlt-original-timestamp"),
+    *("retry_topic-attempts", "headrace.attempts", "headrace.handler-status", "headrace.redrive-count"),
+    *("headrace.message-id", "headrace.redrive-id", "headrace.origin-traceparent", "headrace.first-failed-at"),
+)
+VALUES = st.none() | st.binary() | st.sampled_from([b"9" * 5000, b"-1", b"x" * 600, b"2024-01-01T00:00:00Z"])
 HEADERS = st.lists(
-    st.tuples(st.sampled_from(["id", "x", "kafka_dlt-original-topic", "traceparent"]), st.none() | st.binary())
+    st.tuples(st.sampled_from(["id", "ce_id", "x", "", "traceparent", "correlation-id", *OURS]), VALUES), max_size=12
 )
 RECORDS = st.builds(
     Record,
@@ -77,7 +84,7 @@ def test_the_first_origin_wins_however_often_it_is_redriven(record: Record, fail
         assert headers.decode(back).attempts == 0
         returned = again(record, back)
         assert returned.redriven == count
-        assert returned.message_id == record.message_id[:256] or len(record.message_id.encode()) > 256
+        assert returned.message_id == record.message_id == first.message_id
         written = headers.for_dead_letter(returned, failure)
         found = headers.decode(written)
         assert (found.origin, found.timestamp, found.message_id) == (first.origin, first.timestamp, first.message_id)
@@ -167,3 +174,73 @@ def test_one_correlation_id_stays_through_dead_letter_and_redrive(given: Headers
 
     assert record.correlation_id == back.correlation_id == found
     assert again(record, headers.for_dead_letter(back, failure)).correlation_id == found
+
+
+FAILURE = Failure(
+    group="g", reason=Reason.TIMEOUT, attempts=1, message="", exception="", first_failed_at=1, last_failed_at=1
+)
+
+
+@pytest.mark.case("delivery-8")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("headrace.handler-status", b"9" * 5000),
+        ("headrace.redrive-id", b"r-0"),
+        ("headrace.origin-traceparent", b"00-aa"),
+        ("headrace.redrive-count", b"41"),
+        ("headrace.message-id", b"stolen"),
+        ("__dlq.errors.topic", b"elsewhere"),
+    ],
+)
+def test_what_a_source_record_calls_like_ours_stays_data(name: str, value: bytes) -> None:
+    """It is in the letter and in the retry record as it came, and is not read as ours in either."""
+    record = Record(topic="orders", partition=3, offset=258, key=b"k", value=b"v", headers=((name, value),))
+    letter = headers.for_dead_letter(record, FAILURE)
+    back = headers.for_redrive(letter, redrive_id="r1", now=1.0)
+    found = headers.decode(letter)
+
+    assert letter[0] == back[0] == (name, value)
+    assert (found.origin, found.status, found.redrive_id, found.origin_traceparent, found.redrive_count) == (
+        Position("orders", 3, 258),
+        None,
+        None,
+        None,
+        0,
+    )
+    assert record.message_id == found.message_id == again(record, back).message_id == "orders-3-258"
+    assert (record.redriven, again(record, back).redriven) == (0, 1)
+
+
+@pytest.mark.case("delivery-5")
+@given(written=HEADERS, partition=st.integers(0, 9))
+def test_foreign_letters_are_read_whatever_they_say(written: list[tuple[str, bytes | None]], partition: int) -> None:
+    """What somebody else wrote into the dead-letter topic goes back, comes again, and is dead-lettered again."""
+    letter = tuple(written)
+    back = headers.for_redrive(letter, redrive_id="r1", now=1.0)
+    record = Record(
+        topic="retry.shop.billing",
+        partition=partition,
+        offset=5,
+        key=None,
+        value=None,
+        headers=back,
+        origin=headers.decode(back).origin,
+    )
+    found = headers.decode(headers.for_dead_letter(record, FAILURE))
+    assert found.origin == record.source
+    assert found.message_id == record.message_id
+    assert record.redriven in (0, found.redrive_count)
+
+
+@pytest.mark.case("delivery-12")
+@pytest.mark.parametrize("value", [b"\xff\x00\x01\xfe" * 2, b"i" * 300, b"i" * 5000, "größe 7".encode()])
+def test_an_id_is_the_same_in_letters_and_after_each_redrive(value: bytes) -> None:
+    record = Record(topic="orders", partition=3, offset=258, key=b"k", value=b"v", headers=(("id", value),))
+    letter = headers.for_dead_letter(record, FAILURE)
+    back = again(record, headers.for_redrive(letter, redrive_id="r1", now=1.0))
+    letters = (letter, headers.for_dead_letter(back, FAILURE))
+
+    assert [headers.decode(one).message_id for one in letters] == [record.message_id] * 2
+    assert back.message_id == record.message_id
+    assert back.correlation_id == record.correlation_id

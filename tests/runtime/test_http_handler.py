@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
 from headrace import config
+from headrace.handlers import Broken
 from headrace.handlers.http import HttpHandler, event_headers, judge
 from headrace.policy import Failed
 from headrace.record import Position, Record
@@ -130,15 +132,39 @@ async def test_retry_after_is_honoured(target: tuple[Target, str], handler: Http
     assert failed.after == 7.0
 
 
-def test_retry_after_as_a_date() -> None:
-    date = "Tue, 14 Nov 2023 22:13:30 GMT"
-    assert judge(503, date, "", now=1_700_000_000.0).after == 10.0
-    assert judge(503, "soon", "", now=0.0).after is None
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("Tue, 14 Nov 2023 22:13:30 GMT", 10.0),
+        ("Tuesday, 14-Nov-23 22:13:30 GMT", 10.0),
+        ("Tue Nov 14 22:13:30 2023", 10.0),
+        ("Mon Nov  6 08:49:37 2023", 0.0),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0.0),
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        ("9999999999", 9_999_999_999.0),
+    ],
+)
+def test_retry_after_in_seconds_or_as_a_date(text: str, after: float) -> None:
+    assert judge(503, text, "", now=1_700_000_000.0).after == after
 
 
-@pytest.mark.parametrize("text", ["\u00b2", "Fri, 99 Foo 2024", "-1", ""])
-def test_retry_after_that_makes_no_sense_is_ignored(text: str) -> None:
-    assert not judge(503, text, "", now=0.0).after
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("\u00b2", "\u0663", "Fri, 99 Foo 2024", "-1", "", "soon", "1.5", "nan", "inf", "1_0", "9" * 5000, "\ud800"),
+        *("Tue, 14 Nov 2023 22:13:30 +99999999", "Tue, 14 Nov 2023 25:13:30 GMT", "Tue, 14 Nov 0000 22:13:30 GMT"),
+        *("Tue, 31 Feb 2023 22:13:30 GMT", "Tue, 14 Nov 99999 22:13:30 GMT", ", ", "Tue"),
+    ],
+)
+def test_retry_after_that_makes_no_sense_is_none_and_not_0(text: str) -> None:
+    assert judge(503, text, "", now=1_700_000_000.0).after is None
+
+
+def test_no_retry_after_is_none_and_not_0() -> None:
+    assert judge(503, None, "", now=0.0).after is None
 
 
 async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler: HttpHandler) -> None:
@@ -151,6 +177,51 @@ async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler:
     assert failed is not None
     assert failed.timed_out
     assert failed.retriable
+
+
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "http://[::1",
+        "http://web:port/",
+        "http://web:99999/",
+        "http://a..b/",
+        f"http://{'a' * 64}/",
+        "http:///x",
+    ],
+)
+async def test_an_address_that_nobody_can_be_at_is_said_at_the_start(url: str) -> None:
+    with pytest.raises(Broken, match=r"spec\.handler\.http\.url"):
+        HttpHandler(config.Http(url=url), namespace="shop", concurrency=1)
+
+
+async def test_a_tombstone_has_no_content_type(target: tuple[Target, str], handler: HttpHandler) -> None:
+    assert await handler.handle(replace(RECORD, value=None)) is None
+    found, body = target[0].asked[0]
+    assert ("content-type" in found, found["content-length"], body) == (False, "0", b"")
+
+
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize(
+    "record",
+    [
+        replace(RECORD, key="é".encode() * 150_000),
+        replace(RECORD, key=b"k" * 3000),
+        replace(RECORD, headers=(("id", "é".encode() * 5000), ("type", b"t" * 9000), ("baggage", b"b" * 9000))),
+        replace(RECORD, headers=(("correlation-id", b"c" * 9000), ("content-type", b"x" * 9000))),
+    ],
+)
+async def test_nothing_that_a_record_carries_makes_a_header_that_servers_refuse(
+    target: tuple[Target, str], handler: HttpHandler, record: Record
+) -> None:
+    """A server of aiohttp refuses a header of more than 8,190 bytes; a key that is too long is left out."""
+    assert await handler.handle(record) is None
+    found, _ = target[0].asked[0]
+    assert len(found.get("ce-subject", "")) <= 2048
+    assert found["ce-type"]
+    assert sum(len(name) + len(value) for name, value in found.items()) < 8000
 
 
 async def test_a_refused_connection_is_retried() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headrace import config
-from headrace.handlers.python import Broken, PythonHandler, load
+from headrace.handlers import Broken
+from headrace.handlers.python import PythonHandler, load
 from headrace.policy import Failed
 from headrace.record import Record
 from tests.waiting import PATIENCE
@@ -75,6 +77,94 @@ class Mute(Exception):
 
 def says_nothing(record):
     raise Mute
+
+from datetime import timedelta
+
+class Asks(headrace.Retry):
+    @property
+    def after(self):
+        raise SystemExit(1)
+    @after.setter
+    def after(self, value):
+        pass
+
+class Numb(Exception):
+    def __str__(self):
+        return 5
+
+class Fatal(Exception):
+    def __str__(self):
+        raise SystemExit(1)
+
+class Forgetful(headrace.Retry):
+    def __init__(self):
+        pass
+
+class Text(str):
+    def __getitem__(self, at):
+        raise KeyError
+    def encode(self, *more):
+        raise KeyError
+
+class Odd(Exception):
+    def __str__(self):
+        return Text("odd")
+
+class Meta(type):
+    def __getattribute__(self, name):
+        raise ValueError
+
+class Nameless(Exception, metaclass=Meta):
+    pass
+
+class Liar:
+    @property
+    def __class__(self):
+        raise SystemExit(1)
+
+class Group(ExceptionGroup):
+    pass
+
+class Long(Exception):
+    def __str__(self):
+        return "x" * 100_000_000
+
+HUGE = 10 ** 400
+WHAT = {
+    "asks": Asks("later"),
+    "numb": Numb(),
+    "fatal": Fatal(),
+    "forgetful": Forgetful(),
+    "odd": Odd(),
+    "nameless": Nameless(),
+    "group": Group("many", [ValueError(1), headrace.Reject("no")]),
+    "base group": BaseExceptionGroup("many", [KeyboardInterrupt()]),
+    "generator": GeneratorExit(),
+    "iteration": StopAsyncIteration(),
+    "long": Long(),
+}
+
+def raises_odd(record):
+    raise WHAT[record.key.decode()]
+
+async def async_raises_odd(record):
+    raise WHAT[record.key.decode()]
+
+def returns_odd(record):
+    return WHAT[record.key.decode()]
+
+def returns_a_liar(record):
+    return Liar()
+
+def retries_after(record):
+    raise headrace.Retry("later", after=eval(record.key))
+
+async def cancels_itself_and_rejects(record):
+    asyncio.current_task().cancel()
+    try:
+        await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        raise headrace.Reject("never")
 """
 
 
@@ -87,11 +177,13 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     return name, str(tmp_path)
 
 
-async def outcome(module: tuple[str, str], function: str, seconds: float = 5.0) -> Failed | None:
+async def outcome(
+    module: tuple[str, str], function: str, seconds: float = 5.0, record: Record = RECORD
+) -> Failed | None:
     settings = config.Python(function=f"{module[0]}:{function}", path=module[1], timeout=seconds)
     handler = PythonHandler(settings, concurrency=2)
     try:
-        return await handler.handle(RECORD)
+        return await handler.handle(record)
     finally:
         await handler.close()
 
@@ -123,6 +215,80 @@ async def test_exceptions(
     failed = await outcome(module, function)
     assert failed is not None
     assert (failed.retriable, failed.message, failed.after) == (retriable, message, after)
+
+
+@pytest.mark.case("delivery-4")
+@pytest.mark.parametrize(
+    ("asked", "after"),
+    [
+        ("timedelta(seconds=30)", 30.0),
+        ("timedelta(days=999999999)", 999999999 * 86400.0),
+        ("3", 3.0),
+        ("0", 0.0),
+        ("0.5", 0.5),
+        ("1e300", 1e300),
+        ("None", None),
+    ],
+)
+async def test_a_retry_may_ask_for_seconds_or_a_timedelta(
+    module: tuple[str, str], asked: str, after: float | None
+) -> None:
+    failed = await outcome(module, "retries_after", record=replace(RECORD, key=asked.encode()))
+    assert failed is not None
+    assert (failed.message, failed.retriable, failed.after) == ("later", True, after)
+
+
+@pytest.mark.case("delivery-4")
+@pytest.mark.parametrize(
+    "asked",
+    ["'30'", "float('nan')", "float('inf')", "-1", "timedelta(-1)", "HUGE", "-HUGE", "True", "[]", "'x' * 10**8"],
+)
+async def test_a_retry_after_nonsense_is_this_records_failure(module: tuple[str, str], asked: str) -> None:
+    failed = await outcome(module, "retries_after", record=replace(RECORD, key=asked.encode()))
+    assert failed is not None
+    assert (failed.retriable, failed.after) == (True, None)
+    assert failed.message.startswith("later (Retry(after=")
+    assert "is no length of time" in failed.message
+    assert len(failed.message) < 1000
+
+
+@pytest.mark.case("delivery-4")
+@pytest.mark.parametrize("function", ["raises_odd", "async_raises_odd", "returns_odd"])
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("asks", "fails to say what it is"),
+        ("numb", "it fails to say more"),
+        ("fatal", "fails to say what it is"),
+        ("forgetful", ""),
+        ("odd", "odd"),
+        ("nameless", ""),
+        ("group", "many"),
+        ("base group", "many"),
+        ("generator", "GeneratorExit"),
+        ("iteration", "StopAsyncIteration"),
+        ("long", "Long: xxx"),
+    ],
+)
+async def test_whatever_is_raised_or_returned_fails_its_own_attempt(
+    module: tuple[str, str], function: str, what: str, words: str
+) -> None:
+    failed = await outcome(module, function, record=replace(RECORD, key=what.encode()))
+    assert failed is not None
+    assert failed.retriable
+    assert words in failed.message
+    assert type(failed.message) is str
+    assert len(failed.message) < 3000
+
+
+async def test_an_object_that_lies_about_itself_fails_its_own_attempt(module: tuple[str, str]) -> None:
+    assert await outcome(module, "returns_a_liar") is not None
+
+
+async def test_a_rejection_after_a_cancellation_of_its_own_is_a_rejection(module: tuple[str, str]) -> None:
+    failed = await outcome(module, "cancels_itself_and_rejects")
+    assert failed is not None
+    assert (failed.message, failed.retriable) == ("never", False)
 
 
 async def test_an_async_function_is_stopped_in_time(module: tuple[str, str]) -> None:

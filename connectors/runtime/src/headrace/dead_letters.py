@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from headrace import headers, pointers
+from headrace import headers, parsing, pointers
 from headrace.config import Topics
 from headrace.topics import Reader, Span, Stored
 
@@ -117,6 +118,7 @@ class Resolution:
 
 
 _RESOLUTION = TypeAdapter(dict[str, object])
+_PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")
 
 
 def outstanding(reader: Reader, topics: Topics) -> Iterator[Letter]:
@@ -152,10 +154,10 @@ def find(reader: Reader, topics: Topics, place: Place) -> Opened | None:
 
 def parse_place(text: str) -> Place:
     """Read ``<partition>/<offset>``; raises ``ValueError`` when it is not that."""
-    partition, slash, offset = text.partition("/")
-    if not (slash and partition.isdecimal() and offset.isdecimal()):
-        raise ValueError(f"{text!r} is not PARTITION/OFFSET, as 3/120")
-    return Place(int(partition), int(offset))
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:100]!r} is not PARTITION/OFFSET, as 3/120")
+    return Place(int(found[1]), int(found[2]))
 
 
 def letter(stored: Stored) -> Letter:
@@ -171,8 +173,8 @@ def letter(stored: Stored) -> Letter:
         attempts=said.attempts,
         handler_status=said.status,
         error=said.message,
-        first_failed_at=_time(said.first_failed_at),
-        last_failed_at=_time(said.last_failed_at) or _time(stored.timestamp),
+        first_failed_at=parsing.moment(said.first_failed_at),
+        last_failed_at=parsing.moment(said.last_failed_at) or parsing.moment(stored.timestamp),
         redrive_count=said.redrive_count,
         message_id=said.message_id,
         bytes=len(stored.value or b""),
@@ -192,8 +194,15 @@ def _opened(stored: Stored, resolution: bytes | None) -> Opened:
         value=value,
         value_encoding=encoding,
         headers=tuple(_header(name, content) for name, content in stored.headers),
-        resolution=None if resolution is None else _RESOLUTION.validate_json(resolution),
+        resolution=None if resolution is None else _resolved(resolution),
     )
+
+
+def _resolved(resolution: bytes) -> dict[str, object]:
+    try:
+        return _RESOLUTION.validate_json(resolution)
+    except ValidationError:
+        return {"action": "resolved by something that is not Headrace"}
 
 
 def _header(name: str, content: bytes | None) -> Header:
@@ -222,7 +231,3 @@ def _readable(content: bytes | None) -> tuple[str | None, Encoding]:
     if "\x00" in text:
         return base64.b64encode(content).decode(), "base64"
     return text, "text"
-
-
-def _time(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

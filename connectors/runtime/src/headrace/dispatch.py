@@ -36,6 +36,10 @@ LOOK = 0.05
 """Seconds between looks whether the group has confirmed a lease that lapsed."""
 
 
+class RunnerLost(Exception):
+    """A runner ended, though it runs as long as the process: its record would wait for ever."""
+
+
 class Finished(NamedTuple):
     """A record that is done, or that is once ``letter`` (headers of its dead letter) is written."""
 
@@ -63,10 +67,16 @@ class Dispatcher:
         self.finished: deque[Finished] = deque()
 
     async def run(self) -> None:
-        """Work until cancelled; a fault in here, not in the handling of a record, ends it with the fault."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._concurrency):
-                group.create_task(self._runner())
+        """Work until cancelled; raises RunnerLost by a fault in here, not in the handling of a record."""
+        runners = [asyncio.create_task(self._runner()) for _ in range(self._concurrency)]
+        try:
+            done, _ = await asyncio.wait(runners, return_when=asyncio.FIRST_COMPLETED)
+            lost = done.pop()
+            why = "it was cancelled" if lost.cancelled() else repr(lost.exception())
+            raise RunnerLost(f"one that handles records has ended: {why}")
+        finally:
+            for runner in runners:
+                runner.cancel()
 
     def accept(self, jobs: Sequence[Job]) -> None:
         """Queue a batch of records."""
@@ -148,10 +158,24 @@ class Dispatcher:
         self._progress.set()
 
     async def _outcome(self, record: Record) -> Failed | None:
+        """Handle once, in a task of its own: whatever is done to that task is done to this attempt alone."""
+        if record.unreadable is not None:
+            return Failed(message=record.unreadable, exception="headrace.Unreadable", retriable=False)
+        attempt = asyncio.Task(self._tried(record), loop=asyncio.get_running_loop())
+        try:
+            return await attempt
+        except asyncio.CancelledError:
+            if not attempt.cancelled() or _is_cancelled():
+                raise
+            return Failed(message="the handler cancelled its own task", exception="asyncio.CancelledError")
+
+    async def _tried(self, record: Record) -> Failed | None:
         """Handle once; what a handler lets pass is a bug, and fails this record's attempt, not every record's."""
         try:
             return await self._handle(record)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             log.exception("This is a bug: the attempt at %s/%d@%d fails by it", *record.source)
             name = f"{type(error).__module__}.{type(error).__qualname__}"
             return Failed(message="a bug of the consumer: its log has the traceback", exception=name)
@@ -206,6 +230,12 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if due is None else asyncio.get_running_loop().call_later(due - now, self._arm)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the runner that is cancelled, which only the end of the process does."""
+    runner = asyncio.current_task()
+    return runner is not None and runner.cancelling() > 0
 
 
 def _observe_age(ages: Histogram, record: Record) -> None:

@@ -2,7 +2,9 @@
 
 Three vocabularies are written, so that other tools understand the record: the broker's names for dead letters
 (KIP-1191, text), Spring for Apache Kafka's (``KafkaHeaders``, big-endian binary numbers) and our own ``headrace.``.
-Pure: it must not produce, log or look at the clock. What it adds stays under 8 KB.
+A record's own headers are data, also those that are called like ours: they come first and stay as they are, and only
+what follows `FIRST` is read as ours. Pure: it must not produce, log or look at the clock. What it adds stays under
+8 KB.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from headrace import parsing
+from headrace.parsing import INT32, INT64
 from headrace.record import CORRELATION_ID, MESSAGE_ID, REDRIVE_COUNT, Headers, Position, Record
 
 BROKER = "__dlq.errors."
@@ -26,6 +30,8 @@ FIRST = f"{BROKER}topic"
 MESSAGE_LIMIT = 2000
 NAME_LIMIT = 256
 """Bytes kept of an error's text, which is written twice, and of every name: so all of it stays under 8 KB."""
+
+STATUS = 999
 
 
 class Reason(StrEnum):
@@ -76,7 +82,7 @@ def for_dead_letter(record: Record, failure: Failure) -> Headers:
     known = decode(record.headers) if record.origin else None
     traceparent = known.origin_traceparent if known else None
     if traceparent is None:
-        traceparent = _text(record.header("traceparent"))
+        traceparent = _name(record.header("traceparent"))
     own = original(record.headers) if known else record.headers
     return (
         *own,
@@ -95,9 +101,11 @@ def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
     """
     known = decode(headers)
     dropped = {f"{OWN}attempts", REDRIVE_COUNT, f"{OWN}redrive-id", f"{OWN}next-attempt-at"}
-    kept = tuple(item for item in headers if item[0] not in dropped and not item[0].startswith(SPRING_RETRY))
+    own, ours = _parted(headers)
+    kept = (item for item in ours if item[0] not in dropped and not item[0].startswith(SPRING_RETRY))
     millis = int(now * 1000)
     return (
+        *own,
         *kept,
         (f"{SPRING_RETRY}attempts", _int32(1)),
         (f"{SPRING_RETRY}backoff-timestamp", _big_integer(millis)),
@@ -111,40 +119,48 @@ def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
 
 def original(headers: Headers) -> Headers:
     """Return the headers that the record had before Headrace added its own."""
-    start = _first_added(headers)
-    return headers[:start] + tuple(item for item in headers[start:] if not _is_ours(item[0]))
+    return _parted(headers)[0]
 
 
 def added(headers: Headers) -> Headers:
     """Return the headers that Headrace added to the record's own."""
-    return tuple(item for item in headers[_first_added(headers) :] if _is_ours(item[0]))
-
-
-def _first_added(headers: Headers) -> int:
-    names = [name for name, _ in headers]
-    return len(names) - 1 - names[::-1].index(FIRST) if FIRST in names else len(names)
+    return _parted(headers)[1]
 
 
 def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
-    """Read a dead letter's or retry record's headers; the last value of a name wins, what is unreadable is None."""
-    last = {name: value for name, value in headers if value is not None}
+    """Read a dead letter's or retry record's headers; the last value of a name wins, what is unreadable is None.
+
+    Where Headrace wrote none, all are looked at: it is a letter of somebody else.
+    """
+    own, ours = _parted(tuple(headers))
+    last = {name: value for name, value in ours or own if value is not None}
     return DeadLetter(
         origin=_origin(last),
-        group=_text(last.get(f"{BROKER}group")),
-        timestamp=_signed(last.get(f"{SPRING}original-timestamp")),
-        timestamp_type=_text(last.get(f"{SPRING}original-timestamp-type")),
-        attempts=_number(last.get(f"{OWN}attempts") or last.get(f"{BROKER}delivery.count")),
-        message=_text(last.get(f"{BROKER}message")),
-        exception=_text(last.get(f"{SPRING}exception-fqcn")),
-        reason=_text(last.get(f"{OWN}reason")),
-        status=_number(last.get(f"{OWN}handler-status")),
-        first_failed_at=_number(last.get(f"{OWN}first-failed-at")),
-        last_failed_at=_number(last.get(f"{OWN}last-failed-at")),
-        message_id=_text(last.get(MESSAGE_ID)),
-        redrive_count=_number(last.get(REDRIVE_COUNT)) or 0,
-        redrive_id=_text(last.get(f"{OWN}redrive-id")),
-        origin_traceparent=_text(last.get(f"{OWN}origin-traceparent")),
+        group=_name(last.get(f"{BROKER}group")),
+        timestamp=parsing.integer(last.get(f"{SPRING}original-timestamp"), least=-INT64),
+        timestamp_type=_name(last.get(f"{SPRING}original-timestamp-type")),
+        attempts=parsing.digits(last.get(f"{OWN}attempts") or last.get(f"{BROKER}delivery.count"), most=INT32),
+        message=parsing.text(last.get(f"{BROKER}message"), MESSAGE_LIMIT),
+        exception=_name(last.get(f"{SPRING}exception-fqcn")),
+        reason=_name(last.get(f"{OWN}reason")),
+        status=parsing.digits(last.get(f"{OWN}handler-status"), most=STATUS),
+        first_failed_at=parsing.digits(last.get(f"{OWN}first-failed-at")),
+        last_failed_at=parsing.digits(last.get(f"{OWN}last-failed-at")),
+        message_id=parsing.text(last.get(MESSAGE_ID), parsing.LONGEST_ID),
+        redrive_count=parsing.digits(last.get(REDRIVE_COUNT), most=INT32) or 0,
+        redrive_id=_name(last.get(f"{OWN}redrive-id")),
+        origin_traceparent=_name(last.get(f"{OWN}origin-traceparent")),
     )
+
+
+def _parted(headers: Headers) -> tuple[Headers, Headers]:
+    """Return the record's own headers and those that Headrace added to them."""
+    names = [name for name, _ in headers]
+    if FIRST not in names:
+        return headers, ()
+    start = len(names) - 1 - names[::-1].index(FIRST)
+    later = tuple(item for item in headers[start:] if not _is_ours(item[0]))
+    return headers[:start] + later, tuple(item for item in headers[start:] if _is_ours(item[0]))
 
 
 def _broker(source: Position, failure: Failure) -> Headers:
@@ -183,7 +199,7 @@ def _ours(record: Record, failure: Failure) -> Headers:
         (f"{OWN}last-failed-at", b"%d" % int(failure.last_failed_at * 1000)),
         (f"{OWN}reason", failure.reason.encode()),
         *status,
-        (MESSAGE_ID, _cut(record.message_id, NAME_LIMIT)),
+        (MESSAGE_ID, record.message_id.encode()),
         (REDRIVE_COUNT, b"%d" % record.redriven),
     )
 
@@ -198,20 +214,22 @@ def _trace(known: DeadLetter | None, traceparent: str | None) -> Headers:
 
 def _correlation(own: Headers, found: str) -> Headers:
     """Return the header by which a record is found again in every log, unless it has one of its own: that stays."""
-    return () if any(name == CORRELATION_ID for name, _ in own) else ((CORRELATION_ID, _cut(found, NAME_LIMIT)),)
+    return () if any(name == CORRELATION_ID for name, _ in own) else ((CORRELATION_ID, found.encode()),)
 
 
 def _origin(last: dict[str, bytes]) -> Position | None:
-    topic = _text(last.get(FIRST)) or _text(last.get(f"{SPRING}original-topic"))
-    partition = _either(_number(last.get(f"{BROKER}partition")), _signed(last.get(f"{SPRING}original-partition")))
-    offset = _either(_number(last.get(f"{BROKER}offset")), _signed(last.get(f"{SPRING}original-offset")))
+    topic = parsing.topic(last.get(FIRST)) or parsing.topic(last.get(f"{SPRING}original-topic"))
+    partition = _either(last, "partition", INT32)
+    offset = _either(last, "offset", INT64)
     if topic is None or partition is None or offset is None:
         return None
     return Position(topic, partition, offset)
 
 
-def _either(first: int | None, second: int | None) -> int | None:
-    return second if first is None else first
+def _either(last: dict[str, bytes], name: str, most: int) -> int | None:
+    """Return the broker's number of that name, else Spring's."""
+    found = parsing.digits(last.get(f"{BROKER}{name}"), most=most)
+    return parsing.integer(last.get(f"{SPRING}original-{name}"), most=most) if found is None else found
 
 
 def _is_ours(name: str) -> bool:
@@ -223,16 +241,8 @@ def _cut(text: str, limit: int) -> bytes:
     return text.encode(errors="replace")[:limit].decode(errors="ignore").encode()
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode(errors="replace")
-
-
-def _number(value: bytes | None) -> int | None:
-    return int(value) if value and value.removeprefix(b"-").isdigit() else None
-
-
-def _signed(value: bytes | None) -> int | None:
-    return int.from_bytes(value, "big", signed=True) if value else None
+def _name(value: bytes | None) -> str | None:
+    return parsing.text(value, NAME_LIMIT)
 
 
 def _int32(value: int) -> bytes:

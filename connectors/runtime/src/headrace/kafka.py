@@ -14,7 +14,6 @@ from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
     TIMESTAMP_LOG_APPEND_TIME,
-    TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
     KafkaException,
@@ -25,6 +24,7 @@ from confluent_kafka import (
 from headrace import connection, headers
 from headrace.budget import weight
 from headrace.config import Config
+from headrace.messages import UNREADABLE, headers_of, timestamp_of
 from headrace.record import Record
 
 log = logging.getLogger(__name__)
@@ -237,7 +237,7 @@ class Source:
     def _take(self, message: Message, result: Read) -> None:
         error = message.error()
         if error is None:
-            result.records.append(self._record(message))
+            result.records.append(record_of(message, self._retry))
         elif error.code() == KafkaError._PARTITION_EOF:
             result.ends.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
         elif error.code() in OUT_OF_RANGE and message.topic() is not None:
@@ -255,24 +255,6 @@ class Source:
             log.info("waiting for a topic: %s", what)
         self._awaited = what
 
-    def _record(self, message: Message) -> Record:
-        kind, timestamp = message.timestamp()
-        topic = str(message.topic())
-        own = tuple(message.headers() or ())
-        known = headers.decode(own) if topic == self._retry else None
-        return Record(
-            topic=topic,
-            partition=int(message.partition() or 0),
-            offset=int(message.offset() or 0),
-            key=message.key(),
-            value=message.value(),
-            headers=own,
-            timestamp=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp,
-            timestamp_type="LogAppendTime" if kind == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
-            attempt=1 + (known.attempts or 0) if known else 1,
-            origin=known.origin if known else None,
-        )
-
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         for done in partitions:
             failure = error or done.error
@@ -284,6 +266,26 @@ class Source:
 def session(config: Config) -> float:
     """Return the seconds of silence after which the group takes this member for gone."""
     return int({**SESSION, **config.kafka.properties}["session.timeout.ms"]) / 1000
+
+
+def record_of(message: Message, retry: str) -> Record:
+    """Return what ``message`` carries; it says where it first was when it lies in ``retry``, the retry topic."""
+    topic = str(message.topic())
+    own = headers_of(message)
+    known = headers.decode(own or ()) if topic == retry else None
+    return Record(
+        topic=topic,
+        partition=int(message.partition() or 0),
+        offset=int(message.offset() or 0),
+        key=message.key(),
+        value=message.value(),
+        headers=own or (),
+        timestamp=timestamp_of(message),
+        timestamp_type="LogAppendTime" if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
+        attempt=1 + (known.attempts or 0) if known else 1,
+        origin=known.origin if known else None,
+        unreadable=UNREADABLE if own is None else None,
+    )
 
 
 def _consumer(settings: dict[str, object]) -> Consumer:

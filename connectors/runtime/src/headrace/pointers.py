@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from headrace import headers
+from headrace import headers, parsing
 from headrace.record import Headers, Position, Record
 
 PREFIX = f"{headers.OWN}value-"
@@ -47,14 +47,12 @@ def encode(pointer: Pointer) -> Headers:
 def decode(letter: Headers) -> Pointer | None:
     """Return the pointer of a dead letter with these headers; None of one that has its value, or is not ours."""
     said = {name.removeprefix(PREFIX): value for name, value in headers.added(letter) if name.startswith(PREFIX)}
-    try:
-        topic, partition, offset, size, found = (
-            (said[name] or b"").decode() for name in ("topic", "partition", "offset", "bytes", "sha256")
-        )
-        at = Position(topic, int(partition), int(offset))
-        return Pointer(at=at, bytes=int(size), digest=found)
-    except (KeyError, ValueError):
+    topic, partition = parsing.topic(said.get("topic")), parsing.digits(said.get("partition"), most=parsing.INT32)
+    offset, size = parsing.digits(said.get("offset")), parsing.digits(said.get("bytes"))
+    found = parsing.text(said.get("sha256"), 64)
+    if topic is None or partition is None or offset is None or size is None or found is None:
         return None
+    return Pointer(at=Position(topic, partition, offset), bytes=size, digest=found)
 
 
 def without(letter: Headers) -> Headers:

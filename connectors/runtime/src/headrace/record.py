@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, NamedTuple
+
+from headrace import parsing
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """Headers as Kafka keeps them: in order, names may repeat, a value may be null."""
@@ -17,7 +20,9 @@ TimestampType = Literal["CreateTime", "LogAppendTime"]
 REDRIVE_COUNT = "headrace.redrive-count"
 MESSAGE_ID = "headrace.message-id"
 MESSAGE_ID_HEADERS = ("ce_id", "id")
-"""Where a producer's own message id is looked for: CloudEvents on Kafka first, then the outbox event router."""
+"""Where a producer's own message id is looked for: CloudEvents on Kafka first, then the outbox event router.
+
+A dead letter and a retry record have them too, so the id is the same in every delivery."""
 
 CORRELATION_ID = "correlation-id"
 CORRELATION_ID_HEADERS = (
@@ -37,8 +42,11 @@ class Reject(Exception):
 class Retry(Exception):
     """Raised by a handler: try this record again; counts as an attempt."""
 
-    def __init__(self, message: str = "", *, after: float | None = None) -> None:
-        """Ask for another attempt after ``after`` seconds, at most the longest back-off; None: after the back-off."""
+    def __init__(self, message: str = "", *, after: timedelta | float | None = None) -> None:
+        """Ask for another attempt after ``after``, in seconds or a timedelta, at most the longest back-off.
+
+        None, and what is no length of time (NaN, infinite, negative, text): after the back-off.
+        """
         super().__init__(message)
         self.after = after
 
@@ -57,6 +65,7 @@ class Record:
 
     ``topic``, ``partition``, ``offset`` say where it was read; ``origin`` says where it first was, when it came back
     through the retry topic. ``timestamp`` is in milliseconds since 1970 or None, ``attempt`` counts from 1.
+    ``unreadable`` says what of it Kafka's client cannot read; no handler is given such a record.
     """
 
     topic: str
@@ -69,6 +78,7 @@ class Record:
     timestamp_type: TimestampType = "CreateTime"
     attempt: int = 1
     origin: Position | None = None
+    unreadable: str | None = None
 
     @property
     def source(self) -> Position:
@@ -77,11 +87,15 @@ class Record:
 
     @property
     def message_id(self) -> str:
-        """What names this message in every delivery of it: its producer's id, else ``topic-partition-offset``."""
-        for name in (MESSAGE_ID, *MESSAGE_ID_HEADERS) if self.origin else MESSAGE_ID_HEADERS:
+        """What names this message in every delivery of it: its producer's id, else ``topic-partition-offset``.
+
+        Printable text of at most 512 characters, a different one for each id: one that is no text is ``hex:…``, and
+        one that is longer is ``digest:…``, its SHA-256.
+        """
+        for name in MESSAGE_ID_HEADERS:
             value = self.header(name)
             if value:
-                return value.decode(errors="replace")
+                return parsing.identifier(value)
         return "{}-{}-{}".format(*self.source)
 
     @property
@@ -89,15 +103,14 @@ class Record:
         """What joins all that one request caused: the producer's id where it is printable, else ``message_id``."""
         for name in CORRELATION_ID_HEADERS:
             value = self.header(name)
-            if value and value.isascii() and value.decode().isprintable():
+            if value and len(value) <= parsing.LONGEST_ID and value.isascii() and value.decode().isprintable():
                 return value.decode()
         return self.message_id
 
     @property
     def redriven(self) -> int:
         """How often the record was put back from the dead letters."""
-        count = self.header(REDRIVE_COUNT) if self.origin else None
-        return int(count) if count and count.isdigit() else 0
+        return parsing.digits(self.header(REDRIVE_COUNT), most=parsing.INT32) or 0 if self.origin else 0
 
     def header(self, name: str) -> bytes | None:
         """Return the last value of header ``name``, or None."""

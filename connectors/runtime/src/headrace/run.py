@@ -19,8 +19,9 @@ from headrace import config as contract
 from headrace import health, logs
 from headrace.config import Config
 from headrace.dispatch import Dispatcher
+from headrace.handlers import Broken
 from headrace.handlers.http import HttpHandler
-from headrace.handlers.python import Broken, PythonHandler
+from headrace.handlers.python import PythonHandler
 from headrace.kafka import Fatal, session
 from headrace.lease import Lease
 from headrace.metrics import Metrics
@@ -61,12 +62,21 @@ async def _run(config: Config, port: int) -> int:
     _stop_on_signals(poller)
     runners = asyncio.create_task(dispatcher.run())
     poller.start()
-    ended = asyncio.create_task(asyncio.to_thread(poller.join))
-    await asyncio.wait((runners, ended), return_when=asyncio.FIRST_COMPLETED)
-    fault = poller.fault if ended.done() else runners.exception()
+    ended = asyncio.create_task(asyncio.to_thread(_joined, poller))
+    try:
+        await asyncio.wait((runners, ended), return_when=asyncio.FIRST_COMPLETED)
+        fault = ended.result() if ended.done() else runners.exception()
+    except asyncio.CancelledError:
+        return _end(Fatal("the event loop or its tasks were ended by something else than Headrace: by the handler"))
     await server.cleanup()
     await handler.close()
     return _end(fault)
+
+
+def _joined(poller: Poller) -> BaseException | None:
+    """Wait for the end of the poll thread and return what ended it early."""
+    poller.join()
+    return poller.fault
 
 
 def _handler(config: Config) -> HttpHandler | PythonHandler:

@@ -14,7 +14,6 @@ from typing import Self
 
 from confluent_kafka import (
     OFFSET_INVALID,
-    TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
     KafkaException,
@@ -24,6 +23,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource
 
+from headrace.messages import UNREADABLE, headers_of, timestamp_of
 from headrace.record import Headers
 from headrace.refusals import is_for_size, is_refusal
 
@@ -32,6 +32,9 @@ ANSWER = 15.0
 
 TRANSACTION = 30.0
 """Seconds after which Kafka rolls back a transaction whose writer died."""
+
+LOST = ("headrace.unreadable", UNREADABLE.encode())
+"""What stands in place of headers that cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,13 +305,13 @@ def _offset(message: Message) -> int:
 
 
 def _stored(message: Message) -> Stored:
-    kind, milliseconds = message.timestamp()
+    own = headers_of(message)
     return Stored(
         topic=str(message.topic()),
         partition=int(message.partition()),
         offset=_offset(message),
-        timestamp=None if kind == TIMESTAMP_NOT_AVAILABLE else milliseconds,
+        timestamp=timestamp_of(message),
         key=message.key(),
         value=message.value(),
-        headers=tuple(message.headers() or ()),
+        headers=(LOST,) if own is None else own,
     )

@@ -1,1 +1,5 @@
-"""The user's code behind one signature; one file for each way to reach it."""
+"""The ways in which a record is handled: one module each."""
+
+
+class Broken(Exception):
+    """The handler cannot start as it is configured; the text says what is wrong with it."""

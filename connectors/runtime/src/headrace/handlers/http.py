@@ -9,52 +9,141 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
 
-from headrace import config
+from headrace import config, parsing
+from headrace.handlers import Broken
 from headrace.policy import Failed
 from headrace.record import Record
 
 RETRIABLE = frozenset({404, 408, 409, 429})
 PASSED_ON = ("traceparent", "tracestate", "baggage")
 PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
-EXCERPT = 300
+DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
+"""The three forms that a date in HTTP may have (RFC 9110, 5.6.7)."""
+
+LONGEST_HEADER = 2048
+"""Characters of a header made of what a record carries; servers refuse requests with more than about 8 KB of them."""
+
+EXCERPT, EXCERPT_TIME = 300, 1.0
+"""Bytes of an answer that is not 2xx that are read for the failure's text, and the seconds these may take."""
 
 
 class HttpHandler:
     """A handler that posts to one URL over kept-alive connections."""
 
     def __init__(self, settings: config.Http, *, namespace: str, concurrency: int) -> None:
-        self._url = settings.url
+        """Open nothing yet; raises Broken for an address that nobody can be at."""
+        self._url = _address(settings.url)
         self._namespace = namespace
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=concurrency, keepalive_timeout=30.0),
-            timeout=aiohttp.ClientTimeout(total=settings.timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        timeout = aiohttp.ClientTimeout(total=settings.timeout)
+        self._kept = _session(_Connector(limit=concurrency, keepalive_timeout=30.0), timeout)
+        self._fresh = _session(_Connector(limit=concurrency, force_close=True), timeout)
 
     async def handle(self, record: Record) -> Failed | None:
         """Deliver ``record`` once; None is success."""
         headers = event_headers(record, self._namespace)
         try:
-            async with self._session.post(
-                self._url, data=record.value or b"", headers=headers, allow_redirects=False
-            ) as answer:
-                if 200 <= answer.status < 300:
-                    return None
-                excerpt = (await answer.content.read(EXCERPT)).decode(errors="replace")
-                return judge(answer.status, answer.headers.get("retry-after"), excerpt, now=time.time())
+            return await self._deliver(record.value or b"", headers)
         except TimeoutError as error:
             return Failed(message=f"POST {self._url}: no answer in time", exception=_name(error), timed_out=True)
-        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
-            return Failed(message=f"POST {self._url}: {error or type(error).__name__}", exception=_name(error))
+        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
+            return Failed(message=f"POST {self._url}: {str(error) or type(error).__name__}", exception=_name(error))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        await self._kept.close()
+        await self._fresh.close()
+
+    async def _deliver(self, body: bytes, headers: dict[str, str]) -> Failed | None:
+        """Post once; a second time, on a new connection, when the server had closed the kept one in the meantime."""
+        seen = SimpleNamespace(reused=False)
+        try:
+            return await self._post(self._kept, body, headers, seen)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if not seen.reused or _has_begun(error):
+                raise
+        return await self._post(self._fresh, body, headers, seen)
+
+    async def _post(
+        self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str], seen: SimpleNamespace
+    ) -> Failed | None:
+        """Post and judge by the status alone; what becomes of the rest of the answer changes nothing."""
+        answer = await session.post(
+            self._url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=seen
+        )
+        try:
+            if 200 <= answer.status < 300:
+                return None
+            excerpt = await _excerpt(answer)
+            return judge(answer.status, answer.headers.get("retry-after"), excerpt, now=time.time())
+        finally:
+            answer.release()
+
+
+class _Protocol(ResponseHandler):
+    """A connection that parses the head of an answer before its body, also when both arrive at once."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived; a body that makes no sense then spoils the body only, and the status is told."""
+        end = data.find(b"\r\n\r\n") + 4
+        if 4 <= end < len(data):
+            super().data_received(data[:end])
+            data = data[end:]
+        super().data_received(data)
+
+
+class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
+
+
+def _address(url: str) -> URL:
+    try:
+        found = URL(url)
+        if found.scheme not in ("http", "https") or not found.host:
+            raise ValueError("it has no host")
+        found.host.encode("idna")
+    except ValueError as error:
+        raise Broken(f"{url!r} is no address that a request can be sent to: {error}: spec.handler.http.url") from error
+    return found
+
+
+def _session(connector: aiohttp.TCPConnector, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(_note_reuse)
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("content-type",),
+        trace_configs=[trace],
+    )
+
+
+async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx.reused = True
+
+
+def _has_begun(error: aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) -> bool:
+    """Whether something of an answer came before the connection ended; then the client tells what it was."""
+    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+
+
+async def _excerpt(answer: aiohttp.ClientResponse) -> str:
+    try:
+        async with asyncio.timeout(EXCERPT_TIME):
+            return (await answer.content.read(EXCERPT)).decode(errors="replace")
+    except (TimeoutError, aiohttp.ClientError, OSError, EOFError, ValueError):
+        return ""
 
 
 def event_headers(record: Record, namespace: str) -> dict[str, str]:
@@ -66,7 +155,7 @@ def event_headers(record: Record, namespace: str) -> dict[str, str]:
         "ce-id": message_id,
         "ce-source": f"/headrace/{namespace}/{source.topic}",
         "ce-type": _encoded(_type(record)),
-        "ce-subject": None if record.key is None else _encoded(record.key.decode(errors="replace")),
+        "ce-subject": _subject(record.key),
         "ce-time": _time(record.timestamp),
         "content-type": None if record.value is None else _content_type(record),
         "idempotency-key": message_id,
@@ -93,22 +182,35 @@ def judge(status: int, retry_after: str | None, excerpt: str, *, now: float) -> 
 
 
 def _seconds(retry_after: str | None, now: float) -> float | None:
-    if retry_after is None:
-        return None
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except ValueError:
-        return None
+    """Return for how long to wait: 0 for a time that is past, None for what is neither seconds nor a date."""
+    text = (retry_after or "").strip()
+    seconds = parsing.digits(text.encode(errors="replace"))
+    return _until(text, now) if seconds is None else float(seconds)
+
+
+def _until(date: str, now: float) -> float | None:
+    for form in DATES:
+        try:
+            return max(0.0, datetime.strptime(date, form).replace(tzinfo=UTC).timestamp() - now)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _subject(key: bytes | None) -> str | None:
+    return None if key is None else _bounded(_encoded(key[: LONGEST_HEADER + 1].decode(errors="replace")))
 
 
 def _type(record: Record) -> str:
     for name in ("ce_type", "type", "eventType"):
         value = record.header(name)
-        if value:
+        if value and len(value) <= LONGEST_HEADER and _bounded(_encoded(value.decode(errors="replace"))):
             return value.decode(errors="replace")
     return record.source.topic.rpartition(".")[2]
+
+
+def _bounded(header: str) -> str | None:
+    return header if len(header) <= LONGEST_HEADER else None
 
 
 def _content_type(record: Record) -> str:
@@ -117,18 +219,13 @@ def _content_type(record: Record) -> str:
 
 def _time(timestamp: int | None) -> str | None:
     """Return an RFC 3339 time, or None for one that no calendar has: producers may set any number."""
-    if timestamp is None:
-        return None
-    try:
-        moment = datetime.fromtimestamp(timestamp / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = parsing.moment(timestamp)
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _passed(value: bytes | None) -> str | None:
     """A header value that may go on as it is: printable ASCII only, so that nothing can be smuggled in."""
-    if value is None or not value.isascii():
+    if value is None or len(value) > LONGEST_HEADER or not value.isascii():
         return None
     text = value.decode("ascii")
     return text if text.isprintable() else None

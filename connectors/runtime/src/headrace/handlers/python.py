@@ -10,26 +10,28 @@ import asyncio
 import importlib
 import inspect
 import logging
+import math
 import sys
 import sysconfig
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from headrace import config
+from headrace.handlers import Broken
 from headrace.policy import Failed
 from headrace.record import Record, Reject, Retry
 
 Function = Callable[[Record], object]
 log = logging.getLogger(__name__)
 
+LONGEST = 2000
+"""Characters kept of the text of an exception."""
+
 IMPORTING = ("<frozen ", __file__, importlib.__file__)
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 """Files that import the user's code, and folders whose code is rarely the user's."""
-
-
-class Broken(Exception):
-    """The user's function cannot be loaded; the text says what failed and where."""
 
 
 def load(settings: config.Python) -> Function:
@@ -82,11 +84,13 @@ class PythonHandler:
         """Call the function once with ``record``; None is success."""
         try:
             outcome = await (self._await(self._function(record)) if self._is_async else self._call(record))
-        except BaseException as error:
+        except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
             outcome = error
-        return _judge(outcome) if isinstance(outcome, BaseException) else None
+        except BaseException as error:  # noqa: BLE001 - the user's function may raise anything
+            outcome = error
+        return judge(outcome)
 
     async def close(self) -> None:
         """Let go of the threads; one that still runs is abandoned."""
@@ -114,9 +118,20 @@ class PythonHandler:
 
 
 def _is_cancelled() -> bool:
-    """Whether it is us who are cancelled, and not something that the user's function waited for."""
+    """Whether this attempt's task is cancelled, and not something that the user's function waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def judge(outcome: object) -> Failed | None:
+    """Say what it means that the user's function returned or raised ``outcome``; None is success.
+
+    An exception's text, name and fields may be code of the user's, which may fail in turn: that fails this attempt.
+    """
+    try:
+        return _judge(outcome) if isinstance(outcome, BaseException) else None
+    except BaseException:  # noqa: BLE001 - see above
+        return Failed(message="what the handler raised fails to say what it is", exception="builtins.BaseException")
 
 
 def _judge(error: BaseException) -> Failed:
@@ -124,11 +139,33 @@ def _judge(error: BaseException) -> Failed:
         case Reject():
             return Failed(message=_text(error), exception=_name(error), retriable=False)
         case Retry():
-            return Failed(message=_text(error), exception=_name(error), after=error.after)
+            after, wrong = _after(error)
+            return Failed(message=_text(error) + wrong, exception=_name(error), after=after)
         case TimeoutError():
             return Failed(message=_text(error) or "timed out", exception=_name(error), timed_out=True)
         case _:
             return Failed(message=_line(error), exception=_name(error))
+
+
+def _after(error: Retry) -> tuple[float | None, str]:
+    """Return the seconds that were asked for, and what is wrong with what is no length of time."""
+    asked = getattr(error, "after", None)
+    if asked is None:
+        return None, ""
+    seconds = asked.total_seconds() if isinstance(asked, timedelta) else _number(asked)
+    if seconds >= 0 and math.isfinite(seconds):
+        return seconds, ""
+    return None, f" (Retry(after={repr(asked)[:100]}) is no length of time, in seconds or a timedelta: ignored)"
+
+
+def _number(asked: object) -> float:
+    """Return a number as it is, NaN for what is none; one that is too great for a float is infinite."""
+    if not isinstance(asked, (int, float)) or isinstance(asked, bool):
+        return math.nan
+    try:
+        return float(asked)
+    except OverflowError:
+        return math.inf
 
 
 def _line(error: BaseException) -> str:
@@ -137,7 +174,7 @@ def _line(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        return str.__getitem__(str(error), slice(LONGEST))
     except Exception:  # noqa: BLE001 - the text of an exception is the user's code too
         return "it fails to say more"
 
@@ -152,4 +189,4 @@ def _where(error: BaseException) -> str:
 
 
 def _name(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"
+    return f"{type(error).__module__}.{type(error).__qualname__}"[:LONGEST]

@@ -1,0 +1,32 @@
+"""What a message of Kafka's client carries, as our own types; whatever it carries, nothing in here raises."""
+
+from __future__ import annotations
+
+from operator import methodcaller
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+
+from headrace.record import Headers
+
+UNREADABLE = "the name of one of its headers is not UTF-8, and Kafka's client then reads none of them"
+
+_ask = methodcaller("headers")
+
+
+def headers_of(message: Message) -> Headers | None:
+    """Return the headers of ``message``; None when they cannot be read. Ask once only.
+
+    For a name that is not UTF-8 the client answers with a list that has holes, and leaves an exception behind. Python
+    sees that, as SystemError, where the call goes through a function in C; the interpreter's own fast call does not
+    look, and the exception would come up somewhere later. A second call answers with the holes alone.
+    """
+    try:
+        return tuple(_ask(message) or ())
+    except (SystemError, UnicodeDecodeError):
+        return None
+
+
+def timestamp_of(message: Message) -> int | None:
+    """Return when the record was written, in milliseconds since 1970; None where it does not say."""
+    kind, milliseconds = message.timestamp()
+    return None if kind == TIMESTAMP_NOT_AVAILABLE else int(milliseconds)
