@@ -33,7 +33,7 @@ START = 90.0
 
 _JAVA = ("java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
 _CONFIG = {
-    "config.providers.secrets.class": "org.apache.kafka.common.config.provider.DirectoryConfigProvider",
+    "config.providers.secrets.param.source": "org.apache.kafka.common.config.provider.DirectoryConfigProvider",
     "rest.advertised.host.name": "127.0.0.1",
     "offset.flush.interval.ms": "500",
 }

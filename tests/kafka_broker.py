@@ -19,16 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    NewTopic,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
-
-START = 60.0
-"""Seconds that the broker has to answer."""
+from tests.waiting import PATIENCE
 
 _JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-cp")
 
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -40,14 +45,17 @@ _SETTINGS = {
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",
+    "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    "listener.name.sasl.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaBroker:
-    """A running broker; ``bootstrap_servers`` is its address."""
+    """A running broker; ``bootstrap_servers`` takes anybody, ``sasl_servers`` asks for SCRAM-SHA-512."""
 
     bootstrap_servers: str
+    sasl_servers: str
     process: subprocess.Popen[bytes]
 
     @contextmanager
@@ -63,8 +71,15 @@ class KafkaBroker:
         """Make a topic and return its name; raises ``confluent_kafka.KafkaException`` when it exists."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(settings or {}))
-        admin.create_topics([topic])[name].result(timeout=30)
+        admin.create_topics([topic])[name].result(timeout=PATIENCE)
         return name
+
+    def add_user(self, name: str, password: str) -> None:
+        """Let ``name`` log in with this password, and no longer with one of before."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        change = UserScramCredentialUpsertion(name, scram, password.encode())
+        admin.alter_user_scram_credentials([change])[name].result(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -79,11 +94,11 @@ def kafka_broker() -> Iterator[KafkaBroker]:
 
 
 def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
-    port, controller = _free_ports(2)
-    settings = _written(directory, port, controller)
+    port, sasl, controller = _free_ports(3)
+    settings = _written(directory, port, sasl, controller)
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     words = [*_JAVA, classes, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
-    subprocess.run(words, check=True, capture_output=True, timeout=START)
+    subprocess.run(words, check=True, capture_output=True, timeout=PATIENCE)
     log = directory / "broker.log"
     with log.open("wb") as out:
         words = [*END_WITH_PARENT, *_JAVA, classes, "kafka.Kafka", str(settings)]
@@ -91,20 +106,20 @@ def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
     try:
         address = f"127.0.0.1:{port}"
         _await_answer(address, broker, log)
-        yield KafkaBroker(bootstrap_servers=address, process=broker)
+        yield KafkaBroker(bootstrap_servers=address, sasl_servers=f"127.0.0.1:{sasl}", process=broker)
     finally:
         broker.kill()
         broker.wait(timeout=20)
 
 
-def _written(directory: Path, port: int, controller: int) -> Path:
-    listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
+def _written(directory: Path, port: int, sasl: int, controller: int) -> Path:
+    clients = f"PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl}"
     settings = {
         **_SETTINGS,
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "listeners": listeners,
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": f"{clients},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": clients,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(directory / "data"),
     }
     file = directory / "server.properties"
@@ -113,7 +128,7 @@ def _written(directory: Path, port: int, controller: int) -> Path:
 
 
 def _await_answer(address: str, broker: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START
+    deadline = time.monotonic() + PATIENCE
     host, port = address.split(":")
     while time.monotonic() < deadline and broker.poll() is None:
         with socket.socket() as probe:

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.plan import debezium
@@ -136,6 +136,23 @@ class Captured:
                 return active == (1,) and states == [("RUNNING", None)]
 
             until(f"{self.name} running", streams)
+
+    def await_count(self, topic: str, number: int) -> None:
+        """Wait until the first partition of a topic (its name after the prefix) holds at least so many records."""
+        consumer = Consumer({"bootstrap.servers": self.parts.broker.bootstrap_servers, "group.id": "captured"})
+        place = TopicPartition(f"{self.name}.{topic}", 0)
+
+        def enough() -> bool:
+            assert "FAILED" not in [task["state"] for task in self.tasks()], self.tasks()
+            try:
+                return bool(consumer.get_watermark_offsets(place, timeout=10)[1] >= number)
+            except KafkaException:
+                return False
+
+        try:
+            until(f"{number} records in {topic} of {self.name}", enough)
+        finally:
+            consumer.close()
 
     def records(self, topic: str, number: int) -> list[Message]:
         """Wait for so many records in the first partition of a topic (its name after the prefix), and return them."""

@@ -41,4 +41,7 @@ def _authorities(tls: Tls | None) -> dict[str, str]:
 
 
 def _secret(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8").rstrip("\n")
+    try:
+        return Path(path).read_bytes().decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise OSError(f"{path} is not text: name the key of the Secret that holds text") from error

@@ -76,6 +76,6 @@ def _value(values: Mapping[str, bytes], secret: str, key: str) -> str:
     if key not in values:
         raise errors.Invalid(f"Secret {secret} has no key {key}: add it.")
     try:
-        return values[key].decode().rstrip("\n")
+        return values[key].decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise errors.Invalid(f"Key {key} of Secret {secret} is not text: name the key that holds text.") from error

@@ -18,6 +18,7 @@ from headrace_operator.settings import Settings
 REST = 8083
 METRICS = 9404
 CLIENTS = ("", "producer.", "consumer.", "admin.")
+SECRETS = "dev.headrace.connect.worker.SecretConfigProvider"
 ALIVE, HEALTHY = "/", "/health"
 """Addresses of the REST interface that answer by the worker alone, and only while its Kafka answers."""
 
@@ -60,8 +61,7 @@ def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: Kafka
         "listeners": f"HTTP://0.0.0.0:{REST}",
         "plugin.path": "/opt/headrace/connect/plugins",
         "plugin.discovery": "service_load",
-        "config.providers": "secrets",
-        "config.providers.secrets.class": "io.strimzi.kafka.KubernetesSecretConfigProvider",
+        **_providers(),
         "topic.creation.enable": "true",
         "offset.flush.interval.ms": "5000",
         "scheduled.rebalance.max.delay.ms": "10000",
@@ -70,6 +70,16 @@ def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: Kafka
         **(spec.workers.config or {}),
     }
     return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(properties.items()))
+
+
+def _providers() -> dict[str, str]:
+    """Return what reads Secrets: `secrets` gives values as they are, `quoted` as they stand between quotes."""
+    reads = {"class": SECRETS, "param.source": "io.strimzi.kafka.KubernetesSecretConfigProvider"}
+    return {
+        "config.providers": "secrets,quoted",
+        **{f"config.providers.secrets.{key}": value for key, value in reads.items()},
+        **{f"config.providers.quoted.{key}": value for key, value in (reads | {"param.quoted": "true"}).items()},
+    }
 
 
 def _escaped(value: str) -> str:
@@ -92,8 +102,8 @@ def _jaas(namespace: str, kafka: KafkaConnectionSpec) -> str:
     assert kafka.sasl is not None
     module = "plain.Plain" if kafka.sasl.mechanism == "PLAIN" else "scram.Scram"
     credentials = kafka.sasl.credentials
-    user = f"${{secrets:{namespace}/{credentials.secret}:{credentials.username_key or 'username'}}}"
-    password = f"${{secrets:{namespace}/{credentials.secret}:{credentials.password_key or 'password'}}}"
+    user = f"${{quoted:{namespace}/{credentials.secret}:{credentials.username_key or 'username'}}}"
+    password = f"${{quoted:{namespace}/{credentials.secret}:{credentials.password_key or 'password'}}}"
     login = f"org.apache.kafka.common.security.{module}LoginModule"
     return f'{login} required username="{user}" password="{password}";'
 
