@@ -6,12 +6,23 @@ import json
 
 import pytest
 
+from headrace_operator.plan import debezium
 from tests.connect.capturing import Parts
-
-pytestmark = pytest.mark.slow
 
 UUID = b"7d5e8f9a-0000-4000-8000-000000000001"
 TYPES = "CREATE EXTENSION hstore; CREATE TYPE address AS (street text, number int);"
+
+ROUTES: tuple[tuple[str | None, str], ...] = (
+    ("order created", "order_created"),
+    ("a/b", "a_b"),
+    ("Bestellübersicht", "Bestell_bersicht"),
+    ("🙂", "__"),
+    ("", "unrouted"),
+    (None, "unrouted"),
+    (".", "."),
+    ("Order-1_x", "Order-1_x"),
+)
+"""Routes, and what they are in the name of a topic."""
 
 
 def outbox(columns: str) -> str:
@@ -24,6 +35,7 @@ def read(value: bytes | None, like: object) -> object:
     return json.loads(value) if value and not isinstance(like, bytes) else value
 
 
+@pytest.mark.slow
 @pytest.mark.case("databases-7")
 def test_a_table_without_the_columns_of_type_and_trace_is_an_outbox(parts: Parts) -> None:
     row = "INSERT INTO outbox (aggregatetype, aggregateid, payload) VALUES ('order', '1', '{}');"
@@ -37,6 +49,7 @@ def test_a_table_without_the_columns_of_type_and_trace_is_an_outbox(parts: Parts
     assert not {name for one in seen for name, _ in one.headers() or ()} & {"eventType", "traceparent"}
 
 
+@pytest.mark.slow
 @pytest.mark.case("databases-7")
 @pytest.mark.parametrize(
     ("key", "payload", "values", "expected"),
@@ -64,3 +77,49 @@ def test_keys_and_payloads_of_any_type_can_be_read(
         seen = captured.records("outbox.order", 2)
 
     assert [(one.key(), read(one.value(), expected[1])) for one in seen] == [expected] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.case("databases-8")
+def test_no_route_stops_the_rows_of_others(parts: Parts) -> None:
+    """Each goes to the topic that the operator names for Consumers of that route."""
+    long = "o" * 300
+    row = "INSERT INTO outbox (aggregatetype, aggregateid, payload) VALUES (%s, '1', %s);"
+    with parts.database() as database:
+        database.sql(outbox("aggregateid text, payload text"))
+        database.sql(row, (None, "in the snapshot"))
+        captured = database.capture({"outbox": {"table": "public.outbox"}})
+        for route, _ in ROUTES:
+            database.sql(row, (route, str(route)))
+        database.sql(row, (long, "long"))
+        seen = {name: [one.value() for one in captured.records(f"outbox.{name}", 1)] for _, name in ROUTES}
+        unrouted = captured.records("outbox.unrouted", 3)
+        topic = debezium.topic(captured.name, route=long)
+        (cut,) = captured.records(topic.removeprefix(f"{captured.name}."), 1)
+        states = [task["state"] for task in captured.tasks()]
+        log = parts.worker.log
+
+    assert {debezium.topic(captured.name, route=route or "") for route, _ in ROUTES} == {
+        f"{captured.name}.outbox.{name}" for name in seen
+    }
+    assert seen["order_created"] == [b"order created"]
+    assert [one.value() for one in unrouted] == [b"in the snapshot", b"", b"None"]
+    assert (cut.value(), len(topic), states) == (b"long", 249, ["RUNNING"])
+    assert log.count("has no route: it goes to unrouted") == 3
+    assert all(dict(one.headers() or ())["id"].decode() in log for one in unrouted)
+
+
+@pytest.mark.slow
+@pytest.mark.case("databases-8")
+def test_a_route_may_be_a_number(parts: Parts) -> None:
+    with parts.database() as database:
+        database.sql(
+            "CREATE TABLE public.outbox (id int PRIMARY KEY, aggregatetype int, aggregateid text, payload text);"
+        )
+        database.sql("INSERT INTO outbox VALUES (1, 7, 'a', 'b');")
+        captured = database.capture({"outbox": {"table": "public.outbox"}})
+        database.sql("INSERT INTO outbox VALUES (2, 7, 'a', 'b'), (3, NULL, 'a', 'c');")
+        seen = captured.records("outbox.7", 2)
+        (unrouted,) = captured.records("outbox.unrouted", 1)
+
+    assert [(one.key(), one.value()) for one in (*seen, unrouted)] == [(b"a", b"b"), (b"a", b"b"), (b"a", b"c")]

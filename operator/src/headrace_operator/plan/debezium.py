@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec, Outbox, OutboxColumns
@@ -13,6 +14,10 @@ from headrace_operator.plan.reasons import Reason
 
 REFERENCE = re.compile(r"\$\{[^}]*:[^}]*\}")
 """What Connect's config providers replace; the router's own ``${routedByValue}`` has no colon."""
+
+LONGEST_TOPIC = 249
+UNROUTED = "unrouted"
+"""The route of outbox rows that have none: NULL or empty."""
 
 MARK = "headrace.resource.uid"
 PLAIN = "dev.headrace.connect.debezium.PlainConverter"
@@ -43,8 +48,22 @@ def prefix(resource: Resource, spec: ConnectorSpec) -> str:
 
 
 def topic(prefix: str, *, route: str | None = None, table: str | None = None) -> str:
-    """Return the topic of an outbox route or of a table."""
-    return f"{prefix}.outbox.{route}" if route is not None else f"{prefix}.{table}"
+    """Return the topic of an outbox route or of a table, as the connector names it.
+
+    What Kafka forbids in names becomes an underscore. A long table is cut, a long route gets a hash, too.
+    """
+    if route is None:
+        return _safe(f"{prefix}.{table}")[:LONGEST_TOPIC]
+    begin = f"{prefix}.outbox."
+    safe, longest = _safe(route) or UNROUTED, LONGEST_TOPIC - len(begin)
+    if len(safe) > longest:
+        safe = f"{safe[: longest - 9]}-{sha256(route.encode()).hexdigest()[:8]}"
+    return begin + safe
+
+
+def _safe(name: str) -> str:
+    """Replace as Debezium does, which sees UTF-16: a character beyond its first 65,536 becomes two underscores."""
+    return re.sub(r"[^a-zA-Z0-9._-]", lambda found: "_" * (1 + (found[0] > "\uffff")), name)
 
 
 def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
@@ -129,7 +148,7 @@ def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
         "key.converter": PLAIN,
         "value.converter": PLAIN,
         "transforms": "outbox",
-        f"{router}.type": "io.debezium.transforms.outbox.EventRouter",
+        f"{router}.type": "dev.headrace.connect.debezium.OutboxRouter",
         f"{router}.route.by.field": columns.route or "aggregatetype",
         f"{router}.route.topic.replacement": f"{prefix}.outbox.${{routedByValue}}",
         f"{router}.table.field.event.id": columns.id or "id",
