@@ -36,6 +36,7 @@ class LanesMachine(RuleBasedStateMachine):
         self.running: list[Job] = []
         self.last: dict[tuple[Assignment, Lane], int] = {}
         self.finished: set[int] = set()
+        self.failed: set[int] = set()
 
     @rule(number=st.sampled_from([0, 1]), key=st.sampled_from([b"a", b"b", b"c", None]))
     def add(self, number: int, key: bytes | None) -> None:
@@ -64,6 +65,7 @@ class LanesMachine(RuleBasedStateMachine):
             self.finished.add(ended.record.offset)
         else:
             self.lanes.delay(ended, self.now + wait)
+            self.failed.add(ended.record.offset)
 
     @rule(step=st.floats(0, 3))
     def pass_time(self, step: float) -> None:
@@ -95,6 +97,15 @@ class LanesMachine(RuleBasedStateMachine):
     def running_is_known(self) -> None:
         assert self.lanes.running == len(self.running)
 
+    @invariant()
+    def a_key_whose_head_failed_holds_what_is_behind_it(self) -> None:
+        """Counted anew from all that is queued, it is what was counted as it came and went."""
+        heads = [(queue[0], queue) for queue in self.lanes._queues.values() if queue[0].record.offset in self.failed]
+        for one in self.assignments.values():
+            keys = sum(head.assignment is one for head, _ in heads)
+            records = sum(waiting.assignment is one for _, queue in heads for waiting in queue)
+            assert self.lanes.retrying(one) == (keys, records)
+
     def teardown(self) -> None:
         """In the end everything that was queued runs."""
         for one in self.running:
@@ -103,6 +114,7 @@ class LanesMachine(RuleBasedStateMachine):
         while (taken := self.lanes.take()) is not None:
             self.lanes.finish(taken)
         assert self.lanes.pending(list(self.assignments.values())) == 0
+        assert all(self.lanes.retrying(one) == (0, 0) for one in self.assignments.values())
 
 
 TestLanes = LanesMachine.TestCase

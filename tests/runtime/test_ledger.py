@@ -87,6 +87,13 @@ class LedgerMachine(RuleBasedStateMachine):
             self.committed[partition] = assignment.committed = offset
 
     @invariant()
+    def what_is_left_is_what_is_not_done(self) -> None:
+        """Beyond the frontier each offset that was read is done or unfinished."""
+        for one in self.ledger.owned:
+            assert one.done >= 0
+            assert one.frontier is None or one.end == one.frontier + one.done + one.unfinished
+
+    @invariant()
     def counts_add_up(self) -> None:
         assert self.ledger.size == 10 * self.ledger.unfinished
 

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace_operator.clients.errors import Retryable, Unreachable
 from headrace_operator.clients.kafka import Kafka
-from headrace_operator.observed.kafka import RecordSeen, Span
+from headrace_operator.observed.kafka import Committed, RecordSeen, Span
 from tests.kafka_broker import KafkaBroker
 from tests.waiting import PATIENCE
 
@@ -54,7 +54,7 @@ async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker, kafka: Kaf
     every = [("orders", 0), ("orders", 1)]
     assert set(await kafka.topics(["orders", "none"])) == {"orders"}
     assert await kafka.offsets(every) == {("orders", 0): Span(start=0, end=0), ("orders", 1): Span(start=0, end=3)}
-    assert await kafka.committed("g", every) == {("orders", 1): 2}
+    assert await kafka.committed("g", every) == {("orders", 1): Committed(offset=2)}
     assert await kafka.committed("nobody", every) == {}
 
 

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from headrace import config as contract
 from headrace import dead_letters, names, redrive
+from headrace.progress import Progress, encode
 from headrace.topics import Reader, Writer
 from headrace_operator.clients.errors import Retryable, Unauthorized
 from headrace_operator.clients.kafka import Kafka
@@ -47,7 +48,7 @@ class Shop:
         """Return what one tick observes."""
         resource = worlds.resource("Consumer", self.name, {})
         names_ = (self.topics.retry, self.topics.dead_letters, self.topics.resolutions)
-        topics = await self.kafka.topics(names_)
+        topics = await self.kafka.topics((*self.topics.sources, *names_))
         return await observe.backlog(resource, self.kafka, topics, self.history, datetime.now(UTC))
 
     async def until(self, total: int, outstanding: int) -> BacklogSeen:
@@ -91,12 +92,12 @@ async def shop(kafka_broker: KafkaBroker) -> AsyncIterator[Shop]:
     name = f"billing-{uuid4().hex[:8]}"
     place = ("shop", name)
     topics = contract.Topics(
-        sources=(),
+        sources=(f"{name}.orders",),
         retry=names.retry_topic(*place),
         dead_letters=names.dead_letter_topic(*place),
         resolutions=names.resolutions_topic(*place),
     )
-    for topic in (topics.retry, topics.dead_letters):
+    for topic in (*topics.sources, topics.retry, topics.dead_letters):
         kafka_broker.create_topic(topic, PARTITIONS)
     kafka_broker.create_topic(topics.resolutions, 1, {"cleanup.policy": "compact"})
     kafka = Kafka("kafka", {"bootstrap.servers": kafka_broker.bootstrap_servers})
@@ -133,13 +134,13 @@ async def test_what_waits_in_the_retry_topic_are_records_not_markers(shop: Shop)
     shop.bury(6)
     shop.redrive(100)
     seen = await shop.until(6, 0)
-    assert {part.partition: part.lag for part in seen.partitions} == {0: 2, 1: 2, 2: 2}
-    assert {part.end for part in seen.partitions} == {3}
+    assert lags(seen, shop.topics.retry) == {0: 2, 1: 2, 2: 2}
+    assert {part.end for part in seen.partitions if part.topic == shop.topics.retry} == {3}
 
     _commit(shop, {0: 1, 1: 2})
     seen = await shop.seen()
-    assert {part.partition: part.lag for part in seen.partitions} == {0: 1, 1: 0, 2: 2}
-    assert [part.lag_seconds for part in seen.partitions if part.partition == 1] == [0.0]
+    assert lags(seen, shop.topics.retry) == {0: 1, 1: 0, 2: 2}
+    assert {part.lag_seconds for part in seen.partitions if part.partition == 1} == {0.0}
 
     producer = Producer({**shop.connection, "transactional.id": shop.name})
     producer.init_transactions(20)
@@ -151,7 +152,69 @@ async def test_what_waits_in_the_retry_topic_are_records_not_markers(shop: Shop)
     async with asyncio.timeout(PATIENCE):
         while (await shop.kafka.offsets([at]))[at].end < 5:  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(0.1)
-    assert {part.partition: part.lag for part in (await shop.seen()).partitions} == {0: 1, 1: 0, 2: 2}
+    assert lags(await shop.seen(), shop.topics.retry) == {0: 1, 1: 0, 2: 2}
+
+
+@pytest.mark.case("scaling-7")
+async def test_records_behind_an_open_transaction_wait(shop: Shop) -> None:
+    """A producer that does not end its transaction hides nothing, and what it takes back is no lag in the end."""
+    source = shop.topics.sources[0]
+    producer = Producer({**shop.connection, "transactional.id": shop.name, "transaction.timeout.ms": 600_000})
+    producer.init_transactions(PATIENCE)
+    producer.begin_transaction()
+    producer.produce(source, b"open", partition=0)
+    assert producer.flush(PATIENCE) == 0
+    plain = Producer(shop.connection)
+    for number in range(20):
+        plain.produce(source, b"plain", partition=number % 2)
+    assert plain.flush(PATIENCE) == 0
+
+    seen = await shop.seen()
+    assert lags(seen, source) == {0: 11, 1: 10, 2: 0}
+    assert [part.partition for part in seen.partitions if part.is_blocked] == [0]
+
+    producer.abort_transaction(PATIENCE)
+    _commit(shop, {0: 12, 1: 10}, source)
+    async with asyncio.timeout(PATIENCE):
+        while lags(seen := await shop.seen(), source) != {0: 0, 1: 0, 2: 0}:  # noqa: ASYNC110 - Kafka tells nobody
+            await asyncio.sleep(0.1)
+    assert [part.partition for part in seen.partitions if part.is_blocked] == []
+
+
+@pytest.mark.case("scaling-7")
+async def test_a_transaction_that_was_read_up_to_is_seen_to_block(shop: Shop) -> None:
+    """What lies before it was handled; the one record in it waits, and no plain one follows."""
+    source = shop.topics.sources[0]
+    plain = Producer(shop.connection)
+    plain.produce(source, b"plain", partition=2)
+    assert plain.flush(PATIENCE) == 0
+    _commit(shop, {2: 1}, source)
+    producer = Producer({**shop.connection, "transactional.id": shop.name, "transaction.timeout.ms": 600_000})
+    producer.init_transactions(PATIENCE)
+    producer.begin_transaction()
+    producer.produce(source, b"open", partition=2)
+    assert producer.flush(PATIENCE) == 0
+
+    seen = await shop.seen()
+
+    assert [(part.partition, part.lag) for part in seen.partitions if part.is_blocked] == [(2, 1)]
+    producer.abort_transaction(PATIENCE)
+
+
+@pytest.mark.case("scaling-2")
+async def test_what_is_done_beyond_the_commit_is_no_lag(shop: Shop) -> None:
+    """As the member tells; what another kind of consumer writes there is passed over."""
+    source = shop.topics.sources[0]
+    plain = Producer(shop.connection)
+    for number in range(60):
+        plain.produce(source, b"plain", partition=number % 3)
+    assert plain.flush(PATIENCE) == 0
+
+    _commit(shop, {0: 2, 1: 2, 2: 2}, source, {0: encode(Progress(done=15, retrying=1, held=3)), 1: "somebody's"})
+
+    seen = await shop.seen()
+    assert lags(seen, source) == {0: 3, 1: 18, 2: 18}
+    assert [(part.retrying, part.held) for part in seen.partitions if part.topic == source] == [(1, 3), (0, 0), (0, 0)]
 
 
 async def test_dead_letters_that_cannot_be_read_leave_the_lag_known(shop: Shop) -> None:
@@ -168,7 +231,7 @@ async def test_dead_letters_that_cannot_be_read_leave_the_lag_known(shop: Shop) 
         None,
         "Kafka refuses to read: the topic is not yours.",
     )
-    assert len(seen.partitions) == PARTITIONS
+    assert len(seen.partitions) == 2 * PARTITIONS
 
     await shop.until(1, 1)
     shop.bury(1)
@@ -190,8 +253,17 @@ async def _coordinated(kafka: Kafka, group: str) -> None:
                 return
 
 
-def _commit(shop: Shop, offsets: dict[int, int]) -> None:
+def lags(seen: BacklogSeen, topic: str) -> dict[int, int]:
+    """Return the lag of each partition of a topic."""
+    return {part.partition: part.lag for part in seen.partitions if part.topic == topic}
+
+
+def _commit(shop: Shop, offsets: dict[int, int], topic: str = "", told: Mapping[int, str] | None = None) -> None:
+    """Commit offsets of the retry topic, or of ``topic``, each with what is ``told`` of its partition."""
     consumer = Consumer({**shop.connection, "group.id": names.group("shop", shop.name)})
-    places = [TopicPartition(shop.topics.retry, number, offset) for number, offset in offsets.items()]
+    places = [
+        TopicPartition(topic or shop.topics.retry, number, offset, metadata=(told or {}).get(number, ""))
+        for number, offset in offsets.items()
+    ]
     consumer.commit(offsets=places, asynchronous=False)
     consumer.close()

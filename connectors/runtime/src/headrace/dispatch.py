@@ -84,6 +84,10 @@ class Dispatcher:
             self._lanes.add(job)
         self._wake_runners()
 
+    def retrying(self, assignment: Assignment) -> tuple[int, int]:
+        """Return how many keys of a partition are tried again, and how many records they hold; for any thread."""
+        return self._lanes.retrying(assignment)
+
     async def drain(self, assignments: Collection[Assignment]) -> None:
         """Drop what need not run and wait until nothing of these partitions runs; what fails is not tried again."""
         self._leaving = frozenset(assignments)

@@ -176,9 +176,12 @@ class Source:
         """Read an assignment anew that came amid a read: some records taken with it are of the one before."""
         self._client.assign(self._positions(self._client.assignment()))
 
-    def commit(self, offsets: Iterable[tuple[Partition, int]], *, wait: bool) -> None:
-        """Commit; with ``wait`` raises CommitFailed when Kafka refuses, else `committed` is told."""
-        wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets]
+    def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
+        """Commit offsets, each with its metadata; with ``wait`` raises CommitFailed when Kafka refuses.
+
+        Without ``wait``, `committed` is told what became of it.
+        """
+        wanted = [TopicPartition(*at, offset, metadata=text) for at, offset, text in offsets]
         if not wanted:
             return
         try:

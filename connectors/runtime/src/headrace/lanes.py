@@ -57,6 +57,9 @@ class Lanes:
         self._heap: list[tuple[float, int, Lane]] = []
         self._started: dict[Assignment, int] = {}
         self._pending: Counter[Assignment] = Counter()
+        self._failed: set[Lane] = set()
+        self._retrying: Counter[Assignment] = Counter()
+        self._held: Counter[Assignment] = Counter()
 
     @property
     def ready(self) -> int:
@@ -73,6 +76,13 @@ class Lanes:
         """How many keys wait for their next attempt."""
         return len(self._due)
 
+    def retrying(self, assignment: Assignment) -> tuple[int, int]:
+        """Return how many keys of a partition have failed and are tried again, and how many records they hold.
+
+        Any thread may ask.
+        """
+        return self._retrying[assignment], self._held[assignment]
+
     def pending(self, assignments: Collection[Assignment]) -> int:
         """Return how many records of these partitions are queued, waiting or running."""
         return sum(self._pending[assignment] for assignment in assignments)
@@ -85,6 +95,8 @@ class Lanes:
         queue = self._queues.get(job.lane)
         if queue is not None:
             queue.append(job)
+            if job.lane in self._failed:
+                _count(self._held, job.assignment, 1)
             return
         self._queues[job.lane] = deque((job,))
         self._make_ready(job.lane)
@@ -104,6 +116,7 @@ class Lanes:
         """End a running record; the next of its key becomes ready."""
         lane = job.lane
         self._running.remove(lane)
+        self._release(lane)
         self._forget(job)
         queue = self._queues[lane]
         queue.popleft()
@@ -116,6 +129,7 @@ class Lanes:
         """End a failed attempt: the record stays at the head of its lane, which waits until ``due``."""
         self._running.remove(job.lane)
         self._due[job.lane] = due
+        self._hold(job.lane)
         heapq.heappush(self._heap, (due, job.number, job.lane))
 
     def wake(self, now: float) -> float | None:
@@ -154,6 +168,7 @@ class Lanes:
             return
         running, waiting = lane in self._running, lane in self._due
         head = queue[0]
+        failed = self._release(lane)
         kept: deque[Job] = deque()
         for job in queue:
             if (
@@ -165,6 +180,8 @@ class Lanes:
             else:
                 self._forget(job)
         self._replace(lane, kept, was_waiting=waiting and head.assignment in leaving)
+        if failed and kept and kept[0] is head:
+            self._hold(lane)
 
     def _replace(self, lane: Lane, kept: deque[Job], *, was_waiting: bool) -> None:
         if was_waiting:
@@ -176,6 +193,26 @@ class Lanes:
         if was_waiting:
             self._make_ready(lane)
 
+    def _hold(self, lane: Lane) -> None:
+        """Note that the head of a lane has failed; it holds what is behind it."""
+        if lane not in self._failed:
+            self._failed.add(lane)
+            self._count_failed(lane, 1)
+
+    def _release(self, lane: Lane) -> bool:
+        """Note that the head of a lane fails no more; return whether it did."""
+        failed = lane in self._failed
+        if failed:
+            self._failed.remove(lane)
+            self._count_failed(lane, -1)
+        return failed
+
+    def _count_failed(self, lane: Lane, sign: int) -> None:
+        queue = self._queues[lane]
+        _count(self._retrying, queue[0].assignment, sign)
+        for job in queue:
+            _count(self._held, job.assignment, sign)
+
     def _make_ready(self, lane: Lane) -> None:
         heapq.heappush(self._ready, (self._queues[lane][0].number, lane))
 
@@ -184,3 +221,10 @@ class Lanes:
         if not self._pending[job.assignment]:
             del self._pending[job.assignment]
             self._started.pop(job.assignment, None)
+
+
+def _count(counts: Counter[Assignment], assignment: Assignment, number: int) -> None:
+    """Add; a partition with nothing is forgotten."""
+    counts[assignment] += number
+    if not counts[assignment]:
+        del counts[assignment]

@@ -7,15 +7,17 @@ The poll thread alone owns a ledger.
 
 from __future__ import annotations
 
+from headrace.progress import Progress
+
 
 class Assignment:
     """One time that a partition was ours; a later time is another object, so late answers are told apart by it.
 
     ``given_away`` is the fence: once it is set, nothing begins for the partition and nothing is written for it. Any
-    thread may read it.
+    thread may read it. ``told`` is the progress that went with the last commit, None before one.
     """
 
-    __slots__ = ("_open", "committed", "end", "given_away", "partition", "size", "topic")
+    __slots__ = ("_open", "committed", "end", "given_away", "partition", "size", "told", "topic")
 
     def __init__(self, topic: str, partition: int, committed: int | None = None) -> None:
         self.topic = topic
@@ -24,12 +26,19 @@ class Assignment:
         self.committed = committed
         self.size = 0
         self.given_away = False
+        self.told: Progress | None = None
         self._open: dict[int, int] = {}
 
     @property
     def unfinished(self) -> int:
         """How many delivered records are not finished."""
         return len(self._open)
+
+    @property
+    def done(self) -> int:
+        """How many offsets beyond the frontier need no more work."""
+        frontier = self.frontier
+        return 0 if frontier is None or self.end is None else self.end - frontier - self.unfinished
 
     @property
     def frontier(self) -> int | None:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from headrace.budget import Budget, weight
 from headrace.config import Config
@@ -22,6 +22,7 @@ from headrace.lease import Lease
 from headrace.ledger import Assignment, Ledger
 from headrace.letters import Letters
 from headrace.metrics import Metrics
+from headrace.progress import Progress, encode
 from headrace.record import Record
 from headrace.stall import Watch
 
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 BATCH = 1_000
 IDLE = 0.1
 COMMIT_EVERY, COMMIT_AFTER = 1.0, 5_000
+TELL_EVERY = 5.0
+"""Seconds after which an offset is committed again because what is told with it has changed."""
+
 PAUSE_AFTER = 0.5
 """Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
 
@@ -71,6 +75,7 @@ class Poller(threading.Thread):
         self._paused = False
         self._completions = 0
         self._committed_at = 0.0
+        self._told_at = 0.0
         self._moved: dict[Assignment, tuple[int | None, float]] = {}
         self._watch = Watch()
         self._reading, self._looked_at = 0.0, 0.0
@@ -125,16 +130,13 @@ class Poller(threading.Thread):
 
     def _is_confirmed(self, now: float) -> bool:
         """Ask the group whether what we own is still ours, after a pause in which it may have been given to others."""
-        known = ((_name(assignment), assignment.frontier) for assignment in self._ledger.owned)
-        held = [(name, offset) for name, offset in known if offset is not None]
+        known = ((assignment, assignment.frontier) for assignment in self._ledger.owned)
+        held = {one: (offset, self._progress(one)) for one, offset in known if offset is not None}
         log.warning("stood still for longer than half a session: asking the group about %s", _listed(self._names()))
-        try:
-            self._source.commit(held, wait=True)
-        except CommitFailed as error:
-            self._commit_failed(error)
-            return False
-        self._lease.begin(now)
-        return True
+        confirmed = self._commit(held, wait=True)
+        if confirmed:
+            self._lease.begin(now)
+        return confirmed
 
     def _deliver(self, most: int, timeout: float) -> None:
         read = self._source.read(most, timeout)
@@ -209,24 +211,43 @@ class Poller(threading.Thread):
         if now - self._committed_at < COMMIT_EVERY and self._completions < COMMIT_AFTER:
             return
         self._committed_at, self._completions = now, 0
-        due = self._ledger.due()
+        told = {assignment: self._progress(assignment) for assignment in self._ledger.owned}
+        due = dict(self._ledger.due())
+        if now - self._told_at >= TELL_EVERY:
+            self._told_at = now
+            due = {**_changed(told), **due}
+        self._commit({one: (offset, told[one]) for one, offset in due.items()}, wait=False)
+
+    def _progress(self, assignment: Assignment) -> Progress:
+        retrying, held = self._dispatcher.retrying(assignment)
+        return Progress(done=assignment.done, retrying=retrying, held=held)
+
+    def _commit(self, due: Mapping[Assignment, tuple[int, Progress]], *, wait: bool) -> bool:
+        """Commit offsets and what is told with them; False when it failed at once."""
         if not due:
-            return
+            return True
+        for assignment, (_, progress) in due.items():
+            assignment.told = progress
+        texts = [(_name(assignment), offset, encode(progress)) for assignment, (offset, progress) in due.items()]
         try:
-            self._source.commit([(_name(assignment), offset) for assignment, offset in due], wait=False)
+            self._source.commit(texts, wait=wait)
         except CommitFailed as error:
             self._commit_failed(error)
+            return False
+        return True
 
     def _commit_failed(self, error: CommitFailed) -> None:
         self._metrics.commit_failures.inc()
         log.warning("commit failed, what it covered may be delivered again: %s", error)
 
     def _on_committed(self, partition: Partition, offset: int | None) -> None:
+        assignment = self._ledger.find(*partition)
         if offset is None:
             self._metrics.commit_failures.inc()
+            if assignment is not None:
+                assignment.told = None
             return
         self._metrics.committed.inc()
-        assignment = self._ledger.find(*partition)
         if assignment is not None:
             assignment.committed = offset
 
@@ -291,13 +312,10 @@ class Poller(threading.Thread):
         log.warning("records still run in %s; they will be delivered again", _listed(map(_name, assignments)))
 
     def _commit_now(self, assignments: Collection[Assignment]) -> None:
-        due = [(_name(assignment), offset) for assignment, offset in self._ledger.due() if assignment in assignments]
-        if not due:
-            return
-        try:
-            self._source.commit(due, wait=True)
-        except CommitFailed as error:
-            self._commit_failed(error)
+        """Commit for the last time; who has the partitions next begins at these offsets, with nothing done beyond."""
+        nothing = dict.fromkeys(assignments, Progress())
+        due = {**_changed(nothing), **dict(self._ledger.due())}
+        self._commit({one: (offset, Progress()) for one, offset in due.items() if one in nothing}, wait=True)
 
     def _measure(self, now: float) -> None:
         self._metrics.waiting.set(self._ledger.unfinished)
@@ -325,6 +343,15 @@ class Poller(threading.Thread):
 
     def _names(self) -> list[Partition]:
         return [_name(assignment) for assignment in self._ledger.owned]
+
+
+def _changed(progress: Mapping[Assignment, Progress]) -> dict[Assignment, int]:
+    """Return the partitions whose progress is not what was told last, with the offset they have committed."""
+    return {
+        assignment: assignment.committed
+        for assignment, now in progress.items()
+        if assignment.committed is not None and assignment.told != now
+    }
 
 
 def _name(assignment: Assignment) -> Partition:

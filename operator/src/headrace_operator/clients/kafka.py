@@ -22,7 +22,7 @@ from headrace_operator.clients.coalescing import Coalesced
 from headrace_operator.clients.kafka_failures import Failures
 from headrace_operator.clients.kafka_group import Group
 from headrace_operator.clients.measured import measured
-from headrace_operator.observed.kafka import ClusterSeen, LogSeen, Partition, Span, TopicSeen
+from headrace_operator.observed.kafka import ClusterSeen, Committed, LogSeen, Partition, Span, TopicSeen
 
 DEADLINE = 4.0
 """Seconds that one request may take: the client sends nothing of it afterwards."""
@@ -58,6 +58,7 @@ class Kafka:
         except (KafkaException, ValueError) as error:
             raise errors.Invalid(f"{self._name}: the client refuses these properties: {error}") from error
         self._ends = Coalesced(self._read_ends)
+        self._written = Coalesced(self._read_written)
         self._described = Coalesced(self._read_topics)
         self._groups: dict[str, tuple[float, Group]] = {}
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="kafka")
@@ -87,8 +88,14 @@ class Kafka:
         topics = ", ".join(sorted({topic for topic, _ in wanted}))
         return await self._ask(f"list offsets of {topics}", lambda: self._ends.ask(wanted))
 
-    async def committed(self, group: str, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
-        """Read the committed offsets of ``group``; partitions without one are left out."""
+    async def written(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+        """Read the next offset to be written of each partition, past what an open transaction has written."""
+        wanted = tuple(partitions)
+        topics = ", ".join(sorted({topic for topic, _ in wanted}))
+        return await self._ask(f"list offsets of {topics}", lambda: self._written.ask(wanted))
+
+    async def committed(self, group: str, partitions: Iterable[Partition]) -> Mapping[Partition, Committed]:
+        """Read what ``group`` has committed; partitions without a commit are left out."""
         wanted = tuple(partitions)
         if not wanted:
             return {}
@@ -194,9 +201,17 @@ class Kafka:
         )
         return {one: _span(first[one], after[one]) for one in partitions}
 
-    def _list(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, Future[Any]]:
+    async def _read_written(self, partitions: frozenset[Partition]) -> Mapping[Partition, int | Exception]:
+        found = await _each(self._list(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED))
+        return {at: end if isinstance(end, Exception) else end.offset for at, end in found.items()}
+
+    def _list(
+        self,
+        partitions: Iterable[Partition],
+        spec: OffsetSpec,
+        level: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[Partition, Future[Any]]:
         asked = {TopicPartition(topic, number): spec for topic, number in partitions}
-        level = IsolationLevel.READ_COMMITTED
         futures = self._opened().list_offsets(asked, isolation_level=level, request_timeout=DEADLINE)
         return {(at.topic, at.partition): future for at, future in futures.items()}
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from headrace_operator.observed.kafka import LogSeen, Partition, RecordSeen, Span
+from headrace.progress import Progress, decode
+from headrace_operator.observed.kafka import Committed, LogSeen, Partition, RecordSeen, Span
 
 MOST = 50_000
 """Records of one read."""
@@ -37,8 +38,8 @@ class Group:
         self._lock = threading.Lock()
         self._client: Consumer | None = Consumer({**properties, **SETTINGS, "group.id": name, "error_cb": note})
 
-    def committed(self, partitions: Iterable[Partition], seconds: float) -> dict[Partition, int]:
-        """Return the committed offsets; partitions without one are left out."""
+    def committed(self, partitions: Iterable[Partition], seconds: float) -> dict[Partition, Committed]:
+        """Return the committed offsets and what is told with them; partitions without one are left out."""
         with self._lock:
             client = self._opened()
             found = client.committed([TopicPartition(*one) for one in partitions], timeout=seconds)
@@ -46,7 +47,7 @@ class Group:
         for one in found:
             if one.error is not None:
                 raise KafkaException(one.error)
-        return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}
+        return {(one.topic, one.partition): _committed(one) for one in found if one.offset >= 0}
 
     def read(self, spans: Mapping[Partition, Span], seconds: float) -> LogSeen:
         """Return the committed records of ``spans`` that came, and how far each partition was read.
@@ -76,6 +77,11 @@ class Group:
         if self._client is None:
             raise KafkaException(KafkaError(KafkaError._DESTROY, "the connections were closed meanwhile"))
         return self._client
+
+
+def _committed(at: TopicPartition) -> Committed:
+    told = decode(at.metadata) or Progress()
+    return Committed(offset=at.offset, done=told.done, retrying=told.retrying, held=told.held)
 
 
 def _until(client: Consumer, spans: Mapping[Partition, Span], end: float) -> LogSeen:

@@ -37,6 +37,20 @@ class Span:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Committed:
+    """What a group has committed of a partition: the next offset to handle, and what its member told with it.
+
+    ``done`` offsets beyond it need no more work, ``retrying`` keys failed and are tried again, and ``held`` records
+    wait with them; 0 where the member tells nothing.
+    """
+
+    offset: int
+    done: int = 0
+    retrying: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordSeen:
     """Where a record lies, and its key; ``empty`` is a record without a value."""
 
@@ -57,11 +71,13 @@ class LogSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionSeen:
-    """Offsets of one partition; ``committed`` is None before a first commit.
+    """Offsets of one partition, in the order of the log: ``start``, ``committed``, ``stable``, ``end``.
 
-    ``waiting`` counts the records not handled where they were read; None takes every offset for a record, so that the
-    markers of transactions count as well. ``lag_seconds`` is how long the next record waits, None when not known;
-    with ``at_least`` it waits that long or longer.
+    ``committed`` is None before a first commit. From ``stable`` on records lie behind a transaction that its producer
+    has not ended; None is ``end``. ``done``, ``retrying`` and ``held`` are as in `Committed`. ``waiting`` counts the
+    records not handled where they were read; None takes every offset for a record, so that the markers of transactions
+    count as well. ``lag_seconds`` is how long the oldest record waits, None when not known; with ``at_least`` it waits
+    that long or longer.
     """
 
     topic: str
@@ -72,13 +88,26 @@ class PartitionSeen:
     lag_seconds: float | None
     at_least: bool = False
     waiting: int | None = None
+    stable: int | None = None
+    done: int = 0
+    retrying: int = 0
+    held: int = 0
+
+    @property
+    def next(self) -> int:
+        """The next offset to handle."""
+        return self.start if self.committed is None else max(self.committed, self.start)
 
     @property
     def lag(self) -> int:
         """Records not handled yet."""
-        if self.waiting is not None:
-            return self.waiting
-        return max(0, self.end - (self.start if self.committed is None else max(self.committed, self.start)))
+        left = max(0, self.end - self.next - self.done)
+        return left if self.waiting is None else min(left, self.waiting)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the oldest record that waits lies behind a transaction that its producer has not ended."""
+        return self.stable is not None and self.next >= self.stable < self.end
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,9 +103,18 @@ def within_target(world: ConsumerWorld, allowed: Limits) -> Finding:
         return unknown("WithinTarget", Reason.LAG_UNKNOWN, "Records wait; how long is not measured yet.")
     if max(seconds) > allowed.target_seconds:
         text = f"The oldest record waits longer than the target of {allowed.target_seconds:.0f} s."
+        text = f"{text}{_blocked(world.backlog)}"
         return false("WithinTarget", Reason.ABOVE_TARGET, text)
     if any(part.lag and (part.lag_seconds is None or part.at_least) for part in world.backlog.partitions):
         text = "Records wait that were there before anybody looked: how long is not known yet."
         return unknown("WithinTarget", Reason.LAG_UNKNOWN, text)
     text = f"No record waits longer than the target of {allowed.target_seconds:.0f} s."
     return true("WithinTarget", Reason.WITHIN_TARGET, text)
+
+
+def _blocked(backlog: BacklogSeen) -> str:
+    """Say where records wait behind an open transaction, which nobody may read yet."""
+    topics = sorted({part.topic for part in backlog.partitions if part.is_blocked})
+    return (
+        f" In {', '.join(topics)} records lie behind a transaction that its producer has not ended." if topics else ""
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 
 from headrace import names
 from headrace_operator.clients.kafka import Kafka
-from headrace_operator.observed.kafka import BacklogSeen, Partition, PartitionSeen, Span, TopicsSeen
+from headrace_operator.observed.kafka import BacklogSeen, Committed, Partition, PartitionSeen, Span, TopicsSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
 from headrace_operator.reconcile.backlog import History, Sample
@@ -30,15 +31,21 @@ async def backlog(resource: Resource, kafka: Kafka, topics: TopicsSeen, history:
     group = names.group(resource.namespace, resource.name)
     every = {(topic.name, number) for topic in topics.values() for number in range(topic.partitions)}
     handled = sorted(at for at in every if at[0] == retry or at[0] not in own_topics(resource))
-    spans, committed = await asyncio.gather(kafka.offsets(every), kafka.committed(group, handled))
+    sources = [at for at in handled if at[0] != retry]
+    spans, written, committed = await asyncio.gather(
+        kafka.offsets(every), kafka.written(sources), kafka.committed(group, handled)
+    )
     left = {at: _left(spans[at], committed.get(at)) for at in handled}
     problem = await _read(resource, kafka, topics, {**spans, **left}, history.letters)
-    waiting = {at: history.letters.waiting(at) for at in handled}
-    history.add(Sample(at=now, partitions={at: _progress(left[at], waiting[at]) for at in handled}))
+    parts = [
+        _seen(at, spans[at], written.get(at, spans[at].end), committed.get(at), history.letters.waiting(at))
+        for at in handled
+    ]
+    history.add(Sample(at=now, partitions={at: _progress(part) for at, part in zip(handled, parts, strict=True)}))
     counted = history.letters.count(dead) if dead in topics else None
     return BacklogSeen(
         at=now,
-        partitions=tuple(_seen(at, spans[at], committed.get(at), waiting[at], history) for at in handled),
+        partitions=tuple(_aged(at, part, history) for at, part in zip(handled, parts, strict=True)),
         dead_letters_total=counted[0] if counted else None,
         dead_letters_outstanding=counted[1] if counted else None,
         dead_letters_unknown=problem or (READING if dead in topics and history.letters.unread() else None),
@@ -63,26 +70,34 @@ async def _read(
     return None
 
 
-def _left(span: Span, committed: int | None) -> Span:
+def _left(span: Span, committed: Committed | None) -> Span:
     """Return what a group has not handled."""
-    start = span.start if committed is None else min(max(committed, span.start), span.end)
+    start = span.start if committed is None else min(max(committed.offset, span.start), span.end)
     return Span(start=start, end=span.end)
 
 
-def _progress(left: Span, waiting: int | None) -> tuple[int, int]:
-    """Return the next offset to write and the next to handle: nothing is left where no record waits."""
-    return left.end, left.end if waiting == 0 else left.start
-
-
-def _seen(at: Partition, span: Span, committed: int | None, waiting: int | None, history: History) -> PartitionSeen:
-    age = history.age(at)
+def _seen(at: Partition, span: Span, written: int, committed: Committed | None, waiting: int | None) -> PartitionSeen:
+    told = committed or Committed(offset=span.start)
     return PartitionSeen(
         topic=at[0],
         partition=at[1],
         start=span.start,
-        end=span.end,
-        committed=committed,
-        lag_seconds=age.seconds if age else None,
-        at_least=age.at_least if age else False,
+        end=max(span.end, written),
+        stable=span.end,
+        committed=None if committed is None else committed.offset,
+        done=told.done,
+        retrying=told.retrying,
+        held=told.held,
+        lag_seconds=None,
         waiting=waiting,
     )
+
+
+def _progress(part: PartitionSeen) -> tuple[int, int]:
+    """Return the next offset to be written and the next to handle: nothing is left where no record waits."""
+    return part.end, part.next if part.lag else part.end
+
+
+def _aged(at: Partition, part: PartitionSeen, history: History) -> PartitionSeen:
+    age = history.age(at)
+    return dataclasses.replace(part, lag_seconds=age.seconds if age else None, at_least=age.at_least if age else False)
