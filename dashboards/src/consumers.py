@@ -161,7 +161,8 @@ def _scaling() -> Row:
             Panel(
                 title="Reason of the last decision",
                 about="Steady is good. Learning: no replica was busy yet. MissingData: offsets could not be read,"
-                " nothing changes. Settling: waits before scaling down.",
+                " nothing changes. Settling: waits before the next change. Failing: records fail, more replicas would"
+                " not help. NoGain: the last rise brought nothing, so something else limits.",
                 unit="short",
                 queries={f"{CONSUMER}: {{{{reason}}}}": most(f"{K}, reason", "headrace_autoscaler_reason")},
                 shape="states",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation, WorkersSeen
-from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates, TopicSeen
+from headrace_operator.observed.kafka import BacklogSeen, Load, PartitionSeen, Rates, TopicSeen
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld
@@ -23,6 +23,26 @@ SETTINGS = Settings(
     connect_image="connect:1",
     runtime_image="runtime:1",
 )
+BEHIND = Rates(
+    arrivals=1200.0,
+    handled=360.0,
+    steady_seconds=600.0,
+    loads=tuple(
+        Load(
+            number=number,
+            arrivals=100.0,
+            handled=30.0,
+            waiting=9000,
+            waited_before=8000,
+            oldest=90.0,
+            behind=60.0,
+            failing=False,
+        )
+        for number in range(12)
+    ),
+)
+"""A group that has been behind for long, in each of twelve partitions."""
+
 World = TypeVar("World", ConsumerWorld, ConnectClusterWorld, ConnectorWorld)
 TOPIC = "shop.orders-db.outbox.order"
 

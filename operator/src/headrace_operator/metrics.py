@@ -23,7 +23,7 @@ from headrace_operator.clients.measured import REQUESTS
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import acceptance, backlog, pipeline
-from headrace_operator.scaling.decide import Limits
+from headrace_operator.scaling.terms import Limits
 
 WHERE = ("resource_namespace", "pipeline")
 CONNECTOR, CONSUMER = "connector", "consumer"

@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation
-from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen, Rates
+from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen
 from headrace_operator.observed.kube import PodSeen, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import KafkaConnectionWorld
@@ -145,7 +145,7 @@ BEHIND = BacklogSeen(
     dead_letters_total=12000,
     dead_letters_outstanding=11999,
 )
-BURST = {"rates": Rates(arrivals=5000.0, handled=10.0)}
+BURST = {"rates": worlds.BEHIND}
 CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a KafkaConnection that answers", new("KafkaConnection"), "Current"),
     ("a KafkaConnection that is silent", new("KafkaConnection", cluster=SILENT), "InProgress"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -147,16 +148,16 @@ def test_ready_does_not_depend_on_lag_dead_letters_or_scaling() -> None:
     behind = BacklogSeen(at=worlds.NOW, partitions=(part,), dead_letters_total=7, dead_letters_outstanding=7)
 
     plan = consumer.plan(
-        dataclasses.replace(world, backlog=behind, rates=Rates(arrivals=900.0, handled=300.0)),
+        dataclasses.replace(world, backlog=behind, rates=worlds.BEHIND),
         worlds.SETTINGS,
-        worlds.NOW,
+        worlds.NOW + timedelta(minutes=5),
     )
 
     assert condition(plan, "Ready")["status"] == "True"
     assert condition(plan, "WithinTarget")["reason"] == "AboveTarget"
     assert plan.status["lag"]["records"] == 90000
     assert plan.status["deadLetters"]["outstanding"] == 7
-    assert plan.status["scaling"]["desired"] == 4
+    assert (plan.status["scaling"]["desired"], plan.status["scaling"]["previous"]) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,21 @@ def test_a_record_that_was_there_before_anybody_looked_is_not_said_to_be_within_
     plan = consumer.plan(worlds.consumer_world(backlog=seen), worlds.SETTINGS, worlds.NOW)
 
     assert condition(plan, "WithinTarget")["status"] == status
+
+
+@pytest.mark.case("scaling-7")
+@pytest.mark.parametrize(("next_", "says"), [(400, True), (399, False)])
+def test_a_target_that_is_missed_for_an_open_transaction_says_so(next_: int, says: bool) -> None:
+    """Only where all that may be read was handled; before, the transaction is not what a record waits for."""
+    part = PartitionSeen(
+        topic=worlds.TOPIC, partition=0, start=0, stable=400, end=500, committed=next_, lag_seconds=99.0
+    )
+    seen = BacklogSeen(at=worlds.NOW, partitions=(part,))
+
+    plan = consumer.plan(worlds.consumer_world(backlog=seen), worlds.SETTINGS, worlds.NOW)
+
+    assert condition(plan, "WithinTarget")["reason"] == "AboveTarget"
+    assert ("a transaction that its producer has not ended" in condition(plan, "WithinTarget")["message"]) == says
 
 
 def test_records_that_were_read_are_what_lags_and_an_unknown_count_says_why() -> None:

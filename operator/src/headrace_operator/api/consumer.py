@@ -150,6 +150,10 @@ class ScalingDecision(Model):
     reason: str = Field(description="What decided, as one CamelCase word.")
     message: str = Field(description="The decision as a sentence with its figures.")
     time: datetime = Field(description="When the number of replicas was last changed.")
+    previous: int | None = Field(None, description="Replicas before that change.")
+    fewer_since: datetime | None = Field(
+        None, description="Since when fewer replicas would do; some are taken away after 90 s."
+    )
     arrivals_per_second: float | None = Field(None, description="Measured arrivals per second.")
     handled_per_second: float | None = Field(None, description="Measured records handled per second.")
     capacity_per_replica: float | None = Field(None, description="Records a second that one saturated replica handles.")

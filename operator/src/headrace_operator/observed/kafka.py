@@ -105,6 +105,12 @@ class PartitionSeen:
         return left if self.waiting is None else min(left, self.waiting)
 
     @property
+    def workable(self) -> int:
+        """Records that could be handled now: not those of keys that fail, nor what nobody may read yet."""
+        stable = self.end if self.stable is None else self.stable
+        return max(0, min(self.lag, stable - self.next - self.done) - self.held)
+
+    @property
     def is_blocked(self) -> bool:
         """Whether the oldest record that waits lies behind a transaction that its producer has not ended."""
         return self.stable is not None and self.next >= self.stable < self.end
@@ -125,11 +131,38 @@ class BacklogSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Load:
+    """One partition over the last seconds; partitions with the same ``number`` belong to the same replica.
+
+    ``arrivals`` and ``handled`` are records a second; ``waiting`` records could be handled now, ``waited_before`` at
+    the beginning. The oldest of them waits for ``oldest`` seconds, and did so for ``behind`` all through. A partition
+    is ``failing`` where more keys are tried again than records were finished.
+    """
+
+    number: int
+    arrivals: float
+    handled: float
+    waiting: int
+    waited_before: int
+    oldest: float
+    behind: float
+    failing: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Records per second measured over the last seconds; None when there were too few samples."""
+    """Records per second measured over the last seconds, together and of each partition; None when not known.
+
+    The same number of replicas has been ready for ``steady_seconds``. Records are ``failing`` when more keys are tried
+    again than records were finished meanwhile, and have ``failed`` when it was so between any two looks.
+    """
 
     arrivals: float | None
     handled: float | None
+    loads: tuple[Load, ...] = ()
+    steady_seconds: float = 0.0
+    failing: bool = False
+    failed: bool = False
 
 
 TopicsSeen = Mapping[str, TopicSeen]

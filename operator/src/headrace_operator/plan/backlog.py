@@ -11,10 +11,12 @@ from headrace_operator.observed.value import Unknown
 from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan.conditions import Finding, false, instant, timestamp, true, unknown
 from headrace_operator.plan.reasons import Reason
-from headrace_operator.scaling.decide import Decision, Limits, Measured, Memory, decide
+from headrace_operator.scaling.decide import decide
+from headrace_operator.scaling.terms import Decision, Limits, Measured, Memory
 
 MOST_PARTITIONS = 20
 DEFAULT_MIN, DEFAULT_MAX, DEFAULT_TARGET = 1, 10, 60
+DEFAULT_HANDS = 8
 
 
 def limits(spec: ConsumerSpec, partitions: int | None) -> Limits:
@@ -27,6 +29,7 @@ def limits(spec: ConsumerSpec, partitions: int | None) -> Limits:
         max=most,
         partitions=most if partitions is None else partitions,
         target_seconds=float((scale and scale.target_lag_seconds) or DEFAULT_TARGET),
+        hands=(spec.delivery and spec.delivery.concurrency) or DEFAULT_HANDS,
     )
 
 
@@ -34,17 +37,20 @@ def replicas(world: ConsumerWorld, allowed: Limits, ready: int, now: datetime) -
     """Decide how many replicas run, from what was measured and what was decided before."""
     before = world.resource.status.get("scaling") or {}
     memory = Memory(
-        desired=before.get("desired"), since=instant(before.get("time")), capacity=before.get("capacityPerReplica")
+        desired=before.get("desired"),
+        previous=before.get("previous"),
+        since=instant(before.get("time")),
+        capacity=before.get("capacityPerReplica"),
+        fewer_since=instant(before.get("fewerSince")),
     )
-    backlog = None if isinstance(world.backlog, Unknown) else sum(part.lag for part in world.backlog.partitions)
-    measured = Measured(arrivals=world.rates.arrivals, handled=world.rates.handled, backlog=backlog, ready=ready)
-    return decide(measured, memory, allowed, now)
+    return decide(Measured(rates=world.rates, ready=ready), memory, allowed, now)
 
 
 def scaling_status(decision: Decision, world: ConsumerWorld, now: datetime) -> dict[str, Any]:
     """Return `status.scaling`; `time` is when the number last changed, so that nothing ticks."""
     before = world.resource.status.get("scaling") or {}
     same = before.get("desired") == decision.desired and before.get("time")
+    previous = before.get("previous" if same else "desired")
     figures = {
         "arrivalsPerSecond": world.rates.arrivals,
         "handledPerSecond": world.rates.handled,
@@ -55,6 +61,8 @@ def scaling_status(decision: Decision, world: ConsumerWorld, now: datetime) -> d
         "reason": decision.reason,
         "message": decision.message,
         "time": before["time"] if same else timestamp(now),
+        **({} if previous is None else {"previous": previous}),
+        **({} if decision.fewer_since is None else {"fewerSince": timestamp(decision.fewer_since)}),
         **{name: round(figure, 3) for name, figure in figures.items() if figure is not None},
     }
 

@@ -18,7 +18,7 @@ from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.connectcluster import kafka_spec
 from headrace_operator.plan.reasons import Reason
-from headrace_operator.scaling.decide import Decision
+from headrace_operator.scaling.terms import Decision
 from headrace_operator.settings import Settings
 
 NEEDED = frozenset({"Accepted", "TopicsReady", "Deployed"})

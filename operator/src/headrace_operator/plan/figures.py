@@ -12,7 +12,7 @@ EVERY = 10.0
 """Seconds between two writes of figures alone; whatever else changes is written at once."""
 
 FIGURES = ("lag", "lagSeconds", "offsets")
-SCALING = ("message", "arrivalsPerSecond", "handledPerSecond", "capacityPerReplica")
+SCALING = ("message", "fewerSince", "arrivalsPerSecond", "handledPerSecond", "capacityPerReplica")
 
 
 def due(before: Mapping[str, Any], after: Mapping[str, Any], since: float | None) -> bool:

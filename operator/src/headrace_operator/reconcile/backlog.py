@@ -1,4 +1,4 @@
-"""What offsets seen over time tell: how old the oldest unhandled record is, and how fast records come and go.
+"""What offsets seen over time tell: how old unhandled records are, how fast records come and go, what keeps behind.
 
 Pure: samples go in with their time, figures come out. A record that was there already when the operator began to look
 is as old as was watched, or older: such an age is said to be a lower bound, never to be within a target.
@@ -10,77 +10,128 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
-from headrace_operator.observed.kafka import Partition, Rates
+from headrace_operator.observed.kafka import Load, Partition, PartitionSeen, Rates
+from headrace_operator.reconcile.arrivals import Age, Arrivals
 from headrace_operator.reconcile.letters import Letters
-
-KEPT = 720
-"""Samples kept of one consumer: an hour at one each five seconds."""
 
 WINDOW = 30.0
 """Seconds over which rates are measured."""
 
-Offsets = tuple[int, int]
+GAP = 15.0
+"""Seconds without a sample, three looks, after which what was before says nothing of now."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """At ``at``, each partition's next offset to write and next offset to handle."""
+    """At ``at``, what was seen of each partition, and how many replicas were ready."""
 
     at: datetime
-    partitions: Mapping[Partition, Offsets]
+    partitions: Mapping[Partition, PartitionSeen]
+    ready: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Age:
-    """How many seconds a record has waited; ``at_least`` when it was there before anybody looked."""
+class Looked:
+    """A sample with the seconds that the oldest record waited of each partition, of those that could be handled."""
 
-    seconds: float
-    at_least: bool
+    sample: Sample
+    waited: Mapping[Partition, float]
+
+    @property
+    def at(self) -> datetime:
+        """When it was."""
+        return self.sample.at
 
 
 @dataclass
 class History:
-    """The samples of one consumer, oldest first, and what its own topics were seen to hold."""
+    """The last samples of one consumer, since when its records are there, and what its own topics were seen to hold."""
 
-    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=KEPT))
+    looks: deque[Looked] = field(default_factory=deque)
+    arrivals: dict[Partition, Arrivals] = field(default_factory=dict)
     letters: Letters = field(default_factory=Letters)
+    steady_since: datetime | None = None
 
     def add(self, sample: Sample) -> None:
         """Remember ``sample``, which is newer than those before."""
-        self.samples.append(sample)
+        last = self.looks[-1] if self.looks else None
+        if last is None or (sample.at - last.at).total_seconds() > GAP or sample.ready != last.sample.ready:
+            self.steady_since = sample.at
+        for at, part in sample.partitions.items():
+            self.arrivals.setdefault(at, Arrivals()).add(part.end, part.next if part.lag else part.end, sample.at)
+        for gone in self.arrivals.keys() - sample.partitions.keys():
+            del self.arrivals[gone]
+        self.looks.append(Looked(sample=sample, waited=self._waited(sample)))
+        while (sample.at - self.looks[0].at).total_seconds() > WINDOW:
+            self.looks.popleft()
 
     def age(self, partition: Partition) -> Age | None:
         """Return how long the next record to handle has waited; None when the partition was not sampled last."""
-        if not self.samples or partition not in self.samples[-1].partitions:
+        if not self.looks or partition not in self.looks[-1].sample.partitions:
             return None
-        newest = self.samples[-1]
-        end, committed = newest.partitions[partition]
-        if committed >= end:
-            return Age(seconds=0.0, at_least=False)
-        since = newest.at
-        for sample in reversed(self.samples):
-            known = sample.partitions.get(partition)
-            if known is None or known[0] <= committed:
-                return Age(seconds=(newest.at - since).total_seconds(), at_least=known is None)
-            since = sample.at
-        return Age(seconds=(newest.at - since).total_seconds(), at_least=True)
+        part = self.looks[-1].sample.partitions[partition]
+        return self.arrivals[partition].age(part.next if part.lag else part.end, self.looks[-1].at)
 
     def rates(self) -> Rates:
-        """Return records per second over the last `WINDOW` seconds; None with fewer than two samples."""
-        if not self.samples:
+        """Return what the last `WINDOW` seconds tell; nothing with fewer than two samples, or when they contradict."""
+        if len(self.looks) < 2 or self._is_stale():
             return Rates(arrivals=None, handled=None)
-        newest = self.samples[-1]
-        recent = [one for one in self.samples if (newest.at - one.at).total_seconds() <= WINDOW]
-        seconds = (newest.at - recent[0].at).total_seconds()
-        if seconds <= 0:
-            return Rates(arrivals=None, handled=None)
-        arrived, handled = _moved(recent[0], newest)
-        return Rates(arrivals=arrived / seconds, handled=handled / seconds)
+        now = self.looks[-1]
+        loads = tuple(self._load(at) for at in now.sample.partitions)
+        steady = (now.at - (self.steady_since or now.at)).total_seconds()
+        return Rates(
+            arrivals=sum(load.arrivals for load in loads),
+            handled=sum(load.handled for load in loads),
+            loads=loads,
+            steady_seconds=steady,
+            failing=_fails(self.looks[0].sample, now.sample),
+            failed=any(_fails(before.sample, after.sample) for before, after in pairwise(self.looks)),
+        )
+
+    def _waited(self, sample: Sample) -> Mapping[Partition, float]:
+        return {
+            at: self.arrivals[at].age(_position(part), sample.at).seconds if part.workable else 0.0
+            for at, part in sample.partitions.items()
+        }
+
+    def _is_stale(self) -> bool:
+        """Tell whether ends are old answers: more is committed than they say, and they have not moved since."""
+        before, now = self.looks[-2].sample.partitions, self.looks[-1].sample.partitions
+        return any(
+            part.committed is not None and part.committed > part.end and at in before and before[at].end == part.end
+            for at, part in now.items()
+        )
+
+    def _load(self, at: Partition) -> Load:
+        looks = [look for look in self.looks if at in look.sample.partitions]
+        first, last = looks[0].sample.partitions[at], looks[-1].sample.partitions[at]
+        seconds = max(1.0, (looks[-1].at - looks[0].at).total_seconds())
+        finished = _finished(first, last)
+        return Load(
+            number=at[1],
+            arrivals=max(0, last.end - first.end) / seconds,
+            handled=finished / seconds,
+            waiting=last.workable,
+            waited_before=first.workable,
+            oldest=looks[-1].waited[at],
+            behind=min(look.waited[at] for look in looks),
+            failing=last.retrying > finished,
+        )
 
 
-def _moved(first: Sample, last: Sample) -> tuple[int, int]:
-    both = first.partitions.keys() & last.partitions.keys()
-    arrived = sum(max(0, last.partitions[one][0] - first.partitions[one][0]) for one in both)
-    handled = sum(max(0, last.partitions[one][1] - first.partitions[one][1]) for one in both)
-    return arrived, handled
+def _position(part: PartitionSeen) -> int:
+    """Return where the oldest record lies that could be handled: what is done or held beyond the commit is past."""
+    return part.next + part.done + part.held
+
+
+def _finished(before: PartitionSeen, after: PartitionSeen) -> int:
+    return max(0, after.next + after.done - before.next - before.done)
+
+
+def _fails(before: Sample, after: Sample) -> bool:
+    """Tell whether more keys are tried again than records were finished between two samples."""
+    retrying = sum(part.retrying for part in after.partitions.values())
+    both = before.partitions.keys() & after.partitions.keys()
+    return retrying > sum(_finished(before.partitions[at], after.partitions[at]) for at in both)

@@ -1,123 +1,130 @@
 """How many replicas: from measured rates, not from a lag threshold.
 
-Required throughput is arrivals over utilisation plus backlog over the target time, divided by the measured rate of a
-saturated replica. Missing data never lowers replicas. A drop waits until things have settled and must fit with margin.
+Required throughput is arrivals over utilisation plus what waits too long over the target time, divided by the measured
+rate of a saturated replica; a partition asks for no more than one. Missing data and failures change nothing. It rises
+by no more than a doubling a minute, and falls by halves once fewer would have done for a while.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+
+from headrace_operator.observed.kafka import Load
+from headrace_operator.scaling.capacity import SETTLE, brought_nothing, known_capacity, learned
+from headrace_operator.scaling.terms import EXPLAINED, Decision, Limits, Measured, Memory
 
 UTILISATION = 0.8
 MARGIN = 1.25
-SETTLE = timedelta(seconds=45)
-SATURATED_BACKLOG_SECONDS = 1.0
-SATURATED_BACKLOG_RECORDS = 100
-SLOWEST = 0.001
-"""Records per second below which nothing is learned: a capacity next to nothing asks for replicas without end."""
 
+RISE_EVERY = 60.0
+"""Seconds between two rises."""
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What the user and the topic allow; `target_seconds` is the longest time a record should wait."""
+START = 180.0
+"""Seconds that pods have to become ready before more are asked for all the same."""
 
-    min: int
-    max: int
-    partitions: int
-    target_seconds: float
+CALM = 90.0
+"""Seconds for which fewer replicas must do before some are taken away."""
 
-    @property
-    def ceiling(self) -> int:
-        """The most replicas that can have work."""
-        return max(self.min, min(self.max, max(1, self.partitions)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """Records per second arriving and handled, records waiting, and ready replicas; None is not known."""
-
-    arrivals: float | None
-    handled: float | None
-    backlog: int | None
-    ready: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Memory:
-    """What was decided before: the replicas, since when, and the records per second of a saturated replica."""
-
-    desired: int | None
-    since: datetime | None
-    capacity: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """Replicas to run, why, and every term."""
-
-    desired: int
-    reason: str
-    message: str
-    capacity: float | None
+FALL_EVERY = 30.0
+"""Seconds between a change and a fall."""
 
 
 def decide(measured: Measured, memory: Memory, limits: Limits, now: datetime) -> Decision:
     """Return how many replicas should run."""
-    current = _clamp(memory.desired or limits.min, limits)
-    if measured.arrivals is None or measured.handled is None or measured.backlog is None:
-        return Decision(
-            desired=current,
-            reason="MissingData",
-            capacity=memory.capacity,
-            message=f"Rates are not known; keeping {current}.",
-        )
-    capacity = learned(measured, memory, now)
-    if capacity is None:
-        return Decision(
-            desired=current,
-            reason="Learning",
-            capacity=None,
-            message=f"No replica was saturated yet; keeping {current}.",
-        )
-    required = measured.arrivals / UTILISATION + measured.backlog / limits.target_seconds
-    wanted = _clamp(math.ceil(required / capacity), limits)
-    safe = _clamp(math.ceil(required * MARGIN / capacity), limits)
-    desired, reason = _settled(current, wanted, safe, memory.since, now)
-    message = (
-        f"{current} to {desired} replicas: {required:.0f}/s required ({measured.arrivals:.0f}/s arrive, "
-        f"{measured.backlog} records wait), {capacity:.0f}/s per replica."
-    )
-    return Decision(desired=desired, reason=reason, message=message, capacity=capacity)
-
-
-def learned(measured: Measured, memory: Memory, now: datetime) -> float | None:
-    """Return the records per second of a saturated replica: half old and half new while there is a backlog.
-
-    Nothing is learned within `SETTLE` of a change: what was handled meanwhile is not the work of the replicas there are
-    now, and to share it among them would ask for ever more of them.
-    """
-    known = memory.capacity if memory.capacity and memory.capacity >= SLOWEST else None
-    if known is not None and memory.since is not None and now - memory.since < SETTLE:
-        return known
-    handled, backlog = measured.handled or 0.0, measured.backlog or 0
-    enough = max(SATURATED_BACKLOG_RECORDS, handled * SATURATED_BACKLOG_SECONDS)
-    sample = handled / max(1, measured.ready)
-    if measured.ready < 1 or sample < SLOWEST or backlog < enough:
-        return known
-    return sample if known is None else (sample + known) / 2
-
-
-def _settled(current: int, wanted: int, safe: int, since: datetime | None, now: datetime) -> tuple[int, str]:
+    current = limits.clamp(memory.desired or limits.min)
+    if not measured.is_known:
+        text = f"Rates are not known; keeping {current}."
+        return Decision(desired=current, reason="MissingData", message=text, capacity=memory.capacity)
+    capacity = learned(measured, memory, limits, now)
+    wanted = _wanted(current, measured, limits, capacity)
     if wanted > current:
-        return wanted, "ScaleUp"
-    if safe >= current:
-        return current, "Steady"
-    if since is not None and now - since < SETTLE:
+        desired, reason = _raised(current, wanted, measured, memory, limits, now)
+        fewer_since = None
+    else:
+        fewer = _fewer(current, measured, limits, capacity)
+        fewer_since = (memory.fewer_since or now) if fewer < current else None
+        desired, reason = _lowered(current, fewer, fewer_since, memory, now)
+    if reason == "Steady" and capacity is None:
+        reason = "Learning"
+    message = _sentence(reason, current, desired, measured, capacity)
+    return Decision(desired=desired, reason=reason, message=message, capacity=capacity, fewer_since=fewer_since)
+
+
+def required(measured: Measured, limits: Limits, capacity: float, margin: float = 1.0) -> int:
+    """Return the replicas whose throughput is required; what one partition can use is one replica."""
+    needed = sum(min(capacity, _needed(load, limits) * margin) for load in measured.rates.loads)
+    return limits.clamp(math.ceil(needed / capacity - 1e-9))
+
+
+def _needed(load: Load, limits: Limits) -> float:
+    """Return records per second: what arrives, and what waits beyond half of the target, within the target."""
+    free = load.arrivals * max(EXPLAINED, limits.target_seconds / 2)
+    late = 0.0 if load.failing else max(0.0, load.waiting - free)
+    return load.arrivals / UTILISATION + late / limits.target_seconds
+
+
+def _wanted(current: int, measured: Measured, limits: Limits, capacity: float | None) -> int:
+    wanted = current if capacity is None else required(measured, limits, capacity)
+    if measured.rates.steady_seconds < SETTLE or not is_behind(measured, limits, capacity):
+        return wanted
+    useful = sum(1 for load in measured.rates.loads if load.waiting and not load.failing)
+    return max(wanted, limits.clamp(min(2 * current, useful)))
+
+
+def is_behind(measured: Measured, limits: Limits, capacity: float | None) -> bool:
+    """Tell whether records come too late, or soon will, that more hands could take, whatever a replica can do."""
+    if measured.is_shrinking and (capacity is not None or measured.seconds_left <= limits.target_seconds):
+        return False
+    late = measured.oldest > limits.target_seconds and measured.waiting >= measured.ready
+    soon = measured.oldest > max(EXPLAINED, limits.target_seconds / 2)
+    return late or (soon and measured.waiting > measured.ready * limits.hands)
+
+
+def _raised(
+    current: int, wanted: int, measured: Measured, memory: Memory, limits: Limits, now: datetime
+) -> tuple[int, str]:
+    if measured.rates.failing:
+        return current, "Failing"
+    if brought_nothing(measured, memory, limits, now):
+        return current, "NoGain"
+    waited = memory.seconds(now)
+    if (memory.rose and waited < RISE_EVERY) or (measured.ready < current and waited < START):
         return current, "Settling"
-    return safe, "ScaleDown"
+    return min(wanted, 2 * current), "ScaleUp"
 
 
-def _clamp(replicas: int, limits: Limits) -> int:
-    return max(limits.min, min(replicas, limits.ceiling))
+def _fewer(current: int, measured: Measured, limits: Limits, capacity: float | None) -> int:
+    """Return how many would do with margin; where no capacity is known, half of them are tried while hands are idle."""
+    if not any(load.arrivals or load.waiting for load in measured.rates.loads):
+        return limits.min
+    if is_behind(measured, limits, capacity) or (capacity is None and measured.rates.failing):
+        return current
+    if capacity is not None:
+        return min(current, required(measured, limits, capacity, MARGIN))
+    idle = measured.oldest <= EXPLAINED or 2 * measured.waiting <= measured.ready * limits.hands
+    return limits.clamp(math.ceil(current / 2)) if idle else current
+
+
+def _lowered(current: int, fewer: int, fewer_since: datetime | None, memory: Memory, now: datetime) -> tuple[int, str]:
+    if fewer_since is None:
+        return current, "Steady"
+    if (now - fewer_since).total_seconds() < CALM or memory.seconds(now) < FALL_EVERY:
+        return current, "Settling"
+    return max(fewer, math.ceil(current / 2)), "ScaleDown"
+
+
+def _sentence(reason: str, current: int, desired: int, measured: Measured, capacity: float | None) -> str:
+    rates = measured.rates
+    told = f"{rates.arrivals:.0f}/s arrive, {rates.handled:.0f}/s are handled, {measured.waiting} wait"
+    if known_capacity(Memory(capacity=capacity)) is not None:
+        told += f", {capacity:.3g}/s per replica"
+    match reason:
+        case "Failing":
+            return f"Records fail, which more replicas do not help; keeping {current} ({told})."
+        case "NoGain":
+            return f"The last rise brought nothing, something else limits; keeping {current} ({told})."
+        case "Learning":
+            return f"No replica was saturated yet; keeping {current} ({told})."
+        case _:
+            return f"{current} to {desired} replicas: {told}."

@@ -25,8 +25,13 @@ def own_topics(resource: Resource) -> tuple[str, str, str]:
     return names.retry_topic(*at), names.dead_letter_topic(*at), names.resolutions_topic(*at)
 
 
-async def backlog(resource: Resource, kafka: Kafka, topics: TopicsSeen, history: History, now: datetime) -> BacklogSeen:
-    """Read offsets and new records of a Consumer, and remember them in ``history``; raises `HeadraceError`."""
+async def backlog(
+    resource: Resource, kafka: Kafka, topics: TopicsSeen, history: History, now: datetime, ready: int = 0
+) -> BacklogSeen:
+    """Read offsets and new records of a Consumer with so many ``ready`` replicas, and remember them in ``history``.
+
+    Raises `HeadraceError`.
+    """
     retry, dead, _ = own_topics(resource)
     group = names.group(resource.namespace, resource.name)
     every = {(topic.name, number) for topic in topics.values() for number in range(topic.partitions)}
@@ -37,15 +42,15 @@ async def backlog(resource: Resource, kafka: Kafka, topics: TopicsSeen, history:
     )
     left = {at: _left(spans[at], committed.get(at)) for at in handled}
     problem = await _read(resource, kafka, topics, {**spans, **left}, history.letters)
-    parts = [
-        _seen(at, spans[at], written.get(at, spans[at].end), committed.get(at), history.letters.waiting(at))
+    parts = {
+        at: _seen(at, spans[at], written.get(at, spans[at].end), committed.get(at), history.letters.waiting(at))
         for at in handled
-    ]
-    history.add(Sample(at=now, partitions={at: _progress(part) for at, part in zip(handled, parts, strict=True)}))
+    }
+    history.add(Sample(at=now, partitions=parts, ready=ready))
     counted = history.letters.count(dead) if dead in topics else None
     return BacklogSeen(
         at=now,
-        partitions=tuple(_aged(at, part, history) for at, part in zip(handled, parts, strict=True)),
+        partitions=tuple(_aged(at, part, history) for at, part in parts.items()),
         dead_letters_total=counted[0] if counted else None,
         dead_letters_outstanding=counted[1] if counted else None,
         dead_letters_unknown=problem or (READING if dead in topics and history.letters.unread() else None),
@@ -91,11 +96,6 @@ def _seen(at: Partition, span: Span, written: int, committed: Committed | None, 
         lag_seconds=None,
         waiting=waiting,
     )
-
-
-def _progress(part: PartitionSeen) -> tuple[int, int]:
-    """Return the next offset to be written and the next to handle: nothing is left where no record waits."""
-    return part.end, part.next if part.lag else part.end
 
 
 def _aged(at: Partition, part: PartitionSeen, history: History) -> PartitionSeen:

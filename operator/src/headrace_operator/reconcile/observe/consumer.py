@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime
 
-from headrace_operator.observed.kafka import BacklogSeen, TopicsSeen
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kafka import BacklogSeen, Rates, TopicsSeen
+from headrace_operator.observed.kube import Children, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import consumer as plan
-from headrace_operator.plan import names, needs, sources
+from headrace_operator.plan import names, needs, pods, sources
+from headrace_operator.plan.children import own_deployment
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.backlog import backlog, own_topics
@@ -18,6 +20,16 @@ from headrace_operator.reconcile.observe.connections import kafka_reference, kno
 from headrace_operator.reconcile.remote import Remote
 
 CHILDREN = ("Deployment", "ConfigMap", "ServiceAccount", "PodDisruptionBudget")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What was seen before of a Consumer, and now: so many replicas are ``ready``."""
+
+    history: History
+    now: datetime
+    ready: int
+
 
 Code = frozenset[str] | Absent | Unknown | None
 
@@ -31,7 +43,8 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
         ask(remote.kube.children(namespace, names.consumer_child(name), CHILDREN, selector)),
         _code(resource, remote),
     )
-    topics, waiting = await _kafka(resource, connector, kafka, remote, history, now)
+    ready = _ready(resource, children)
+    topics, waiting = await _kafka(resource, connector, kafka, remote, Watched(history=history, now=now, ready=ready))
     return ConsumerWorld(
         resource=resource,
         connector=connector,
@@ -39,7 +52,7 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
         kafka=kafka,
         topics=topics,
         backlog=waiting,
-        rates=history.rates(),
+        rates=Rates(arrivals=None, handled=None) if isinstance(waiting, Unknown) else history.rates(),
         code=code,
         children=children,
     )
@@ -64,7 +77,7 @@ async def _code(resource: Resource, remote: Remote) -> Code:
 
 
 async def _kafka(
-    resource: Resource, connector: Reference | None, kafka: Reference, remote: Remote, history: History, now: datetime
+    resource: Resource, connector: Reference | None, kafka: Reference, remote: Remote, watched: Watched
 ) -> tuple[TopicsSeen | Unknown, BacklogSeen | Unknown]:
     connection = known(kafka)
     if connection is None:
@@ -80,4 +93,9 @@ async def _kafka(
     if isinstance(topics, Unknown):
         return topics, topics
     waited = {name: topic for name, topic in topics.items() if name in counted}
-    return topics, await ask(backlog(resource, opened, waited, history, now))
+    return topics, await ask(backlog(resource, opened, waited, watched.history, watched.now, watched.ready))
+
+
+def _ready(resource: Resource, children: Children | Unknown) -> int:
+    deployment = own_deployment(resource, names.consumer_child(resource.name), children)
+    return pods.rollout(deployment)[1]
