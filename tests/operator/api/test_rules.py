@@ -57,7 +57,8 @@ KEPT: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
     ("Connector", 0, {"connect": "other"}, IS_ACCEPTED),
     ("Connector", 1, {"postgres": {**POSTGRES, "database": "other"}}, IS_ACCEPTED),
     ("Connector", 2, {"postgres": {**POSTGRES, "slot": "other"}}, IS_ACCEPTED),
-    ("Connector", 3, {"topics": {"prefix": "other"}}, IS_ACCEPTED),
+    ("Connector", 3, {"capture": {"outbox": {"table": "public.outbox_v2"}}}, IS_ACCEPTED),
+    ("Connector", 4, {"topics": {"prefix": "other"}}, IS_ACCEPTED),
     ("Consumer", 0, {"from": {**SOURCE, "connector": "other"}}, HAS_PODS),
     ("Consumer", 1, {"from": {"kafka": "kafka", "topics": ["orders"]}}, HAS_PODS),
 )

@@ -111,8 +111,17 @@ def _connector_that(state: str, task: str = "RUNNING", spec: dict[str, Any] | No
 
 
 def _gave_up() -> Seen:
-    world = changed(settled("Connector"), **_connector_that("RUNNING", "FAILED"))
+    spec = {**worlds.CONNECTOR.spec, "restart": {"maxAttempts": 10}}
+    world = changed(settled("Connector"), **_connector_that("RUNNING", "FAILED", spec))
     restarts = {"attempts": 10, "lastTime": (worlds.NOW - timedelta(minutes=9)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    world = worlds.with_status(world, {**world.resource.status, "observedGeneration": 2, "restarts": restarts})
+    return world.resource, planned(world)
+
+
+def _restarted() -> Seen:
+    world = changed(settled("Connector"), **_connector_that("RUNNING"))
+    last = (worlds.NOW - timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    restarts = {"attempts": 1, "lastTime": last, "reason": "Task 0 failed: no slot"}
     world = worlds.with_status(world, {**world.resource.status, "restarts": restarts})
     return world.resource, planned(world)
 
@@ -176,6 +185,7 @@ CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a Connector that shall pause", running("Connector", **_connector_that("RUNNING", spec=PAUSED)), "InProgress"),
     ("a Connector with an edit", running("Connector", spec=EDITED, generation=2, validation=ACCEPTS), "InProgress"),
     ("a Connector whose task failed", running("Connector", **_connector_that("RUNNING", "FAILED")), "InProgress"),
+    ("a Connector whose task was just restarted", _restarted(), "InProgress"),
     ("a Connector whose task fails for good", _gave_up(), "Failed"),
     ("a Connector that Connect refuses", new("Connector", validation=REFUSED), "Failed"),
     ("a Connector whose edit Connect refuses", running("Connector", validation=REFUSED), "Failed"),

@@ -235,7 +235,7 @@ def test_failed_tasks_are_restarted_with_back_off_and_recorded_first() -> None:
         world, now = worlds.with_status(world, plan.status), now + timedelta(seconds=5)
 
     waits = [int((later - earlier).total_seconds()) for earlier, later in itertools.pairwise(restarted)]
-    assert waits == [10, 20, 40, 80, 160]
+    assert waits == [10, 20, 40, 80, 120, 120]
     assert plan.status["tasks"][0]["error"] == "java.io.IOException: gone"
     assert "java.io.IOException: gone" in condition(plan, "Ready")["message"]
 

@@ -26,6 +26,7 @@ from headrace_operator.plan.actions import Apply, Plan
 from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.observe import connections as observe_connections
 from headrace_operator.reconcile.observe import connector as observe_connector
+from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
 from tests.fakes.connect import CLASS, Connector, FakeConnect, Task, fake_connect
 from tests.operator import worlds
@@ -89,6 +90,7 @@ class Life:
     fake: FakeConnect
     remote: Remote
     shelf: Shelf
+    progress: Progress = field(default_factory=Progress)
     now: datetime = worlds.NOW
     again: float = 0
 
@@ -109,7 +111,7 @@ class Life:
         before = len(self.fake.written())
         for _ in range(times):
             resource = self.shelf.objects["Connector", "orders-db"]
-            world = await observe_connector.connector(resource, self.remote)
+            world = await observe_connector.connector(resource, self.remote, self.progress, self.now)
             plan = connector.plan(world, worlds.SETTINGS, self.now)
             self.again = plan.look_again.total_seconds()
             await self._do(resource, plan)
@@ -206,20 +208,20 @@ async def test_a_failed_task_is_restarted_with_back_off_until_it_runs(life: Life
     life.edit(config={"publication.autocreate.mode": "disabled"})
     await life.look(2)
     begun, at = life.now, []
-    while life.now < begun + timedelta(minutes=5):
+    while life.now < begun + timedelta(minutes=10):
         now = life.now
         if await life.look(every=1):
             at.append(round((now - begun).total_seconds()))
     error = life.status["tasks"][0]["error"]
     life.fake.publications.add(life.fake.connectors[NAME].config["publication.name"])
-    restarted = await life.look(60, every=1)
+    restarted = await life.look(120, every=1)
     kept = life.status["restarts"]
     await life.look(2, every=200)
 
-    assert [later - earlier for earlier, later in itertools.pairwise(at)] == [10, 20, 40, 80]
+    assert [later - earlier for earlier, later in itertools.pairwise(at)] == [10, 20, 40, 80, 120, 120, 120]
     assert "Publication autocreation is disabled" in error
     assert restarted == [RESTART]
-    assert kept["attempts"] == 6
+    assert kept["attempts"] == 9
     assert life.status.get("restarts") is None
     assert life.condition("Ready")["status"] == "True"
 
@@ -236,6 +238,106 @@ async def test_restarts_end_at_the_limit_and_begin_anew_with_an_edit(life: Life)
     assert exhausted["reason"] == "RestartsExhausted"
     assert "then edit the Connector" in exhausted["message"]
     assert after_the_edit == [RESTART]
+
+
+@pytest.mark.case("databases-1")
+async def test_restarts_go_on_all_night_when_no_limit_is_set(life: Life) -> None:
+    """Every passing failure goes through them: a database that was away so long is read again by itself."""
+    life.edit(config={"publication.autocreate.mode": "disabled"})
+    await life.look(2)
+    meanwhile = await life.look(10 * 30, every=120)
+    life.fake.publications.add(life.fake.connectors[NAME].config["publication.name"])
+    mended = await life.look(2, every=120)
+    await life.look(2, every=200)
+
+    assert set(meanwhile) == {RESTART}
+    assert mended == [RESTART]
+    assert life.condition("Ready")["status"] == "True"
+
+
+@pytest.mark.case("databases-1")
+async def test_a_task_that_only_seems_to_run_is_told_and_restarted_until_it_reads(life: Life) -> None:
+    """Whoever starts it while its login is refused: it says that it runs, and never reads the Secret again."""
+    await life.look(3)
+    life.fake.passwords = {"shop": "of-tomorrow"}
+    life.fake.start_tasks(NAME)
+    before = await life.look(20, every=3)
+    await life.look(2, every=3)
+    told, ready, state = life.condition("Ready"), life.status["tasksReady"], life.status["tasks"][0]["state"]
+    meanwhile = await life.look(100, every=3)
+    life.fake.secrets["shop/shop-db:password"] = "of-tomorrow"
+    mended = await life.look(40, every=3)
+    reads = life.fake.connectors[NAME].reads
+    await life.look(50, every=3)
+
+    assert (before, told["reason"]) == ([], "TaskFailed")
+    assert (ready, state) == ("0/1", "FAILED"), "as alerts count it"
+    assert "password authentication failed" in told["message"]
+    assert set(meanwhile) == {RESTART}
+    assert (mended, reads) == ([RESTART], True)
+    assert life.condition("Ready")["status"] == "True"
+
+
+async def test_a_connector_whose_offsets_rest_is_asked_about_and_left_alone(life: Life) -> None:
+    """Heartbeats may be off: offsets of a database that rests stand still, and all is well."""
+    assert await life.look(200, every=3) == [PUT]
+    asked = [one for one in life.fake.requests if "validate" in one]
+
+    assert 8 <= len(asked) <= 12
+    assert life.condition("Ready")["status"] == "True"
+
+
+@pytest.mark.case("databases-2")
+async def test_a_connector_is_ready_two_minutes_after_the_restart_that_helped(life: Life) -> None:
+    await life.look(3)
+    life.fake.fail(NAME, TRACE)
+    await life.look(3, every=3)
+    restarted = life.now
+    ready = []
+    while life.now < restarted + timedelta(minutes=3):
+        await life.look(every=1)
+        ready.append((life.condition("Ready")["status"], life.condition("Ready")["reason"]))
+        if len(ready) == 30:
+            message = life.condition("Running")["message"]
+
+    well = ready.index(("True", "Ready"))
+    assert set(ready[:well]) == {("False", "Recovering")}
+    assert set(ready[well:]) == {("True", "Ready")}
+    assert 118 <= well <= 122
+    assert message.startswith("Restarted at 2026-01-02T03:04:20Z after a failure")
+    assert "if none follows until 2026-01-02T03:06:20Z" in message
+    assert "Unable to find payload field" in message
+
+
+@pytest.mark.case("databases-2")
+async def test_a_task_that_fails_some_seconds_after_each_start_is_never_ready(life: Life) -> None:
+    """Nor after an edit that does not mend it."""
+    await life.look(3)
+    ready = []
+    for second in range(900):
+        one = life.fake.connectors[NAME]
+        if second % 15 == 0:
+            life.fake.fail(NAME, TRACE)
+        if second == 600:
+            life.edit(config={"poll.interval.ms": "100"})
+        await life.look(every=1)
+        ready.append(life.condition("Ready")["status"])
+        assert one.tasks
+
+    assert set(ready) == {"False"}
+
+
+@pytest.mark.case("databases-2")
+async def test_nothing_ticks_in_the_status_while_a_restart_is_watched(life: Life) -> None:
+    await life.look(3)
+    life.fake.fail(NAME, TRACE)
+    await life.look(4, every=3)
+    statuses = []
+    for _ in range(20):
+        await life.look(every=3)
+        statuses.append(life.status)
+
+    assert all(one == statuses[0] for one in statuses)
 
 
 async def test_a_task_that_failed_is_not_restarted_while_its_connector_shall_not_run(life: Life) -> None:

@@ -20,10 +20,14 @@ class Postgres(Model):
     slot: str | None = Field(
         None,
         pattern=r"^[a-z0-9_]{1,63}$",
-        description="Replication slot, fixed once accepted. Default: made from namespace and name.",
+        description="Replication slot, of this Connector alone, fixed once accepted. "
+        "Default: made from namespace and name.",
     )
     publication: str | None = Field(
-        None, pattern=r"^[a-z0-9_]{1,63}$", description="Publication. Default: made from namespace and name."
+        None,
+        pattern=r"^[a-z0-9_]{1,63}$",
+        description="A publication of your own that publishes each captured table; it is never altered. "
+        "Default: one made from namespace and name, which follows the captured tables.",
     )
 
 
@@ -41,7 +45,9 @@ class OutboxColumns(Model):
 class Outbox(Model):
     """Capture an outbox table: each inserted row becomes one event."""
 
-    table: str = Field(pattern=r"^[^.\s]+\.[^.\s]+$", description="The outbox table, as schema.table.")
+    table: str = Field(
+        pattern=r"^[^.\s]+\.[^.\s]+$", description="The outbox table, as schema.table. Fixed once accepted."
+    )
     columns: OutboxColumns | None = Field(None, description="Column names that differ from the router's defaults.")
 
 
@@ -50,7 +56,12 @@ class Capture(Model):
 
     outbox: Outbox | None = Field(None, description="Capture an outbox table through the outbox event router.")
     tables: tuple[str, ...] | None = Field(
-        None, min_length=1, max_length=500, description="Capture each change of these tables, as schema.table."
+        None,
+        min_length=1,
+        max_length=500,
+        description="Capture each change of these tables, as schema.table. "
+        "PostgreSQL refuses UPDATE and DELETE on one that has neither a primary key nor a replica identity: give it "
+        "one before, such as ALTER TABLE schema.table REPLICA IDENTITY FULL.",
     )
 
 
@@ -69,10 +80,10 @@ class Topics(Model):
 
 
 class Restart(Model):
-    """How failed tasks are restarted: with exponential back-off."""
+    """How failed tasks are restarted: with exponential back-off, at most two minutes apart."""
 
     max_attempts: int | None = Field(
-        None, ge=0, le=1000, description="Restarts in a row before giving up until an edit. Default: 10."
+        None, ge=0, le=1000, description="Restarts in a row before giving up until an edit. Default: no limit."
     )
 
 
@@ -103,7 +114,9 @@ class Task(Model):
     """One task of the connector, as Kafka Connect reports it."""
 
     id: int = Field(description="Number of the task.")
-    state: str = Field(description="State of the task, such as RUNNING or FAILED.")
+    state: str = Field(
+        description="State of the task, such as RUNNING or FAILED; of one that says it runs and cannot, too."
+    )
     worker: str | None = Field(None, description="Worker that runs the task, as host:port.")
     error: str | None = Field(None, description="First line of the trace of a failed task, and its root cause.")
 

@@ -215,6 +215,12 @@ KINDS = (
                     "a new slot misses earlier changes, and the old one fills the disk: make another Connector instead",
                 ),
                 _kept(
+                    "spec.capture.outbox.table",
+                    IS_ACCEPTED,
+                    "the publication was made for the first table, and rows of another would be lost: make another "
+                    "Connector for the other table instead",
+                ),
+                _kept(
                     "spec.topics.prefix",
                     IS_ACCEPTED,
                     "records in the old topics would never be handled: make another Connector and Consumers instead",

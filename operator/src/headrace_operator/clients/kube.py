@@ -143,6 +143,7 @@ def resource(kind: str, manifest: Manifest) -> Resource:
         spec=manifest.get("spec") or {},
         status=manifest.get("status") or {},
         deleting="deletionTimestamp" in meta,
+        created=meta.get("creationTimestamp"),
     )
 
 

@@ -13,7 +13,7 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One of Headrace's own resources as it was read."""
+    """One of Headrace's own resources as it was read; ``created`` is None of one that is not made yet."""
 
     kind: str
     namespace: str
@@ -25,6 +25,7 @@ class Resource:
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     deleting: bool
+    created: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,8 @@ class ConnectorWorld:
 
     `readable` has the names of the Secrets that the workers may read. `validation` is None when the wanted
     configuration runs already, so that nothing was asked, and `Unknown` while Connect cannot be asked about it.
+    `others` has the Connectors that may share a slot or publication which the spec names; none when it names none.
+    `doubt` is why Connect could not run what it says to run, asked when its offsets stood still.
     """
 
     resource: Resource
@@ -56,6 +58,8 @@ class ConnectorWorld:
     readable: frozenset[str] | Unknown
     seen: ConnectorSeen | Absent | Unknown
     validation: Validation | Unknown | None
+    others: tuple[Resource, ...] = ()
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

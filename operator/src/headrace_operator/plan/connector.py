@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from headrace_operator.api.connector import ConnectorSpec
-from headrace_operator.observed.connect import ConnectorSeen, Validation
+from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
-from headrace_operator.plan import acceptance, debezium, names, needs, restarts, traces
+from headrace_operator.plan import acceptance, debezium, names, needs, publication, restarts, sharing, traces
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -27,9 +27,9 @@ SOON = timedelta(seconds=1)
 """When to look again for a right that the ConnectCluster's own pass is about to give."""
 
 
-def wanted(resource: Resource) -> Mapping[str, str] | None:
+def wanted(resource: Resource, others: tuple[Resource, ...] = ()) -> Mapping[str, str] | None:
     """Return the configuration that Connect shall validate and run; None when the spec as written is not valid."""
-    judged = judge(resource)
+    judged = judge(resource, others)
     return debezium.configuration(resource, judged.spec) if judged.spec and judged.problem is None else None
 
 
@@ -45,7 +45,7 @@ def unread(resource: Resource, readable: frozenset[str] | Unknown) -> str | None
 def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     """Return what Connect shall do about this connector, and the status."""
     resource = world.resource
-    judged = _validated(world, judge(resource))
+    judged = _validated(world, judge(resource, world.others))
     credentials = _credentials(world, judged.spec)
     actions = () if _is_foreign(world.seen) else _changes(world, judged, credentials)
     failing = _failing(world, judged.spec, bool(actions), now)
@@ -54,7 +54,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     running = _running(world, judged.spec, failing)
     if running.status == "True" and (actions or isinstance(world.validation, Unknown)):
         running = false("Running", Reason.APPLYING, _applying(world.validation))
-    found = [judged.finding, _connect(world), credentials, running]
+    found = [_accepted(judged), _connect(world), credentials, running]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
@@ -65,8 +65,8 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
-def judge(resource: Resource) -> Acceptance[ConnectorSpec]:
-    """Return which spec of a Connector is in force, before Connect was asked about it."""
+def judge(resource: Resource, others: tuple[Resource, ...] = ()) -> Acceptance[ConnectorSpec]:
+    """Return which spec of a Connector is in force beside ``others``, before Connect was asked about it."""
     return acceptance.judge(
         ConnectorSpec,
         resource,
@@ -74,16 +74,29 @@ def judge(resource: Resource) -> Acceptance[ConnectorSpec]:
         lambda spec: acceptance.no_identity("config", spec.config),
         lambda spec: acceptance.no_kafka("config", spec.config),
         lambda spec: debezium.stray_reference(resource, spec),
+        lambda spec: publication.same_outbox(resource, spec),
+        lambda spec: sharing.taken(resource, spec, others),
+    )
+
+
+def _accepted(judged: Acceptance[ConnectorSpec]) -> Finding:
+    """Return the condition `Accepted`, with what the database must have and nobody but the user can see to."""
+    if judged.problem is not None or judged.spec is None:
+        return judged.finding
+    return dataclasses.replace(
+        judged.finding, message=f"{judged.finding.message} {publication.advice(judged.spec)}".strip()
     )
 
 
 def _failing(world: ConnectorWorld, spec: ConnectorSpec | None, busy: bool, now: datetime) -> restarts.Failing:
-    """Return what is known of failing tasks; an edit begins anew, and a restart waits for other actions."""
+    """Return what is known of failing tasks; an edit counts anew, and a restart waits for other actions."""
     if _is_foreign(world.seen):
         return restarts.Failing(error=None, record=None)
     status = world.resource.status
-    before = status.get("restarts") if status.get("observedGeneration") == world.resource.generation else None
-    failing = restarts.decide(world.seen, spec, before, now)
+    before = status.get("restarts")
+    if status.get("observedGeneration") != world.resource.generation:
+        before = restarts.anew(before)
+    failing = restarts.decide(world.seen, spec, before, now, world.doubt)
     return dataclasses.replace(failing, due=False, record=before) if failing.due and busy else failing
 
 
@@ -93,9 +106,8 @@ def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acce
         return judged
     if isinstance(world.validation, Unknown) or isinstance(world.seen, Unknown):
         return dataclasses.replace(judged, accepted=world.resource.status.get("accepted"))
-    if world.validation is None or not world.validation.errors:
+    if world.validation is None or (sentence := refusal(world.validation)) is None:
         return judged
-    sentence = "; ".join(f"{error.field}: {error.message}" for error in world.validation.errors[:3])
     problem = false("Accepted", Reason.VALIDATION_FAILED, f"Kafka Connect refuses the configuration: {sentence}")
     return acceptance.refuse(ConnectorSpec, world.resource, problem)
 
@@ -133,6 +145,11 @@ def _applying(validation: Validation | Unknown | None) -> str:
 def _is_foreign(seen: ConnectorSeen | Absent | Unknown) -> bool:
     """Tell whether someone else made a connector of this name, which is then never touched."""
     return isinstance(seen, ConnectorSeen) and debezium.MARK not in seen.config
+
+
+def refusal(validation: Validation) -> str | None:
+    """Return what Connect has against a configuration, in its own words; None when it would run."""
+    return "; ".join(f"{error.field}: {error.message}" for error in validation.errors[:3]) or None
 
 
 def is_running(configuration: Mapping[str, str], seen: ConnectorSeen) -> bool:
@@ -200,6 +217,8 @@ def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restart
         return true("Running", Reason(seen.state.capitalize()), f"The connector is {seen.state.lower()}, as wanted.")
     running = sum(task.state == "RUNNING" for task in seen.tasks)
     if seen.state == "RUNNING" and seen.tasks and running == len(seen.tasks):
+        if failing.restarted is not None:
+            return false("Running", Reason.RECOVERING, failing.restarted)
         return true("Running", Reason.TASKS_RUNNING, f"All {running} tasks run.")
     return false(
         "Running", Reason.STARTING, f"The connector is {seen.state}; {running} of {len(seen.tasks)} tasks run."
@@ -215,9 +234,10 @@ def _status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: r
     if failing.record is not None:
         status["restarts"] = failing.record
     if isinstance(seen, ConnectorSeen):
-        running = sum(task.state == "RUNNING" for task in seen.tasks)
-        status |= {"state": seen.state, "tasks": [_task(task) for task in seen.tasks]}
-        status["tasksReady"] = f"{running}/{len(seen.tasks)}"
+        tasks = _tasks(seen, world.doubt)
+        running = sum(task.state == "RUNNING" for task in tasks)
+        status |= {"state": seen.state, "tasks": [_task(task) for task in tasks]}
+        status["tasksReady"] = f"{running}/{len(tasks)}"
         if seen.lag is not None:
             status["lagSeconds"] = round(seen.lag)
     return status | ({} if isinstance(seen, Absent) else _figures(resource, seen))
@@ -229,7 +249,14 @@ def _figures(resource: Resource, seen: ConnectorSeen | Unknown) -> dict[str, Any
     return {name: resource.status.get(name) if value is None else list(value) for name, value in told.items()}
 
 
-def _task(task: Any) -> dict[str, Any]:
+def _tasks(seen: ConnectorSeen, doubt: str | None) -> tuple[TaskSeen, ...]:
+    """Return the tasks; those that say that they run, and cannot, have failed to whoever counts them."""
+    if doubt is None:
+        return seen.tasks
+    return tuple(dataclasses.replace(task, state="FAILED", trace=doubt) for task in seen.tasks)
+
+
+def _task(task: TaskSeen) -> dict[str, Any]:
     error = traces.summary(task.trace)
     known = {"id": task.id, "state": task.state, "worker": task.worker, "error": error}
     return {key: value for key, value in known.items() if value is not None}

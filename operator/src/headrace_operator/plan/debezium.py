@@ -40,6 +40,9 @@ MODES = frozenset(
 """Where the user sets one of these, Debezium's own converters write the values: ours would come before them."""
 
 JSON = "org.apache.kafka.connect.json.JsonConverter"
+OURS = "headrace"
+"""Prefix of the logical messages that heartbeats write, which no connector of ours makes records of."""
+BEAT = f"SELECT pg_logical_emit_message(true, '{OURS}', 'heartbeat')"
 
 
 def prefix(resource: Resource, spec: ConnectorSpec) -> str:
@@ -71,6 +74,9 @@ def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     capture = _outbox(prefix(resource, spec), spec.capture.outbox) if spec.capture.outbox else _tables(spec)
     return {
         **_source(resource, spec),
+        **_failures(),
+        **_publication(resource, spec),
+        **_heartbeat(spec),
         **_topics(spec),
         **_values(spec),
         **capture,
@@ -105,13 +111,42 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         "database.user": f"{secret}{credentials.username_key or 'username'}}}",
         "database.password": f"{secret}{credentials.password_key or 'password'}}}",
         "slot.name": postgres.slot or slot,
-        "publication.name": postgres.publication or slot,
-        "publication.autocreate.mode": "filtered",
         "topic.prefix": prefix(resource, spec),
         "snapshot.mode": "initial",
-        "heartbeat.interval.ms": "10000",
         "connection.validation.timeout.ms": "10000",
     }
+
+
+def _failures() -> dict[str, str]:
+    """Let a failure end the task within seconds: it is told then, and the operator's restart reads the Secret anew."""
+    return {"errors.max.retries": "0", "slot.max.retries": "2", "slot.retry.delay.ms": "5000"}
+
+
+def own_publication(spec: ConnectorSpec) -> str | None:
+    """Return the publication that the user named, which is the user's own; None when Debezium makes one for us."""
+    return (spec.config or {}).get("publication.name") or spec.postgres.publication
+
+
+def _publication(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
+    if named := own_publication(spec):
+        return {"publication.name": named, "publication.autocreate.mode": "disabled"}
+    return {
+        "publication.name": names.slot(resource.namespace, resource.name),
+        "publication.autocreate.mode": "filtered",
+        "publish.via.partition.root": "true",
+    }
+
+
+def _heartbeat(spec: ConnectorSpec) -> dict[str, str]:
+    """Write a logical message of our own with each heartbeat: it moves the slot while the captured tables rest.
+
+    Where the statement fails (on a standby) Debezium only logs it. Of prefixes that are included there is no need to
+    exclude ours, and Debezium refuses both together.
+    """
+    beat = {"heartbeat.interval.ms": "10000", "heartbeat.action.query": BEAT}
+    return (
+        beat if "message.prefix.include.list" in (spec.config or {}) else {**beat, "message.prefix.exclude.list": OURS}
+    )
 
 
 def _topics(spec: ConnectorSpec) -> dict[str, str]:

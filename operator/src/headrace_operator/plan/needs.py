@@ -34,6 +34,12 @@ def place(resource: Resource) -> str:
     return names.connect_url(resource.namespace, str(connect)) if resource.kind == "Connector" and connect else ""
 
 
+def names_shareable(spec: Mapping[str, Any]) -> bool:
+    """Tell whether a Connector's spec names a slot or a publication; those that Headrace makes are nobody else's."""
+    postgres = spec.get("postgres") or {}
+    return bool(postgres.get("slot") or postgres.get("publication") or "publication.name" in (spec.get("config") or {}))
+
+
 def code_config_map(spec: Mapping[str, Any]) -> str | None:
     """Return the name of the ConfigMap with a Consumer's Python code."""
     python = (spec.get("handler") or {}).get("python") or {}

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     SCALING = "ScalingActive"
     TASKS_RUNNING = "TasksRunning"
     TASK_FAILED = "TaskFailed"
+    RECOVERING = "Recovering"
     STARTING = "Starting"
     PAUSED = "Paused"
     STOPPED = "Stopped"

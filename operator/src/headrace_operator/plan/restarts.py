@@ -1,7 +1,8 @@
-"""Restarts of failed tasks: with exponential back-off, recorded before they are done, until a limit."""
+"""Restarts of failed tasks: with exponential back-off, recorded before they are done, until a limit if there is one."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,19 +16,23 @@ from headrace_operator.plan.actions import RestartConnector
 from headrace_operator.plan.conditions import instant, timestamp
 
 FIRST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(minutes=10)
+LONGEST_WAIT = timedelta(minutes=2)
 WELL_AFTER = timedelta(minutes=2)
-DEFAULT_ATTEMPTS = 10
+"""How long tasks run after a restart until it is taken to have helped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failing:
-    """What is known of failing tasks: `record` is `status.restarts`, `due` says that a restart is to be done now."""
+    """What is known of failing tasks: `record` is `status.restarts`, `due` says that a restart is to be done now.
+
+    Without an `error`, a record says that tasks were restarted after a failure a short while ago.
+    """
 
     error: str | None
     record: Mapping[str, Any] | None
     due: bool = False
     exhausted: bool = False
+    seems_to_run: bool = False
 
     @property
     def message(self) -> str:
@@ -38,30 +43,51 @@ class Failing:
             return f"{error}. Restarted {attempts} times without success: mend the cause, then edit the Connector."
         return f"{error}. Restarted {attempts} times; next restart at {record.get('nextTime')}."
 
+    @property
+    def restarted(self) -> str | None:
+        """Return why tasks that run now may fail again, and until when that is watched; None when they run well."""
+        record = self.record or {}
+        last = instant(record.get("lastTime"))
+        if self.error is not None or last is None:
+            return None
+        reason = str(record.get("reason")).rstrip(".")
+        until = timestamp(last + WELL_AFTER)
+        return (
+            f"Restarted at {timestamp(last)} after a failure, and well if none follows until {until}. It was: {reason}."
+        )
+
     def action(self, url: str, connector: str) -> RestartConnector:
-        """Return the restart that is due."""
-        return RestartConnector(url=url, connector=connector, only_failed=True)
+        """Return the restart that is due; tasks that only seem to run are restarted, too."""
+        return RestartConnector(url=url, connector=connector, only_failed=not self.seems_to_run)
 
 
 def decide(
-    seen: ConnectorSeen | Absent | Unknown, spec: ConnectorSpec | None, before: Mapping[str, Any] | None, now: datetime
+    seen: ConnectorSeen | Absent | Unknown,
+    spec: ConnectorSpec | None,
+    before: Mapping[str, Any] | None,
+    now: datetime,
+    doubt: str | None = None,
 ) -> Failing:
-    """Decide whether failed tasks are restarted now, and what to record; what shall not run is not restarted."""
+    """Decide whether failed tasks are restarted now, and what to record; what shall not run is not restarted.
+
+    With ``doubt`` there are tasks that say that they run and cannot: that is a failure like any other.
+    """
     if spec is not None and spec.state in ("Paused", "Stopped"):
         return Failing(error=None, record=None)
     if not isinstance(seen, ConnectorSeen):
         return Failing(error=None, record=before)
-    error = failure(seen)
+    failed = failure(seen)
+    error = failed or doubt
     if error is None:
         last = instant((before or {}).get("lastTime"))
         return Failing(error=None, record=None if last is None or now - last > WELL_AFTER else before)
-    limit = DEFAULT_ATTEMPTS if spec is None or spec.restart is None else spec.restart.max_attempts
-    return _next(error, before or {}, DEFAULT_ATTEMPTS if limit is None else limit, now)
+    limit = spec.restart.max_attempts if spec and spec.restart else None
+    return dataclasses.replace(_next(error, before or {}, limit, now), seems_to_run=failed is None)
 
 
-def _next(error: str, before: Mapping[str, Any], limit: int, now: datetime) -> Failing:
+def _next(error: str, before: Mapping[str, Any], limit: int | None, now: datetime) -> Failing:
     attempts = int(before.get("attempts", 0))
-    if attempts >= limit:
+    if limit is not None and attempts >= limit:
         record = {key: value for key, value in {**before, "attempts": attempts}.items() if key != "nextTime"}
         return Failing(error=error, record=record, exhausted=True)
     due_at = instant(before.get("nextTime"))
@@ -73,6 +99,13 @@ def _next(error: str, before: Mapping[str, Any], limit: int, now: datetime) -> F
         return Failing(error=error, record=before)
     record = {"attempts": attempts + 1, "lastTime": timestamp(now), "reason": error}
     return Failing(error=error, record=record | {"nextTime": timestamp(now + wait(attempts + 1))}, due=True)
+
+
+def anew(before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the record after an edit: restarts are counted anew, and the last one is still watched."""
+    if not before or "lastTime" not in before:
+        return None
+    return {"attempts": 0, **{key: before[key] for key in ("lastTime", "reason") if key in before}}
 
 
 def wait(attempts: int) -> timedelta:

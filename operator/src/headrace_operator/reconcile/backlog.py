@@ -15,6 +15,7 @@ from itertools import pairwise
 from headrace_operator.observed.kafka import Load, Partition, PartitionSeen, Rates
 from headrace_operator.reconcile.arrivals import Age, Arrivals
 from headrace_operator.reconcile.letters import Letters
+from headrace_operator.reconcile.progress import Progress
 
 WINDOW = 30.0
 """Seconds over which rates are measured."""
@@ -47,11 +48,15 @@ class Looked:
 
 @dataclass
 class History:
-    """The last samples of one consumer, since when its records are there, and what its own topics were seen to hold."""
+    """The last samples of one consumer, since when its records are there, and what its own topics were seen to hold.
+
+    Of a connector it has the progress.
+    """
 
     looks: deque[Looked] = field(default_factory=deque)
     arrivals: dict[Partition, Arrivals] = field(default_factory=dict)
     letters: Letters = field(default_factory=Letters)
+    progress: Progress = field(default_factory=Progress)
     steady_since: datetime | None = None
 
     def add(self, sample: Sample) -> None:

@@ -19,7 +19,7 @@ from headrace_operator.settings import Settings
 async def planned(
     resource: Resource, remote: Remote, settings: Settings, history: History, now: datetime
 ) -> tuple[Plan, BacklogSeen | None]:
-    """Observe ``resource`` and plan; a Consumer's offsets are added to ``history``, and its backlog is returned."""
+    """Observe ``resource`` and plan; what was seen is added to ``history``, and a Consumer's backlog is returned."""
     match resource.kind:
         case "KafkaConnection":
             seen = await observe_connections.kafka_connection(resource, remote)
@@ -28,7 +28,9 @@ async def planned(
             workers = await observe_connections.connect_cluster(resource, remote)
             return connectcluster.plan(workers, settings, now), None
         case "Connector":
-            running = await observe_connector.connector(resource, remote)
+            running = await observe_connector.connector(
+                resource, remote, history.progress, now, settings.watch_namespaces
+            )
             return connector.plan(running, settings, now), None
         case _:
             world = await observe_consumer.consumer(resource, remote, history, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Mapping
+from datetime import datetime
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
@@ -14,32 +15,76 @@ from headrace_operator.plan import connector as plan
 from headrace_operator.plan import names, needs
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.connections import known, reference, secrets
+from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
 
 Seen = ConnectorSeen | Absent | Unknown
 
 
-async def connector(resource: Resource, remote: Remote) -> ConnectorWorld:
-    """Observe a Connector."""
+async def connector(
+    resource: Resource, remote: Remote, progress: Progress, now: datetime, namespaces: tuple[str, ...] = ()
+) -> ConnectorWorld:
+    """Observe a Connector, and its ``progress`` since earlier passes; ``namespaces`` are those the operator watches."""
     namespace = resource.namespace
     child = names.connect_child(str(resource.spec.get("connect")))
-    found, secret, readable = await asyncio.gather(
+    found, secret, readable, others = await asyncio.gather(
         reference(remote, "ConnectCluster", namespace, resource.spec.get("connect")),
         secrets(remote, namespace, _secrets(resource)),
         ask(remote.kube.readable_secrets(namespace, child)),
+        _others(resource, remote, namespaces),
     )
+    beside = () if isinstance(others, Unknown) else others
     cluster = known(found)
     seen: Seen = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
     validation: Validation | Unknown | None = None
+    doubt: str | None = None
     if cluster is not None:
         url = names.connect_url(namespace, cluster.name)
         seen = await ask(remote.connect.connector(url, names.connector(namespace, resource.name)))
         seen = await _measured(seen, resource, cluster.name, remote)
         held = _missing(resource, secret) or plan.unread(resource, readable)
-        validation = await _validation(remote, url, plan.wanted(resource), seen, held)
+        held = others.reason if isinstance(others, Unknown) else held
+        validation = await _validation(remote, url, plan.wanted(resource, beside), seen, held)
+        doubt = await _doubt(remote, url, resource, seen, progress, now)
     return ConnectorWorld(
-        resource=resource, connect=found, secrets=secret, readable=readable, seen=seen, validation=validation
+        resource=resource,
+        connect=found,
+        secrets=secret,
+        readable=readable,
+        seen=seen,
+        validation=validation,
+        others=beside,
+        doubt=doubt,
     )
+
+
+async def _doubt(
+    remote: Remote, url: str, resource: Resource, seen: Seen, progress: Progress, now: datetime
+) -> str | None:
+    """Say why tasks that run could not: Connect, asked once offsets stand still, logs in anew and tells."""
+    if not isinstance(seen, ConnectorSeen) or {seen.state, *(task.state for task in seen.tasks)} != {"RUNNING"}:
+        return None
+    before = resource.status.get("restarts") or {}
+    if progress.doubtful((seen.offsets, before.get("lastTime")), bool(before), now):
+        answer = await ask(remote.connect.validate(url, seen.config))
+        progress.answered(None if isinstance(answer, Unknown) else plan.refusal(answer), now)
+    return progress.refused and f"The tasks say that they run, and cannot: {progress.refused}"
+
+
+async def _others(resource: Resource, remote: Remote, namespaces: tuple[str, ...]) -> tuple[Resource, ...] | Unknown:
+    """List the Connectors that may share what the spec names, and ask nobody when it names nothing.
+
+    A namespace that cannot be listed, save the Connector's own, holds nothing up.
+    """
+    if not needs.names_shareable(resource.spec):
+        return ()
+    here, *rest = await asyncio.gather(
+        *(
+            ask(remote.kube.resources("Connector", one))
+            for one in (resource.namespace, *(set(namespaces) - {resource.namespace}))
+        )
+    )
+    return here if isinstance(here, Unknown) else sum((one for one in rest if not isinstance(one, Unknown)), here)
 
 
 async def _measured(seen: Seen, resource: Resource, cluster: str, remote: Remote) -> Seen:
