@@ -19,7 +19,7 @@ from tests.operator.plan import statuses
 pytestmark = pytest.mark.apiserver
 
 GOLDEN = Path(__file__).parents[2] / "golden/tables.txt"
-WIDEST = 100
+WIDEST = 110
 SHOWN = {
     "KafkaConnection": ("answers", "is silent", "without its Secret", "with a bad edit"),
     "ConnectCluster": ("new", "runs", "is silent", "without its KafkaConnection", "with a bad edit"),
@@ -54,9 +54,10 @@ def test_columns_are_the_promised_ones(shown: ApiServer) -> None:
     normal = {kind: _head(shown, kind) for kind in SHOWN}
     wide = {kind: _head(shown, kind, "-o", "wide") for kind in SHOWN}
 
-    assert normal["Consumer"] == ["NAME", "READY", "REPLICAS", "LAG", "LAG SECONDS", "DEAD", "AGE"]
+    assert normal["Consumer"] == ["NAME", "READY", "REPLICAS", "LAG", "LAG SECONDS", "DEAD", "REASON", "AGE"]
     assert normal["Connector"] == ["NAME", "READY", "STATE", "TASKS", "LAG SECONDS", "REASON", "AGE"]
     assert all(columns[1] == "READY" and columns[-1] == "AGE" for columns in normal.values())
+    assert all("REASON" in columns for columns in normal.values())
     assert all({"REASON", "MESSAGE"} <= set(columns) for columns in wide.values())
 
 

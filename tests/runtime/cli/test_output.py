@@ -80,7 +80,7 @@ def test_a_dead_letter_is_described_with_headers_and_payload() -> None:
     text = dlq.described(opened)
     assert "outstanding" in text
     assert "  raw: AP8= (base64)" in text
-    assert text.endswith("Value:\n{}\n")
+    assert text.endswith("Value:\n  {}\n")
 
 
 @pytest.mark.parametrize(

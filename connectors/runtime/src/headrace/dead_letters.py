@@ -210,6 +210,14 @@ def _header(name: str, content: bytes | None) -> Header:
     return Header(name=name, value=value, encoding=encoding)
 
 
+def number(header: Header) -> int | None:
+    """Return what a header says that holds a binary number, as Spring for Apache Kafka writes them, else None."""
+    if header.name not in headers.NUMBERS or header.value is None:
+        return None
+    content = base64.b64decode(header.value) if header.encoding == "base64" else header.value.encode()
+    return int.from_bytes(content, "big", signed=True)
+
+
 def _note(last: dict[Place, bytes], stored: Stored) -> None:
     try:
         place = parse_place((stored.key or b"").decode(errors="replace"))

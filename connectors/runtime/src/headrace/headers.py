@@ -24,6 +24,14 @@ OWN = "headrace."
 SCHEMA_VERSION = b"1"
 """Of our own headers: it grows when one of them changes its meaning."""
 
+NUMBERS = frozenset(
+    {
+        *(f"{SPRING}original-{what}" for what in ("partition", "offset", "timestamp")),
+        *(f"{SPRING_RETRY}{what}" for what in ("attempts", "backoff-timestamp", "original-timestamp")),
+    }
+)
+"""The headers that are big-endian numbers, in two's complement."""
+
 FIRST = f"{BROKER}topic"
 """The first header we add: from its last occurrence on, headers with our prefixes are ours."""
 

@@ -1,11 +1,12 @@
-"""Logs as one logfmt line a record on standard output; never a payload, never a secret."""
+"""Logs as one logfmt line a record on standard output: no payload, no secret, nothing that a terminal obeys."""
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
+
+from headrace import printable
 
 
 class Logfmt(logging.Formatter):
@@ -15,9 +16,9 @@ class Logfmt(logging.Formatter):
         """Return ``record`` as one line."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = f"ts={stamp}.{int(record.msecs):03d}Z level={record.levelname.lower()} logger={record.name}"
-        line += f" msg={json.dumps(record.getMessage(), ensure_ascii=False)}"
+        line += f" msg={printable.as_json(record.getMessage())}"
         if record.exc_info:
-            line += f" traceback={json.dumps(self.formatException(record.exc_info), ensure_ascii=False)}"
+            line += f" traceback={printable.as_json(self.formatException(record.exc_info))}"
         return line
 
 

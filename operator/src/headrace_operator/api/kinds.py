@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus
@@ -245,8 +244,8 @@ KINDS = (
             Column(name="Lag", path=".status.lag.records", type="integer"),
             Column(name="Lag seconds", path=".status.lag.seconds", type="integer"),
             Column(name="Dead", path=".status.deadLetters.outstanding", type="integer"),
+            REASON,
             AGE,
-            dataclasses.replace(REASON, wide=True),
             MESSAGE,
         ),
         rules={

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from headrace import printable
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.clients.api import Api, connection
@@ -117,7 +118,8 @@ def _edited(live: Resource | Absent, wanted: Resource) -> Resource:
 
 def text(plans: Plans) -> str:
     """Return plans for people: of each resource its actions in order, then its conditions."""
-    return "\n".join("\n".join(_lines(resource, plan)) for resource, plan in plans) + "\n"
+    told_of = ("\n".join(map(printable.line, _lines(resource, plan))) for resource, plan in plans)
+    return "\n".join(told_of) + "\n"
 
 
 def _lines(resource: Resource, plan: Plan) -> Iterator[str]:

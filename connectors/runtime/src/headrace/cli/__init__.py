@@ -12,7 +12,6 @@ from importlib import metadata
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from typer.exceptions import TyperException
 
 from headrace import config as contract
@@ -85,7 +84,4 @@ def _register(arguments: list[str]) -> None:
 def _tell(failure: Failure) -> None:
     from headrace.cli import output
 
-    console = output.stderr()
-    console.print(f"[red]Error:[/red] {escape(failure.what)}", soft_wrap=True)
-    if failure.remedy:
-        console.print(escape(failure.remedy), soft_wrap=True)
+    output.say_error(failure.what, failure.remedy)

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from headrace import dead_letters
+from headrace import dead_letters, printable
 from headrace.cli import answers, errand, output
 from headrace.cli.cluster import Access, Cluster
 from headrace.cli.failure import Failure, unwell, usage
 from headrace.cli.options import ConsumerName, Context, Kubeconfig, Namespace, Output
 from headrace.cli.output import Format
 from headrace.cli.waiting import progress
-from headrace.dead_letters import Letter, Opened
+from headrace.dead_letters import Header, Letter, Opened
 
 app = typer.Typer(no_args_is_help=True, help="Look at the dead letters of a Consumer.")
 
@@ -38,7 +38,7 @@ def list_(
     if total == 0:
         output.say(f"No outstanding dead letters of {consumer} in namespace {cluster.namespace}.")
     elif total > len(letters):
-        output.say(f"{len(letters)} of {total} outstanding dead letters shown; --limit 0 shows all.")
+        output.say(f"{len(letters)} of {output.counted(total, 'outstanding dead letter')} shown; --limit 0 shows all.")
 
 
 @app.command()
@@ -79,7 +79,10 @@ def columns(letters: Sequence[Letter], now: datetime) -> dict[str, list[str]]:
 
 
 def described(opened: Opened) -> str:
-    """Return one dead letter as text for people: what it is, its headers, then its payload."""
+    """Return one dead letter as text for people: what it is, its headers, then its payload.
+
+    Only what it is stands at the beginning of a line.
+    """
     letter = opened.letter
     facts = {
         "Name": letter.name,
@@ -92,13 +95,14 @@ def described(opened: Opened) -> str:
         "Error": _line(letter.error),
         "First failed": _moment(letter.first_failed_at),
         "Last failed": _moment(letter.last_failed_at),
-        "Redriven": f"{letter.redrive_count} times",
+        "Redriven": output.counted(letter.redrive_count, "time"),
         "State": "outstanding" if opened.resolution is None else f"{opened.resolution.get('action')}",
     }
     lines = [f"{name + ':':<16}{value}" for name, value in facts.items()]
-    lines += ["Headers:", *(f"  {one.name}: {one.value}{_mark(one.encoding)}" for one in opened.headers)]
-    lines += [f"Value{_mark(opened.value_encoding)}:", _value(opened)]
-    return "\n".join(lines) + "\n"
+    lines += ["Headers:", *map(_header, opened.headers)]
+    lines += [f"Value{_mark(opened.value_encoding)}:"]
+    value = printable.block(_value(opened))
+    return "".join(f"{printable.line(line)}\n" for line in lines) + f"  {value}\n"
 
 
 def _fetch(cluster: Cluster, consumer: str, limit: int) -> tuple[list[Letter], int]:
@@ -108,7 +112,7 @@ def _fetch(cluster: Cluster, consumer: str, limit: int) -> tuple[list[Letter], i
         for answer in errand.run(cluster, consumer, ["dlq-list", "--limit", str(limit)], note):
             if isinstance(answer, answers.Listed):
                 letters.append(answer.letter)
-                note(f"{len(letters)} dead letters read")
+                note(f"{output.counted(len(letters), 'dead letter')} read")
             elif isinstance(answer, answers.Done):
                 total = answer.count
     return letters, total
@@ -157,6 +161,11 @@ def _moment(at: datetime | None) -> str:
 
 def _line(text: str | None) -> str:
     return " ".join((text or "-").split())
+
+
+def _header(one: Header) -> str:
+    number = dead_letters.number(one)
+    return f"  {one.name}: {one.value}{_mark(one.encoding)}" if number is None else f"  {one.name}: {number}"
 
 
 def _mark(encoding: str) -> str:

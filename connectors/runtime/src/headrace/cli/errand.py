@@ -152,8 +152,8 @@ def _died(pod: Json, name: str, other: Sequence[str]) -> Failure:
     ends = [one.get("state", {}).get("terminated") or {} for one in status.get("containerStatuses", [])]
     why = status.get("reason") or next((end.get("reason", "") for end in ends if end), "")
     code = next((end.get("exitCode") for end in ends if end), None)
-    tail = "\n  ".join(other)
+    tail = "\n".join(other)
     return unwell(
-        f"pod {name} ended before it was done: {why} (exit code {code}); it said last:\n  {tail}",
+        f"pod {name} ended before it was done: {why} (exit code {code}); it said last:\n{tail}",
         "What was committed before stays, the rest is as it was: run the same command again.",
     )

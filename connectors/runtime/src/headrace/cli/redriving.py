@@ -49,19 +49,20 @@ def redrive(
         planned, _ = _send(cluster, consumer, [*selection, "--dry-run"], announce=True)
         if dry_run or planned.selected == 0:
             return
-        typer.confirm(f"Redrive {planned.selected} dead letters of {consumer}?", abort=True, err=True)
+        typer.confirm(f"Redrive {output.counted(planned.selected, 'dead letter')} of {consumer}?", abort=True, err=True)
     _, done = _send(cluster, consumer, [*selection, "--by", cluster.user()], announce=yes)
-    output.write(f"{cluster.namespace}/{consumer}: {done} dead letters redriven\n")
+    output.write(f"{cluster.namespace}/{consumer}: {output.counted(done, 'dead letter')} redriven\n")
 
 
 def sentence(plan: answers.Planned, consumer: str) -> str:
     """Return the plan in the user's words."""
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(plan.reasons.items()))
+    outstanding = f"{output.counted(plan.outstanding, 'outstanding dead letter')} of {consumer}"
     if plan.selected == 0:
-        return f"Nothing to redrive: {plan.outstanding} outstanding dead letters of {consumer}, none selected."
+        return f"Nothing to redrive: {outstanding}, none selected."
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(plan.reasons.items()))
     return (
-        f"To go back through the retry topic: {plan.selected} of {plan.outstanding} outstanding dead letters "
-        f"of {consumer} ({reasons}; different keys: {plan.keys})."
+        f"To go back through the retry topic: {plan.selected} of {outstanding} "
+        f"({reasons}; different keys: {plan.keys})."
     )
 
 
@@ -99,7 +100,7 @@ def _send(cluster: Cluster, consumer: str, arguments: list[str], *, announce: bo
                     if announce:
                         output.say(sentence(planned, consumer))
                 case answers.Progress():
-                    note(f"{answer.done} of {answer.total} dead letters redriven")
+                    note(f"{answer.done} of {output.counted(answer.total, 'dead letter')} redriven")
                 case answers.Done():
                     done = answer.count
     if planned is None:

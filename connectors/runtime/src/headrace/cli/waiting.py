@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.markup import escape
+from rich.text import Text
 
+from headrace import printable
 from headrace.cli import output
 
 
@@ -17,7 +18,7 @@ def progress() -> Iterator[Callable[[str], None]]:
     console = output.stderr()
     if console.is_terminal:
         with console.status("") as status:
-            yield lambda text: status.update(escape(text))
+            yield lambda text: status.update(Text(printable.line(text)))
     else:
         yield _Changes().note
 
