@@ -58,7 +58,7 @@ down: setup ## Take the cluster down and clean up
 status: setup ## Say what of the cluster runs
 	@$(RUN) python -m tests.cluster status
 
-images: setup ## Build the images (REGISTRY=host/path: and push them there)
+images: setup ## Build the images and print them as values of the chart (REGISTRY=host/path: and push them there)
 	@$(RUN) python -m tests.cluster.images build $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
 real: setup packages build ## Tests of real parts, which need no cluster

@@ -19,15 +19,15 @@ logged() {
 
 if [ ! -x "$uv/bin/uv" ]; then
   if ! python3 -c 'import ensurepip' 2>/dev/null; then
-    echo "installing python3-venv (needed once)"
+    echo "installing python3-venv (needed once)" >&2
     export DEBIAN_FRONTEND=noninteractive
     logged apt-get update
     logged apt-get install -y --no-install-recommends python3-venv ca-certificates
   fi
-  echo "installing uv $version into $uv (cached)"
+  echo "installing uv $version into $uv (cached)" >&2
   rm -rf "$uv"
   logged python3 -m venv "$uv"
   logged "$uv/bin/pip" install --disable-pip-version-check "uv==$version"
 fi
-[ -d .venv ] || echo "installing the Python environment into .venv (first time 1 min)"
+[ -d .venv ] || echo "installing the Python environment into .venv (first time 1 min)" >&2
 logged "$uv/bin/uv" sync --frozen --all-packages --all-groups

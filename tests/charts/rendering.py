@@ -13,6 +13,8 @@ from tests.waiting import PATIENCE
 
 CHARTS = Path(__file__).parents[2] / "charts"
 CHART = CHARTS / "headrace"
+IMAGES = ("--set", "images.registry=registry.example/headrace")
+"""The least that the chart must be given."""
 
 
 Done = subprocess.CompletedProcess[str]
@@ -24,14 +26,18 @@ def run(*arguments: str) -> Done:
     return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
-def template(*arguments: str, chart: Path = CHART, namespace: str = "headrace-system") -> Done:
+def template(
+    *arguments: str, chart: Path = CHART, namespace: str = "headrace-system", images: tuple[str, ...] = IMAGES
+) -> Done:
     """Run ``helm template``."""
-    return run("template", "headrace", str(chart), "-n", namespace, "--kube-version", "1.34.0", *arguments)
+    return run("template", "headrace", str(chart), "-n", namespace, "--kube-version", "1.34.0", *images, *arguments)
 
 
-def render(*arguments: str, chart: Path = CHART, namespace: str = "headrace-system") -> list[dict[str, Any]]:
+def render(
+    *arguments: str, chart: Path = CHART, namespace: str = "headrace-system", images: tuple[str, ...] = IMAGES
+) -> list[dict[str, Any]]:
     """Return the objects that a chart makes."""
-    done = template(*arguments, chart=chart, namespace=namespace)
+    done = template(*arguments, chart=chart, namespace=namespace, images=images)
     assert done.returncode == 0, done.stderr
     return [one for one in yaml.safe_load_all(done.stdout) if one]
 

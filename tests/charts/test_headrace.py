@@ -17,6 +17,7 @@ from headrace_operator.clients import api
 from headrace_operator.observed.kube import Children
 from headrace_operator.plan import connectcluster, consumer
 from tests.charts.rendering import CHART, CHARTS, of, render, run, template
+from tests.cluster.images.__main__ import values
 from tests.operator import worlds
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ GOLDEN = ROOT / "tests/golden/rights.yaml"
 MONITORING = "monitoring.coreos.com/v1"
 KINDS = ("-a", f"{MONITORING}/PodMonitor", "-a", f"{MONITORING}/PrometheusRule")
 WATCH = ("--set", "watch.namespaces={shop,bakery}")
+NAMES = ("operator", "runtime", "connect")
 
 
 pytestmark = pytest.mark.slow
@@ -160,12 +162,33 @@ def test_runbooks_are_linked_where_they_are() -> None:
 @pytest.mark.parametrize("key", ["images.registry", "global.registry"])
 def test_one_value_moves_every_image(key: str) -> None:
     """In an air-gapped cluster one registry holds them all."""
-    (deployment,) = of("Deployment", render("--set", f"{key}=registry.example/mirror"))
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    images = [container["image"], *(one["value"] for one in container["env"] if one["name"].endswith("_IMAGE"))]
+    images = _images("--set", f"{key}=registry.example/mirror/")
 
-    assert len(images) == 3
-    assert all(image.startswith("registry.example/mirror/") for image in images)
+    assert images == {name: f"registry.example/mirror/{name}:0.1.0" for name in NAMES}
+
+
+@pytest.mark.case("clusters-16")
+@pytest.mark.parametrize("missing", NAMES)
+@pytest.mark.parametrize("others", [True, False])
+def test_no_image_comes_from_a_registry_that_nobody_named(missing: str, others: bool) -> None:
+    """Nothing is rendered, and one sentence says what to run; so it is when only one of the three was forgotten."""
+    given = [f"images.{name}=host/path/{name}:1" for name in NAMES if others and name != missing]
+
+    done = template(*(word for one in given for word in ("--set", one)), images=())
+
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert f"images.{missing if others else 'operator'} is missing and there are no published images" in done.stderr
+    assert "run `make images REGISTRY=host/path > images.yaml`" in done.stderr
+
+
+@pytest.mark.case("clusters-16")
+def test_what_make_images_prints_is_what_the_chart_takes(tmp_path: Path) -> None:
+    """References with their digests, as they are; images that are no part of the chart are comments."""
+    made = {name: f"registry.example:5000/shop/{name}:7d3@sha256:{'ab' * 32}" for name in (*NAMES, "kafka")}
+    (tmp_path / "images.yaml").write_text(values(made))
+
+    assert _images("-f", str(tmp_path / "images.yaml")) == {name: made[name] for name in NAMES}
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -203,7 +226,7 @@ def test_it_renders_as_a_part_of_another_chart(tmp_path: Path) -> None:
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: parent\nversion: 0.1.0\n")
     (tmp_path / "values.yaml").write_text("global: {registry: registry.example}\nheadrace: {foreign: 1}\n")
 
-    (deployment,) = of("Deployment", render(chart=tmp_path))
+    (deployment,) = of("Deployment", render(chart=tmp_path, images=()))
 
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].startswith("registry.example/")
 
@@ -230,6 +253,18 @@ def test_upgrade_changes_nothing_that_cannot_change() -> None:
     assert before["selector"] == after["selector"]
     assert set(before["selector"]["matchLabels"]) == {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
     assert before["strategy"] == {"type": "Recreate"}
+
+
+def _images(*arguments: str) -> dict[str, str]:
+    """Return the references that the operator's pod is made from and given."""
+    (deployment,) = of("Deployment", render(*arguments, images=()))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    given = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    return {
+        "operator": container["image"],
+        "runtime": given["HEADRACE_RUNTIME_IMAGE"],
+        "connect": given["HEADRACE_CONNECT_IMAGE"],
+    }
 
 
 def _ports(monitor: dict[str, Any], deployment: Any) -> list[str]:

@@ -14,7 +14,7 @@ import yaml
 
 from headrace.cli import pod
 from headrace_operator.plan.actions import Apply
-from tests.charts.rendering import CHART, CHARTS, Done, of, render
+from tests.charts.rendering import CHART, CHARTS, IMAGES, Done, of, render
 from tests.cluster import build, fast
 from tests.operator.operator_process import await_kinds, kubectl
 from tests.operator.plan import golden
@@ -46,7 +46,7 @@ def test_an_upgrade_changes_definitions_and_no_uninstall_loses_a_resource(
     kubectl(server, "create", "namespace", "shop")
     helm(server, "install", "headrace-crds", str(CRDS))
     said = helm(server, "install", "headrace", str(CHART), "-n", "headrace-system", "--create-namespace",
-                "--set", "watch.namespaces={shop}").stdout  # fmt: skip
+                "--set", "watch.namespaces={shop}", *IMAGES).stdout  # fmt: skip
     await_kinds(server)
     example = next(yaml.safe_load_all((golden.EXAMPLES[0]).read_text()))
     kubectl(server, "apply", "-n", "shop", "-f", "-", text=json.dumps(example))
@@ -118,7 +118,7 @@ def test_the_chart_installs_where_the_restricted_standard_is_enforced(server: fa
     """In the namespace of the operator, as its README says; pods that would be refused are told as a warning."""
     kubectl(server, "create", "namespace", "headrace-restricted")
     kubectl(server, "label", "namespace", "headrace-restricted", ENFORCE, ENFORCE.replace("enforce", "warn"))
-    done = helm(server, "install", "headrace", str(CHART), "-n", "headrace-restricted")
+    done = helm(server, "install", "headrace", str(CHART), "-n", "headrace-restricted", *IMAGES)
     argv = [*server.kubectl, "create", "deployment", "root", "--image=x", "-n", "headrace-restricted"]
     root = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=PATIENCE)
     helm(server, "uninstall", "headrace", "-n", "headrace-restricted")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import build, fast
+from tests.cluster.images.__main__ import values
 from tests.operator.operator_process import await_kinds, kubectl
 from tests.waiting import PATIENCE
 
@@ -34,10 +35,14 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.apiserver
-def test_the_commands_install_a_pipeline_and_remove_it() -> None:
+def test_the_commands_install_a_pipeline_and_remove_it(tmp_path: Path) -> None:
     """Each succeeds; the four resources are there before the last ones remove them, and nothing is left."""
+    images = tmp_path / "images.yaml"
+    images.write_text(values({name: f"host/path/{name}:1" for name in ("operator", "runtime", "connect")}))
     with fast.apiserver() as server:
-        listed = [_run(server, words) for words in commands()]
+        listed = [
+            _run(server, [str(images) if word == images.name else word for word in words]) for words in commands()
+        ]
         left = kubectl(server, "get", "crd,deployments", "-A", "-o", "name")
 
     (resources,) = [out for words, out in zip(commands(), listed, strict=True) if words[-2:] == ["get", "headrace"]]

@@ -16,9 +16,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- /* The reference of an image: (list CONTEXT NAME). The registry of the chart, else the one of the parent chart. */ -}}
 {{- define "headrace.image" -}}
-{{- $values := (index . 0).Values -}}
+{{- $context := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $values := $context.Values -}}
 {{- $registry := $values.images.registry | default (dig "registry" "" ($values.global | default dict)) -}}
-{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end }}{{ get $values.images (index . 1) }}
+{{- $reference := get $values.images $name -}}
+{{- if not (or $registry $reference) }}{{ fail (printf "images.%s is missing and there are no published images: run `make images REGISTRY=host/path > images.yaml` in Headrace's repository, then give the values it wrote with `-f images.yaml`, or set images.registry to where the images are." $name) }}{{ end -}}
+{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end }}{{ $reference | default (printf "%s:%s" $name $context.Chart.AppVersion) }}
 {{- end }}
 
 {{- /* How alike two words are: the letters of the first that the second has, less what the lengths differ by. */ -}}

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 
 from tests.cluster.alone import alone
 from tests.cluster.failure import ClusterError
@@ -11,10 +12,11 @@ from tests.cluster.images.catalog import IMAGES, chosen
 from tests.cluster.progress import say
 
 LOCAL_REGISTRY = "localhost:5000/headrace"
+OF_THE_CHART = ("operator", "runtime", "connect")
 
 
 def main(argv: list[str]) -> int:
-    """Run one command; gives the exit code and prints the references."""
+    """Run one command; gives the exit code and prints the references as values of the chart."""
     parser = argparse.ArgumentParser("python -m tests.cluster.images", description="Builds the container images.")
     names = ", ".join(one.name for one in IMAGES)
     parser.add_argument("command", choices=["build"])
@@ -28,9 +30,15 @@ def main(argv: list[str]) -> int:
     except (ClusterError, ValueError) as error:
         say(f"error: {error}")
         return 1
-    for name, reference in made.items():
-        print(f"{name} {reference}")
+    print(values(made), end="")
     return 0
+
+
+def values(made: Mapping[str, str]) -> str:
+    """Give the chart's values with these references; those of other images as comments."""
+    ours = [f"  {name}: {made[name]}\n" for name in OF_THE_CHART if name in made]
+    others = [f"# {name}: {reference}\n" for name, reference in made.items() if name not in OF_THE_CHART]
+    return "".join((*(["images:\n", *ours] if ours else ()), *others))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ MAVEN = ("default-jdk-headless", "maven")
 
 
 def build(images: list[Image], *, registry: str, push: bool) -> dict[str, str]:
-    """Build these images, push them when asked to, and give their references; says how far it is.
+    """Build these images, push them when asked to, and give their references, pinned where they were pushed.
 
-    `registry` is a prefix such as `localhost:5000/headrace`. Raises ClusterError at the first that fails.
+    `registry` is a prefix such as `localhost:5000/headrace`. Says how far it is. Raises ClusterError at the first that
+    fails.
     """
     steps = Steps(len(images) + 2)
     with steps.step("Tools for images", "buildah, mmdebstrap, Maven; kept"):
@@ -27,8 +28,9 @@ def build(images: list[Image], *, registry: str, push: bool) -> dict[str, str]:
     made: dict[str, str] = {}
     for image in images:
         with steps.step(f"Image {image.name}"):
-            made[image.name] = _one(image, registry=registry, push=push)
-            store.record(image.name, made[image.name])
+            reference = f"{registry}/{image.name}:{tag(image)}"
+            made[image.name] = _one(image, reference, push=push)
+            store.record(image.name, reference)
     return made
 
 
@@ -41,18 +43,19 @@ def tag(image: Image) -> str:
     return ingredients.digest(*parts, *_code(image))
 
 
-def _one(image: Image, *, registry: str, push: bool) -> str:
-    local, reference = f"localhost/headrace-{image.name}:{tag(image)}", f"{registry}/{image.name}:{tag(image)}"
+def _one(image: Image, reference: str, *, push: bool) -> str:
+    local = f"localhost/headrace-{image.name}:{tag(image)}"
     log = store.LOGS / f"image-{image.name}.log"
     if not buildah.has(local):
         context = _context(image, log)
         arguments = {"BASE": debian.name(), **_keys(image)}
         buildah.build(local, context=context, dockerfile=context / "Dockerfile", arguments=arguments, log=log)
         shutil.rmtree(context)
-    if push:
-        new = buildah.push(local, reference, log=log)
-        say(f"      {reference} {'pushed' if new else 'was there'}")
-    return reference
+    if not push:
+        return reference
+    digest = buildah.push(local, reference, log=log)
+    say(f"      {reference} {'pushed' if digest else 'was there'}")
+    return f"{reference}@{digest}" if digest else reference
 
 
 def _keys(image: Image) -> dict[str, str]:

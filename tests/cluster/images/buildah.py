@@ -42,20 +42,21 @@ def build(name: str, *, context: Path, dockerfile: Path, arguments: Mapping[str,
     run_logged([*_words(), "bud", *fixed, *chosen, *where], log=log, advice=ADVICE)
 
 
-def push(name: str, reference: str, *, log: Path) -> bool:
-    """Bring an image of the storage to its registry; false when the cluster's own registry has it already.
+def push(name: str, reference: str, *, log: Path) -> str | None:
+    """Bring an image of the storage to its registry and give its digest; None when the cluster's own has it already.
 
     The cluster's registry is reached inside its network, any other one from here with the login of
     `buildah login`. Raises ClusterError when the registry refuses.
     """
     inside = reference.startswith(LOCAL)
     if inside and node.run(["python3", "-c", FIND, reference]).strip() == "200":
-        return False
-    words = [*_words(), "push", f"--signature-policy={_policy()}", "--format=oci"]
+        return None
+    digest = store.STORAGE / "digest"
+    words = [*_words(), "push", f"--signature-policy={_policy()}", "--format=oci", f"--digestfile={digest}"]
     if inside:
         words = [*node.enter(), *words, "--tls-verify=false"]
     run_logged([*words, name, f"docker://{reference}"], log=log, advice=ASK)
-    return True
+    return digest.read_text().strip()
 
 
 @cache
