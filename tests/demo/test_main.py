@@ -123,7 +123,8 @@ def _install(server: fast.ApiServer, folder: Path) -> None:
     _type(server, f"kubectl apply -f {file}")
     install = "helm upgrade --install --namespace headrace-system"
     _type(server, f"{install} --create-namespace headrace-crds charts/headrace-crds")
-    _type(server, f"{install} headrace charts/headrace --set 'watch.namespaces={{shop}}'")
+    values = "--set 'watch.namespaces={shop}' --set images.registry=x.example"
+    _type(server, f"{install} headrace charts/headrace {values}")
 
 
 def _type(server: fast.ApiServer, line: str) -> None:
