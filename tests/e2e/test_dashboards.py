@@ -20,9 +20,6 @@ PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v
 STORY = "[40m:10s]"
 """A range that holds all of the story, and how often to look within it."""
 
-SCRAPES = 90.0
-"""Seconds in which each pod was scraped, and rules evaluated, more than once."""
-
 NOTHING_WRONG = "> 0"
 """How a query ends that shows nothing as long as nothing is wrong."""
 

@@ -39,6 +39,12 @@ MODES = frozenset(
 )
 """Where the user sets one of these, Debezium's own converters write the values: ours would come before them."""
 
+BOUNDS = {
+    "snapshot.fetch.size": "200",
+    "max.queue.size.in.bytes": str(32 * 1024 * 1024),
+}
+"""What a connector holds of its database at a time. Debezium's own bounds are rows (10,240 and 8,192) of any width."""
+
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 OURS = "headrace"
 """Prefix of the logical messages that heartbeats write, which no connector of ours makes records of."""
@@ -113,6 +119,7 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         "slot.name": postgres.slot or slot,
         "topic.prefix": prefix(resource, spec),
         "snapshot.mode": "initial",
+        **BOUNDS,
         "connection.validation.timeout.ms": "10000",
     }
 
