@@ -20,8 +20,16 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     NewTopic,
+    ResourcePatternType,
+    ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
@@ -47,6 +55,8 @@ _SETTINGS = {
     "transaction.state.log.num.partitions": "4",
     "sasl.enabled.mechanisms": "SCRAM-SHA-512",
     "listener.name.sasl.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
 }
 
 
@@ -80,6 +90,31 @@ class KafkaBroker:
         scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
         change = UserScramCredentialUpsertion(name, scram, password.encode())
         admin.alter_user_scram_credentials([change])[name].result(timeout=PATIENCE)
+
+    def settings(self, topic: str) -> dict[str, str]:
+        """Return the settings of a topic that are in force."""
+        about = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        return {
+            name: one.value for name, one in admin.describe_configs([about])[about].result(timeout=PATIENCE).items()
+        }
+
+    def alter(self, topic: str, name: str, value: str) -> None:
+        """Change a setting of a topic."""
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        about = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
+
+    def allow_only(self, topic: str, *operations: AclOperation) -> None:
+        """Let everybody do these on ``topic``, and nothing else."""
+        who, where = "User:ANONYMOUS", ResourcePatternType.LITERAL
+        rules = [
+            AclBinding(ResourceType.TOPIC, topic, where, who, "*", each, AclPermissionType.ALLOW) for each in operations
+        ]
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        for made in admin.create_acls(rules).values():
+            made.result(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,20 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation, WorkersSeen
-from headrace_operator.observed.kafka import BacklogSeen, Load, PartitionSeen, Rates, TopicSeen
+from headrace_operator.observed.kafka import BacklogSeen, Load, PartitionSeen, Rates, SettingsSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld
-from headrace_operator.plan.actions import Action, Apply, CreateTopic, Plan, PutConnector, RemoveConnector, SetState
+from headrace_operator.plan.actions import (
+    Action,
+    AlterTopic,
+    Apply,
+    CreateTopic,
+    Plan,
+    PutConnector,
+    RemoveConnector,
+    SetState,
+)
 from headrace_operator.settings import Settings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -100,7 +109,8 @@ def consumer_world(**changes: Any) -> ConsumerWorld:
         "connector": CONNECTOR,
         "connect": CONNECT,
         "kafka": KAFKA,
-        "topics": {TOPIC: TopicSeen(name=TOPIC, partitions=12)},
+        "topics": {TOPIC: TopicSeen(name=TOPIC, partitions=12, replicas=3)},
+        "settings": SettingsSeen(of={TOPIC: {"max.message.bytes": "1048588"}}, fresh=True),
         "backlog": BacklogSeen(at=NOW, partitions=partitions, dead_letters_total=0, dead_letters_outstanding=0),
         "rates": Rates(arrivals=0.0, handled=0.0),
         "code": None,
@@ -164,12 +174,23 @@ def after_consumer(world: ConsumerWorld, actions: tuple[Action, ...]) -> Consume
     """Return a Consumer's world after its actions."""
     assert isinstance(world.children, Children)
     assert isinstance(world.topics, Mapping)
+    created = [action for action in actions if isinstance(action, CreateTopic)]
     topics = {
-        action.topic: TopicSeen(name=action.topic, partitions=action.partitions)
-        for action in actions
-        if isinstance(action, CreateTopic)
+        action.topic: TopicSeen(name=action.topic, partitions=action.partitions, replicas=action.replicas)
+        for action in created
     }
-    return dataclasses.replace(world, children=applied(world.children, actions), topics={**world.topics, **topics})
+    known = {**world.settings.of, **{action.topic: action.config for action in created}}
+    for action in actions:
+        if isinstance(action, AlterTopic):
+            before = known[action.topic]
+            assert isinstance(before, Mapping)
+            known[action.topic] = {**before, **action.config}
+    return dataclasses.replace(
+        world,
+        children=applied(world.children, actions),
+        topics={**world.topics, **topics},
+        settings=SettingsSeen(of=known, fresh=True),
+    )
 
 
 def after_connect(world: ConnectClusterWorld, actions: tuple[Action, ...]) -> ConnectClusterWorld:

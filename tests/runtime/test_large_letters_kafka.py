@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin import AclOperation, AdminClient
 
 from headrace import config as contract
 from headrace import headers, pointers
@@ -66,13 +66,6 @@ def failure(said: list[answers.Answer]) -> answers.Failed:
     return said[-1]
 
 
-def alter(world: World, topic: str, name: str, value: str) -> None:
-    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": world.broker.bootstrap_servers})
-    admin.incremental_alter_configs([resource])[resource].result(timeout=30)
-
-
 def done(world: World) -> list[object]:
     return sorted(json.loads(str(effect["value"]))["n"] for effect in world.effects())
 
@@ -125,7 +118,7 @@ def test_what_does_not_fit_points_to_its_record_and_is_redriven_from_it(
         wait_for(lambda: done(world) == [0, 2, 3], "the others", WAIT)
         assert [letter.name for letter in listed(world)] == [pointed.name]
 
-        alter(world, world.config.topics.retry, "max.message.bytes", "6000000")
+        kafka_broker.alter(world.config.topics.retry, "max.message.bytes", "6000000")
         assert ask(world, "redrive")[0] == 0
         wait_for(lambda: done(world) == [0, 1, 2, 3], "the large one", WAIT)
         assert listed(world) == []
@@ -178,11 +171,29 @@ def test_a_topic_that_refuses_letters_makes_the_pod_not_ready_until_it_is_mended
         wait_for(lambda: running.get("/readyz")[0] == 503, "the pod not to be ready", WAIT)
         wait_for(lambda: "Kafka refuses dead letters in dlq." in running.get("/readyz")[1], "the reason", WAIT)
         assert running.get("/healthz")[0] == 200
-        alter(world, world.config.topics.dead_letters, "cleanup.policy", "delete")
+        kafka_broker.alter(world.config.topics.dead_letters, "cleanup.policy", "delete")
         world.dead_letters(20, WAIT)
         wait_for(lambda: running.get("/readyz")[0] == 200, "the pod to be ready", WAIT)
         wait_for(lambda: world.committed() == {0: 20}, "the commit", WAIT)
         assert running.stop() == 0
+
+
+@pytest.mark.case("delivery-7")
+def test_letters_that_may_not_be_written_make_the_pod_not_ready(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """The login lacks the right to write to the dead-letter topic, until it is given."""
+    world = make(kafka_broker, tmp_path)
+    topic = world.config.topics.dead_letters
+    kafka_broker.allow_only(topic, AclOperation.DESCRIBE, AclOperation.READ)
+    world.produce([("k", poison(10, 0)), ("k", {"n": 1})])
+    with consuming(world, before="from headrace import letters; letters.REFUSED = 3.0") as running:
+        wait_for(lambda: "Topic authorization failed" in running.get("/readyz")[1], "the reason", WAIT)
+        assert running.get("/readyz")[0] == 503
+        assert world.committed().get(0, 0) == 0
+        kafka_broker.allow_only(topic, AclOperation.WRITE)
+        wait_for(lambda: world.committed() == {0: 2}, "the commit", WAIT)
+        wait_for(lambda: running.get("/readyz")[0] == 200, "the pod to be ready", WAIT)
+        assert running.stop() == 0
+    assert len(world.dead_letters(1, WAIT)) == 1
 
 
 @pytest.mark.case("delivery-7")

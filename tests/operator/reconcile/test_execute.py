@@ -9,7 +9,7 @@ import pytest
 
 from headrace_operator.clients.errors import Unreachable
 from headrace_operator.plan.actions import Action, Apply, CreateTopic
-from headrace_operator.reconcile.execute import CREATE, DEADLINE, execute
+from headrace_operator.reconcile.execute import DEADLINE, WRITE, execute
 from headrace_operator.reconcile.remote import Remote
 from tests.operator import worlds
 
@@ -38,8 +38,8 @@ TOPIC = CreateTopic(namespace="shop", kafka="kafka", topic="orders", partitions=
     ("action", "kube", "kafkas", "seconds"),
     [
         (Apply(manifest={"kind": "ConfigMap", "metadata": {"name": "a"}}), Hanging(), Hanging(), DEADLINE),
-        (TOPIC, Hanging(), Hanging(), DEADLINE - CREATE),
-        (TOPIC, Hanging(resource=worlds.KAFKA), Hanging(), DEADLINE - CREATE),
+        (TOPIC, Hanging(), Hanging(), DEADLINE - WRITE),
+        (TOPIC, Hanging(resource=worlds.KAFKA), Hanging(), DEADLINE - WRITE),
         (TOPIC, Hanging(resource=worlds.KAFKA), Hanging(open=Hanging()), DEADLINE),
     ],
 )

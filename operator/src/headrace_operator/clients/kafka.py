@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
 
 from headrace_operator.clients import errors
 from headrace_operator.clients.coalescing import Coalesced
@@ -60,6 +60,7 @@ class Kafka:
         self._ends = Coalesced(self._read_ends)
         self._written = Coalesced(self._read_written)
         self._described = Coalesced(self._read_topics)
+        self._settings = Coalesced(self._read_settings)
         self._groups: dict[str, tuple[float, Group]] = {}
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="kafka")
         self._readers = asyncio.Semaphore(READERS)
@@ -74,13 +75,22 @@ class Kafka:
         seen = await self._ask(f"describe {', '.join(wanted)}", lambda: self._described.ask(wanted))
         return {name: topic for name, topic in seen.items() if topic is not None}
 
-    async def create(self, topic: str, partitions: int, config: Mapping[str, str]) -> None:
-        """Create a topic; one that exists is well.
+    async def settings(self, topic: str) -> Mapping[str, str]:
+        """Read the settings of a topic that are in force, whoever set them."""
+        return (await self._ask(f"read the settings of {topic}", lambda: self._settings.ask([topic])))[topic]
+
+    async def alter(self, topic: str, config: Mapping[str, str]) -> None:
+        """Set some settings of a topic, and leave the others."""
+        told = ", ".join(f"{name}={value}" for name, value in config.items())
+        await self._ask(f"set {told} of {topic}", lambda: self._alter(topic, config))
+
+    async def create(self, topic: str, partitions: int, config: Mapping[str, str], replicas: int | None = None) -> None:
+        """Create a topic, with as many replicas as the brokers give unless told; one that exists is well.
 
         Nothing is sent after `DEADLINE` seconds. A broker may still carry out later what it was sent before: that makes
         the topic that was wanted, or none where it exists.
         """
-        await self._ask(f"create topic {topic}", lambda: self._create(topic, partitions, dict(config)))
+        await self._ask(f"create topic {topic}", lambda: self._create(topic, partitions, dict(config), replicas))
 
     async def offsets(self, partitions: Iterable[Partition]) -> Mapping[Partition, Span]:
         """Read the first and the next offset of each partition; nothing of an open transaction is counted."""
@@ -167,13 +177,19 @@ class Kafka:
         entry = found.get(PROTOCOLS)
         return tuple(sorted(word.strip() for word in entry.value.split(","))) if entry else None
 
-    async def _create(self, topic: str, partitions: int, config: dict[str, str]) -> None:
-        new = NewTopic(topic, num_partitions=partitions, config=config)
+    async def _create(self, topic: str, partitions: int, config: dict[str, str], replicas: int | None) -> None:
+        new = NewTopic(topic, num_partitions=partitions, replication_factor=replicas or -1, config=config)
         try:
             await _told(self._opened().create_topics([new], request_timeout=DEADLINE)[topic])
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+    async def _alter(self, topic: str, config: Mapping[str, str]) -> None:
+        set_ = AlterConfigOpType.SET
+        entries = [ConfigEntry(name, value, incremental_operation=set_) for name, value in config.items()]
+        about = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+        await _told(self._opened().incremental_alter_configs([about], request_timeout=DEADLINE)[about])
 
     async def _log(self, group: str, spans: Mapping[Partition, Span]) -> LogSeen:
         async with self._readers:
@@ -194,6 +210,11 @@ class Kafka:
     async def _read_topics(self, names: frozenset[str]) -> Mapping[str, TopicSeen | Exception | None]:
         asked = self._opened().describe_topics(TopicCollection(list(names)), request_timeout=DEADLINE)
         return {name: _topic(name, found) for name, found in (await _each(asked)).items()}
+
+    async def _read_settings(self, names: frozenset[str]) -> Mapping[str, Mapping[str, str] | Exception]:
+        about = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+        found = await _each(self._opened().describe_configs(about, request_timeout=DEADLINE))
+        return {one.name: _settings(entries) for one, entries in found.items()}
 
     async def _read_ends(self, partitions: frozenset[Partition]) -> Mapping[Partition, Span | Exception]:
         first, after = await asyncio.gather(
@@ -235,7 +256,14 @@ def _topic(name: str, found: Any) -> TopicSeen | Exception | None:
         return None
     if isinstance(found, Exception):
         return found
-    return TopicSeen(name=name, partitions=len(found.partitions), id=str(found.topic_id))
+    replicas = min((len(one.replicas) for one in found.partitions), default=None)
+    return TopicSeen(name=name, partitions=len(found.partitions), id=str(found.topic_id), replicas=replicas)
+
+
+def _settings(found: Any) -> Mapping[str, str] | Exception:
+    if isinstance(found, Exception):
+        return found
+    return {name: entry.value for name, entry in found.items() if entry.value is not None}
 
 
 def _span(first: Any, after: Any) -> Span | Exception:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from headrace_operator.observed.value import Unknown
+
 Partition = tuple[str, int]
 """A topic and the number of a partition."""
 
@@ -21,11 +23,20 @@ class ClusterSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class TopicSeen:
-    """A topic, its number of partitions, and the ``id`` that differs when it was made anew."""
+    """A topic, its number of partitions and of replicas, and the ``id`` that differs when it was made anew."""
 
     name: str
     partitions: int
     id: str = ""
+    replicas: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsSeen:
+    """Settings of topics by name, as they were when last looked at; ``fresh`` says that it was just now."""
+
+    of: Mapping[str, Mapping[str, str] | Unknown]
+    fresh: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
-from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Rates, TopicsSeen
+from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 
@@ -75,6 +75,7 @@ class ConsumerWorld:
     connect: Reference | None
     kafka: Reference
     topics: TopicsSeen | Unknown
+    settings: SettingsSeen
     backlog: BacklogSeen | Unknown
     rates: Rates
     code: frozenset[str] | Absent | Unknown | None

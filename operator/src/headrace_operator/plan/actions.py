@@ -22,13 +22,27 @@ class Apply:
 
 @dataclass(frozen=True, kw_only=True)
 class CreateTopic:
-    """Make a topic on the Kafka of a KafkaConnection; one that exists already is well."""
+    """Make a topic on the Kafka of a KafkaConnection; one that exists already is well.
+
+    Without ``replicas`` it has as many as the brokers give.
+    """
 
     namespace: str
     kafka: str
     topic: str
     partitions: int
+    replicas: int | None = None
     config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlterTopic:
+    """Set these settings of a topic on the Kafka of a KafkaConnection; its others stay."""
+
+    namespace: str
+    kafka: str
+    topic: str
+    config: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +81,7 @@ class RemoveConnector:
     connector: str
 
 
-Action = Apply | CreateTopic | PutConnector | SetState | RestartConnector | RemoveConnector
+Action = Apply | CreateTopic | AlterTopic | PutConnector | SetState | RestartConnector | RemoveConnector
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from headrace_operator.observed.connect import Validation, WorkersSeen
-from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen, Rates, TopicSeen
+from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen, Rates, SettingsSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import (
@@ -91,6 +91,7 @@ def _consumer(resource: Resource, given: Given, now: datetime) -> ConsumerWorld:
         connect=connect,
         kafka=_kafka(given, kafka),
         topics={name: TopicSeen(name=name, partitions=count) for name in topics},
+        settings=SettingsSeen(of={}, fresh=True),
         backlog=BacklogSeen(at=now, partitions=partitions),
         rates=Rates(arrivals=None, handled=None),
         code=None,

@@ -8,12 +8,22 @@ from typing import Any
 
 from headrace import names as kafka_names
 from headrace_operator.api.consumer import ConsumerSpec
-from headrace_operator.observed.kafka import BacklogSeen, TopicSeen
+from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
-from headrace_operator.plan import acceptance, backlog, complaints, consumption, names, pipeline, pods, sources
-from headrace_operator.plan.actions import Action, Apply, CreateTopic, Plan
+from headrace_operator.plan import (
+    acceptance,
+    backlog,
+    complaints,
+    consumption,
+    names,
+    own_topics,
+    pipeline,
+    pods,
+    sources,
+)
+from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.connectcluster import kafka_spec
@@ -34,10 +44,12 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     decision = _decision(world, spec, topics, now)
     actions: tuple[Action, ...] = ()
     if spec is not None and decision is not None and taken(resource, world.children) is None:
-        actions = (*_own_topics(world, topics), *_objects(world, spec, topics, decision, settings))
+        made = _objects(world, spec, topics, decision, settings)
+        actions = (*_creations(world, topics), *made, *_alterations(world, topics))
     found = [
         judged.finding,
         ready_topics,
+        *_kept(world, topics),
         _deployed(world, actions, now),
         _consuming(world),
         *_figures(world, spec, decision),
@@ -125,23 +137,33 @@ def _decision(
     return backlog.replicas(world, allowed, pods.rollout(_deployment(world))[1], now)
 
 
-def _own_topics(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[CreateTopic, ...]:
-    partitions = _partitions(world, topics)
-    if partitions is None or isinstance(world.topics, Unknown) or not isinstance(world.kafka, Resource):
+def _own(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[own_topics.OwnTopic, ...]:
+    if isinstance(world.topics, Unknown) or _partitions(world, topics) is None:
         return ()
-    place = (world.resource.namespace, world.resource.name)
-    wanted: tuple[tuple[str, int, dict[str, str]], ...] = (
-        (kafka_names.retry_topic(*place), partitions, {}),
-        (kafka_names.dead_letter_topic(*place), partitions, {"retention.ms": "-1"}),
-        (kafka_names.resolutions_topic(*place), 1, {"cleanup.policy": "compact"}),
-    )
-    return tuple(
-        CreateTopic(
-            namespace=world.resource.namespace, kafka=world.kafka.name, topic=name, partitions=count, config=config
-        )
-        for name, count, config in wanted
-        if not isinstance(world.topics.get(name), TopicSeen)
-    )
+    return own_topics.wanted(world.resource, topics, world.topics, world.settings.of)
+
+
+def _creations(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[CreateTopic, ...]:
+    own = _own(world, topics)
+    if not own or isinstance(world.topics, Unknown) or not isinstance(world.kafka, Resource):
+        return ()
+    return own_topics.creations(own, world.topics, world.resource.namespace, world.kafka.name)
+
+
+def _alterations(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[AlterTopic, ...]:
+    """Return what to mend, once after each look: a login that may not do it shall not slow down all else."""
+    if not world.settings.fresh or not isinstance(world.kafka, Resource):
+        return ()
+    own = _own(world, topics)
+    return own_topics.alterations(own, world.settings.of, world.resource.namespace, world.kafka.name)
+
+
+def _kept(world: ConsumerWorld, topics: tuple[str, ...]) -> list[Finding]:
+    own = _own(world, topics)
+    if not own or isinstance(world.topics, Unknown):
+        return []
+    found = own_topics.finding(own, topics, world.topics, world.settings.of)
+    return [] if found is None else [found]
 
 
 def _objects(

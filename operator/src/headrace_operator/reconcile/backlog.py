@@ -16,6 +16,7 @@ from headrace_operator.observed.kafka import Load, Partition, PartitionSeen, Rat
 from headrace_operator.reconcile.arrivals import Age, Arrivals
 from headrace_operator.reconcile.letters import Letters
 from headrace_operator.reconcile.progress import Progress
+from headrace_operator.reconcile.settings_looks import SettingsLooks
 
 WINDOW = 30.0
 """Seconds over which rates are measured."""
@@ -48,7 +49,7 @@ class Looked:
 
 @dataclass
 class History:
-    """The last samples of one consumer, since when its records are there, and what its own topics were seen to hold.
+    """The last samples of a consumer, since when its records are there, what its own topics hold and how they are set.
 
     Of a connector it has the progress.
     """
@@ -56,6 +57,7 @@ class History:
     looks: deque[Looked] = field(default_factory=deque)
     arrivals: dict[Partition, Arrivals] = field(default_factory=dict)
     letters: Letters = field(default_factory=Letters)
+    settings: SettingsLooks = field(default_factory=SettingsLooks)
     progress: Progress = field(default_factory=Progress)
     steady_since: datetime | None = None
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import assert_never
 
 from headrace_operator.clients.errors import Invalid, Unreachable
-from headrace_operator.clients.kafka import ANSWER
+from headrace_operator.clients.kafka import ANSWER, Kafka
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import actions
 from headrace_operator.reconcile.remote import Remote
@@ -14,8 +14,8 @@ from headrace_operator.reconcile.remote import Remote
 DEADLINE = 15.0
 """Seconds that an action may take, and that must be left of the Lease before it begins."""
 
-CREATE = ANSWER
-"""Seconds of those that making a topic itself may take; what Kafka was asked cannot be taken back."""
+WRITE = ANSWER
+"""Seconds of those that making or altering a topic itself may take; what Kafka was asked cannot be taken back."""
 
 
 async def execute(action: actions.Action, remote: Remote) -> None:
@@ -33,6 +33,8 @@ async def _do(action: actions.Action, remote: Remote) -> None:
             await remote.kube.apply(manifest)
         case actions.CreateTopic() as topic:
             await _create(topic, remote)
+        case actions.AlterTopic() as altered:
+            await (await _kafka(altered, remote)).alter(altered.topic, altered.config)
         case actions.PutConnector(url=url, connector=name, config=config, initial=initial):
             await remote.connect.put(url, name, config, initial)
         case actions.SetState(url=url, connector=name, verb=verb):
@@ -52,6 +54,8 @@ def told(action: actions.Action) -> str:
             return f"apply {manifest['kind']} {manifest['metadata']['name']}"
         case actions.CreateTopic(topic=topic, partitions=partitions):
             return f"create topic {topic} with {partitions} partitions"
+        case actions.AlterTopic(topic=topic, config=config):
+            return f"set {', '.join(f'{name}={value}' for name, value in config.items())} of topic {topic}"
         case actions.PutConnector(connector=name):
             return f"configure connector {name}"
         case actions.SetState(connector=name, verb=verb):
@@ -63,9 +67,13 @@ def told(action: actions.Action) -> str:
 
 
 async def _create(action: actions.CreateTopic, remote: Remote) -> None:
-    async with asyncio.timeout(DEADLINE - CREATE):
+    kafka = await _kafka(action, remote)
+    await kafka.create(action.topic, action.partitions, action.config, action.replicas)
+
+
+async def _kafka(action: actions.CreateTopic | actions.AlterTopic, remote: Remote) -> Kafka:
+    async with asyncio.timeout(DEADLINE - WRITE):
         connection = await remote.kube.resource("KafkaConnection", action.namespace, action.kafka)
         if not isinstance(connection, Resource):
             raise Invalid(f"There is no KafkaConnection {action.kafka} in namespace {action.namespace}: create it.")
-        kafka = await remote.kafkas.open(connection)
-    await kafka.create(action.topic, action.partitions, action.config)
+        return await remote.kafkas.open(connection)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from headrace_operator.observed.kafka import BacklogSeen, Rates, TopicsSeen
+from headrace_operator.observed.kafka import BacklogSeen, Rates, SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Children, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
@@ -17,6 +17,7 @@ from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.backlog import backlog, own_topics
 from headrace_operator.reconcile.observe.connections import kafka_reference, known, reference
+from headrace_operator.reconcile.observe.settings import settings
 from headrace_operator.reconcile.remote import Remote
 
 CHILDREN = ("Deployment", "ConfigMap", "ServiceAccount", "PodDisruptionBudget")
@@ -43,14 +44,15 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
         ask(remote.kube.children(namespace, names.consumer_child(name), CHILDREN, selector)),
         _code(resource, remote),
     )
-    ready = _ready(resource, children)
-    topics, waiting = await _kafka(resource, connector, kafka, remote, Watched(history=history, now=now, ready=ready))
+    watched = Watched(history=history, now=now, ready=_ready(resource, children))
+    topics, settled, waiting = await _kafka(resource, connector, kafka, remote, watched)
     return ConsumerWorld(
         resource=resource,
         connector=connector,
         connect=connect,
         kafka=kafka,
         topics=topics,
+        settings=settled,
         backlog=waiting,
         rates=Rates(arrivals=None, handled=None) if isinstance(waiting, Unknown) else history.rates(),
         code=code,
@@ -78,22 +80,25 @@ async def _code(resource: Resource, remote: Remote) -> Code:
 
 async def _kafka(
     resource: Resource, connector: Reference | None, kafka: Reference, remote: Remote, watched: Watched
-) -> tuple[TopicsSeen | Unknown, BacklogSeen | Unknown]:
+) -> tuple[TopicsSeen | Unknown, SettingsSeen, BacklogSeen | Unknown]:
     connection = known(kafka)
+    last = SettingsSeen(of=watched.history.settings.of, fresh=False)
     if connection is None:
         absent = Unknown(reason="The KafkaConnection is not there to be asked.")
         nobody = kafka if isinstance(kafka, Unknown) else absent
-        return nobody, nobody
+        return nobody, last, nobody
     opened = await ask(remote.kafkas.open(connection))
     if isinstance(opened, Unknown):
-        return opened, opened
+        return opened, last, opened
+    in_force = sources.in_force(resource, known(connector))
     counted = (*sources.counted(resource, known(connector)), *own_topics(resource))
-    wanted = dict.fromkeys((*sources.in_force(resource, known(connector)), *counted))
-    topics = await ask(opened.topics(tuple(wanted)))
+    topics = await ask(opened.topics(tuple(dict.fromkeys((*in_force, *counted)))))
     if isinstance(topics, Unknown):
-        return topics, topics
+        return topics, last, topics
     waited = {name: topic for name, topic in topics.items() if name in counted}
-    return topics, await ask(backlog(resource, opened, waited, watched.history, watched.now, watched.ready))
+    settled = await settings(resource, opened, in_force, topics, watched.history.settings, watched.now)
+    waiting = await ask(backlog(resource, opened, waited, watched.history, watched.now, watched.ready))
+    return topics, settled, waiting
 
 
 def _ready(resource: Resource, children: Children | Unknown) -> int:

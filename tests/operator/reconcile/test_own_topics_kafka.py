@@ -1,0 +1,136 @@
+"""A Consumer's own topics on a real Kafka, through the operator's loop: mended whoever set them, told where not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka.admin import AclOperation
+
+from headrace_operator.reconcile import settings_looks
+from headrace_operator.reconcile.loop import Loop
+from headrace_operator.reconcile.turns import Key
+from tests.cluster.fast import ApiServer
+from tests.kafka_broker import KafkaBroker
+from tests.operator.loops import looping
+from tests.operator.operator_process import kubectl, read
+
+pytestmark = [pytest.mark.slow, pytest.mark.apiserver, pytest.mark.case("delivery-2")]
+
+WORLD = """
+apiVersion: headrace.dev/v1alpha1
+kind: KafkaConnection
+metadata: {{name: kafka}}
+spec: {{bootstrapServers: "{servers}"}}
+---
+apiVersion: headrace.dev/v1alpha1
+kind: Consumer
+metadata: {{name: billing}}
+spec:
+  from: {{kafka: kafka, topics: ["{source}"]}}
+  handler: {{http: {{url: "http://billing/"}}}}
+"""
+FOREVER = {"retention.ms": "-1", "retention.bytes": "-1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """A Consumer in a namespace of its own, and the operator's loop."""
+
+    server: ApiServer
+    broker: KafkaBroker
+    loop: Loop
+    place: str
+
+    @property
+    def retry(self) -> str:
+        return f"retry.{self.place}.billing"
+
+    @property
+    def dead(self) -> str:
+        return f"dlq.{self.place}.billing"
+
+    async def tick(self, times: int = 1) -> None:
+        """Make passes over the Consumer; each looks at the topics."""
+        for _ in range(times):
+            await self.loop.reconcile(Key("Consumer", self.place, "billing"))
+
+    def kept(self) -> dict[str, Any]:
+        status = read(self.server, "consumer", "billing", self.place)["status"]
+        return next(one for one in status["conditions"] if one["type"] == "TopicsKept")
+
+    def has(self, topic: str, wanted: dict[str, str]) -> bool:
+        found = self.broker.settings(topic)
+        return all(found[name] == value for name, value in wanted.items())
+
+
+@pytest.fixture
+async def shop(
+    server: ApiServer, kafka_broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[Shop]:
+    """Make the namespace, a source that takes 3 MB, a compacted dead-letter and a short-lived retry topic.
+
+    The parameter is how many partitions the retry topic has: 1, where the source has 3.
+    """
+    for name in ("RIGHT", "WRONG"):
+        monkeypatch.setattr(settings_looks, name, timedelta(0))
+    place = f"own-{uuid4().hex[:8]}"
+    source = kafka_broker.create_topic(f"{place}.orders", 3, {"max.message.bytes": "3000000"})
+    kafka_broker.create_topic(f"dlq.{place}.billing", 3, {"cleanup.policy": "compact"})
+    kafka_broker.create_topic(f"retry.{place}.billing", getattr(request, "param", 1), {"retention.ms": "10000"})
+    kubectl(server, "create", "namespace", place)
+    made = WORLD.format(servers=kafka_broker.bootstrap_servers, source=source)
+    kubectl(server, "apply", "-n", place, "-f", "-", text=made)
+    async with looping(server) as loop:
+        await loop.reconcile(Key("KafkaConnection", place, "kafka"))
+        yield Shop(server=server, broker=kafka_broker, loop=loop, place=place)
+    kubectl(server, "delete", "namespace", place, "--wait=false")
+
+
+async def test_topics_that_were_there_before_are_mended_and_again_while_running(shop: Shop) -> None:
+    large = {"max.message.bytes": str(3_000_000 + 65_536)}
+    await shop.tick(2)
+    assert shop.has(shop.dead, {"cleanup.policy": "delete", **FOREVER, **large})
+    assert shop.has(shop.retry, {"cleanup.policy": "delete", **FOREVER, **large})
+    assert shop.has(f"{shop.dead}.resolutions", {"cleanup.policy": "compact", **FOREVER})
+
+    await shop.tick()
+    assert shop.kept()["status"] == "False"
+    assert shop.kept()["message"].startswith(
+        f"Topic {shop.retry} has 1 partitions where its source has 3. Settings are mended"
+    )
+
+    shop.broker.alter(shop.retry, "retention.ms", "10000")
+    shop.broker.alter(f"{shop.dead}.resolutions", "cleanup.policy", "delete")
+    await shop.tick(2)
+    assert shop.has(shop.retry, FOREVER)
+    assert shop.has(f"{shop.dead}.resolutions", {"cleanup.policy": "compact"})
+
+
+async def test_what_the_login_may_not_mend_is_told(shop: Shop) -> None:
+    """It may read the settings of the dead-letter topic, but not alter them."""
+    may = (AclOperation.DESCRIBE, AclOperation.READ, AclOperation.DESCRIBE_CONFIGS)
+    shop.broker.allow_only(shop.dead, *may)
+    await shop.tick(3)
+    assert shop.kept()["reason"] == "SettingsDiffer"
+    assert f"{shop.dead} has cleanup.policy=compact where delete is needed" in shop.kept()["message"]
+    status = read(shop.server, "consumer", "billing", shop.place)["status"]
+    said = next(one for one in status["conditions"] if one["type"] == "Reconciling")
+    assert said["message"].startswith(f"Could not set cleanup.policy=delete, retention.ms=-1 of topic {shop.dead}")
+    assert "Topic authorization failed" in said["message"]
+
+
+@pytest.mark.parametrize("shop", [3], indirect=True)
+async def test_what_may_not_be_read_is_not_taken_for_right(shop: Shop) -> None:
+    await shop.tick()
+    own = (shop.retry, shop.dead, f"{shop.dead}.resolutions")
+    for topic in own:
+        shop.broker.allow_only(topic, AclOperation.DESCRIBE, AclOperation.READ)
+    await shop.tick(2)
+    assert (shop.kept()["status"], shop.kept()["reason"]) == ("Unknown", "SettingsUnknown")
+    assert all(f"{topic}: Kafka kafka at" in shop.kept()["message"] for topic in own)
+    assert "Topic authorization failed" in shop.kept()["message"]
