@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.connect.capturing import Parts
-from tests.connect_worker import ConnectWorker, connect_worker
+from tests.connect_worker import ConnectWorker
 from tests.kafka_broker import KafkaBroker
 from tests.postgres_server import PostgresServer
-
-__all__ = ["connect_worker"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from headrace import health
 from headrace_operator.plan.actions import Apply
-from tests.connect_worker import ConnectWorker, connect_worker  # noqa: F401
+from tests.connect_worker import ConnectWorker
 from tests.kafka_broker import KafkaBroker
 from tests.operator.plan import statuses
 from tests.runtime.consumer_process import HANDLER, consuming, make_world
@@ -48,7 +48,7 @@ def await_well(url: str, asked: dict[str, dict[str, Any]]) -> None:
 @pytest.mark.case("clusters-14")
 def test_a_kafka_that_is_away_restarts_no_worker(
     kafka_broker: KafkaBroker,
-    connect_worker: ConnectWorker,  # noqa: F811
+    connect_worker: ConnectWorker,
 ) -> None:
     """It is not ready meanwhile, and is again afterwards, in the same process."""
     url, asked = connect_worker.url, probes("ConnectCluster")

@@ -15,7 +15,6 @@ from headrace_operator.clients import errors
 from headrace_operator.clients.connect import Connect
 from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.value import Absent
-from tests.connect_worker import connect_worker  # noqa: F401
 from tests.contract.bench import Bench, FakeBench, Patient, RealBench, cleared, configuration, new_name, until
 from tests.fakes.connect import REBALANCING, fake_connect
 

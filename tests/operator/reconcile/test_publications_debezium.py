@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from tests.connect_worker import ConnectWorker, connect_worker  # noqa: F401
+from tests.connect_worker import ConnectWorker
 from tests.kafka_broker import KafkaBroker
 from tests.operator.capturing import Capturing, capturing, slot
 from tests.postgres_server import PostgresServer
@@ -26,7 +26,7 @@ EVENTS = {"outbox": {"table": "public.outbox"}}
 
 @pytest.fixture
 async def shop(
-    connect_worker: ConnectWorker,  # noqa: F811
+    connect_worker: ConnectWorker,
     postgres_server: PostgresServer,
     kafka_broker: KafkaBroker,
 ) -> AsyncIterator[Capturing]:

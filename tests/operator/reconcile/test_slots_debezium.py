@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.connect_worker import ConnectWorker, connect_worker  # noqa: F401
+from tests.connect_worker import ConnectWorker
 from tests.kafka_broker import KafkaBroker
 from tests.operator.capturing import PATIENCE, Capturing, capturing, slot
 from tests.postgres_server import PostgresServer
@@ -22,7 +22,7 @@ BUSY = "CREATE TABLE {0} AS SELECT g, repeat(md5(g::text), 30) t FROM generate_s
 
 @pytest.fixture
 async def shop(
-    connect_worker: ConnectWorker,  # noqa: F811
+    connect_worker: ConnectWorker,
     postgres_server: PostgresServer,
     kafka_broker: KafkaBroker,
 ) -> AsyncIterator[Capturing]:
