@@ -20,7 +20,8 @@ from headrace.redrive import Order, Selection
 from headrace.topics import Reader
 from tests.kafka_broker import KafkaBroker
 from tests.raw_producer import RawHeaders, raw_producer
-from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
+from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +116,7 @@ def test_records_with_any_headers_are_handled_or_dead_lettered(kafka_broker: Kaf
                 producer.produce(topic, 0, b"key\xff%d" % number, b"reject" if number % 2 else b"ok", written)
     _write(world, world.source, [b"good"] * 5)
     with _living(world):
-        wait_for(lambda: sum(world.committed(topic).get(0, 0) for topic in topics) == 2 * len(POISON) + 5, "all")
+        until("all", lambda: sum(world.committed(topic).get(0, 0) for topic in topics) == 2 * len(POISON) + 5)
         letters = world.dead_letters(10)
     unreadable = [one for one in letters if b"not UTF-8" in (dict(one.headers())["__dlq.errors.message"] or b"")]
 
@@ -154,7 +155,7 @@ def test_foreign_letters_are_listed_opened_and_put_back(kafka_broker: KafkaBroke
     assert [one.name for one in opened.headers] == ["headrace.unreadable"]
     assert _count(_redriven(world.config, Selection(), Order(redrive_id="r-1", by="ada"))) == len(odd) - 1
     with _living(world):
-        wait_for(lambda: len(_handled(world)) == len(odd) - 1, "what was put back")
+        until("what was put back", lambda: len(_handled(world)) == len(odd) - 1)
 
 
 def _count(said: Iterable[answers.Answer]) -> int:
@@ -182,7 +183,7 @@ def test_raw_ids_stay_apart_in_deliveries_letters_and_after_a_redrive(
         world.dead_letters(len(ids))
         letters = [letter.message_id for letter in _letters(world)]
         assert _count(_redriven(world.config, Selection(), Order(redrive_id="r-1", by="ada"))) == len(ids)
-        wait_for(lambda: len(_handled(world)) == len(ids), "what was put back")
+        until("what was put back", lambda: len(_handled(world)) == len(ids))
 
     assert sorted(_handled(world)) == sorted(map(str, letters)) == sorted(map(parsing.identifier, ids))
     assert len(set(letters)) == len(ids)
@@ -198,7 +199,7 @@ def test_what_a_handler_asks_for_or_does_to_its_task_stays_its_own_matter(
     odd = (b"cancel", b"scope", b"text", b"timedelta", b"good")
     _write(world, world.source, [odd[number % 5] for number in range(200)])
     with _living(world):
-        wait_for(lambda: world.committed().get(0) == 200, "all 200")
+        until("all 200", lambda: world.committed().get(0) == 200)
     letters = _letters(world)
 
     assert len(_handled(world)) == 120
@@ -215,7 +216,7 @@ def test_a_process_without_runners_ends_with_a_fault(kafka_broker: KafkaBroker, 
     world = _world(kafka_broker, tmp_path)
     _write(world, world.source, [b"cancel all"])
     with consuming(world) as running:
-        assert running.process.wait(timeout=120) == 1
+        assert running.process.wait(timeout=PATIENCE) == 1
         said = running.log.read_text()
     assert "ended by something else than Headrace" in said
     assert "stopped, offsets committed" not in said

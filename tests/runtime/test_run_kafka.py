@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 from headrace import config as contract
 from headrace import headers
 from headrace.poll import STOP_BUDGET
+from headrace_operator.plan.consumption import GRACE
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import (
     World,
@@ -209,6 +210,26 @@ def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaB
         assert running.stop() == 0
         assert time.monotonic() - asked < STOP_BUDGET / 2
     assert world.committed() == {0: 1}
+
+
+@pytest.mark.case("delivery-18")
+def test_a_handler_longer_than_the_time_to_stop_is_cut_off_and_comes_again(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """The process ends well within the pod's grace, what others finished is committed, and the record comes again."""
+    world = make_world(kafka_broker, tmp_path, partitions=1)
+    world.produce([("k1", {"n": 0}), ("k2", {"n": 1, "sleep": 3600})])
+    with consuming(world) as running:
+        until("both to begin", lambda: len(world.effects("begin")) == 2)
+        asked = time.monotonic()
+        running.process.terminate()
+        assert running.process.wait(timeout=PATIENCE) == 0
+        assert STOP_BUDGET - 1 < time.monotonic() - asked < GRACE
+        assert "records still run" in running.log.read_text()
+    assert world.committed() == {0: 1}
+    with consuming(world):
+        until("the long one again", lambda: len(world.effects("begin")) == 3)
+    assert world.effects("begin")[2]["position"] == [world.source, 0, 1]
 
 
 def test_tombstones_and_records_without_a_key(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from headrace_operator.api import crd
+from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.properties import IDENTITY, TUNING
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.plan import connectcluster, connector, kafkaconnection
+from headrace_operator.plan.acceptance import judge
 from tests.cluster import fast
 from tests.operator import worlds
 from tests.operator.operator_process import kubectl
@@ -49,6 +51,10 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Consumer", "spec.handler", 0, {"handler": {**HTTP, "python": {"function": "a:b"}}}),
     ("Consumer", "spec.handler.python", 0, {"handler": {"python": IMAGE_AND_SOURCE}}),
     ("Consumer", "spec.scale", 0, {"scale": {"min": 3, "max": 2}}),
+    ("Consumer", "spec.handler.http.timeout", 0, {"handler": {"http": {**HTTP["http"], "timeout": "0s"}}}),
+    ("Consumer", "spec.handler.python.timeout", 0, {"handler": {"python": {"function": "a:b", "timeout": "25h"}}}),
+    ("Consumer", "spec.delivery.retry.backoff.initial", 0, {"delivery": {"retry": {"backoff": {"initial": "0ms"}}}}),
+    ("Consumer", "spec.delivery.retry.backoff.max", 0, {"delivery": {"retry": {"backoff": {"max": "999999999h"}}}}),
 )
 
 
@@ -122,6 +128,14 @@ NAMES: tuple[tuple[str, str, bool], ...] = (
     *((kind, "2026-orders", True) for kind in ("KafkaConnection", "Connector", "Consumer")),
 )
 """Kind, name, and whether all that is named after it can be made and clashes with nothing."""
+
+DURATIONS = (
+    *(("1ms", True), ("500ms", True), ("1m30s", True), ("24h", True), ("86400000ms", True), ("23h59m60s", True)),
+    *(("0s", False), ("0ms", False), ("0h0m", False), ("24h1ms", False), ("86400001ms", False), ("1000h", False)),
+    *(("9" * 400 + "h", False), ("9999999999999999999h", False), ("2562048h", False), ("-1s", False), ("", False)),
+    *(("1.5s", False), ("1d", False), ("30", False), ("99999999h99999999h9s", False), ("NaN", False)),
+)
+"""A length of time as written, and whether it is one that a Consumer may have."""
 
 
 def test_every_rule_has_a_fixture() -> None:
@@ -246,6 +260,27 @@ def test_a_reference_is_what_the_name_of_such_an_object_can_be(
     spec = {**SPECS["Connector"], "postgres": {**POSTGRES, "credentials": credentials}}
 
     assert (_create(server, "Connector", spec).returncode == 0) is well
+
+
+@pytest.mark.apiserver
+@pytest.mark.case("delivery-18")
+@pytest.mark.parametrize(("duration", "well"), DURATIONS)
+def test_schema_and_plan_agree_on_lengths_of_time(server: fast.ApiServer, duration: str, well: bool) -> None:
+    """Wherever one stands; what is refused is never in the contract, and the field is named."""
+    for part, field in (
+        ({"handler": {"http": {**HTTP["http"], "timeout": duration}}}, "spec.handler.http.timeout"),
+        ({"handler": {"python": {"function": "a:b", "timeout": duration}}}, "spec.handler.python.timeout"),
+        ({"delivery": {"retry": {"backoff": {"initial": duration}}}}, "spec.delivery.retry.backoff.initial"),
+        ({"delivery": {"retry": {"backoff": {"max": duration}}}}, "spec.delivery.retry.backoff.max"),
+    ):
+        spec = {**SPECS["Consumer"], **part}
+        answer = _create(server, "Consumer", spec)
+        problem = judge(ConsumerSpec, worlds.resource("Consumer", "x", spec)).problem
+
+        assert (answer.returncode == 0) is well, answer.stderr
+        assert (field in answer.stderr) is not well
+        assert (problem is None) is well
+        assert problem is None or field.removeprefix("spec.") in problem.message
 
 
 @pytest.mark.apiserver

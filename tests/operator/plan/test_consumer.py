@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from headrace import config as contract
+from headrace import run
+from headrace.poll import STOP_BUDGET
+from headrace_operator.api.durations import seconds
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates
 from headrace_operator.observed.kube import Children, PodSeen
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import consumer
+from headrace_operator.plan import consumer, consumption
 from headrace_operator.plan.actions import Apply, CreateTopic
 from tests.operator import worlds
 from tests.operator.worlds import condition
@@ -67,6 +70,27 @@ def test_the_contract_in_the_config_map_is_what_the_runtime_reads() -> None:
     assert document.topics.sources == (worlds.TOPIC,)
     assert document.group == "headrace.shop.billing"
     assert document.handler.http == contract.Http(url="http://billing:8080/events", timeout=10)
+
+
+@pytest.mark.case("delivery-18")
+def test_a_pod_has_longer_to_stop_than_its_process_takes_at_the_latest() -> None:
+    assert consumption.GRACE > run.WATCHDOG > STOP_BUDGET
+
+
+@pytest.mark.case("delivery-18")
+@pytest.mark.parametrize("timeout", ["0s", "25h", "9" * 400 + "h"])
+def test_a_length_of_time_without_sense_is_refused_where_the_definitions_are_older(timeout: str) -> None:
+    """The field is named, nothing is made of it, and it would be refused by the pod, too."""
+    handler = {"python": {"function": "billing:handle", "timeout": timeout}}
+    world = worlds.consumer_world()
+    resource = worlds.resource("Consumer", "billing", {**world.resource.spec, "handler": handler})
+    plan = consumer.plan(dataclasses.replace(world, resource=resource), worlds.SETTINGS, worlds.NOW)
+
+    assert plan.actions == ()
+    assert condition(plan, "Accepted")["status"] == "False"
+    assert "handler.python.timeout" in condition(plan, "Accepted")["message"]
+    with pytest.raises(ValueError, match="timeout"):
+        contract.Python(function="billing:handle", timeout=seconds(timeout, 30))
 
 
 def test_every_pod_meets_the_restricted_standard() -> None:

@@ -5,7 +5,7 @@ It must not know either side: no I/O beyond parsing the text it is given, no Kub
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +17,12 @@ CREDENTIALS = "/etc/headrace/kafka"
 
 PORT = 8080
 """The port of a consumer pod that answers ``/healthz``, ``/readyz`` and ``/metrics``."""
+
+
+LONGEST = 86_400.0
+"""Seconds of the longest time-out and back-off; the shortest are longer than nothing."""
+
+Seconds = Annotated[float, Field(gt=0, le=LONGEST)]
 
 
 class Document(BaseModel):
@@ -61,7 +67,7 @@ class Http(Document):
     """Push each record to ``url``; ``timeout`` in seconds for one attempt."""
 
     url: str
-    timeout: float = 30.0
+    timeout: Seconds = 30.0
 
 
 class Python(Document):
@@ -69,7 +75,7 @@ class Python(Document):
 
     function: str
     path: str | None = None
-    timeout: float = 30.0
+    timeout: Seconds = 30.0
 
 
 class Handler(Document):
@@ -88,17 +94,17 @@ class Handler(Document):
 class Retry(Document):
     """Exponential back-off with full jitter: ``min(max, initial * factor ** n)``, in seconds; ``attempts`` in all."""
 
-    attempts: int = 8
-    initial: float = 1.0
-    factor: float = 2.0
-    max: float = 600.0
+    attempts: int = Field(8, ge=1)
+    initial: Seconds = 1.0
+    factor: float = Field(2.0, ge=1, allow_inf_nan=False)
+    max: Seconds = 600.0
 
 
 class Delivery(Document):
     """How records are handed to the handler; ``concurrency`` is the number in flight in one replica."""
 
     order: Literal["Key"] = "Key"
-    concurrency: int = 8
+    concurrency: int = Field(8, ge=1)
     retry: Retry = Retry()
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from headrace_operator.api.schema import Duration, Model, Name, ObjectName, Status
+from headrace_operator.api.durations import Duration
+from headrace_operator.api.schema import Model, Name, ObjectName, Status
 
 
 class Source(Model):
@@ -34,7 +35,7 @@ class Http(Model):
     """Push each record to a web service as a CloudEvent."""
 
     url: str = Field(pattern=r"^https?://", max_length=2000, description="Address that receives a POST per record.")
-    timeout: Duration | None = Field(None, description="Longest time of one attempt. Default: 30s.")
+    timeout: Duration | None = Field(None, description="Longest time of one attempt, 1ms to 24h. Default: 30s.")
 
 
 class FunctionSource(Model):
@@ -51,7 +52,7 @@ class Python(Model):
         None, description="Image with the code, built from the runtime image. Default: the runtime image."
     )
     source: FunctionSource | None = Field(None, description="Take the code from a ConfigMap instead of an image.")
-    timeout: Duration | None = Field(None, description="Longest time of one attempt. Default: 30s.")
+    timeout: Duration | None = Field(None, description="Longest time of one attempt, 1ms to 24h. Default: 30s.")
 
 
 class Handler(Model):
@@ -64,9 +65,9 @@ class Handler(Model):
 class Backoff(Model):
     """Exponential back-off with full jitter."""
 
-    initial: Duration | None = Field(None, description="Longest first wait. Default: 1s.")
+    initial: Duration | None = Field(None, description="Longest first wait, 1ms to 24h. Default: 1s.")
     factor: int | None = Field(None, ge=1, le=10, description="Growth of the wait per attempt. Default: 2.")
-    max: Duration | None = Field(None, description="Longest wait. Default: 10m.")
+    max: Duration | None = Field(None, description="Longest wait, 1ms to 24h. Default: 10m.")
 
 
 class Retry(Model):

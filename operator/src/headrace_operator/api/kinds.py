@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus
 from headrace_operator.api.connector import ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
+from headrace_operator.api.durations import LONGEST, OUT_OF_BOUNDS, SHORTEST
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
 from headrace_operator.api.properties import CONTROL, IDENTITY, KAFKA, ODD, REFERENCE, SECRET, TUNING, WORKERS
 from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
@@ -93,6 +94,12 @@ PLAIN_LINES = Rule(
     rule=f"self.all(key, !key.matches(r'{ODD}') && !self[key].matches(r'{CONTROL}'))",
     message="a name is letters, digits, dots, hyphens and underscores, and a value is one line: mend the others",
 )
+SENSIBLE = Rule(
+    rule="!self.matches('[0-9]{9}|[0-9]{7}(s|m$|m[0-9]|h)') && "
+    f"duration(self) >= duration('{SHORTEST}') && duration(self) <= duration('{LONGEST}')",
+    message=OUT_OF_BOUNDS,
+)
+"""The first half keeps `duration` from overflowing, which would be told in Go's words."""
 
 OTHER_SOURCE = (
     "records that wait there would never be handled: make another Consumer, and delete this one when its lag is 0"
@@ -274,6 +281,10 @@ KINDS = (
                     field_path=".source",
                 ),
             ),
+            "spec.handler.http.timeout": (SENSIBLE,),
+            "spec.handler.python.timeout": (SENSIBLE,),
+            "spec.delivery.retry.backoff.initial": (SENSIBLE,),
+            "spec.delivery.retry.backoff.max": (SENSIBLE,),
             "spec.scale": (
                 Rule(
                     rule="!has(self.min) || !has(self.max) || self.min <= self.max",

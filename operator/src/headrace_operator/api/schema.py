@@ -33,9 +33,6 @@ ObjectName = Annotated[
 Key = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 """A key of a Secret."""
 
-Duration = Annotated[str, StringConstraints(pattern=r"^([0-9]+(ms|s|m|h))+$")]
-"""A length of time as text, such as ``10s``, ``1m30s`` or ``500ms``."""
-
 
 class Model(BaseModel):
     """A frozen part of a resource; field names are camelCase on the wire; unknown keys are refused."""

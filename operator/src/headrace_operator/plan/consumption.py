@@ -8,13 +8,13 @@ from typing import Any
 from headrace import config as contract
 from headrace import names as kafka_names
 from headrace_operator.api.consumer import ConsumerSpec, Delivery, Handler, Http, Python, Retry
+from headrace_operator.api.durations import seconds
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.api.properties import tuning
 from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import names
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, digest, labels, selector
-from headrace_operator.plan.durations import seconds
 from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
 from headrace_operator.settings import Settings
 
