@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden/rights.yaml"
 MONITORING = "monitoring.coreos.com/v1"
 KINDS = ("-a", f"{MONITORING}/PodMonitor", "-a", f"{MONITORING}/PrometheusRule")
+MAPS = ("labels", "annotations")
+"""Values with keys of the user's own."""
+
 WATCH = ("--set", "watch.namespaces={shop,bakery}")
 NAMES = ("operator", "runtime", "connect")
 
@@ -33,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 def _keys(values: dict[str, Any], above: str = "") -> Iterator[str]:
     for key, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key not in MAPS:
             yield from _keys(value, f"{above}{key}.")
         else:
             yield above + key
@@ -152,7 +155,7 @@ def test_monitors_find_every_pod() -> None:
 def test_runbooks_are_linked_where_they_are() -> None:
     """An alert links to the page at the address that was given."""
     (rules,) = of("PrometheusRule", render(*KINDS, "--set", "monitoring.runbooks=https://runbooks.example/headrace"))
-    every = [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
+    every = [rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
 
     assert every
     for rule in every:
@@ -200,31 +203,88 @@ def test_typo_below_the_root_is_refused(place: str) -> None:
     assert "nonsense" in done.stderr
 
 
-def test_schema_is_strict_below_the_root_and_open_at_it() -> None:
-    """Umbrella charts and shared values files put keys of their own at the root."""
+def test_schema_is_strict_everywhere() -> None:
+    """But for labels and annotations, and what parent charts give each of their parts."""
     schema = json.loads((CHART / "values.schema.json").read_text())
-    below = [node for node in _objects(schema) if node is not schema]
+    open_ones = [node for node in _objects(schema) if node.get("additionalProperties") is not False]
 
-    assert "additionalProperties" not in schema
-    assert below
-    assert all(node["additionalProperties"] is False for node in below)
+    assert open_ones == [{"type": "object"}, {"type": "object", "additionalProperties": {"type": "string"}}]
+    assert schema["properties"]["global"] == {"type": "object"}
 
 
-def test_typo_at_the_root_is_named_with_the_nearest_key(tmp_path: Path) -> None:
-    """A foreign key at the root is allowed, and the notes ask whether another one was meant."""
-    said = _notes(tmp_path, "--set", "wach.namespaces={a}", "--set", "enabled=true", "--set", "global.a=b")
+@pytest.mark.case("seeing-3")
+@pytest.mark.parametrize(
+    "value", ["nodeSelector.disk=ssd", "tolerations={a}", "commonLabels.team=a", "podLabels.a=b", "wach.namespaces={a}"]
+)
+def test_a_value_that_nothing_reads_is_refused_at_the_root(value: str) -> None:
+    """Also where notes are not shown, as by `helm template`, Argo CD and Flux."""
+    done = template("--set", value)
 
-    assert said.count("WARNING") == 1
-    assert '"wach" is not known and does nothing. Did you mean "watch"?' in said
-    assert "Headrace watches: headrace-system" in said
+    assert done.returncode != 0
+    assert value.split("=", maxsplit=1)[0].split(".", maxsplit=1)[0] in done.stderr
+
+
+@pytest.mark.case("seeing-3")
+def test_monitors_and_rules_have_the_label_that_a_prometheus_selects_by() -> None:
+    """As kube-prometheus-stack does by `release`; what selects pods stays ours."""
+    objects = render(
+        *KINDS, "--set", "monitoring.labels.release=kps", "--set", r"monitoring.labels.example\.com/team=a"
+    )
+    found = [*of("PodMonitor", objects), *of("PrometheusRule", objects)]
+
+    assert len(found) == 3
+    for one in found:
+        assert one["metadata"]["labels"]["release"] == "kps"
+        assert one["metadata"]["labels"]["example.com/team"] == "a"
+        assert one["metadata"]["labels"]["app.kubernetes.io/name"] == "headrace"
+    assert "kps" not in str([one for one in objects if one["kind"] not in ("PodMonitor", "PrometheusRule")])
+
+
+@pytest.mark.case("seeing-3")
+def test_the_interval_of_scrapes_is_that_of_prometheus_or_ours() -> None:
+    """Of every port of every monitor."""
+    asked, silent = render(*KINDS, "--set", "monitoring.interval=30s"), render(*KINDS)
+
+    assert [one["interval"] for one in _endpoints(asked)] == ["30s"] * 3
+    assert [one for one in _endpoints(silent) if "interval" in one] == []
+    assert template("--set", "monitoring.interval=often").returncode != 0
+
+
+@pytest.mark.case("seeing-3")
+def test_dashboards_go_where_a_sidecar_looks() -> None:
+    """Label, folder, further annotations and namespace; a label that is set to null is gone."""
+    places = (
+        "dashboards.labels.grafana_dashboard=null", "dashboards.labels.boards=yes",
+        "dashboards.namespace=monitoring", "dashboards.folder=Data capture", "dashboards.annotations.owner=data",
+    )  # fmt: skip
+    (moved,) = of("ConfigMap", render(*(word for place in places for word in ("--set", place))))
+    (plain,) = of("ConfigMap", render())
+
+    assert moved["metadata"]["namespace"] == "monitoring"
+    assert moved["metadata"]["annotations"] == {"grafana_folder": "Data capture", "owner": "data"}
+    assert moved["metadata"]["labels"]["boards"] == "yes"
+    assert "grafana_dashboard" not in moved["metadata"]["labels"]
+    assert plain["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert not {"annotations", "namespace"} & set(plain["metadata"])
+
+
+@pytest.mark.case("seeing-3")
+def test_helm_template_renders_by_the_words_of_the_readme() -> None:
+    """It knows no cluster, so that its version and the kinds there must be given."""
+    text = (CHART / "README.md").read_text()
+    words = [word for line in re.findall(r"`(--(?:kube-version|api-versions)[^`]*)`", text) for word in line.split()]
+    done = run("template", "headrace", str(CHART), *words)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("kind: PodMonitor") == 2
 
 
 def test_it_renders_as_a_part_of_another_chart(tmp_path: Path) -> None:
-    """With `global` and a foreign key beside its own."""
+    """With `global` and the condition beside its own."""
     (tmp_path / "charts").mkdir()
     shutil.copytree(CHART, tmp_path / "charts/headrace")
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: parent\nversion: 0.1.0\n")
-    (tmp_path / "values.yaml").write_text("global: {registry: registry.example}\nheadrace: {foreign: 1}\n")
+    (tmp_path / "values.yaml").write_text("global: {registry: registry.example}\nheadrace: {enabled: true}\n")
 
     (deployment,) = of("Deployment", render(chart=tmp_path, images=()))
 
@@ -279,12 +339,5 @@ def _ports(monitor: dict[str, Any], deployment: Any) -> list[str]:
     return [name for name in ports if chosen and name in scraped]
 
 
-def _notes(folder: Path, *arguments: str) -> str:
-    """Render the notes, which `helm template` leaves out, by way of a template that includes them."""
-    chart = folder / "headrace"
-    shutil.copytree(CHART, chart)
-    text = (chart / "templates/NOTES.txt").read_text()
-    (chart / "templates/_notes.tpl").write_text('{{ define "notes" }}' + text + "{{ end }}")
-    (chart / "templates/notes.yaml").write_text('kind: Notes\nnotes: {{ include "notes" . | toJson }}\n')
-    (found,) = of("Notes", render(*arguments, chart=chart))
-    return str(found["notes"])
+def _endpoints(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for monitor in of("PodMonitor", objects) for one in monitor["spec"]["podMetricsEndpoints"]]
