@@ -1,4 +1,4 @@
-"""Figures alone are written at most every ten seconds; anything else at once."""
+"""Figures alone are written at most every ten seconds, offsets alone more seldom; anything else at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace_operator.plan.figures import EVERY, due
+from headrace_operator.plan.figures import EVERY, SELDOM, due
 
 BEFORE: dict[str, Any] = {
     "observedGeneration": 1,
@@ -22,7 +22,7 @@ BEFORE: dict[str, Any] = {
     "change",
     [
         {"lag": {"records": 11}},
-        {"offsets": [{"lsn": 2}]},
+        {"lagSeconds": 3, "offsets": [{"lsn": 2}]},
         {"scaling": {**BEFORE["scaling"], "message": "1 to 1 again", "arrivalsPerSecond": 11.0}},
     ],
 )
@@ -32,6 +32,17 @@ def test_figures_wait(change: dict[str, Any]) -> None:
     assert not due(BEFORE, after, EVERY - 0.1)
     assert due(BEFORE, after, EVERY)
     assert due(BEFORE, after, None)
+
+
+@pytest.mark.case("databases-10")
+def test_offsets_alone_wait_long() -> None:
+    """Heartbeats move them each ten seconds: a thousand Connectors that rest would be a hundred writes a second."""
+    after = {**BEFORE, "offsets": [{"lsn": 2}]}
+
+    assert not due(BEFORE, after, SELDOM - 0.1)
+    assert due(BEFORE, after, SELDOM)
+    assert due(BEFORE, after, None)
+    assert due(BEFORE, {**after, "replicas": 2}, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,8 @@ class ConnectorStatus(Status):
     )
     tasks_ready: str | None = Field(None, description="Running tasks of all tasks, such as 1/1.")
     offsets: tuple[dict[str, Any], ...] | None = Field(
-        None, description="Source offsets that Kafka Connect has committed, as it reports them."
+        None,
+        description="Source offsets that Kafka Connect has committed, as it reports them, at most ten minutes ago.",
     )
     restarts: Restarts | None = Field(None, description="Restarts of failed tasks.")
     topics: tuple[str, ...] | None = Field(None, description="Topics that the connector has written to.")

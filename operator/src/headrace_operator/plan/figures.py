@@ -11,6 +11,9 @@ from typing import Any
 EVERY = 10.0
 """Seconds between two writes of figures alone; whatever else changes is written at once."""
 
+SELDOM = 600.0
+"""Seconds between two writes of offsets alone, which each heartbeat moves, also of a database that rests."""
+
 FIGURES = ("lag", "lagSeconds", "offsets")
 SCALING = ("message", "fewerSince", "arrivalsPerSecond", "handledPerSecond", "capacityPerReplica")
 
@@ -19,7 +22,13 @@ def due(before: Mapping[str, Any], after: Mapping[str, Any], since: float | None
     """Tell whether ``after`` is to be written over ``before``, ``since`` seconds after the last write, None: never."""
     if before == after:
         return False
-    return since is None or since >= EVERY or _facts(before) != _facts(after)
+    if since is None or _facts(before) != _facts(after):
+        return True
+    return since >= (SELDOM if _without_offsets(before) == _without_offsets(after) else EVERY)
+
+
+def _without_offsets(status: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if name != "offsets"}
 
 
 def _facts(status: Mapping[str, Any]) -> dict[str, Any]:
