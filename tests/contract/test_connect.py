@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from headrace_operator.api.properties import CONNECTOR_SECRETS
 from headrace_operator.clients import errors
 from headrace_operator.clients.connect import Connect
 from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.value import Absent
+from tests.connect_worker import ConnectWorker
 from tests.contract.bench import Bench, FakeBench, Patient, RealBench, cleared, configuration, new_name, until
-from tests.fakes.connect import REBALANCING, fake_connect
+from tests.fakes.connect import CLASS, REBALANCING, fake_connect
 
 
 @pytest.fixture
@@ -287,3 +289,15 @@ async def test_figures_that_connect_does_not_tell_are_unknown(connect: Connect) 
 
     assert seen.topics is None
     assert seen.offsets
+
+
+@pytest.mark.slow
+@pytest.mark.case("clusters-15")
+async def test_what_may_name_a_secret_is_a_password_to_the_plug_in(connect_worker: ConnectWorker) -> None:
+    """What the plug-in does not take for a password, it or Kafka Connect may show."""
+    at = f"{connect_worker.url}/connector-plugins/{CLASS}/config/validate"
+    async with aiohttp.ClientSession() as session, session.put(at, json={"connector.class": CLASS}) as answer:
+        definitions = [one["definition"] for one in (await answer.json())["configs"]]
+    passwords = {one["name"] for one in definitions if one["type"] == "PASSWORD"}
+
+    assert {name for name in CONNECTOR_SECRETS if name.startswith("database.")} == {*passwords, "database.user"}

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from headrace import config
 from headrace.handlers import Broken
-from headrace.handlers.http import HttpHandler, event_headers, judge
+from headrace.handlers.http import HttpHandler, discreet, event_headers, judge
 from headrace.policy import Failed
 from headrace.record import Position, Record
 
@@ -253,3 +253,46 @@ def test_a_time_that_no_calendar_has_is_left_out() -> None:
     record = Record(topic="orders", partition=0, offset=1, key=None, value=b"{}", timestamp=1_700_000_000_123_000)
 
     assert "ce-time" not in event_headers(record, "shop")
+
+
+@pytest.mark.case("clusters-17")
+@pytest.mark.parametrize(
+    ("address", "answer"),
+    [
+        ("http://shop:s3cret@127.0.0.1:1/events?token=s3cret", None),
+        ("http://shop:s3cret@[::1]:1/events#s3cret", None),
+        ("http://shop:s3cret@127.0.0.1:{port}/events?token=s3cret", b"HTTP/1.1 abc\r\n\r\n"),
+        ("http://shop:s3cret@127.0.0.1:{port}/events?token=s3cret", b""),
+        ("http://shop:s3cret@[nowhere]:1x/events?token=s3cret", None),
+    ],
+)
+async def test_a_failure_tells_the_address_without_login_and_query(address: str, answer: bytes | None) -> None:
+    """Whether nobody answers, in no time, or with something that is not HTTP."""
+
+    serving: list[asyncio.Task[None] | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer or b"")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = address.format(port=server.sockets[0].getsockname()[1])
+    handler = HttpHandler(config.Http(url=url, timeout=0.5), namespace="shop", concurrency=1)
+    failed = await handler.handle(RECORD)
+    await handler.close()
+    server.close()
+    await asyncio.gather(*(task for task in serving if task))
+
+    assert failed is not None
+    assert "/events" in failed.message
+    assert "s3cret" not in failed.message
+
+
+@pytest.mark.case("clusters-17")
+def test_what_is_no_address_is_told_as_it_is() -> None:
+    assert (
+        discreet("POST http://web/a: [Errno 5] is it so? yes, a@b") == "POST http://web/a: [Errno 5] is it so? yes, a@b"
+    )

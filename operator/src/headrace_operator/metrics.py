@@ -17,12 +17,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from headrace import names
-from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.clients.measured import REQUESTS
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import acceptance, backlog, pipeline
+from headrace_operator.plan import backlog, pipeline, sources
 from headrace_operator.scaling.terms import Limits
 
 WHERE = ("resource_namespace", "pipeline")
@@ -174,7 +173,7 @@ def _replicas(seen: Iterable[Seen]) -> Iterator[Metric]:
 
 
 def _allowed(one: Seen) -> Limits | None:
-    spec = acceptance.judge(ConsumerSpec, one.resource).spec
+    spec = sources.judge(one.resource).spec
     if spec is None:
         return None
     partitions = Tally(part.topic for part in one.backlog.partitions) if one.backlog else {}

@@ -12,7 +12,7 @@ import yaml
 
 from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
-from headrace_operator.api.properties import TUNING
+from headrace_operator.api.properties import CONNECTOR_SECRETS, TUNING, WORKER_SECRETS
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = [(kind.name, crd.schema(kind)) for kind in KINDS]
@@ -68,6 +68,9 @@ def test_every_definition_is_kept_on_uninstall_and_in_the_category() -> None:
 
 
 def test_the_docs_list_every_property_that_tunes() -> None:
-    text = (ROOT / "docs/kafka-connection.md").read_text()
+    text, workers = (ROOT / "docs/kafka-connection.md").read_text().split("Kafka Connect's workers have their own")
 
-    assert sorted(set(re.findall(r"`([a-z.]+\.[a-z.]+)`", text)) - {"workers.config"}) == sorted(TUNING)
+    assert sorted(set(re.findall(r"`([a-z.]+\.[a-z.]+)`", text))) == sorted(TUNING)
+    told = set(re.findall(r"`([a-z.]+)`", workers))
+    assert {name.removeprefix("signal.consumer.") for name in CONNECTOR_SECRETS} <= told
+    assert {re.sub(r"^(producer|consumer|admin|listeners\.https)\.", "", name) for name in WORKER_SECRETS} <= told

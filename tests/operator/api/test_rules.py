@@ -36,19 +36,26 @@ HAS_PODS: dict[str, Any] = {"replicas": 1}
 IS_ACCEPTED: dict[str, Any] = {"accepted": {"generation": 1, "spec": {}}}
 REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.properties", 0, {"properties": {"plugin.library.paths": "evil"}}),
+    ("KafkaConnection", "spec.bootstrapServers", 0, {"bootstrapServers": "SASL_SSL://me:s3cret@kafka:9092"}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
     ("ConnectCluster", "spec.workers.config", 1, {"workers": {"config": {"bootstrap.servers": "elsewhere:9092"}}}),
     ("ConnectCluster", "spec.workers.config", 2, {"workers": {"config": {"producer.acks": "all\nx=y"}}}),
+    ("ConnectCluster", "spec.workers.config", 3, {"workers": {"config": {"header.converter": "${secrets:a/b:c}"}}}),
+    ("ConnectCluster", "spec.workers.image", 0, {"workers": {"image": "me:s3cret@registry.example/connect:1"}}),
     ("ConnectCluster", "spec.workers.resources", 0, {"workers": {"resources": {"requests": {"memory": "2Gi"}}}}),
     ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
     ("Connector", "spec.capture", 0, {"capture": {"outbox": {"table": "a.b"}, "tables": ["a.c"]}}),
     ("Connector", "spec.config", 0, {"config": {"database.password": "x"}}),
     ("Connector", "spec.config", 1, {"config": {"slot.name": "other"}}),
     ("Connector", "spec.config", 2, {"config": {"producer.override.bootstrap.servers": "elsewhere:9092"}}),
+    ("Connector", "spec.config", 3, {"config": {"transforms.secret.type": "${secrets:shop/db:password}"}}),
+    ("Connector", "spec.postgres.host", 0, {"postgres": {**worlds.CONNECTOR.spec["postgres"], "host": "me:s3cret@db"}}),
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),
     ("Consumer", "spec.from", 1, {"from": {**SOURCE, "tables": ["a.b"]}}),
     ("Consumer", "spec.from", 2, {"from": {"kafka": "kafka"}}),
     ("Consumer", "spec.handler", 0, {"handler": {**HTTP, "python": {"function": "a:b"}}}),
+    ("Consumer", "spec.handler.http.url", 0, {"handler": {"http": {"url": "http://shop:s3cret@web:9/events"}}}),
+    ("Consumer", "spec.handler.python.image", 0, {"handler": {"python": {"function": "a:b", "image": "me:s@reg/i"}}}),
     ("Consumer", "spec.handler.python", 0, {"handler": {"python": IMAGE_AND_SOURCE}}),
     ("Consumer", "spec.scale", 0, {"scale": {"min": 3, "max": 2}}),
     ("Consumer", "spec.handler.http.timeout", 0, {"handler": {"http": {**HTTP["http"], "timeout": "0s"}}}),
@@ -86,6 +93,25 @@ OF_DEBEZIUM = {
     "openlineage.integration.dataset.kafka.bootstrap.servers": "kafka:9092",
 }
 """Properties of Debezium that are called alike, for clients and labels of its own."""
+REFERENCE = "${secrets:shop/shop-db:password}"
+CLASSES_OF_USERS = (
+    *("transforms.secret.type", "transforms.x.password", "transforms.password.field", "predicates.x.secret"),
+    *("value.converter", "value.converter.basic.auth.user.info", "key.converter.schema.registry.ssl.key.password"),
+    *("errors.deadletterqueue.topic.name", "snapshot.mode.custom.name.password", "column.mask.with.secret.chars"),
+    *("transforms.outbox.table.fields.additional.placement", "signal.data.collection", "custom.metric.tags"),
+    *("database.hostname", "ssl.keystore.key", "aws.secret.access.key", "x.jaas.config"),
+)
+"""Properties that a Connector's user names as they like, or whose value is up to a class: each might be shown."""
+NOT_WHOLE = (
+    *("x" + REFERENCE, REFERENCE + "x", REFERENCE * 2, "${secrets:shop/shop-db}", "${secrets:shop-db:password}"),
+    *("${file:/etc/passwd:root}", "${env:HOME:x}", "${other:shop/shop-db:password}", "${secrets:shop/a/b:c}"),
+    *("${directory:/run/secrets/kubernetes.io/serviceaccount:token}", "${secrets:shop/shop-db:a b}"),
+)
+TLS_OF_CLIENTS = [
+    f"{client}{name}"
+    for client in ("", "producer.", "consumer.", "admin.")
+    for name in ("ssl.key.password", "ssl.keystore.password", "ssl.truststore.password")
+]
 PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
     ("KafkaConnection", dict.fromkeys(TUNING, "1"), True),
     ("KafkaConnection", {"plugin.library.paths": "x"}, False),
@@ -106,6 +132,25 @@ PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
     ("Connector", OF_DEBEZIUM, True),
     ("Connector", {"snapshot.select.statement.overrides.public.orders": "SELECT *\n  FROM public.orders"}, True),
     ("Connector", {"producer.override.linger.ms": "5", "transforms.x.sasl.mode": "y"}, True),
+    ("Connector", dict.fromkeys(("database.user", "database.sslpassword"), REFERENCE), True),
+    (
+        "Connector",
+        dict.fromkeys(("signal.consumer.sasl.jaas.config", "signal.consumer.ssl.key.password"), REFERENCE),
+        True,
+    ),
+    *(("Connector", {name: REFERENCE}, False) for name in CLASSES_OF_USERS),
+    *(("Connector", {"database.password": value}, False) for value in NOT_WHOLE),
+    *(("Connector", {"database.user": value}, False) for value in NOT_WHOLE),
+    ("Connector", {"value.converter.schema.registry.url": "https://me:s3cret@registry.example"}, False),
+    ("Connector", {"value.converter.schema.registry.url": "https://registry.example/a@b?c=d@e"}, True),
+    ("Connector", {"transforms.x.replacement": "${routedByValue}.x"}, True),
+    ("ConnectCluster", dict.fromkeys(TLS_OF_CLIENTS, REFERENCE), True),
+    *(("ConnectCluster", {"ssl.key.password": value}, False) for value in NOT_WHOLE),
+    *(
+        ("ConnectCluster", {name: REFERENCE}, False)
+        for name in ("header.converter", "x.password", "key.converter.secret")
+    ),
+    ("ConnectCluster", {"header.converter.url": "http://me:s3cret@web"}, False),
     *(("ConnectCluster", {f"{client}{name}": "x"}, False) for client in CLIENTS[:4] for name in WAYS),
     *(("ConnectCluster", {name: "x"}, False) for name in WORKERS_OWN),
     ("ConnectCluster", {"offset.storage.partitions": "25", "connector.client.config.override.policy": "None"}, True),

@@ -448,10 +448,13 @@ async def test_a_connector_of_this_name_that_someone_else_made_is_left_alone(lif
     assert await life.look(3) == [PUT]
 
 
+@pytest.mark.case("clusters-15")
 @pytest.mark.parametrize(
     "wrong",
     [
         {"config": {"tasks.max": SECRET}},
+        {"config": {"transforms": "secret", "transforms.secret.type": SECRET}},
+        {"config": {"value.converter.password": SECRET}},
         {"config": {"database.hostname": f"x.{SECRET}"}},
         {
             "postgres": {
@@ -467,9 +470,10 @@ async def test_only_credentials_may_name_a_secret(life: Life, wrong: dict[str, A
     life.edit(**wrong)
 
     assert await life.look(2) == []
+    assert life.condition("Accepted")["reason"] == "PasswordInConfig"
     assert (
-        "only database.user and properties that hold a secret may name a Secret"
-        in life.condition("Accepted")["message"]
+        "would show" in life.condition("Accepted")["message"]
+        or "would be shown" in life.condition("Accepted")["message"]
     )
     assert "canary" not in str(life.status["conditions"])
 

@@ -9,7 +9,21 @@ from headrace_operator.api.connector import ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.durations import LONGEST, OUT_OF_BOUNDS, SHORTEST
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
-from headrace_operator.api.properties import CONTROL, IDENTITY, KAFKA, ODD, REFERENCE, SECRET, TUNING, WORKERS
+from headrace_operator.api.properties import (
+    CONNECTOR_SECRETS,
+    CONTROL,
+    IDENTITY,
+    IMAGE,
+    KAFKA,
+    LOGIN,
+    ODD,
+    REFERENCE,
+    SECRET,
+    TUNING,
+    WHOLE,
+    WORKER_SECRETS,
+    WORKERS,
+)
 from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
 
 
@@ -68,8 +82,32 @@ REASON = Column(name="Reason", path='.status.conditions[?(@.type=="Ready")].reas
 MESSAGE = Column(name="Message", path='.status.conditions[?(@.type=="Ready")].message', wide=True)
 AGE = Column(name="Age", path=".metadata.creationTimestamp", type="date")
 NO_PASSWORDS = Rule(
-    rule=f"self.all(key, !key.matches(r'{SECRET}') || self[key].startsWith('{REFERENCE}'))",
+    rule=f"self.all(key, (!key.matches(r'{SECRET}') || self[key].matches(r'{REFERENCE}')) "
+    f"&& !self[key].matches(r'{LOGIN}'))",
     message="a password would stand here in plain text: name a Secret with credentials instead",
+)
+
+
+def _only_whole_references(allowed: tuple[str, ...]) -> Rule:
+    return Rule(
+        rule=f"self.all(key, !self[key].matches(r'{REFERENCE}') "
+        f"|| (key in {list(allowed)} && self[key].matches(r'{WHOLE}')))",
+        message="a Secret would be shown: only the properties that docs/kafka-connection.md lists may name one, "
+        "each as ${secrets:NAMESPACE/NAME:KEY} and nothing else",
+    )
+
+
+NO_LOGIN = Rule(
+    rule=f"!self.matches(r'{LOGIN}')",
+    message="a login would stand here in plain text: write the address without the part before the @",
+)
+NO_LOGIN_AT_ALL = Rule(
+    rule="!self.contains('@')",
+    message="a login would stand here in plain text: write host and port, and name a Secret with credentials",
+)
+NO_LOGIN_IN_IMAGE = Rule(
+    rule=f"self.matches(r'{IMAGE}')",
+    message="a login would stand here in plain text: write the image without the part before the @",
 )
 ONLY_TUNING = Rule(
     rule=f"self.all(key, key in {list(TUNING)})",
@@ -151,7 +189,7 @@ KINDS = (
         spec=KafkaConnectionSpec,
         status=KafkaConnectionStatus,
         columns=(READY, Column(name="Brokers", path=".status.brokers", type="integer"), REASON, AGE, MESSAGE),
-        rules={"spec.properties": (ONLY_TUNING,)},
+        rules={"spec.properties": (ONLY_TUNING,), "spec.bootstrapServers": (NO_LOGIN_AT_ALL,)},
     ),
     Kind(
         name="ConnectCluster",
@@ -178,7 +216,13 @@ KINDS = (
                     "the connectors' offsets are on the first Kafka: make another ConnectCluster instead",
                 ),
             ),
-            "spec.workers.config": (NO_PASSWORDS, NOT_THE_WORKERS, PLAIN_LINES),
+            "spec.workers.config": (
+                NO_PASSWORDS,
+                NOT_THE_WORKERS,
+                PLAIN_LINES,
+                _only_whole_references(WORKER_SECRETS),
+            ),
+            "spec.workers.image": (NO_LOGIN_IN_IMAGE,),
             "spec.workers.resources": (
                 _not_above("memory", "768Mi", "1Gi", "requests.memory is above limits.memory (1Gi if not given)"),
                 _not_above("cpu", "250m", "1000000", "requests.cpu (250m if not given) is above limits.cpu"),
@@ -233,7 +277,8 @@ KINDS = (
                 ),
             ),
             "spec.capture": (_exactly_one("outbox", "tables", "capture is exactly one of outbox and tables"),),
-            "spec.config": (NO_PASSWORDS, NO_IDENTITY, NO_KAFKA),
+            "spec.config": (NO_PASSWORDS, NO_IDENTITY, NO_KAFKA, _only_whole_references(CONNECTOR_SECRETS)),
+            "spec.postgres.host": (NO_LOGIN_AT_ALL,),
         },
     ),
     Kind(
@@ -274,6 +319,8 @@ KINDS = (
                 ),
             ),
             "spec.handler": (_exactly_one("http", "python", "a handler is exactly one of http and python"),),
+            "spec.handler.http.url": (NO_LOGIN,),
+            "spec.handler.python.image": (NO_LOGIN_IN_IMAGE,),
             "spec.handler.python": (
                 Rule(
                     rule="!(has(self.image) && has(self.source))",

@@ -6,7 +6,7 @@ Pure: patterns and lists. `api.kinds` makes CEL rules of them, `plan.acceptance`
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 TUNING = (
     "batch.num.messages",
@@ -87,8 +87,35 @@ CONTROL = r"[\x00-\x1f\x7f]"
 SECRET = r"(?i)password|passphrase|secret|jaas\.config|ssl\.key\.pem|ssl\.keystore\.key|user\.info"
 """Names of properties that hold a secret, as a pattern that Python and CEL (RE2) read alike."""
 
-REFERENCE = "${"
-"""How a value begins that Kafka Connect's config provider reads from a Secret."""
+REFERENCE = r"\$\{[^}]*:[^}]*\}"
+"""What Kafka Connect's config providers replace in a value; the router's own ``${routedByValue}`` has no colon."""
+
+WHOLE = r"^\$\{secrets:([a-z0-9.-]+)/[a-z0-9.-]+:[-._a-zA-Z0-9]+\}$"
+"""A value that is one key of one Secret, with its namespace: what the workers' own config provider reads."""
+
+LOGIN = r"://[^/?#\s]*@"
+"""An address with a user, and perhaps a password, before its host."""
+
+IMAGE = r"^[^@]*(@[a-z0-9+._-]+:[0-9a-fA-F]+)?$"
+"""An image, perhaps with its digest: what else an ``@`` in it ends is a login."""
+
+_TLS = ("ssl.key.password", "ssl.keystore.password", "ssl.truststore.password")
+
+CONNECTOR_SECRETS = (
+    "database.password",
+    "database.sslpassword",
+    "database.user",
+    *(f"signal.consumer.{name}" for name in ("sasl.jaas.config", *_TLS)),
+)
+"""Properties of a connector that may name a Secret: its plug-in takes them for passwords, and quotes them nowhere.
+
+What a property of another name stands for is up to a class, of a transform or a converter, which may quote it.
+"""
+
+WORKER_SECRETS = tuple(
+    f"{client}{name}" for client in ("", "producer.", "consumer.", "admin.", "listeners.https.") for name in _TLS
+)
+"""Properties of workers that may name a Secret: Kafka's clients and Kafka Connect's server take them for passwords."""
 
 
 def tuning(properties: Mapping[str, str] | None) -> dict[str, str]:
@@ -117,11 +144,21 @@ def broken(properties: Mapping[str, str] | None) -> str | None:
 
 
 def in_plain_text(properties: Mapping[str, str] | None) -> str | None:
-    """Return the first name that holds a secret whose value is not a reference to one."""
-    named = (name for name, value in (properties or {}).items() if not value.startswith(REFERENCE))
-    return next(filter(holds_secret, named), None)
+    """Return the first name that holds a secret whose value names none, or whose value is an address with a login."""
+    return next((name for name, value in (properties or {}).items() if _is_plain_secret(name, value)), None)
 
 
-def holds_secret(name: str) -> bool:
-    """Tell whether a property of this name holds a secret."""
-    return re.search(SECRET, name) is not None
+def _is_plain_secret(name: str, value: str) -> bool:
+    plain = re.search(SECRET, name) is not None and re.search(REFERENCE, value) is None
+    return plain or re.search(LOGIN, value) is not None
+
+
+def stray(properties: Mapping[str, str] | None, allowed: Collection[str], namespace: str) -> str | None:
+    """Return the first name whose value names a Secret and may not, or names more than a Secret of ``namespace``."""
+    referring = ((name, value) for name, value in (properties or {}).items() if re.search(REFERENCE, value))
+    return next((name for name, value in referring if name not in allowed or not _is_here(value, namespace)), None)
+
+
+def _is_here(value: str, namespace: str) -> bool:
+    found = re.fullmatch(WHOLE, value)
+    return found is not None and found[1] == namespace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -70,6 +70,30 @@ def no_passwords(field: str, properties: Mapping[str, str] | None) -> Finding | 
     """Say which raw property holds a password: no secret may stand in a spec."""
     why = "would hold a password in plain text: name a Secret with credentials instead."
     return _refused(field, raw.in_plain_text(properties), why, Reason.PASSWORD_IN_CONFIG)
+
+
+def no_stray_references(
+    field: str, properties: Mapping[str, str] | None, allowed: Collection[str], namespace: str
+) -> Finding | None:
+    """Say which raw property would show a Secret's value: others quote what they are given in errors and logs."""
+    why = (
+        f"may name no Secret so: only {', '.join(allowed)} may, each as ${{secrets:{namespace}/NAME:KEY}} and nothing "
+        "else; what another stands for would be shown."
+    )
+    return _refused(field, raw.stray(properties, allowed, namespace), why, Reason.PASSWORD_IN_CONFIG)
+
+
+def no_login(field: str, value: str | None, pattern: str) -> Finding | None:
+    """Say that ``value`` holds a login: ``pattern`` is found in it."""
+    if value is None or re.search(pattern, value) is None:
+        return None
+    text = f"spec.{field} would hold a login in plain text: remove the part before the @."
+    return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
+
+
+def no_login_in_image(field: str, value: str | None) -> Finding | None:
+    """Say that an image is written with a login."""
+    return None if value is None or re.fullmatch(raw.IMAGE, value) else no_login(field, value, "@")
 
 
 def only_tuning(field: str, properties: Mapping[str, str] | None) -> Finding | None:

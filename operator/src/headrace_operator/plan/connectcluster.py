@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from headrace_operator.api import properties as raw
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference
-from headrace_operator.plan import acceptance, complaints, debezium, names, needs, pods, workers
+from headrace_operator.plan import acceptance, complaints, connector, debezium, names, needs, pods, workers
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, RemoveConnector
 from headrace_operator.plan.children import applies, own_deployment, taken
@@ -49,6 +50,10 @@ def judge(resource: Resource) -> Acceptance[ConnectClusterSpec]:
         lambda spec: acceptance.no_passwords("workers.config", spec.workers.config),
         lambda spec: acceptance.not_the_workers("workers.config", spec.workers.config),
         lambda spec: acceptance.plain_lines("workers.config", spec.workers.config),
+        lambda spec: acceptance.no_stray_references(
+            "workers.config", spec.workers.config, raw.WORKER_SECRETS, resource.namespace
+        ),
+        lambda spec: acceptance.no_login_in_image("workers.image", spec.workers.image),
     )
 
 
@@ -68,17 +73,22 @@ def _children(
         *needs.kafka_secrets(kafka),
         *(
             secret
-            for connector in world.connectors
-            if connector.spec.get("connect") == world.resource.name
-            for secret in _secrets(connector)
+            for one in world.connectors
+            if one.spec.get("connect") == world.resource.name
+            for secret in _secrets(one)
         ),
     ]
     return applies(workers.manifests(world.resource, spec, kafka, secrets, settings), world.children)
 
 
-def _secrets(connector: Resource) -> tuple[str, ...]:
-    accepted = (connector.status.get("accepted") or {}).get("spec") or {}
-    return (*needs.connector_secrets(connector.spec), *needs.connector_secrets(accepted))
+def _secrets(resource: Resource) -> tuple[str, ...]:
+    """Return the Secrets of a Connector's accepted spec, and of the written one unless we refuse that ourselves.
+
+    Kafka Connect cannot be asked about the written one before its workers may read them.
+    """
+    accepted = (resource.status.get("accepted") or {}).get("spec") or {}
+    written = () if connector.judge(resource).problem else needs.connector_secrets(resource.spec)
+    return (*written, *needs.connector_secrets(accepted))
 
 
 def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation
 from headrace_operator.observed.kube import Resource
@@ -73,6 +74,8 @@ def judge(resource: Resource, others: tuple[Resource, ...] = ()) -> Acceptance[C
         lambda spec: acceptance.no_passwords("config", spec.config),
         lambda spec: acceptance.no_identity("config", spec.config),
         lambda spec: acceptance.no_kafka("config", spec.config),
+        lambda spec: acceptance.no_login("postgres.host", spec.postgres.host, "@"),
+        lambda spec: acceptance.no_stray_references("config", spec.config, raw.CONNECTOR_SECRETS, resource.namespace),
         lambda spec: debezium.stray_reference(resource, spec),
         lambda spec: publication.same_outbox(resource, spec),
         lambda spec: sharing.taken(resource, spec, others),

@@ -12,17 +12,7 @@ from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
-from headrace_operator.plan import (
-    acceptance,
-    backlog,
-    complaints,
-    consumption,
-    names,
-    own_topics,
-    pipeline,
-    pods,
-    sources,
-)
+from headrace_operator.plan import backlog, complaints, consumption, names, own_topics, pipeline, pods, sources
 from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -37,7 +27,7 @@ NEEDED = frozenset({"Accepted", "TopicsReady", "Deployed"})
 def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     """Return topics to make, objects that differ from what is wanted, and the status."""
     resource = world.resource
-    judged = acceptance.judge(ConsumerSpec, resource, lambda spec: sources.abandoned(world, spec))
+    judged = sources.judge(resource, lambda spec: sources.abandoned(world, spec))
     spec = judged.spec
     topics = _topics(world, spec)
     ready_topics = _topics_ready(world, spec, topics)

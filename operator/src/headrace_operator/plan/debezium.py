@@ -12,9 +12,6 @@ from headrace_operator.plan import names
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
-REFERENCE = re.compile(r"\$\{[^}]*:[^}]*\}")
-"""What Connect's config providers replace; the router's own ``${routedByValue}`` has no colon."""
-
 LONGEST_TOPIC = 249
 UNROUTED = "unrouted"
 """The route of outbox rows that have none: NULL or empty."""
@@ -91,14 +88,12 @@ def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
 
 
 def stray_reference(resource: Resource, spec: ConnectorSpec) -> Finding | None:
-    """Say which property would show a Secret's value: Connect and the database quote those in their errors."""
-    for name, value in configuration(resource, spec).items():
-        found = REFERENCE.search(value)
-        if found and name != "database.user" and not raw.holds_secret(name):
-            rule = "only database.user and properties that hold a secret may name a Secret"
-            text = f"The property {name} would show what {found[0]} stands for: {rule}."
-            return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
-    return None
+    """Say which property, made from another field, would show a Secret's value, which errors and logs quote."""
+    name = raw.stray(configuration(resource, spec), raw.CONNECTOR_SECRETS, resource.namespace)
+    if name is None:
+        return None
+    text = f"The property {name} would show the value of a Secret: remove ${{…}} from the field that it is made from."
+    return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
 
 
 def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:

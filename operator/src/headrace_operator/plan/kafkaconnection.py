@@ -38,7 +38,12 @@ def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan
 
 def judge(resource: Resource) -> Acceptance[KafkaConnectionSpec]:
     """Return which spec of a KafkaConnection is in force; only that one may be used to reach Kafka."""
-    return acceptance.judge(KafkaConnectionSpec, resource, _only_tuning)
+    return acceptance.judge(
+        KafkaConnectionSpec,
+        resource,
+        _only_tuning,
+        lambda spec: acceptance.no_login("bootstrapServers", spec.bootstrap_servers, "@"),
+    )
 
 
 def in_force(resource: Resource) -> Resource:

@@ -1,9 +1,10 @@
-"""Which topics a Consumer reads, and what an edit that takes one out would leave behind: that is refused."""
+"""Which spec of a Consumer is in force and which topics it reads, and what an edit that takes one out would leave behind: that is refused."""
 
 from __future__ import annotations
 
 from pydantic import ValidationError
 
+from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.consumer import ConsumerSpec, Source
 from headrace_operator.observed.kafka import BacklogSeen
@@ -11,6 +12,7 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
 from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan import acceptance, debezium, names
+from headrace_operator.plan.acceptance import Acceptance, Check
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
@@ -26,9 +28,22 @@ def topics(source: Source, connector: Resource | None) -> tuple[str, ...]:
     return (*routes, *(debezium.topic(prefix, table=table) for table in source.tables or ()))
 
 
+def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
+    """Return which spec of a Consumer is in force, by what it says itself and by ``more`` that is known."""
+    return acceptance.judge(
+        ConsumerSpec,
+        resource,
+        lambda spec: acceptance.no_login("handler.http.url", spec.handler.http and spec.handler.http.url, raw.LOGIN),
+        lambda spec: acceptance.no_login_in_image(
+            "handler.python.image", spec.handler.python and spec.handler.python.image
+        ),
+        *more,
+    )
+
+
 def in_force(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
     """Return the topics of the spec in force, if no record waits in one that it takes out."""
-    spec = acceptance.judge(ConsumerSpec, resource).spec
+    spec = judge(resource).spec
     return () if spec is None else topics(spec.source, connector)
 
 

@@ -7,6 +7,7 @@ It must not retry itself, follow redirects or read more of an answer than it nee
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +36,8 @@ LONGEST_HEADER = 2048
 EXCERPT, EXCERPT_TIME = 300, 1.0
 """Bytes of an answer that is not 2xx that are read for the failure's text, and the seconds these may take."""
 
+ADDRESS = re.compile(r"(\w+://)(?:[^/?#\s'\"]*@)?([^?#\s'\"]*)(?:[?#][^\s'\"]*)?")
+
 
 class HttpHandler:
     """A handler that posts to one URL over kept-alive connections."""
@@ -53,9 +56,11 @@ class HttpHandler:
         try:
             return await self._deliver(record.value or b"", headers)
         except TimeoutError as error:
-            return Failed(message=f"POST {self._url}: no answer in time", exception=_name(error), timed_out=True)
+            text = f"POST {discreet(str(self._url))}: no answer in time"
+            return Failed(message=text, exception=_name(error), timed_out=True)
         except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
-            return Failed(message=f"POST {self._url}: {str(error) or type(error).__name__}", exception=_name(error))
+            text = discreet(f"POST {self._url}: {str(error) or type(error).__name__}")
+            return Failed(message=text, exception=_name(error))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -144,6 +149,11 @@ async def _excerpt(answer: aiohttp.ClientResponse) -> str:
             return (await answer.content.read(EXCERPT)).decode(errors="replace")
     except (TimeoutError, aiohttp.ClientError, OSError, EOFError, ValueError):
         return ""
+
+
+def discreet(text: str) -> str:
+    """Return ``text`` with its addresses without user, password and query: letters and logs are read by others."""
+    return ADDRESS.sub(r"\1\2", text)
 
 
 def event_headers(record: Record, namespace: str) -> dict[str, str]:
