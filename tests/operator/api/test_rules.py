@@ -14,7 +14,7 @@ from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.properties import IDENTITY, TUNING
 from headrace_operator.api.schema import API_VERSION
-from headrace_operator.plan import connectcluster, connector, kafkaconnection
+from headrace_operator.plan import connectcluster, connector, kafkaconnection, sources
 from headrace_operator.plan.acceptance import judge
 from tests.cluster import fast
 from tests.operator import worlds
@@ -326,6 +326,23 @@ def test_schema_and_plan_agree_on_lengths_of_time(server: fast.ApiServer, durati
         assert (field in answer.stderr) is not well
         assert (problem is None) is well
         assert problem is None or field.removeprefix("spec.") in problem.message
+
+
+@pytest.mark.apiserver
+@pytest.mark.case("clusters-6")
+@pytest.mark.parametrize(
+    ("topic", "well"),
+    [
+        *((topic, True) for topic in ("orders", "a.b-c_D9", ".hidden", "..x", "...", "x" * 249, "x.")),
+        *((topic, False) for topic in ("", ".", "..", "a b", "a/b", "ü", "a\n", "a\0", "x" * 250, "${a:b}")),
+    ],
+    ids=range(17),
+)
+def test_schema_and_plan_agree_on_names_of_topics(server: fast.ApiServer, topic: str, well: bool) -> None:
+    spec = {**SPECS["Consumer"], "from": {"kafka": "kafka", "topics": ["orders", topic]}}
+
+    assert (sources.judge(worlds.resource("Consumer", "x", spec)).problem is None) is well
+    assert (_create(server, "Consumer", spec).returncode == 0) is well
 
 
 @pytest.mark.apiserver

@@ -57,3 +57,27 @@ async def test_a_failure_and_a_cancelled_asker_harm_nobody_else() -> None:
     with pytest.raises(LookupError, match="bad"):
         await bad
     assert await coalesced.ask(()) == {}
+
+
+@pytest.mark.case("clusters-6")
+async def test_a_question_that_fails_as_a_whole_is_asked_apart() -> None:
+    """Who asked for what spoils it gets the failure, and is asked for no second time; the others get their own."""
+    reads: list[frozenset[str]] = []
+
+    async def read(words: frozenset[str]) -> Mapping[str, int]:
+        reads.append(words)
+        await asyncio.sleep(1)
+        if "" in words:
+            raise ValueError("an empty word")
+        return {word: len(word) for word in words}
+
+    coalesced = Coalesced(read)
+    first, second, third = await asyncio.gather(
+        coalesced.ask(["a"]), coalesced.ask(["bb", "ccc"]), coalesced.ask([""]), return_exceptions=True
+    )
+    assert first == {"a": 1}
+    assert second == {"bb": 2, "ccc": 3}
+    assert isinstance(third, ValueError)
+    with pytest.raises(ValueError, match="empty"):
+        await coalesced.ask([""])
+    assert reads == [frozenset({"a", "bb", "ccc", ""}), {"a"}, {"bb", "ccc"}, {""}, {""}]

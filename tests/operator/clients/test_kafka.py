@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from headrace_operator.clients.errors import Retryable, Unreachable
+from headrace_operator.clients.errors import Invalid, Retryable, Unreachable
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import Committed, RecordSeen, Span
 from tests.kafka_broker import KafkaBroker
@@ -285,3 +285,33 @@ async def _answers(kafka: Kafka) -> bool:
     except Unreachable:
         return False
     return True
+
+
+NO_TOPICS = ("", ".", "..", "a b", "a/b", "ü", "a\n", "x" * 250, "x" * 40_000, "a\0b")
+
+
+@pytest.mark.slow
+@pytest.mark.case("clusters-6")
+async def test_what_names_no_topic_blinds_nobody_else(kafka_broker: KafkaBroker, kafka: Kafka) -> None:
+    """Each is refused before it joins the question of the others, with words."""
+    topic = kafka_broker.create_topic("plain")
+    await _there(kafka, topic)
+    asked = ([topic], *([topic, wrong] for wrong in NO_TOPICS), [topic, "none"])
+    well, *ill, other = await asyncio.gather(*map(kafka.topics, asked), return_exceptions=True)
+
+    assert [one[topic].partitions for one in (well, other) if isinstance(one, dict)] == [1, 1]
+    assert [type(one) for one in ill] == [Invalid] * len(NO_TOPICS)
+    assert all("is no name of a topic" in str(one) for one in ill)
+
+
+@pytest.mark.slow
+@pytest.mark.case("clusters-6")
+async def test_a_question_that_the_client_refuses_is_asked_apart(kafka_broker: KafkaBroker, kafka: Kafka) -> None:
+    """It raises for an empty name and a negative partition, whatever else is asked with it."""
+    topic = kafka_broker.create_topic("apart")
+    await _there(kafka, topic)
+    described = [kafka._described.ask([name]) for name in (topic, "", topic)]
+    ends = [kafka._ends.ask([at]) for at in ((topic, 0), ("", 0), (topic, 0))]
+    seen = await asyncio.gather(*described, *ends, return_exceptions=True)
+
+    assert [isinstance(one, Exception) for one in seen] == [False, True, False] * 2

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from headrace_operator.api.durations import Duration
-from headrace_operator.api.schema import Model, Name, ObjectName, Status
+from headrace_operator.api.schema import Model, Name, ObjectName, Status, Topic
 
 
 class Source(Model):
@@ -26,7 +26,7 @@ class Source(Model):
     kafka: Name | None = Field(
         None, description="Name of the KafkaConnection that has the topics. Fixed once pods run."
     )
-    topics: tuple[str, ...] | None = Field(
+    topics: tuple[Topic, ...] | None = Field(
         None, min_length=1, max_length=100, description="Topics to handle, with kafka."
     )
 

@@ -34,6 +34,16 @@ Key = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^
 """A key of a Secret."""
 
 
+TOPIC = r"^(\.*[a-zA-Z0-9_-][a-zA-Z0-9._-]*|\.{3,})$"
+"""Names that Kafka takes for a topic, but for their length: "." and ".." are none."""
+
+LONGEST_TOPIC = 249
+"""Characters of the longest name that Kafka takes for a topic."""
+
+Topic = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TOPIC, pattern=TOPIC)]
+"""The name of a topic."""
+
+
 class Model(BaseModel):
     """A frozen part of a resource; field names are camelCase on the wire; unknown keys are refused."""
 

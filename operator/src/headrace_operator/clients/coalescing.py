@@ -1,5 +1,7 @@
 """Questions that fall together become one: work grows with the time that passes, not with the number of askers.
 
+One that fails as a whole is asked apart, by each asker alone: what one of them asked for is at no other's cost.
+
 It must not know what is asked.
 """
 
@@ -32,7 +34,12 @@ class Coalesced(Generic[Key, Found]):
             return {}
         joined, round_ = self._open or self._begin()
         joined.update(wanted)
-        found = await asyncio.shield(round_)
+        try:
+            found = await asyncio.shield(round_)
+        except Exception:
+            if joined == set(wanted):
+                raise
+            found = await self._read(frozenset(wanted))
         return {key: _or_raise(found[key]) for key in wanted}
 
     def _begin(self) -> tuple[set[Key], asyncio.Task[Mapping[Key, Found | Exception]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
 
+from headrace_operator.api.schema import LONGEST_TOPIC, TOPIC
 from headrace_operator.clients import errors
 from headrace_operator.clients.coalescing import Coalesced
 from headrace_operator.clients.kafka_failures import Failures
@@ -70,10 +72,21 @@ class Kafka:
         return await self._ask("describe the cluster", self._cluster)
 
     async def topics(self, names: Iterable[str]) -> Mapping[str, TopicSeen]:
-        """Read those of ``names`` that exist; no other topic is asked for."""
+        """Read those of ``names`` that exist; no other topic is asked for. Invalid is raised for what names none."""
         wanted = sorted(set(names))
+        self._judge(wanted)
         seen = await self._ask(f"describe {', '.join(wanted)}", lambda: self._described.ask(wanted))
         return {name: topic for name, topic in seen.items() if topic is not None}
+
+    def _judge(self, topics: Iterable[str]) -> None:
+        """Refuse what the client would fail on, and with it all that it is asked at once."""
+        wrong = next((name for name in topics if len(name) > LONGEST_TOPIC or not re.fullmatch(TOPIC, name)), None)
+        if wrong is not None:
+            text = (
+                f"{wrong!r} is no name of a topic, so {self._name} is not asked: a name is letters, digits, dots, "
+                f"hyphens and underscores, at most {LONGEST_TOPIC}, and neither '.' nor '..'."
+            )
+            raise errors.Invalid(text)
 
     async def settings(self, topic: str) -> Mapping[str, str]:
         """Read the settings of a topic that are in force, whoever set them."""

@@ -1,4 +1,4 @@
-"""Which spec of a Consumer is in force and which topics it reads, and what an edit that takes one out would leave behind: that is refused."""
+"""Which spec of a Consumer is in force, which topics it reads, and what waits in those that an edit takes out."""
 
 from __future__ import annotations
 

@@ -118,7 +118,8 @@ def _address(url: str) -> URL:
             raise ValueError("it has no host")
         found.host.encode("idna")
     except ValueError as error:
-        raise Broken(f"{url!r} is no address that a request can be sent to: {error}: spec.handler.http.url") from error
+        text = f"{discreet(url)!r} is no address that a request can be sent to: {discreet(str(error))}"
+        raise Broken(f"{text}: spec.handler.http.url") from error
     return found
 
 
