@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,48 @@ async def test_a_container_that_has_just_failed_says_why(server: ApiServer) -> N
     (pod,) = found.pods
     assert pod.ended == Ended(code=1, reason="Error")
     assert (pod.message, pod.since is not None) == ("no module named billing", True)
+
+
+CRASHED: dict[str, object] = {
+    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}},
+    "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "assigned orders/0"}},
+    "restartCount": 4,
+}
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+
+
+@pytest.mark.case("clusters-8")
+@pytest.mark.parametrize(
+    ("status", "waiting", "ended", "message"),
+    [
+        (
+            {"containerStatuses": [CRASHED]},
+            "CrashLoopBackOff",
+            Ended(code=137, reason="OOMKilled"),
+            "assigned orders/0",
+        ),
+        ({"phase": "Pending", "conditions": [UNSCHEDULABLE]}, "Unschedulable", None, "0/1 nodes"),
+        ({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}, "Evicted", None, "low on memory"),
+    ],
+)
+async def test_how_a_pod_is_and_how_it_ended_is_read(
+    server: ApiServer, status: dict[str, Any], waiting: str, ended: Ended | None, message: str
+) -> None:
+    namespace = f"ended-{waiting.lower()}"
+    kubectl(server, "create", "namespace", namespace)
+    kubectl(server, "-n", namespace, "create", "serviceaccount", "default")
+    kubectl(server, "-n", namespace, "create", "-f", "-", text=json.dumps(_pod("going-1")))
+    containers = [
+        {"name": "one", "ready": False, "image": "one", "imageID": "", **one}
+        for one in status.get("containerStatuses", ())
+    ]
+    text = json.dumps({"status": {"phase": "Running", **status, "containerStatuses": containers}})
+    kubectl(server, "-n", namespace, "patch", "pod", "going-1", "--subresource=status", "--type=merge", "-p", text)
+
+    async with loops.looping(server) as loop:
+        (pod,) = (await loop.remote.kube.children(namespace, "going", (), "app=going")).pods
+
+    assert (pod.waiting_reason, pod.ended, pod.message) == (waiting, ended, message)
 
 
 def _pod(name: str) -> dict[str, object]:
