@@ -111,9 +111,13 @@ def _as_resource(expr: str) -> str:
 
 
 PARTITION = f"{CONSUMER}, topic, partition"
-REFUSED = "headrace_consumer_dead_letter_failures_total[4m]"
-LETTERS_REFUSED = f"sum by ({CONSUMER}) (irate({REFUSED}) > 0 or increase({REFUSED}) > 0 and resets({REFUSED}) > 0) > 0"
-"""Now, between the last two scrapes; a pod that restarted is given the time to fail again."""
+REFUSED = "headrace_consumer_dead_letter_failures_total"
+LETTERS_REFUSED = (
+    f"sum by ({CONSUMER}) (irate({REFUSED}[4m]) > 0 or increase({REFUSED}[1m]) > 0"
+    f" or increase({REFUSED}[4m]) > 0 and resets({REFUSED}[4m]) > 0) > 0"
+)
+"""Now: between the last two scrapes or, where these are closer than attempts, which are up to 10 s apart, in the last
+minute; a pod that restarted is given the time to fail again."""
 
 STANDS_STILL = (
     f"count by ({CONSUMER}) (min by ({PARTITION}) (min_over_time(headrace_consumer_lag_messages[{GAP}])) > 0"
@@ -174,7 +178,7 @@ DEAD_LETTERS = (
     Alert(
         name="HeadraceDeadLetterNotWritten",
         expr=f"{LETTERS_REFUSED} {CONSUMER_EXISTS} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
-        after="5m",
+        after="6m",
         severity="critical",
         summary="Kafka does not take a Consumer's dead letters.",
         description=f"{WHO} could not write dead letters for 5 minutes; their partitions stand still until it can.",

@@ -52,7 +52,11 @@ def alone(folder: Path, alert: str) -> Path:
 
 
 def document(
-    series: Mapping[str, str], minutes: Iterable[int], alerts: Iterable[str] = tuple(ALERTS), file: Path = FILE
+    series: Mapping[str, str],
+    minutes: Iterable[int],
+    alerts: Iterable[str] = tuple(ALERTS),
+    file: Path = FILE,
+    scrape: str = "1m",
 ) -> Any:
     """Return the test that promtool is given: in each of `minutes` nothing fires, so that it says what does."""
     return {
@@ -60,7 +64,7 @@ def document(
         "evaluation_interval": "1m",
         "tests": [
             {
-                "interval": "1m",
+                "interval": scrape,
                 "input_series": [{"series": name, "values": told} for name, told in (THERE | dict(series)).items()],
                 "alert_rule_test": [
                     {"eval_time": f"{minute}m", "alertname": name, "exp_alerts": []}

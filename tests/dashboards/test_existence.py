@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
@@ -180,6 +181,22 @@ def test_two_scrapes_that_fail_change_nothing(alert: str, world: str, fires: Cal
 
     assert told == set(range(min(told), ENDS))
     assert abs(min(told) - min(undisturbed)) <= 1
+
+
+@pytest.mark.parametrize("scrape", [5, 15, 30])
+def test_attempts_further_apart_than_scrapes_are_one_cause(tmp_path: Path, scrape: int) -> None:
+    """A dead letter that Kafka refuses is tried again every 10 s: the alert does not begin anew in between."""
+    alert = "HeadraceDeadLetterNotWritten"
+    (name,) = BAD[alert]
+    times = range(0, 1800, scrape)
+    failures = " ".join(str(min(at, 1200) // 10) for at in times)
+    series = dict.fromkeys(alerting.THERE, f"1x{len(times)}") | {name: failures}
+    made = alerting.document(series, range(30), [alert], alerting.alone(tmp_path, alert), scrape=f"{scrape}s")
+    told = alerting.minutes(alerting.told(tmp_path, {alert: made})[alert])
+
+    assert told == set(range(min(told), max(told) + 1))
+    assert WAITS[alert] <= min(told) <= 8
+    assert 20 <= max(told) <= 22
 
 
 def test_the_operator_tells_when_it_started() -> None:
