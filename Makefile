@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster e2e test demo
+.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster soak e2e test demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ rooms: setup
 	@$(RUN) lint-imports --no-logo
 
 fast: setup packages ## Fast tests, which need no cluster
-	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle" -n 2
+	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle and not soak" -n 2
 
 generate: setup ## Write the generated files: CRDs, dashboards, rules
 	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates
@@ -69,6 +69,9 @@ lifecycle: setup packages build ## Tests that bring the cluster up, kill it and 
 
 cluster: setup ## Tests on the cluster, which is up and has its images
 	@$(RUN) pytest -q -m cluster
+
+soak: setup ## Long runs on the cluster, after make demo: what it rests at under a steady load (20 min)
+	@$(RUN) pytest -q -s -m soak
 
 E2E := build real lifecycle images up cluster
 e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running

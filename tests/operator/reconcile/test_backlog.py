@@ -117,6 +117,16 @@ def test_more_keys_that_fail_than_records_that_are_done_is_failing() -> None:
     assert (made.rates().failing, made.rates().failed) == (False, False)
 
 
+def test_two_looks_between_two_commits_show_no_failure() -> None:
+    """An event brings a second look at once; one key is tried again, and nothing was committed since."""
+    made = History()
+    for look in range(16):
+        seen = part(5000, 100 * (look // 2), retrying=1)
+        made.add(sample(5 * (look // 2) + look % 2, seen))
+
+    assert not made.rates().failed
+
+
 @pytest.mark.case("scaling-4")
 def test_ends_that_stay_behind_commits_are_not_known() -> None:
     """An old answer would say that nothing arrives; a commit that is newer by a moment is none."""

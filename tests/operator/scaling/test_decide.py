@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import timedelta
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as some
 
@@ -179,6 +180,19 @@ def test_one_partition_that_is_behind_teaches_nothing_and_asks_for_one_replica()
 
     assert learned(hot, memory, LIMITS, NOW) == 400.0
     assert decide(hot, memory, LIMITS, NOW).desired == 2
+
+
+@pytest.mark.case("scaling-3")
+@pytest.mark.parametrize(
+    ("most", "partitions", "says"), [(10, 1, "no topic has more partitions"), (1, 12, "not allowed by scale.max")]
+)
+def test_why_there_are_no_more_is_said(most: int, partitions: int, says: str) -> None:
+    limits = Limits(min=1, max=most, partitions=partitions, target_seconds=10, hands=8)
+
+    decision = decide(backlog(500, ready=1), Memory(desired=1, capacity=40.0), limits, NOW)
+
+    assert decision.desired == 1
+    assert says in decision.message
 
 
 def test_a_capacity_of_nothing_is_not_remembered() -> None:

@@ -153,7 +153,7 @@ class ScalingDecision(Model):
     time: datetime = Field(description="When the number of replicas was last changed.")
     previous: int | None = Field(None, description="Replicas before that change.")
     fewer_since: datetime | None = Field(
-        None, description="Since when fewer replicas would do; some are taken away after 90 s."
+        None, description="Since when fewer replicas would do; some are taken away after a minute."
     )
     arrivals_per_second: float | None = Field(None, description="Measured arrivals per second.")
     handled_per_second: float | None = Field(None, description="Measured records handled per second.")

@@ -7,10 +7,9 @@ is as old as was watched, or older: such an age is said to be a lower bound, nev
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 
 from headrace_operator.observed.kafka import Load, Partition, PartitionSeen, Rates
 from headrace_operator.reconcile.arrivals import Age, Arrivals
@@ -20,6 +19,9 @@ from headrace_operator.reconcile.settings_looks import SettingsLooks
 
 WINDOW = 30.0
 """Seconds over which rates are measured."""
+
+APART = 4.0
+"""Seconds between two looks that are compared: commits come each second, and what they tell each five."""
 
 GAP = 15.0
 """Seconds without a sample, three looks, after which what was before says nothing of now."""
@@ -94,8 +96,15 @@ class History:
             loads=loads,
             steady_seconds=steady,
             failing=_fails(self.looks[0].sample, now.sample),
-            failed=any(_fails(before.sample, after.sample) for before, after in pairwise(self.looks)),
+            failed=any(_fails(before, after) for before, after in self._apart()),
         )
+
+    def _apart(self) -> Iterator[tuple[Sample, Sample]]:
+        """Yield each sample with the newest before it that lies so far back that a commit came between."""
+        for after in self.looks:
+            before = [look for look in self.looks if (after.at - look.at).total_seconds() >= APART]
+            if before:
+                yield before[-1].sample, after.sample
 
     def _waited(self, sample: Sample) -> Mapping[Partition, float]:
         return {

@@ -11,7 +11,7 @@ import math
 from datetime import datetime
 
 from headrace_operator.observed.kafka import Load
-from headrace_operator.scaling.capacity import SETTLE, brought_nothing, known_capacity, learned
+from headrace_operator.scaling.capacity import SETTLE, brought_nothing, learned
 from headrace_operator.scaling.terms import EXPLAINED, Decision, Limits, Measured, Memory
 
 UTILISATION = 0.8
@@ -23,7 +23,7 @@ RISE_EVERY = 60.0
 START = 180.0
 """Seconds that pods have to become ready before more are asked for all the same."""
 
-CALM = 90.0
+CALM = 60.0
 """Seconds for which fewer replicas must do before some are taken away."""
 
 FALL_EVERY = 30.0
@@ -48,6 +48,8 @@ def decide(measured: Measured, memory: Memory, limits: Limits, now: datetime) ->
     if reason == "Steady" and capacity is None:
         reason = "Learning"
     message = _sentence(reason, current, desired, measured, capacity)
+    if desired == limits.ceiling and is_behind(measured, limits, capacity):
+        message += _bound(limits)
     return Decision(desired=desired, reason=reason, message=message, capacity=capacity, fewer_since=fewer_since)
 
 
@@ -114,11 +116,18 @@ def _lowered(current: int, fewer: int, fewer_since: datetime | None, memory: Mem
     return max(fewer, math.ceil(current / 2)), "ScaleDown"
 
 
+def _bound(limits: Limits) -> str:
+    """Say why there are no more, though records are late."""
+    if limits.partitions < limits.max:
+        return f" More than {limits.ceiling} would have nothing to read: no topic has more partitions."
+    return f" More than {limits.ceiling} are not allowed by scale.max."
+
+
 def _sentence(reason: str, current: int, desired: int, measured: Measured, capacity: float | None) -> str:
     rates = measured.rates
     told = f"{rates.arrivals:.0f}/s arrive, {rates.handled:.0f}/s are handled, {measured.waiting} wait"
-    if known_capacity(Memory(capacity=capacity)) is not None:
-        told += f", {capacity:.3g}/s per replica"
+    if capacity is not None:
+        told += f", {capacity:.0f}/s per replica" if capacity >= 10 else f", {capacity:.2g}/s per replica"
     match reason:
         case "Failing":
             return f"Records fail, which more replicas do not help; keeping {current} ({told})."

@@ -1,0 +1,33 @@
+"""Ten minutes of a load that does not change, on the local cluster: replicas rest where they suffice."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.e2e.steady_load import steady_load, trace
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
+
+MINUTES = 10
+
+
+@pytest.mark.case("scaling-1")
+@pytest.mark.parametrize(
+    ("rate", "cost", "enough"),
+    [
+        pytest.param(1000, 0.02, {3, 4, 5}, id="1000/s, replicas of 400/s"),
+        pytest.param(200, 0.1, {3, 4, 5}, id="200/s, replicas of 80/s"),
+    ],
+)
+def test_replicas_rest_where_they_suffice(rate: int, cost: float, enough: set[int]) -> None:
+    """A replica has eight hands; two and a half do the work, and it ended at twelve of twelve."""
+    name = f"steady-{uuid.uuid4().hex[:6]}"
+    with steady_load(name, rate=rate, seconds=60 * MINUTES + 60, cost=cost, most=12):
+        seen = trace(name, 60 * MINUTES)
+
+    late = [look for look in seen if look.at > 60 * (MINUTES - 4)]
+    assert {look.desired for look in late} <= enough
+    assert len({look.desired for look in late}) == 1, "and move no more"
+    assert late[-1].lag < 10 * rate
