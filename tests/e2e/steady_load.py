@@ -23,9 +23,11 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 topic, partitions, rate, seconds = sys.argv[1], *map(int, sys.argv[2:])
 where = {"bootstrap.servers": "kafka.kafka.svc:9092"}
-made = AdminClient(where).create_topics([NewTopic(topic, num_partitions=partitions)])[topic]
-print(made.exception(60), flush=True)
+admin = AdminClient(where)
+print(admin.create_topics([NewTopic(topic, num_partitions=partitions)])[topic].exception(60), flush=True)
 producer = Producer({**where, "linger.ms": "50"})
+while producer.list_topics(topic, 60).topics[topic].error:
+    time.sleep(1)
 begin, number = time.monotonic(), 0
 while number < rate * seconds:
     while number < rate * min(seconds, time.monotonic() - begin):

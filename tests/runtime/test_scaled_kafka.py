@@ -84,7 +84,7 @@ async def decided(kafka: Kafka, world: World, until: Callable[[Decision, float],
             except Retryable:
                 continue
             decision = decide(Measured(rates=history.rates(), ready=1), memory, LIMITS, now)
-            memory = Memory(desired=1, capacity=decision.capacity, fewer_since=decision.fewer_since)
+            memory = Memory(desired=1, capacity=decision.capacity, measured_at=decision.measured_at)
             oldest = max(part.lag_seconds or 0.0 for part in seen.partitions)
             print(f"{decision.reason}: {decision.message} oldest {oldest:.0f} s")
             if until(decision, oldest):

@@ -212,6 +212,7 @@ def _turns(group: Group, limits: Limits, seconds: float, blind: Callable[[float]
             previous=memory.desired if changed else memory.previous,
             since=now if changed else memory.since,
             capacity=None if decision.capacity is None else round(decision.capacity, 3),
+            measured_at=decision.measured_at,
             fewer_since=decision.fewer_since,
         )
         if changed and decision.desired != group.replicas:

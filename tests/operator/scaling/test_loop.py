@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from headrace_operator.scaling.decide import RISE_EVERY
+from headrace_operator.scaling.decide import CALM, RISE_EVERY
 from headrace_operator.scaling.terms import Limits
 from tests.operator.scaling.loop import Group, Turn, Work, turns
 
@@ -144,7 +144,7 @@ def test_what_is_not_known_lowers_nothing(seed: int) -> None:
 
     seen = turns(group(work, seed), LIMITS, 900, blind=lambda now: 520 < now < 700)
 
-    assert min(wanted(seen, 450, 785)) == max(wanted(seen, 450, 785)) > 1
+    assert min(wanted(seen, 450, 700 + CALM)) == max(wanted(seen, 450, 700 + CALM)) > 1
     assert wanted(seen)[-1] == 1
 
 

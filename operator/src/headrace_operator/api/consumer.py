@@ -158,6 +158,7 @@ class ScalingDecision(Model):
     arrivals_per_second: float | None = Field(None, description="Measured arrivals per second.")
     handled_per_second: float | None = Field(None, description="Measured records handled per second.")
     capacity_per_replica: float | None = Field(None, description="Records a second that one saturated replica handles.")
+    capacity_time: datetime | None = Field(None, description="When that was last measured; forgotten after a day.")
 
 
 class ConsumerStatus(Status):

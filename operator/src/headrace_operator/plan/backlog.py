@@ -41,6 +41,7 @@ def replicas(world: ConsumerWorld, allowed: Limits, ready: int, now: datetime) -
         previous=before.get("previous"),
         since=instant(before.get("time")),
         capacity=before.get("capacityPerReplica"),
+        measured_at=instant(before.get("capacityTime")),
         fewer_since=instant(before.get("fewerSince")),
     )
     return decide(Measured(rates=world.rates, ready=ready), memory, allowed, now)
@@ -50,7 +51,11 @@ def scaling_status(decision: Decision, world: ConsumerWorld, now: datetime) -> d
     """Return `status.scaling`; `time` is when the number last changed, so that nothing ticks."""
     before = world.resource.status.get("scaling") or {}
     same = before.get("desired") == decision.desired and before.get("time")
-    previous = before.get("previous" if same else "desired")
+    facts = {
+        "previous": before.get("previous" if same else "desired"),
+        "fewerSince": decision.fewer_since and timestamp(decision.fewer_since),
+        "capacityTime": decision.measured_at and timestamp(decision.measured_at),
+    }
     figures = {
         "arrivalsPerSecond": world.rates.arrivals,
         "handledPerSecond": world.rates.handled,
@@ -61,8 +66,7 @@ def scaling_status(decision: Decision, world: ConsumerWorld, now: datetime) -> d
         "reason": decision.reason,
         "message": decision.message,
         "time": before["time"] if same else timestamp(now),
-        **({} if previous is None else {"previous": previous}),
-        **({} if decision.fewer_since is None else {"fewerSince": timestamp(decision.fewer_since)}),
+        **{name: fact for name, fact in facts.items() if fact is not None},
         **{name: round(figure, 3) for name, figure in figures.items() if figure is not None},
     }
 

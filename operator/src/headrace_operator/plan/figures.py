@@ -15,7 +15,7 @@ SELDOM = 600.0
 """Seconds between two writes of offsets alone, which each heartbeat moves, also of a database that rests."""
 
 FIGURES = ("lag", "lagSeconds", "offsets")
-SCALING = ("message", "fewerSince", "arrivalsPerSecond", "handledPerSecond", "capacityPerReplica")
+SCALING = ("message", "fewerSince", "capacityTime", "arrivalsPerSecond", "handledPerSecond", "capacityPerReplica")
 
 
 def due(before: Mapping[str, Any], after: Mapping[str, Any], since: float | None) -> bool:

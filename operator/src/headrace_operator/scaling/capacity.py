@@ -13,6 +13,9 @@ from headrace_operator.scaling.terms import Limits, Measured, Memory
 SETTLE = 45.0
 """Seconds after a change of replicas before a window of half a minute lies behind the rebalance."""
 
+REMEMBERED = 86_400.0
+"""Seconds after which what was never measured again is forgotten: the handler may have been slow that day."""
+
 SLOWEST = 0.001
 """Records per second below which nothing is learned: a capacity next to nothing asks for replicas without end."""
 
@@ -23,21 +26,25 @@ DOUBT = 900.0
 """Seconds after a rise in which it is judged by what it brought."""
 
 
-def learned(measured: Measured, memory: Memory, limits: Limits, now: datetime) -> float | None:
-    """Return the records per second of a saturated replica: what the window tells where it teaches, else what is known.
+def learned(measured: Measured, memory: Memory, limits: Limits, now: datetime) -> tuple[float | None, datetime | None]:
+    """Return the records per second of a saturated replica, and when that was measured.
 
-    While the backlog shrinks some replicas may have run out of work, so that it tells a lower bound.
+    It is what the window tells where it teaches, else what is known. While the backlog shrinks some replicas may have
+    run out of work, so that the window tells a lower bound.
     """
-    known = known_capacity(memory)
+    known = known_capacity(memory, now)
     sample = _sample(measured, memory, now)
-    if sample is None or not is_saturated(measured, limits) or brought_nothing(measured, memory, limits, now):
-        return known
-    return sample if known is None or not measured.is_shrinking else max(known, sample)
+    teaches = sample is not None and is_saturated(measured, limits)
+    if sample is None or not teaches or brought_nothing(measured, memory, limits, now):
+        return known, None if known is None else memory.measured_at
+    return (sample if known is None or not measured.is_shrinking else max(known, sample)), now
 
 
-def known_capacity(memory: Memory) -> float | None:
-    """Return the remembered capacity, None for one that was rounded to nothing."""
-    return memory.capacity if memory.capacity and memory.capacity >= SLOWEST else None
+def known_capacity(memory: Memory, now: datetime) -> float | None:
+    """Return the remembered capacity: not one that was rounded to nothing, nor one of which nobody knows since when."""
+    if memory.capacity is None or memory.measured_at is None or memory.capacity < SLOWEST:
+        return None
+    return memory.capacity if (now - memory.measured_at).total_seconds() <= REMEMBERED else None
 
 
 def is_saturated(measured: Measured, limits: Limits) -> bool:
@@ -56,7 +63,7 @@ def is_saturated(measured: Measured, limits: Limits) -> bool:
 
 def brought_nothing(measured: Measured, memory: Memory, limits: Limits, now: datetime) -> bool:
     """Tell whether the last rise was no help, though every replica is saturated: something else limits them."""
-    known, sample = known_capacity(memory), _sample(measured, memory, now)
+    known, sample = known_capacity(memory, now), _sample(measured, memory, now)
     if known is None or sample is None or memory.previous is None or not memory.rose or memory.seconds(now) > DOUBT:
         return False
     more = measured.ready - memory.previous

@@ -35,8 +35,9 @@ def decide(measured: Measured, memory: Memory, limits: Limits, now: datetime) ->
     current = limits.clamp(memory.desired or limits.min)
     if not measured.is_known:
         text = f"Rates are not known; keeping {current}."
-        return Decision(desired=current, reason="MissingData", message=text, capacity=memory.capacity)
-    capacity = learned(measured, memory, limits, now)
+        known, at = memory.capacity, memory.measured_at
+        return Decision(desired=current, reason="MissingData", message=text, capacity=known, measured_at=at)
+    capacity, measured_at = learned(measured, memory, limits, now)
     wanted = _wanted(current, measured, limits, capacity)
     if wanted > current:
         desired, reason = _raised(current, wanted, measured, memory, limits, now)
@@ -50,7 +51,14 @@ def decide(measured: Measured, memory: Memory, limits: Limits, now: datetime) ->
     message = _sentence(reason, current, desired, measured, capacity)
     if desired == limits.ceiling and is_behind(measured, limits, capacity):
         message += _bound(limits)
-    return Decision(desired=desired, reason=reason, message=message, capacity=capacity, fewer_since=fewer_since)
+    return Decision(
+        desired=desired,
+        reason=reason,
+        message=message,
+        capacity=capacity,
+        measured_at=measured_at,
+        fewer_since=fewer_since,
+    )
 
 
 def required(measured: Measured, limits: Limits, capacity: float, margin: float = 1.0) -> int:

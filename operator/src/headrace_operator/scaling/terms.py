@@ -83,14 +83,15 @@ class Measured:
 class Memory:
     """What was decided before.
 
-    `desired` replicas since `since`, `previous` before that; the records per second of a saturated replica; and since
-    when fewer replicas would do.
+    `desired` replicas since `since`, `previous` before that; the records per second of a saturated replica and when
+    that was last measured; and since when fewer replicas would do.
     """
 
     desired: int | None = None
     previous: int | None = None
     since: datetime | None = None
     capacity: float | None = None
+    measured_at: datetime | None = None
     fewer_since: datetime | None = None
 
     def seconds(self, now: datetime) -> float:
@@ -111,4 +112,5 @@ class Decision:
     reason: str
     message: str
     capacity: float | None
+    measured_at: datetime | None = None
     fewer_since: datetime | None = None
