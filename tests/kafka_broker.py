@@ -57,6 +57,8 @@ _SETTINGS = {
     "listener.name.sasl.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "true",
+    "log.retention.check.interval.ms": "2000",
+    "log.initial.task.delay.ms": "1000",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation
 
 from headrace_operator.reconcile import settings_looks
@@ -18,6 +19,7 @@ from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import looping
 from tests.operator.operator_process import kubectl, read
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.apiserver, pytest.mark.case("delivery-2")]
 
@@ -109,6 +111,25 @@ async def test_topics_that_were_there_before_are_mended_and_again_while_running(
     await shop.tick(2)
     assert shop.has(shop.retry, FOREVER)
     assert shop.has(f"{shop.dead}.resolutions", {"cleanup.policy": "compact"})
+
+
+async def test_what_waits_in_the_retry_topic_outlasts_the_retention_that_it_had(shop: Shop) -> None:
+    """Beside another topic with that retention, whose record is deleted meanwhile."""
+    other = shop.broker.create_topic(f"{shop.place}.other", 1, {"retention.ms": "10000"})
+    await shop.tick(2)
+    producer = Producer({"bootstrap.servers": shop.broker.bootstrap_servers})
+    for topic in (shop.retry, other):
+        producer.produce(topic, b"value", key=b"k", partition=0)
+    assert producer.flush(PATIENCE) == 0
+    client = Consumer({"bootstrap.servers": shop.broker.bootstrap_servers, "group.id": "ends"})
+
+    def held(topic: str) -> tuple[int, int]:
+        start, end = client.get_watermark_offsets(TopicPartition(topic, 0), timeout=PATIENCE)
+        return int(start), int(end)
+
+    until("the other topic's record is deleted", lambda: held(other) == (1, 1))
+    assert held(shop.retry) == (0, 1)
+    client.close()
 
 
 async def test_what_the_login_may_not_mend_is_told(shop: Shop) -> None:
