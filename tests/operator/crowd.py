@@ -51,8 +51,8 @@ def operate() -> None:
     from tests.fakes.kafka import FakeKafka
 
     resolver = Ports(json.loads(os.environ[PORTS]))
-    kafka_connections.Kafka = FakeKafka  # type: ignore[assignment,attr-defined]
-    aiohttp.connector.DefaultResolver = lambda *_, **__: resolver  # type: ignore[assignment,attr-defined]
+    kafka_connections.Kafka = FakeKafka  # type: ignore[attr-defined]
+    aiohttp.connector.DefaultResolver = lambda *_, **__: resolver  # type: ignore[attr-defined,assignment]
     run()
 
 
