@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -45,6 +46,8 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("ConnectCluster", "spec.workers.resources", 0, {"workers": {"resources": {"requests": {"memory": "2Gi"}}}}),
     ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
     ("Connector", "spec.capture", 0, {"capture": {"outbox": {"table": "a.b"}, "tables": ["a.c"]}}),
+    ("Connector", "spec.capture.outbox.table", 0, {"capture": {"outbox": {"table": "outbox"}}}),
+    ("Connector", "spec.capture.tables[]", 0, {"capture": {"tables": ["public.orders", "customers"]}}),
     ("Connector", "spec.config", 0, {"config": {"database.password": "x"}}),
     ("Connector", "spec.config", 1, {"config": {"slot.name": "other"}}),
     ("Connector", "spec.config", 2, {"config": {"producer.override.bootstrap.servers": "elsewhere:9092"}}),
@@ -53,6 +56,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),
     ("Consumer", "spec.from", 1, {"from": {**SOURCE, "tables": ["a.b"]}}),
     ("Consumer", "spec.from", 2, {"from": {"kafka": "kafka"}}),
+    ("Consumer", "spec.from.tables[]", 0, {"from": {"connector": "a", "tables": ['public."OrderItems"']}}),
     ("Consumer", "spec.handler", 0, {"handler": {**HTTP, "python": {"function": "a:b"}}}),
     ("Consumer", "spec.handler.http.url", 0, {"handler": {"http": {"url": "http://shop:s3cret@web:9/events"}}}),
     ("Consumer", "spec.handler.python.image", 0, {"handler": {"python": {"function": "a:b", "image": "me:s@reg/i"}}}),
@@ -202,7 +206,7 @@ def test_the_api_server_refuses_in_the_users_words(
 
     rule = next(one for one in KINDS if one.name == kind).rules[path][index]
     assert answer.returncode != 0
-    assert f"{path}{rule.field_path or ''}: " in answer.stderr
+    assert re.search(re.escape(f"{path}{rule.field_path or ''}: ").replace(r"\[\]", r"\[\d\]"), answer.stderr)
     assert rule.message in answer.stderr
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from headrace_operator.api.schema import ClusterName, Credentials, Model, Status
+from headrace_operator.api.tables import Table
 
 
 class Postgres(Model):
@@ -45,9 +46,7 @@ class OutboxColumns(Model):
 class Outbox(Model):
     """Capture an outbox table: each inserted row becomes one event."""
 
-    table: str = Field(
-        pattern=r"^[^.\s]+\.[^.\s]+$", description="The outbox table, as schema.table. Fixed once accepted."
-    )
+    table: Table = Field(description="The outbox table, as schema.table. Fixed once accepted.")
     columns: OutboxColumns | None = Field(None, description="Column names that differ from the router's defaults.")
 
 
@@ -55,11 +54,11 @@ class Capture(Model):
     """What to capture: exactly one of an outbox table and a list of tables."""
 
     outbox: Outbox | None = Field(None, description="Capture an outbox table through the outbox event router.")
-    tables: tuple[str, ...] | None = Field(
+    tables: tuple[Table, ...] | None = Field(
         None,
         min_length=1,
         max_length=500,
-        description="Capture each change of these tables, as schema.table. "
+        description="Capture each change of these tables, as schema.table: each the name of one table, no pattern. "
         "PostgreSQL refuses UPDATE and DELETE on one that has neither a primary key nor a replica identity: give it "
         "one before, such as ALTER TABLE schema.table REPLICA IDENTITY FULL.",
     )

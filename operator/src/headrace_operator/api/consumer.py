@@ -9,6 +9,7 @@ from pydantic import Field
 
 from headrace_operator.api.durations import Duration
 from headrace_operator.api.schema import Model, Name, ObjectName, Status, Topic
+from headrace_operator.api.tables import Route, Table
 
 
 class Source(Model):
@@ -17,10 +18,10 @@ class Source(Model):
     connector: Name | None = Field(
         None, description="Name of the Connector whose records are handled. Fixed once pods run."
     )
-    routes: tuple[str, ...] | None = Field(
+    routes: tuple[Route, ...] | None = Field(
         None, min_length=1, max_length=100, description="Outbox routes of that Connector (values of aggregatetype)."
     )
-    tables: tuple[str, ...] | None = Field(
+    tables: tuple[Table, ...] | None = Field(
         None, min_length=1, max_length=100, description="Captured tables of that Connector, as schema.table."
     )
     kafka: Name | None = Field(

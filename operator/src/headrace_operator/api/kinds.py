@@ -25,6 +25,7 @@ from headrace_operator.api.properties import (
     WORKERS,
 )
 from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
+from headrace_operator.api.tables import IS_TABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +278,8 @@ KINDS = (
                 ),
             ),
             "spec.capture": (_exactly_one("outbox", "tables", "capture is exactly one of outbox and tables"),),
+            "spec.capture.outbox.table": (IS_TABLE,),
+            "spec.capture.tables[]": (IS_TABLE,),
             "spec.config": (NO_PASSWORDS, NO_IDENTITY, NO_KAFKA, _only_whole_references(CONNECTOR_SECRETS)),
             "spec.postgres.host": (NO_LOGIN_AT_ALL,),
         },
@@ -318,6 +321,7 @@ KINDS = (
                     field_path=".topics",
                 ),
             ),
+            "spec.from.tables[]": (IS_TABLE,),
             "spec.handler": (_exactly_one("http", "python", "a handler is exactly one of http and python"),),
             "spec.handler.http.url": (NO_LOGIN,),
             "spec.handler.python.image": (NO_LOGIN_IN_IMAGE,),

@@ -77,6 +77,7 @@ def judge(resource: Resource, others: tuple[Resource, ...] = ()) -> Acceptance[C
         lambda spec: acceptance.no_login("postgres.host", spec.postgres.host, "@"),
         lambda spec: acceptance.no_stray_references("config", spec.config, raw.CONNECTOR_SECRETS, resource.namespace),
         lambda spec: debezium.stray_reference(resource, spec),
+        lambda spec: debezium.shared_topic(resource, spec),
         lambda spec: publication.same_outbox(resource, spec),
         lambda spec: sharing.taken(resource, spec, others),
     )

@@ -96,6 +96,17 @@ def stray_reference(resource: Resource, spec: ConnectorSpec) -> Finding | None:
     return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
 
 
+def shared_topic(resource: Resource, spec: ConnectorSpec) -> Finding | None:
+    """Say which two tables would be written to one topic, as they differ only in what topics cannot be called."""
+    found: dict[str, str] = {}
+    for table in spec.capture.tables or ():
+        name = topic(prefix(resource, spec), table=table)
+        if (other := found.setdefault(name, table)) != table:
+            text = f"spec.capture.tables: {other} and {table} would both be written to the topic {name}"
+            return false("Accepted", Reason.INVALID, f"{text}: capture one of them with another Connector.")
+    return None
+
+
 def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     postgres, credentials = spec.postgres, spec.postgres.credentials
     secret = f"${{secrets:{resource.namespace}/{credentials.secret}:"
@@ -166,7 +177,7 @@ def _values(spec: ConnectorSpec) -> dict[str, str]:
 
 def _tables(spec: ConnectorSpec) -> dict[str, str]:
     return {
-        "table.include.list": ",".join(spec.capture.tables or ()),
+        "table.include.list": ",".join(map(_literal, spec.capture.tables or ())),
         "key.converter": JSON,
         "key.converter.schemas.enable": "false",
         "value.converter": JSON,
@@ -175,11 +186,16 @@ def _tables(spec: ConnectorSpec) -> dict[str, str]:
     }
 
 
+def _literal(table: str) -> str:
+    """Return the regular expression, as Debezium reads them, of exactly this table."""
+    return re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", table)
+
+
 def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
     columns = outbox.columns or OutboxColumns.model_validate({})
     router = "transforms.outbox"
     return {
-        "table.include.list": outbox.table,
+        "table.include.list": _literal(outbox.table),
         "tombstones.on.delete": "false",
         "skipped.operations": "u,d,t",
         "key.converter": PLAIN,

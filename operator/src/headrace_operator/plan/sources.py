@@ -25,7 +25,8 @@ def topics(source: Source, connector: Resource | None) -> tuple[str, ...]:
         return ()
     prefix = _prefix(connector)
     routes = (debezium.topic(prefix, route=route) for route in source.routes or ())
-    return (*routes, *(debezium.topic(prefix, table=table) for table in source.tables or ()))
+    tables = (debezium.topic(prefix, table=table) for table in source.tables or ())
+    return tuple(dict.fromkeys((*routes, *tables)))
 
 
 def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
