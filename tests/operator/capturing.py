@@ -191,8 +191,9 @@ class Capturing:
 
     @contextlib.contextmanager
     def holding(self, slot: str) -> Iterator[None]:
-        """Take a slot from whoever reads it, and hold it as another reader does."""
+        """Take a slot from whoever reads it, and hold it as another reader does that keeps nothing of what it reads."""
         word = ["pg_recvlogical", "-d", self.server.url(self.name), "-S", slot, "--start", "-f", "-", "--no-loop"]
+        word += ["--fsync-interval=0", "--status-interval=0"]
         options = ["-o", "proto_version=1", "-o", f"publication_names={slot}"]
         deadline = time.monotonic() + PATIENCE
         holder = None

@@ -87,9 +87,8 @@ def _accepted(judged: Acceptance[ConnectorSpec]) -> Finding:
     """Return the condition `Accepted`, with what the database must have and nobody but the user can see to."""
     if judged.problem is not None or judged.spec is None:
         return judged.finding
-    return dataclasses.replace(
-        judged.finding, message=f"{judged.finding.message} {publication.advice(judged.spec)}".strip()
-    )
+    message = f"{judged.finding.message} {publication.advice(judged.spec)}".strip()
+    return dataclasses.replace(judged.finding, message=message)
 
 
 def _failing(world: ConnectorWorld, spec: ConnectorSpec | None, busy: bool, now: datetime) -> restarts.Failing:

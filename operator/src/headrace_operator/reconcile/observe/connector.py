@@ -12,7 +12,7 @@ from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import connector as plan
-from headrace_operator.plan import names, needs
+from headrace_operator.plan import debezium, names, needs
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.connections import known, reference, secrets
 from headrace_operator.reconcile.progress import Progress
@@ -62,7 +62,9 @@ async def _doubt(
     remote: Remote, url: str, resource: Resource, seen: Seen, progress: Progress, now: datetime
 ) -> str | None:
     """Say why tasks that run could not: Connect, asked once offsets stand still, logs in anew and tells."""
-    if not isinstance(seen, ConnectorSeen) or {seen.state, *(task.state for task in seen.tasks)} != {"RUNNING"}:
+    if not isinstance(seen, ConnectorSeen) or debezium.MARK not in seen.config:
+        return None
+    if {seen.state, *(task.state for task in seen.tasks)} != {"RUNNING"}:
         return None
     before = resource.status.get("restarts") or {}
     if progress.doubtful((seen.offsets, before.get("lastTime")), bool(before), now):
