@@ -190,6 +190,9 @@ async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler:
         "http://a..b/",
         f"http://{'a' * 64}/",
         "http:///x",
+        "http://exa mple/",
+        "http://exa\x00mple/",
+        "http://\u2028/",
     ],
 )
 async def test_an_address_that_nobody_can_be_at_is_said_at_the_start(url: str) -> None:

@@ -297,6 +297,43 @@ def test_records_are_pushed_over_http(kafka_broker: KafkaBroker, tmp_path: Path)
     assert sum(world.committed().values()) == 100
 
 
+class Closing(BaseHTTPRequestHandler):
+    """A target that closes each connection after its first answer, and does not say so."""
+
+    keys: ClassVar[list[str]] = []
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.keys.append(self.headers["ce-subject"])
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.case("delivery-17")
+def test_a_target_that_closes_idle_connections_costs_no_attempt(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """1,000 keys with one attempt each: 1,000 handled, and a redrive would find nothing."""
+    world = make_world(kafka_broker, tmp_path, retry={"attempts": 1})
+    world.produce(orders(1000, keys=1000))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Closing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/events"
+        config = world.config.model_copy(update={"handler": contract.Handler(http=contract.Http(url=url))})
+        with consuming(world, config) as running:
+            until("1,000 finished", lambda: sum(world.committed().values()) == 1000)
+            letters = [line for line in running.get("/metrics")[1].splitlines() if "dead_letters_total{" in line]
+            assert running.stop() == 0
+        server.shutdown()
+    assert len(set(Closing.keys)) == len(Closing.keys) == 1000
+    assert letters
+    assert {line.rpartition(" ")[2] for line in letters} == {"0.0"}
+
+
 def test_a_missing_dead_letter_topic_holds_the_record(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, topics=False)
     kafka_broker.create_topic(world.source, 1)

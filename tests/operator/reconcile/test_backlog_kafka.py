@@ -23,6 +23,7 @@ from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import backlog as observe
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
+from tests.raw_producer import raw_producer
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -117,6 +118,22 @@ async def test_no_redrive_hides_a_later_dead_letter(shop: Shop) -> None:
     await shop.until(7, 4)
     shop.redrive(100)
     await shop.until(7, 0)
+
+
+@pytest.mark.case("delivery-5")
+async def test_letters_of_anybody_are_counted_whatever_they_say(shop: Shop, kafka_broker: KafkaBroker) -> None:
+    """Header names that are not UTF-8, text for a time, resolutions of nothing: counted as the command lists them."""
+    odd = (
+        ((b"na\xffme", b"1"), (b"\xfe", None)),
+        ((b"headrace.first-failed-at", b"9" * 5000), (b"headrace.last-failed-at", b"2024-01-01T00:00:00Z")),
+        ((b"kafka_dlt-original-timestamp", b"yesterday"), (b"headrace.handler-status", b"9" * 5000)),
+    )
+    with raw_producer(kafka_broker.bootstrap_servers) as producer:
+        for written in odd:
+            producer.produce(shop.topics.dead_letters, 0, b"\xff", b"v", written)
+        for key in (b"9" * 5000 + b"/0", b"0/" + b"9" * 5000, b"0/\xff", b"-1/0", b""):
+            producer.produce(shop.topics.resolutions, 0, key, b"\xff", odd[0])
+    await shop.until(3, 3)
 
 
 async def test_an_operator_that_starts_anew_counts_the_same(shop: Shop) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from headrace import config, parsing
@@ -69,21 +71,16 @@ class HttpHandler:
 
     async def _deliver(self, body: bytes, headers: dict[str, str]) -> Failed | None:
         """Post once; a second time, on a new connection, when the server had closed the kept one in the meantime."""
-        seen = SimpleNamespace(reused=False)
         try:
-            return await self._post(self._kept, body, headers, seen)
+            return await self._post(self._kept, body, headers)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if not seen.reused or _has_begun(error):
+            if not _reused.get() or _has_begun(error):
                 raise
-        return await self._post(self._fresh, body, headers, seen)
+        return await self._post(self._fresh, body, headers)
 
-    async def _post(
-        self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str], seen: SimpleNamespace
-    ) -> Failed | None:
+    async def _post(self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str]) -> Failed | None:
         """Post and judge by the status alone; what becomes of the rest of the answer changes nothing."""
-        answer = await session.post(
-            self._url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=seen
-        )
+        answer = await session.post(self._url, data=body, headers=headers, allow_redirects=False)
         try:
             if 200 <= answer.status < 300:
                 return None
@@ -93,8 +90,14 @@ class HttpHandler:
             answer.release()
 
 
+_reused: ContextVar[bool] = ContextVar("reused", default=False)
+"""Whether the last request of this task went over a connection that was used before."""
+
+
 class _Protocol(ResponseHandler):
     """A connection that parses the head of an answer before its body, also when both arrive at once."""
+
+    used = False
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived; a body that makes no sense then spoils the body only, and the status is told."""
@@ -106,9 +109,26 @@ class _Protocol(ResponseHandler):
 
 
 class _Connector(aiohttp.TCPConnector):
+    """Notes for the task that asks whether it was given a connection that was used before."""
+
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
+    ) -> Connection:
+        """Return a connection, kept or new."""
+        _reused.set(False)
+        connection = await super().connect(req, traces, timeout)
+        protocol = connection.protocol
+        assert isinstance(protocol, _Protocol)
+        _reused.set(protocol.used)
+        protocol.used = True
+        return connection
 
 
 def _address(url: str) -> URL:
@@ -116,6 +136,8 @@ def _address(url: str) -> URL:
         found = URL(url)
         if found.scheme not in ("http", "https") or not found.host:
             raise ValueError("it has no host")
+        if any(character.isspace() or not character.isprintable() for character in found.host):
+            raise ValueError("its host has a space or a control character")
         found.host.encode("idna")
     except ValueError as error:
         text = f"{discreet(url)!r} is no address that a request can be sent to: {discreet(str(error))}"
@@ -124,19 +146,12 @@ def _address(url: str) -> URL:
 
 
 def _session(connector: aiohttp.TCPConnector, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(_note_reuse)
     return aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("content-type",),
-        trace_configs=[trace],
     )
-
-
-async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx.reused = True
 
 
 def _has_begun(error: aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) -> bool:
