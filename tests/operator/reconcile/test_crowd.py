@@ -27,6 +27,7 @@ CONNECTS = 10
 SETTLED = 800.0
 """Seconds within which everything is Ready, beside other work on the same processors."""
 
+CPU = "process_cpu_seconds_total"
 LATE = 15.0
 """Three ticks of a Consumer, in seconds."""
 
@@ -98,16 +99,23 @@ async def _settled(api: Api, running: Operator) -> float:
 
 async def _watched(running: Operator, seconds: float) -> dict[str, float]:
     """Return passes by outcome since the start, and of the next ``seconds`` the longest delay and the least leader."""
-    begun, delays, leads, counts, at_first = time.monotonic(), [0.0], [1.0], dict[str, float](), 0.0
+    begun, delays, leads, counts = time.monotonic(), [0.0], [1.0], dict[str, float]()
+    page = await _page(running)
+    at_first, cpu_at_first = _sum(page, 'outcome="ok"'), _sum(page, CPU)
     while time.monotonic() < begun + seconds:
         page = await _page(running)
         counts = {word: _sum(page, f'outcome="{word}"') for word in ("ok", "failed", "bug")}
-        at_first = at_first or counts["ok"]
         delays.append(_sum(page, "headrace_operator_queue_delay_seconds "))
         leads.append(_sum(page, "headrace_operator_leader "))
-        await asyncio.sleep(0.5)
-    rate = (counts["ok"] - at_first) / (time.monotonic() - begun)
-    return {**counts, "rate": round(rate), "delay": round(max(delays), 1), "leader": min(leads)}
+        await asyncio.sleep(5)
+    rate, cores = (counts["ok"] - at_first) / seconds, (_sum(page, CPU) - cpu_at_first) / seconds
+    return {
+        **counts,
+        "rate": round(rate),
+        "cores": round(cores, 2),
+        "delay": round(max(delays), 1),
+        "leader": min(leads),
+    }
 
 
 async def _page(running: Operator) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -16,7 +17,9 @@ async def metrics(stack: AsyncExitStack, port: int, registry: CollectorRegistry,
     """Serve ``/metrics`` and ``/readyz`` on ``port`` until ``stack`` ends."""
 
     async def page(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        # In a thread: with thousands of partitions it takes a second, in which the Lease could not be renewed.
+        told = await asyncio.to_thread(generate_latest, registry)
+        return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     await _serve(stack, port, web.get("/metrics", page), web.get("/readyz", _answer(why_not_ready)))
 

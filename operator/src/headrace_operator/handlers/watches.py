@@ -51,10 +51,10 @@ class Watches:
     def silence(self) -> float:
         """Return for how many seconds the most silent watch said nothing."""
         now = self._now()
-        for path, (content, before) in self._open.items():
+        for path, (content, before) in tuple(self._open.items()):
             if content.total_bytes != before:
                 self._open[path], self._alive[path] = (content, content.total_bytes), now
-        return max((now - at for at in self._alive.values()), default=0.0)
+        return max((now - at for at in tuple(self._alive.values())), default=0.0)
 
     def why_not_ready(self) -> str | None:
         """Say which watches were never opened; None when all were."""
