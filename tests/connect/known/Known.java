@@ -1,0 +1,33 @@
+import java.io.FileReader;
+import java.util.Map;
+import java.util.Properties;
+import java.util.Set;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.utils.Utils;
+import org.apache.kafka.connect.runtime.TopicCreationConfig;
+import org.apache.kafka.connect.runtime.distributed.DistributedConfig;
+
+/** Prints the properties of a file that neither a worker nor what it makes (clients, topics) knows, one a line. */
+class Known {
+    public static void main(String[] arguments) throws Exception {
+        Properties file = new Properties();
+        file.load(new FileReader(arguments[0]));
+        Set<String> own = new DistributedConfig(Utils.propsToStringMap(file)).values().keySet();
+        Map<String, Set<String>> made = Map.of(
+                "producer.", ProducerConfig.configNames(),
+                "consumer.", ConsumerConfig.configNames(),
+                "admin.", AdminClientConfig.configNames(),
+                "topic.creation.default.", TopicCreationConfig.defaultGroupConfigDef().names());
+        for (String name : file.stringPropertyNames()) {
+            if (!own.contains(name) && made.keySet().stream().noneMatch(prefix -> isOf(prefix, made.get(prefix), name))) {
+                System.out.println(name);
+            }
+        }
+    }
+
+    private static boolean isOf(String prefix, Set<String> names, String name) {
+        return name.startsWith(prefix) && names.contains(name.substring(prefix.length()));
+    }
+}
