@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
@@ -234,6 +236,17 @@ async def test_a_refused_connection_is_retried() -> None:
     assert isinstance(failed, Failed)
     assert failed.retriable
     assert "127.0.0.1:1" in failed.message
+
+
+@pytest.mark.case("delivery-12")
+def test_ids_stay_different_over_http_also_after_decoding() -> None:
+    """128 of random bytes, long ones, and text: what a CloudEvents library decodes is the record's message id."""
+    given = [os.urandom(8) for _ in range(128)] + [b"i" * 300, b"j" * 5000, "größe 7%".encode()]
+    records = [replace(RECORD, headers=(("id", value),)) for value in given]
+    sent = [event_headers(record, "shop") for record in records]
+
+    assert [unquote(one["ce-id"]) for one in sent] == [record.message_id for record in records]
+    assert len({one["idempotency-key"] for one in sent}) == len(given)
 
 
 def test_a_redriven_tombstone_names_its_source() -> None:

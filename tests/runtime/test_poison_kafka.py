@@ -26,7 +26,7 @@ from tests.waiting import PATIENCE, until
 pytestmark = pytest.mark.slow
 
 HANDLER = """
-import asyncio, datetime, os
+import asyncio, datetime, os, sys
 import headrace
 
 OUT = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -36,6 +36,9 @@ class Deadline:
         asyncio.get_running_loop().call_later(0.01, self.task.cancel)
     def __enter__(self):
         self.task = asyncio.current_task()
+
+async def exits():
+    raise SystemExit(0)
 
 async def handle(record):
     match record.value:
@@ -53,6 +56,14 @@ async def handle(record):
         case b"cancel all":
             for task in asyncio.all_tasks():
                 task.cancel()
+        case b"exit later":
+            asyncio.get_running_loop().call_later(0.01, sys.exit, 0)
+            await asyncio.sleep(1)
+        case b"exit beside":
+            asyncio.create_task(exits())
+            await asyncio.sleep(1)
+        case b"stop":
+            asyncio.get_running_loop().stop()
         case b"reject" if not record.redriven:
             raise headrace.Reject("no")
     os.write(OUT, (record.message_id + "\\n").encode())
@@ -218,9 +229,12 @@ def test_what_a_handler_asks_for_or_does_to_its_task_stays_its_own_matter(
 
 
 @pytest.mark.case("delivery-6")
-def test_a_process_without_runners_ends_with_a_fault(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", [b"cancel all", b"exit later", b"exit beside", b"stop"])
+def test_a_process_whose_loop_a_handler_ends_ends_with_a_fault(
+    kafka_broker: KafkaBroker, tmp_path: Path, what: bytes
+) -> None:
     world = _world(kafka_broker, tmp_path)
-    _write(world, world.source, [b"cancel all"])
+    _write(world, world.source, [what])
     with consuming(world) as running:
         assert running.process.wait(timeout=PATIENCE) == 1
         said = running.log.read_text()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 
 LONGEST_ID = 512
-"""Characters of an id; a longer one is told by its digest, so that it fits in a header wherever it goes."""
+"""Bytes of an id; a longer one is told by its digest, so that it fits in a header wherever it goes."""
 
 _DIGITS = re.compile(rb"-?[0-9]{1,19}")
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")

@@ -89,8 +89,8 @@ class Record:
     def message_id(self) -> str:
         """What names this message in every delivery of it: its producer's id, else ``topic-partition-offset``.
 
-        Printable text of at most 512 characters, a different one for each id: one that is no text is ``hex:…``, and
-        one that is longer is ``digest:…``, its SHA-256.
+        Printable text of at most 512 bytes, a different one for each id: one that is no text is ``hex:…``, and one
+        that is longer is ``digest:…``, its SHA-256.
         """
         for name in MESSAGE_ID_HEADERS:
             value = self.header(name)
