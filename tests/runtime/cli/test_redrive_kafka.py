@@ -15,7 +15,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from headrace import config as contract
 from headrace import headers, redrive
@@ -213,6 +214,31 @@ def test_a_second_redrive_finds_nothing_to_do(shop: Shop) -> None:
     shop.ask("redrive")
     assert _count(shop.ask("redrive")[1]) == 0
     _each_once(shop, 3)
+
+
+@pytest.mark.case("delivery-2")
+def test_what_was_put_back_and_got_lost_is_seen_and_put_back_again(shop: Shop) -> None:
+    """The retry topic lost its records: their letters are resolved, and the selected one goes back once more."""
+    shop.bury(3)
+    assert _count(shop.ask("redrive", "--offset", "1/0", "--offset", "2/0")[1]) == 2
+    _lose(shop, shop.config.topics.retry)
+
+    code, said = shop.ask("dlq-list", "--resolved")
+    assert code == 0
+    assert [one.letter.name for one in said if isinstance(one, answers.Listed)] == ["1/0", "2/0"]
+
+    assert _count(shop.ask("redrive", "--again", "--offset", "1/0", "--offset", "0/0")[1]) == 1
+    _eventually(lambda: len(shop.committed(shop.config.topics.retry)), 1)
+    assert [one.value for one in shop.committed(shop.config.topics.retry)] == [b"v-1"]
+    assert _count(shop.ask("dlq-list")[1]) == 1
+
+
+def _lose(shop: Shop, topic: str) -> None:
+    """Delete all records of ``topic``."""
+    every = [TopicPartition(topic, number, OFFSET_END) for number in range(PARTITIONS)]
+    admin = AdminClient(shop.connection())
+    for deleted in admin.delete_records(every).values():
+        deleted.result(timeout=60)
 
 
 def test_a_dry_run_changes_nothing(shop: Shop) -> None:

@@ -123,11 +123,20 @@ _PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")
 
 def outstanding(reader: Reader, topics: Topics) -> Iterator[Letter]:
     """Yield the outstanding dead letters, in order of partition and offset; raises what ``Reader`` raises."""
+    return _letters(reader, topics, resolved=False)
+
+
+def resolved(reader: Reader, topics: Topics) -> Iterator[Letter]:
+    """Yield the dead letters that were put back, in the same order; raises what ``Reader`` raises."""
+    return _letters(reader, topics, resolved=True)
+
+
+def _letters(reader: Reader, topics: Topics, *, resolved: bool) -> Iterator[Letter]:
     spans = reader.spans(topics.dead_letters)
-    resolved = set(resolutions(reader, topics))
+    known = set(resolutions(reader, topics))
     for partition, span in spans.items():
         for stored in reader.read(topics.dead_letters, partition, span):
-            if Place(partition, stored.offset) not in resolved:
+            if (Place(partition, stored.offset) in known) is resolved:
                 yield letter(stored)
 
 

@@ -26,12 +26,16 @@ BATCH = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which outstanding dead letters are meant; an empty part selects by nothing, so an empty selection means all."""
+    """Which dead letters are meant; an empty part selects by nothing, so an empty selection means all.
+
+    Meant are outstanding ones, or with ``again`` those that were put back before.
+    """
 
     keys: frozenset[str] = frozenset()
     places: frozenset[Place] = frozenset()
     reason: str | None = None
     limit: int | None = None
+    again: bool = False
 
     def takes(self, letter: Letter) -> bool:
         """Return whether ``letter`` is meant, the limit apart."""
@@ -52,7 +56,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a redrive would do: the selected dead letters in order, and how many are outstanding in all."""
+    """What a redrive would do: the selected dead letters in order, and among how many they were selected."""
 
     places: tuple[Place, ...]
     outstanding: int
@@ -78,12 +82,13 @@ def transactional_id(namespace: str, consumer: str) -> str:
 
 
 def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
-    """Return which outstanding dead letters ``selection`` means now; raises what ``Reader`` raises."""
+    """Return which dead letters ``selection`` means now; raises what ``Reader`` raises."""
     taken: list[Place] = []
     keys: set[str | None] = set()
     reasons: Counter[str] = Counter()
     total = 0
-    for letter in dead_letters.outstanding(reader, config.topics):
+    among = dead_letters.resolved if selection.again else dead_letters.outstanding
+    for letter in among(reader, config.topics):
         total += 1
         if selection.takes(letter) and (selection.limit is None or len(taken) < selection.limit):
             taken.append(dead_letters.parse_place(letter.name))

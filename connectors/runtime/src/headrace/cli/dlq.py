@@ -23,22 +23,25 @@ app = typer.Typer(no_args_is_help=True, help="Look at the dead letters of a Cons
 @app.command("list")
 def list_(
     consumer: ConsumerName,
+    *,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
     form: Output = Format.TABLE,
     limit: Annotated[int, typer.Option(min=0, help="Most dead letters to list; 0: all.")] = 1000,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Those that were put back, instead.")] = False,
 ) -> None:
     """List the outstanding dead letters, without their payloads."""
     cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
-    letters, total = _fetch(cluster, consumer, limit)
+    letters, total = _fetch(cluster, consumer, limit, ["--resolved"] if resolved else [])
+    kind = "resolved" if resolved else "outstanding"
     rows = [letter.model_dump(mode="json", by_alias=True) for letter in letters]
     if rows or form is not Format.TABLE:
         output.write(output.render(rows, columns(letters, datetime.now(UTC)), form))
     if total == 0:
-        output.say(f"No outstanding dead letters of {consumer} in namespace {cluster.namespace}.")
+        output.say(f"No {kind} dead letters of {consumer} in namespace {cluster.namespace}.")
     elif total > len(letters):
-        output.say(f"{len(letters)} of {output.counted(total, 'outstanding dead letter')} shown; --limit 0 shows all.")
+        output.say(f"{len(letters)} of {output.counted(total, f'{kind} dead letter')} shown; --limit 0 shows all.")
 
 
 @app.command()
@@ -105,11 +108,11 @@ def described(opened: Opened) -> str:
     return "".join(f"{printable.line(line)}\n" for line in lines) + f"  {value}\n"
 
 
-def _fetch(cluster: Cluster, consumer: str, limit: int) -> tuple[list[Letter], int]:
+def _fetch(cluster: Cluster, consumer: str, limit: int, among: Sequence[str]) -> tuple[list[Letter], int]:
     letters: list[Letter] = []
     total = 0
     with progress() as note:
-        for answer in errand.run(cluster, consumer, ["dlq-list", "--limit", str(limit)], note):
+        for answer in errand.run(cluster, consumer, ["dlq-list", "--limit", str(limit), *among], note):
             if isinstance(answer, answers.Listed):
                 letters.append(answer.letter)
                 note(f"{output.counted(len(letters), 'dead letter')} read")

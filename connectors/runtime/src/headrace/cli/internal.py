@@ -33,9 +33,9 @@ Offsets = Annotated[list[str], typer.Option("--offset", default_factory=list)]
 
 
 @app.command("dlq-list")
-def dlq_list(limit: int = 0) -> None:
-    """Say which dead letters are outstanding, at most ``limit`` of them (0: all), and how many in all."""
-    _speak(lambda: _listed(_config(), limit))
+def dlq_list(limit: int = 0, *, resolved: bool = False) -> None:
+    """Say which dead letters are outstanding, or resolved, at most ``limit`` (0: all), and how many in all."""
+    _speak(lambda: _listed(_config(), limit, resolved=resolved))
 
 
 @app.command("dlq-show")
@@ -46,7 +46,14 @@ def dlq_show(place: str) -> None:
 
 @app.command("redrive")
 def redrive_(
-    keys: Keys, offsets: Offsets, reason: str = "", limit: int = 0, by: str = "unknown", dry_run: bool = False
+    keys: Keys,
+    offsets: Offsets,
+    reason: str = "",
+    limit: int = 0,
+    by: str = "unknown",
+    *,
+    again: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Say what is meant and, unless ``dry_run``, put it back."""
     selection = redrive.Selection(
@@ -54,6 +61,7 @@ def redrive_(
         places=frozenset(map(dead_letters.parse_place, offsets)),
         reason=reason or None,
         limit=limit or None,
+        again=again,
     )
     if dry_run:
         _speak(lambda: _dry(_config(), selection))
@@ -62,10 +70,11 @@ def redrive_(
         _speak(lambda: _redriven(_config(), selection, order))
 
 
-def _listed(config: Config, limit: int) -> Iterator[answers.Answer]:
+def _listed(config: Config, limit: int, *, resolved: bool = False) -> Iterator[answers.Answer]:
     count = 0
+    among = dead_letters.resolved if resolved else dead_letters.outstanding
     with Reader(properties(config.kafka)) as reader:
-        for count, letter in enumerate(dead_letters.outstanding(reader, config.topics), start=1):
+        for count, letter in enumerate(among(reader, config.topics), start=1):
             if not limit or count <= limit:
                 yield answers.Listed(letter=letter)
     yield answers.Done(count=count)

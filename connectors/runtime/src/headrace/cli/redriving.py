@@ -31,6 +31,9 @@ def redrive(
     reason: Annotated[str | None, typer.Option(help="Only dead letters with this reason.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many, in order of partition and offset.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All outstanding dead letters.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Of those that were put back before; with --key, --offset or --reason.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -42,6 +45,9 @@ def redrive(
     selection = _selection(key or [], offset or [], reason, limit)
     if everything and (key or offset or reason):
         raise usage("--all and a selection exclude each other", "Give one of them.")
+    if again and not (key or offset or reason):
+        raise usage("--again without a selection would repeat everything", "Select with --key, --offset or --reason.")
+    selection += ["--again"] if again else []
     if not dry_run:
         _consent(selected=everything or bool(key or offset or reason), sure=yes)
     cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
@@ -54,9 +60,9 @@ def redrive(
     output.write(f"{cluster.namespace}/{consumer}: {output.counted(done, 'dead letter')} redriven\n")
 
 
-def sentence(plan: answers.Planned, consumer: str) -> str:
-    """Return the plan in the user's words."""
-    outstanding = f"{output.counted(plan.outstanding, 'outstanding dead letter')} of {consumer}"
+def sentence(plan: answers.Planned, consumer: str, kind: str = "outstanding") -> str:
+    """Return the plan in the user's words; ``kind`` says which dead letters it selected from."""
+    outstanding = f"{output.counted(plan.outstanding, f'{kind} dead letter')} of {consumer}"
     if plan.selected == 0:
         return f"Nothing to redrive: {outstanding}, none selected."
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(plan.reasons.items()))
@@ -98,7 +104,8 @@ def _send(cluster: Cluster, consumer: str, arguments: list[str], *, announce: bo
                 case answers.Planned():
                     planned = answer
                     if announce:
-                        output.say(sentence(planned, consumer))
+                        kind = "resolved" if "--again" in arguments else "outstanding"
+                        output.say(sentence(planned, consumer, kind))
                 case answers.Progress():
                     note(f"{answer.done} of {output.counted(answer.total, 'dead letter')} redriven")
                 case answers.Done():
