@@ -16,7 +16,7 @@ import yaml
 from headrace_operator.clients import api
 from headrace_operator.observed.kube import Children
 from headrace_operator.plan import connectcluster, consumer
-from tests.charts.rendering import CHART, CHARTS, of, render, run, template
+from tests.charts.rendering import CHART, CHARTS, IMAGES, of, render, run, template
 from tests.cluster.images.__main__ import values
 from tests.operator import worlds
 
@@ -273,7 +273,7 @@ def test_helm_template_renders_by_the_words_of_the_readme() -> None:
     """It knows no cluster, so that its version and the kinds there must be given."""
     text = (CHART / "README.md").read_text()
     words = [word for line in re.findall(r"`(--(?:kube-version|api-versions)[^`]*)`", text) for word in line.split()]
-    done = run("template", "headrace", str(CHART), *words)
+    done = run("template", "headrace", str(CHART), *IMAGES, *words)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("kind: PodMonitor") == 2
