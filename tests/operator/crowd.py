@@ -118,16 +118,16 @@ async def _roll_out(api: Api) -> None:
         await asyncio.sleep(1)
 
 
-async def unready(api: Api) -> dict[str, int]:
-    """Count what is not Ready, by kind and reason."""
-    counts: dict[str, int] = {}
+async def unready(api: Api) -> dict[str, str]:
+    """Return kind and name of what is not Ready, with the reason."""
+    missing: dict[str, str] = {}
     for kind in ("KafkaConnection", "ConnectCluster", "Connector", "Consumer"):
         found = await api.get(path(API_VERSION, kind, PLACE))
         for one in (found or {}).get("items", ()):
             ready, reason = _ready(one)
             if not ready:
-                counts[f"{kind} {reason}"] = counts.get(f"{kind} {reason}", 0) + 1
-    return counts
+                missing[f"{kind} {one['metadata']['name']}"] = reason
+    return missing
 
 
 def _ready(one: Mapping[str, Any]) -> tuple[bool, str]:

@@ -1,11 +1,16 @@
-"""Five hundred Connectors and five hundred Consumers settle: nothing fails for want of time, and the Lease is kept."""
+"""A crowd of Connectors and as many Consumers settles: nothing fails for want of time, and the Lease is kept.
+
+``CROWD=500`` sets how many; 500 need about two minutes of one processor.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,7 +21,7 @@ from headrace_operator.api import crd
 from headrace_operator.clients.api import Api, connection, path
 from headrace_operator.reconcile.lease import NAME, VERSION
 from tests.cluster import fast
-from tests.fakes.connect import fake_connect
+from tests.fakes.connect import FakeConnect, fake_connect
 from tests.operator import crowd
 from tests.operator.operator_process import Operator, await_kinds, kubectl, operator
 
@@ -58,7 +63,7 @@ async def test_a_crowd_settles_and_stays_looked_at(
 ) -> None:
     """All is Ready; then each is looked at within three ticks, and nothing failed, from the first pass to the last."""
     async with AsyncExitStack() as stack:
-        monkeypatch.setenv(crowd.PORTS, await _connects(stack))
+        await _connects(stack, CONNECTS, monkeypatch)
         await crowd.create(api, crowd.resources(SIZE, CONNECTS))
         await stack.enter_async_context(crowd.rolling_out(api))
         with operator(empty, tmp_path, program=crowd.PROGRAM) as running:
@@ -74,25 +79,50 @@ async def test_a_crowd_settles_and_stays_looked_at(
     assert running.log.read_text().count("Hold the Lease") == 1
 
 
-async def _connects(stack: AsyncExitStack) -> str:
-    """Serve the workers of each ConnectCluster; return their ports as JSON, by the host of their Service."""
-    ports = []
-    for number in range(CONNECTS):
-        fake = await stack.enter_async_context(fake_connect())
+@pytest.mark.case("clusters-3")
+async def test_a_connect_that_hangs_holds_up_its_own_connectors_only(
+    empty: fast.ApiServer, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs from the start: whatever is on another is Ready meanwhile, and all is once it answers."""
+    size = 60
+    held = {f"Connector db{number}" for number in range(0, size, 2)} | {"ConnectCluster c0"}
+    async with AsyncExitStack() as stack:
+        hanging, _ = await _connects(stack, 2, monkeypatch)
+        hanging.hanging = True
+        await crowd.create(api, crowd.resources(size, 2))
+        await stack.enter_async_context(crowd.rolling_out(api))
+        with operator(empty, tmp_path, program=crowd.PROGRAM) as running:
+            await _settled(api, running, held)
+            assert set((await crowd.unready(api)).values()) == {"ConnectUnreachable"}
+            hanging.hanging = False
+            await _settled(api, running)
+            page = await _page(running)
+            assert running.stop() == 0
+
+    assert [_sum(page, f'outcome="{word}"') for word in ("failed", "bug")] == [0, 0]
+
+
+async def _connects(stack: AsyncExitStack, count: int, environment: pytest.MonkeyPatch) -> list[FakeConnect]:
+    """Serve the workers of each ConnectCluster, and tell the operator's process their ports, by host."""
+    fakes = [await stack.enter_async_context(fake_connect()) for _ in range(count)]
+    for fake in fakes:
         fake.passwords[crowd.LOGIN["username"]] = crowd.LOGIN["password"]
         fake.secrets |= {f"{crowd.PLACE}/db:{key}": value for key, value in crowd.LOGIN.items()}
-        ports.append(f'"c{number}-connect.{crowd.PLACE}.svc": {fake.url.rpartition(":")[2]}')
-    return f"{{{', '.join(ports)}}}"
+    ports = {
+        f"c{number}-connect.{crowd.PLACE}.svc": int(fake.url.rpartition(":")[2]) for number, fake in enumerate(fakes)
+    }
+    environment.setenv(crowd.PORTS, json.dumps(ports))
+    return fakes
 
 
-async def _settled(api: Api, running: Operator) -> float:
-    """Wait until everything is Ready, and return how many seconds that took."""
+async def _settled(api: Api, running: Operator, besides: Collection[str] = ()) -> float:
+    """Wait until everything ``besides`` those is Ready, and return how many seconds that took."""
     begun = time.monotonic()
-    while missing := await crowd.unready(api):
-        seconds = time.monotonic() - begun
-        print(f"{seconds:4.0f} s: {missing}")
+    while missing := [one for one in (await crowd.unready(api)).items() if one[0] not in besides]:
+        seconds, counts = time.monotonic() - begun, Counter(f"{name.split()[0]} {reason}" for name, reason in missing)
+        print(f"{seconds:4.0f} s: {dict(counts)}")
         assert running.process.poll() is None, running.log.read_text()[-3000:]
-        assert seconds < SETTLED, f"{missing}\n{running.log.read_text()[-3000:]}"
+        assert seconds < SETTLED, f"{counts}\n{running.log.read_text()[-3000:]}"
         await asyncio.sleep(3)
     return time.monotonic() - begun
 

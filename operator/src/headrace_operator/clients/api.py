@@ -21,7 +21,7 @@ from headrace_operator.observed.kube import Manifest
 DEADLINE = 8.0
 """Seconds that one request may take."""
 
-CONNECTIONS = 128
+CONNECTIONS = 256
 """Connections at once: four for each pass that may be at work, so that no request waits for one within its deadline."""
 
 JSON = "application/json"

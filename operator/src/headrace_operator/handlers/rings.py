@@ -5,6 +5,7 @@ An event only rings; what is true is read live in the pass. It must not know kop
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from headrace_operator.reconcile.turns import Key
@@ -28,7 +29,7 @@ class Rings:
 
     def __init__(self, put: Callable[[Key, float], None]) -> None:
         self._put = put
-        self._known: dict[Key, Mapping[str, object]] = {}
+        self._known: defaultdict[tuple[str, str], dict[str, Mapping[str, object]]] = defaultdict(dict)
         self._meaning: dict[Key, tuple[object, ...]] = {}
 
     def resource(self, kind: str, body: Mapping[str, object], *, deleted: bool) -> None:
@@ -38,13 +39,14 @@ class Rings:
         key = Key(kind, str(meta["namespace"]), str(meta["name"]))
         meaning = _meaning(body, meta)
         changed = deleted or self._meaning.get(key) != meaning
-        self._known[key] = _references(kind, body)
+        beside = self._known[key.namespace, kind]
+        beside[key.name] = _references(kind, body)
         self._meaning[key] = meaning
         if changed:
             self._put(key, 0.0)
-            self._neighbours(key)
+            self._neighbours(key, beside[key.name])
         if deleted:
-            del self._known[key]
+            del beside[key.name]
             del self._meaning[key]
 
     def child(self, labels: Mapping[str, str], namespace: str) -> None:
@@ -53,13 +55,11 @@ class Rings:
             if label in labels:
                 self._put(Key(kind, namespace, labels[label]), 0.0)
 
-    def _neighbours(self, key: Key) -> None:
-        mine = self._known[key]
-        for other, theirs in self._known.items():
-            beside = other.namespace == key.namespace and other.kind in NEIGHBOURS[key.kind]
-            named = theirs.get(key.kind, key.name) == key.name and mine.get(other.kind, other.name) == other.name
-            if beside and named:
-                self._put(other, SETTLE)
+    def _neighbours(self, key: Key, mine: Mapping[str, object]) -> None:
+        for kind in NEIGHBOURS[key.kind]:
+            for name, theirs in self._known[key.namespace, kind].items():
+                if theirs.get(key.kind, key.name) == key.name and mine.get(kind, name) == name:
+                    self._put(Key(kind, key.namespace, name), SETTLE)
 
 
 def _references(kind: str, body: Mapping[str, object]) -> Mapping[str, object]:

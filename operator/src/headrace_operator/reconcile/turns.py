@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MOST = 32
+MOST = 64
 """Keys at work at once: a pass asks the API server for at most four things at a time (`clients.api.CONNECTIONS`)."""
 
-OF_A_KIND = 24
+OF_A_KIND = 48
 """Of them those of one kind: there is always room for the others."""
 
 OF_A_PLACE = 8
