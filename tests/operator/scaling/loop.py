@@ -118,17 +118,18 @@ class Group:
         self._due -= int(self._due)
 
     def _handle(self, replica: int) -> None:
-        mine = self.logs[replica :: self.replicas]
+        numbers = range(replica, self.partitions, self.replicas)
+        mine = [self.logs[number] for number in numbers]
         self._wake(mine)
         room = BUFFER - sum(sum(map(len, log.held.values())) for log in mine)
         free = self.free[replica]
-        turn = 0
-        while room > 0 and free[0] <= self.now and any(log.begun < len(log.keys) for log in mine):
-            log = mine[turn % len(mine)]
+        turn, left = 0, sum(len(log.keys) - log.begun for log in mine)
+        while room > 0 and free[0] <= self.now and left:
+            number, log = numbers[turn % len(mine)], mine[turn % len(mine)]
             turn += 1
             if log.begun == len(log.keys):
                 continue
-            offset, log.begun = log.begun, log.begun + 1
+            offset, log.begun, left = log.begun, log.begun + 1, left - 1
             key = log.keys[offset]
             if key in log.held or self.work.fails(key, self.now):
                 log.held.setdefault(key, deque()).append(offset)
@@ -137,7 +138,7 @@ class Group:
             cost = self.work.cost(self.now) * self.random.uniform(0.8, 1.2)
             end = max(heapq.heappop(free), self.now - STEP) + cost
             heapq.heappush(free, end)
-            heapq.heappush(self.running, (end, self.logs.index(log), offset))
+            heapq.heappush(self.running, (end, number, offset))
 
     def _wake(self, logs: list[Log]) -> None:
         """Take up the records of keys that fail no more; they are few, and take no time."""
