@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from itertools import pairwise
 
 import pytest
 
@@ -31,3 +32,17 @@ def test_replicas_rest_where_they_suffice(rate: int, cost: float, enough: set[in
     assert {look.desired for look in late} <= enough
     assert len({look.desired for look in late}) == 1, "and move no more"
     assert late[-1].lag < 10 * rate
+
+
+@pytest.mark.case("scaling-6")
+def test_a_load_that_ends_is_followed_up_and_down_without_a_jump() -> None:
+    """Two and a half replicas' worth for three minutes, then nothing: 1, 2, 4 and 2, 1."""
+    name = f"wave-{uuid.uuid4().hex[:6]}"
+    with steady_load(name, rate=200, seconds=180, cost=0.1, most=12):
+        seen = trace(name, 480)
+
+    steps = [look.desired for look in seen if look.desired]
+    changes = [(before, after) for before, after in pairwise(steps) if before != after]
+    assert max(steps) >= 3
+    assert steps[-1] == 1
+    assert all(before / 2 <= after <= 2 * before for before, after in changes)
