@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.case("databases-7")]
 
 KNOWN = Path(__file__).parent / "known" / "Known.java"
 TOPICS = "topic.creation.default."
+UNLISTED = (TOPICS, "driver.")
+MISSPELT = ["driver.option", "producer.ack", f"{TOPICS}partition"]
 COLUMNS = {"id": "a", "route": "b", "key": "c", "type": "d", "payload": "e", "traceparent": "f"}
 OUTBOX = {"outbox": {"table": "public.outbox", "columns": COLUMNS}}
 SPECS: tuple[dict[str, Any], ...] = (
@@ -42,7 +44,7 @@ def configuration(change: Mapping[str, Any]) -> dict[str, str]:
 def unknown(worker: ConnectWorker, config: Mapping[str, str]) -> set[str]:
     """Return which properties neither the plug-in nor its converters and transforms know, save the mark.
 
-    Kafka Connect does not list those of topics, nor Debezium the class of each of its own converters.
+    Kafka Connect does not list those of topics, nor Debezium those of the driver and the class of its own converters.
     """
     url = f"{worker.url}/connector-plugins/{config['connector.class']}/config/validate"
     headers = {"content-type": "application/json"}
@@ -50,7 +52,7 @@ def unknown(worker: ConnectWorker, config: Mapping[str, str]) -> set[str]:
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         known = {one["definition"]["name"] for one in json.load(answer)["configs"]}
     converters = {f"{name}.type" for name in config["converters"].split(",")}
-    return {name for name in config if not name.startswith(TOPICS)} - known - converters - {debezium.MARK}
+    return {name for name in config if not name.startswith(UNLISTED)} - known - converters - {debezium.MARK}
 
 
 @pytest.mark.parametrize("change", SPECS, ids=["outbox", "tables", "named"])
@@ -74,9 +76,9 @@ def test_a_misspelt_property_is_seen(connect_worker: ConnectWorker, misspelt: st
 
 @pytest.mark.parametrize(
     ("more", "expected"),
-    [({}, []), ({"producer.ack": "all", f"{TOPICS}partition": "1"}, ["producer.ack", f"{TOPICS}partition"])],
+    [({}, []), (dict.fromkeys(MISSPELT, "1"), MISSPELT)],
 )
-def test_workers_and_topics_have_only_properties_that_are_known(
+def test_workers_topics_and_drivers_have_only_properties_that_are_known(
     tmp_path: Path, more: dict[str, str], expected: list[str]
 ) -> None:
     """What a converter or a provider knows is its own: the worker hands it all that begins with its name."""
@@ -86,12 +88,12 @@ def test_workers_and_topics_have_only_properties_that_are_known(
     spec = ConnectClusterSpec.model_validate({"kafka": "kafka", "workers": {"config": more}})
     lines = workers.worker_properties(worlds.CONNECT, spec, kafka).splitlines()
     own = [line for line in lines if not line.startswith(("config.providers.", "key.converter.", "value.converter."))]
-    own += [f"{name}={value}" for name, value in configuration({}).items() if name.startswith(TOPICS)]
+    own += [f"{name}={value}" for name, value in configuration({}).items() if name.startswith(UNLISTED)]
     file = tmp_path / "worker.properties"
     file.write_text("\n".join(line.replace("${", "$ {") for line in own))
     jars = ingredients.jars(next(image for image in catalog.IMAGES if image.name == "connect"))
 
-    words = ["java", "-cp", f"{jars}/worker/*", str(KNOWN), str(file)]
+    words = ["java", "-cp", f"{jars}/worker/*:{jars}/plugins/debezium-postgres/*", str(KNOWN), str(file)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     assert (done.returncode, sorted(done.stdout.split())) == (0, expected), done.stderr

@@ -102,6 +102,26 @@ def test_what_is_not_in_the_log_is_as_the_page_says(parts: Parts) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.case("databases-6")
+def test_what_a_database_sets_for_its_sessions_changes_no_value(parts: Parts) -> None:
+    """In another style an interval lost its days, and bytes ended the task."""
+    values = r"'1 year -3 days 04:05:06.5', '\x00ff61', 0.30000000000000004, '2026-03-01 10:00+01'"
+    others = {"intervalstyle": "sql_standard", "bytea_output": "escape", "extra_float_digits": "-5"}
+    others |= {"datestyle": "SQL, DMY", "timezone": "Asia/Kolkata"}
+    with parts.database() as database:
+        for name, value in others.items():
+            database.sql(f"ALTER DATABASE {database.name} SET {name} = '{value}';")
+        database.sql("CREATE TABLE public.t (id int PRIMARY KEY, i interval, b bytea, f float8, z timestamptz);")
+        database.sql(f"INSERT INTO t VALUES (1, {values});")
+        captured = database.capture({"tables": ["public.t"]})
+        database.sql(f"INSERT INTO t VALUES (2, {values});")
+        rows = after(captured, "public.t", 2)
+
+    expected = {"i": "P1Y0M-3DT4H5M6.5S", "b": "AP9h", "f": 0.30000000000000004, "z": "2026-03-01T09:00:00Z"}
+    assert rows == [{"id": id, **expected} for id in (1, 2)]
+
+
+@pytest.mark.slow
 def test_modes_of_the_user_win(parts: Parts) -> None:
     config = {"decimal.handling.mode": "double"}
     with parts.database() as database:

@@ -1,15 +1,18 @@
 import java.io.FileReader;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.utils.Utils;
 import org.apache.kafka.connect.runtime.TopicCreationConfig;
 import org.apache.kafka.connect.runtime.distributed.DistributedConfig;
+import org.postgresql.PGProperty;
 
-/** Prints the properties of a file that neither a worker nor what it makes (clients, topics) knows, one a line. */
+/** Prints the properties of a file that neither a worker nor what it makes (clients, topics, a driver) knows, one a line. */
 class Known {
     public static void main(String[] arguments) throws Exception {
         Properties file = new Properties();
@@ -19,7 +22,8 @@ class Known {
                 "producer.", ProducerConfig.configNames(),
                 "consumer.", ConsumerConfig.configNames(),
                 "admin.", AdminClientConfig.configNames(),
-                "topic.creation.default.", TopicCreationConfig.defaultGroupConfigDef().names());
+                "topic.creation.default.", TopicCreationConfig.defaultGroupConfigDef().names(),
+                "driver.", Arrays.stream(PGProperty.values()).map(PGProperty::getName).collect(Collectors.toSet()));
         for (String name : file.stringPropertyNames()) {
             if (!own.contains(name) && made.keySet().stream().noneMatch(prefix -> isOf(prefix, made.get(prefix), name))) {
                 System.out.println(name);

@@ -18,6 +18,9 @@ UNROUTED = "unrouted"
 
 MARK = "headrace.resource.uid"
 PLAIN = "dev.headrace.connect.debezium.PlainConverter"
+SESSION = "-c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1"
+"""How Debezium reads values, whatever the database or role has set for its sessions."""
+
 VALUES = {
     "converters": "readable",
     "readable.type": "dev.headrace.connect.debezium.ReadableConverter",
@@ -120,6 +123,7 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         "database.hostname": postgres.host,
         "database.port": str(postgres.port or 5432),
         "database.dbname": postgres.database,
+        "driver.options": SESSION,
         "database.user": f"{secret}{credentials.username_key or 'username'}}}",
         "database.password": f"{secret}{credentials.password_key or 'password'}}}",
         "slot.name": postgres.slot or slot,
