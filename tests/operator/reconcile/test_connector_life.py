@@ -256,25 +256,31 @@ async def test_restarts_go_on_all_night_when_no_limit_is_set(life: Life) -> None
 
 
 @pytest.mark.case("databases-1")
-async def test_a_task_that_only_seems_to_run_is_told_and_restarted_until_it_reads(life: Life) -> None:
-    """Whoever starts it while its login is refused: it says that it runs, and never reads the Secret again."""
+@pytest.mark.parametrize("meanwhile_looks", [98, 100, 104, 112])
+async def test_a_task_that_only_seems_to_run_is_told_and_restarted_until_it_reads(
+    life: Life, meanwhile_looks: int
+) -> None:
+    """Whoever starts it while its login is refused: it says that it runs, and never reads the Secret again.
+
+    That is mended at any time: also just after a restart, before anybody asked.
+    """
     await life.look(3)
     life.fake.passwords = {"shop": "of-tomorrow"}
     life.fake.start_tasks(NAME)
-    before = await life.look(20, every=3)
+    before = await life.look(14, every=3)
     await life.look(2, every=3)
     told, ready, state = life.condition("Ready"), life.status["tasksReady"], life.status["tasks"][0]["state"]
-    meanwhile = await life.look(100, every=3)
+    meanwhile = await life.look(meanwhile_looks, every=3)
     life.fake.secrets["shop/shop-db:password"] = "of-tomorrow"
-    mended = await life.look(40, every=3)
+    mended = await life.look(45, every=3)
     reads = life.fake.connectors[NAME].reads
-    await life.look(50, every=3)
+    await life.look(90, every=3)
 
     assert (before, told["reason"]) == ([], "TaskFailed")
     assert (ready, state) == ("0/1", "FAILED"), "as alerts count it"
     assert "password authentication failed" in told["message"]
     assert set(meanwhile) == {RESTART}
-    assert (mended, reads) == ([RESTART], True)
+    assert (mended[0], reads) == (RESTART, True)
     assert life.condition("Ready")["status"] == "True"
 
 
@@ -283,7 +289,7 @@ async def test_a_connector_whose_offsets_rest_is_asked_about_and_left_alone(life
     assert await life.look(200, every=3) == [PUT]
     asked = [one for one in life.fake.requests if "validate" in one]
 
-    assert 8 <= len(asked) <= 12
+    assert 12 <= len(asked) <= 15
     assert life.condition("Ready")["status"] == "True"
 
 

@@ -64,6 +64,27 @@ async def test_a_database_that_is_away_is_told_and_its_rows_come_afterwards(shop
 
 
 @pytest.mark.case("databases-1")
+async def test_a_task_that_starts_while_the_database_is_away_is_told(shop: Capturing) -> None:
+    """Debezium says that it runs, and tries for ever to start; so it does after a move to another worker."""
+    with shop.door() as door:
+        topic = await captured(shop, port=door.port)
+        postgres, tables = {**shop.postgres, "port": door.port}, {"tables": ["public.t"]}
+        shop.apply(shop.name, tables, postgres=postgres, state="Stopped")
+        await shop.await_(shop.name, lambda _: shop.condition(shop.name, "Running")["reason"] == "Stopped")
+        door.shut()
+        shop.apply(shop.name, tables, postgres=postgres)
+        failed = await shop.until(shop.name, "False", "TaskFailed")
+        tasks = shop.shelf.objects["Connector", shop.name].status["tasks"]
+        shop.run("INSERT INTO public.t VALUES (6)")
+        door.open()
+        await shop.await_(shop.name, lambda ready: ready["reason"] in ("Recovering", "Ready"), MEND)
+
+        assert "refused" in failed["message"]
+        assert [task["state"] for task in tasks] == ["FAILED"]
+        assert (await shop.rows_while_looking(topic, 1))[0][0] == b'{"id":6}'
+
+
+@pytest.mark.case("databases-1")
 async def test_a_slot_that_another_holds_is_told_and_rows_come_once_it_is_free(shop: Capturing) -> None:
     topic = await captured(shop)
     with shop.holding(slot(shop.name)):

@@ -9,25 +9,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-STILL = timedelta(minutes=1)
+STILL = timedelta(seconds=45)
 AFTER_A_RESTART = timedelta(seconds=15)
 """How long offsets stand still until one asks; sooner after a restart that followed a failure."""
 
 
 @dataclass
 class Progress:
-    """``mark`` is what moves: offsets, and the last restart. ``refused`` is why the connector cannot run, if so."""
+    """The offsets seen last, the last ``restart`` after a failure, and since when neither changed.
 
-    mark: object = None
+    ``moved`` tells whether offsets changed after that restart. ``refused`` is why the connector could not run, as it
+    was answered since; ``well_since`` is when the answers began to be that it could.
+    """
+
+    offsets: object = None
+    restart: datetime | None = None
     since: datetime | None = None
+    moved: bool = False
     refused: str | None = None
+    well_since: datetime | None = None
 
-    def doubtful(self, mark: object, restarted: bool, now: datetime) -> bool:
-        """Look at ``mark`` and tell whether it has stood still for so long that one should ask."""
-        if self.since is None or mark != self.mark:
-            self.mark, self.since, self.refused = mark, now, None
-        return self.refused is None and now - self.since >= (AFTER_A_RESTART if restarted else STILL)
+    def failed(self) -> None:
+        """Forget what was well before tasks failed."""
+        self.well_since = None
+
+    def look(self, offsets: object, restart: datetime | None, now: datetime) -> None:
+        """Note what is there now, also while tasks fail; ``offsets`` are None when nobody could tell."""
+        offsets = self.offsets if offsets is None else offsets
+        if self.since is None or offsets != self.offsets:
+            self.moved, self.refused, self.well_since = self.since is not None, None, None
+            self.offsets, self.restart, self.since = offsets, restart, now
+        elif restart != self.restart:
+            self.restart, self.since, self.moved, self.refused = restart, now, False, None
+
+    def doubtful(self, now: datetime) -> bool:
+        """Tell whether nothing has changed for so long that one should ask."""
+        wait = STILL if self.restart is None else AFTER_A_RESTART
+        return self.refused is None and self.since is not None and now - self.since >= wait
 
     def answered(self, refused: str | None, now: datetime) -> None:
         """Remember the answer; when all is well, one asks again after as long a time."""
         self.refused, self.since = refused, now
+        self.well_since = None if refused else self.well_since or now
+
+    @property
+    def doubt(self) -> str | None:
+        """Say why tasks that say that they run may not: they cannot, or were started before they could."""
+        if self.refused is not None:
+            return f"The tasks say that they run, and cannot: {self.refused}"
+        if self.restart and self.well_since and not self.moved and self.well_since > self.restart:
+            return (
+                "The tasks say that they run, but read nothing since they were restarted, and may hold an old password"
+            )
+        return None

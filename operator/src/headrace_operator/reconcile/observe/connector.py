@@ -13,6 +13,7 @@ from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import connector as plan
 from headrace_operator.plan import debezium, names, needs
+from headrace_operator.plan.conditions import instant
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.connections import known, reference, secrets
 from headrace_operator.reconcile.progress import Progress
@@ -64,13 +65,15 @@ async def _doubt(
     """Say why tasks that run could not: Connect, asked once offsets stand still, logs in anew and tells."""
     if not isinstance(seen, ConnectorSeen) or debezium.MARK not in seen.config:
         return None
+    progress.look(seen.offsets, instant((resource.status.get("restarts") or {}).get("lastTime")), now)
     if {seen.state, *(task.state for task in seen.tasks)} != {"RUNNING"}:
+        progress.failed()
         return None
-    before = resource.status.get("restarts") or {}
-    if progress.doubtful((seen.offsets, before.get("lastTime")), bool(before), now):
+    if progress.doubtful(now):
         answer = await ask(remote.connect.validate(url, seen.config))
-        progress.answered(None if isinstance(answer, Unknown) else plan.refusal(answer), now)
-    return progress.refused and f"The tasks say that they run, and cannot: {progress.refused}"
+        if not isinstance(answer, Unknown):
+            progress.answered(plan.refusal(answer), now)
+    return progress.doubt
 
 
 async def _others(resource: Resource, remote: Remote, namespaces: tuple[str, ...]) -> tuple[Resource, ...] | Unknown:
