@@ -32,7 +32,7 @@ rooms: setup
 	@$(RUN) lint-imports --no-logo
 
 fast: setup packages ## Fast tests, which need no cluster
-	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle and not soak" -n 2
+	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle" -n 2
 
 generate: setup ## Write the generated files: CRDs, dashboards, rules
 	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates
@@ -71,7 +71,7 @@ cluster: setup ## Tests on the cluster, which is up and has its images
 	@$(RUN) pytest -q -m cluster
 
 soak: setup ## Long runs on the cluster, after make demo: what it rests at under a steady load (20 min)
-	@$(RUN) pytest -q -s -m soak
+	@$(RUN) pytest -q -s tests/e2e/soak.py
 
 E2E := build real lifecycle images up cluster
 e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running

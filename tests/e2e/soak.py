@@ -1,4 +1,7 @@
-"""Ten minutes of a load that does not change, on the local cluster: replicas rest where they suffice."""
+"""Ten minutes of a load that does not change, on the local cluster: replicas rest where they suffice.
+
+`make soak` runs it, after `make demo`; it takes too long for `make test`, which collects files called ``test_…`` only.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 
 from tests.e2e.steady_load import steady_load, trace
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 MINUTES = 10
 
