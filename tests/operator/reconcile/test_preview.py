@@ -93,7 +93,7 @@ def test_a_plan_over_a_cluster_writes_nothing(server: ApiServer) -> None:
     done = run("-n", "previewed", "-f", "-", text=CONNECT.split("---")[2], kubeconfig=account)
 
     assert done.returncode == 0, done.stderr
-    assert " 5. apply Deployment main-connect" in done.stdout
+    assert " 7. apply Deployment main-connect" in done.stdout
     assert "KafkaKnown=True" in done.stdout
     assert "Answering=False ConnectUnreachable" in done.stdout
     assert {verb for verb, _ in audited(server, "headrace:reader")} <= {"get", "list"}
