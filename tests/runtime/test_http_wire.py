@@ -72,6 +72,9 @@ def saying(answer: bytes, *, then: float = 0.0) -> Connection:
         b"Content-Length: 500\r\n\r\nonly so much",
         b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
         b"Content-Length: 50000000\r\n\r\n" + b"x" * 100_000,
+        b"Content-Encoding: br\r\nContent-Length: 4\r\n\r\nnope",
+        b"Set-Cookie: " + b"c" * 100_000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"".join(b"X-%d: 1\r\n" % number for number in range(1000)) + b"Content-Length: 0\r\n\r\n",
     ],
 )
 @pytest.mark.parametrize(
@@ -88,6 +91,55 @@ async def test_the_status_decides_whatever_becomes_of_the_body(
         assert failed is not None
         assert (failed.status, failed.retriable, failed.after) == (int(status[:3]), retriable, 7.0)
         assert len(failed.message) < 400
+
+
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 422 Unprocessable\r\n" + CHUNKED + b"zz\r\n"],
+        [b"HTTP/1.1 422 Unprocessable\r\n" + CHUNKED[:-1], b"\nzz\r\n"],
+        [b"HTTP/1.1 422 Unprocessable\r\n" + CHUNKED[:-2], b"\r\nzz\r\n"],
+        [b"HTTP/1.1 422 Unprocessable\n" + CHUNKED.replace(b"\r", b"") + b"zz\n"],
+    ],
+    ids=["after a 100", "parted amid the blank line", "parted before it", "line feeds alone"],
+)
+async def test_the_status_decides_however_its_head_arrives(parts: list[bytes]) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.2)
+
+    async with serving(serve) as handler:
+        failed = await handler.handle(RECORD)
+    assert failed is not None
+    assert (failed.status, failed.retriable) == (422, False)
+
+
+@pytest.mark.case("delivery-17")
+async def test_an_answer_that_nobody_asked_for_is_not_that_to_the_next_record() -> None:
+    """A server that answers one request twice, the second time while the connection is kept: 422 is the next answer."""
+    extra = asyncio.Event()
+    answers = iter([OK, b"HTTP/1.1 422 Unprocessable\r\nContent-Length: 0\r\n\r\n"])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            writer.write(next(answers))
+            await writer.drain()
+            await extra.wait()
+            writer.write(OK)
+            await writer.drain()
+
+    async with serving(serve) as handler:
+        assert await handler.handle(RECORD) is None
+        extra.set()
+        await asyncio.sleep(1)
+        failed = await handler.handle(RECORD)
+    assert failed is not None
+    assert failed.status == 422
 
 
 @pytest.mark.case("delivery-17")

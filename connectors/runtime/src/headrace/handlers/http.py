@@ -18,6 +18,8 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.http import RawResponseMessage
+from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace
 from yarl import URL
 
@@ -34,6 +36,9 @@ DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:
 
 LONGEST_HEADER = 2048
 """Characters of a header made of what a record carries; servers refuse requests with more than about 8 KB of them."""
+
+LONGEST_LINE, MOST_HEADERS = 1024 * 1024, 10_000
+"""Bytes of a line of an answer's head and the number of its headers, beyond which the status is not told."""
 
 EXCERPT, EXCERPT_TIME = 300, 1.0
 """Bytes of an answer that is not 2xx that are read for the failure's text, and the seconds these may take."""
@@ -95,17 +100,29 @@ _reused: ContextVar[bool] = ContextVar("reused", default=False)
 
 
 class _Protocol(ResponseHandler):
-    """A connection that parses the head of an answer before its body, also when both arrive at once."""
+    """A connection that tells the status of an answer whatever follows its head, also when both arrive at once."""
 
     used = False
+    _is_told = False
+
+    def set_response_params(self, **settings: Any) -> None:
+        """Begin to wait for an answer."""
+        self._is_told = False
+        super().set_response_params(**settings)
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Tell the head of an answer; those with 1xx come before it."""
+        self._is_told = data[0].code >= 200
+        super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived; a body that makes no sense then spoils the body only, and the status is told."""
-        end = data.find(b"\r\n\r\n") + 4
-        if 4 <= end < len(data):
-            super().data_received(data[:end])
-            data = data[end:]
-        super().data_received(data)
+        """Take what arrived, the head line by line: a body that makes no sense then spoils the body only."""
+        start = 0
+        while not self._is_told and (end := data.find(b"\n", start) + 1):
+            super().data_received(data[start:end])
+            start = end
+        if start == 0 or start < len(data):
+            super().data_received(data[start:])
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -121,14 +138,17 @@ class _Connector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
     ) -> Connection:
-        """Return a connection, kept or new."""
-        _reused.set(False)
-        connection = await super().connect(req, traces, timeout)
-        protocol = connection.protocol
-        assert isinstance(protocol, _Protocol)
-        _reused.set(protocol.used)
-        protocol.used = True
-        return connection
+        """Return a connection, new or kept; on a kept one nothing came since its answer: it would be taken for ours."""
+        while True:
+            _reused.set(False)
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            assert isinstance(protocol, _Protocol)
+            if not (protocol.used and protocol.should_close):
+                _reused.set(protocol.used)
+                protocol.used = True
+                return connection
+            connection.close()
 
 
 def _address(url: str) -> URL:
@@ -151,6 +171,11 @@ def _session(connector: aiohttp.TCPConnector, timeout: aiohttp.ClientTimeout) ->
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("content-type",),
+        headers={"accept-encoding": "identity"},
+        auto_decompress=False,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
+        max_headers=MOST_HEADERS,
     )
 
 
