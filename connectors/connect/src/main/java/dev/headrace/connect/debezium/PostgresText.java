@@ -1,6 +1,7 @@
 package dev.headrace.connect.debezium;
 
 import io.debezium.connector.postgresql.PostgresValueConverter;
+import io.debezium.connector.postgresql.UnchangedToastedReplicationMessageColumn;
 import io.debezium.connector.postgresql.connection.DateTimeFormat;
 import io.debezium.data.SpecialValueDecimal;
 import io.debezium.time.Interval;
@@ -17,8 +18,10 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.Calendar;
 import java.util.GregorianCalendar;
+import java.util.Map;
 import org.apache.kafka.connect.errors.DataException;
 import org.postgresql.PGStatement;
+import org.postgresql.util.HStoreConverter;
 import org.postgresql.util.PGInterval;
 import org.postgresql.util.PGbytea;
 import org.postgresql.util.PGobject;
@@ -38,6 +41,9 @@ final class PostgresText {
     static String plain(Object value) {
         if (value instanceof PGobject object) {
             return object.getValue();
+        }
+        if (value instanceof Map<?, ?> pairs) {
+            return HStoreConverter.toString(pairs); // of a domain: a stream has the same text
         }
         if (value instanceof SpecialValueDecimal number) {
             return number.getDecimalValue().map(BigDecimal::toPlainString).orElseGet(() -> Double.toString(number.toDouble()));
@@ -147,9 +153,13 @@ final class PostgresText {
         }
     }
 
-    static byte[] bytes(String text) {
+    /** The bytes of a {@code bytea}; of one that is not in the log those of the words that stand for it. */
+    static Object bytes(Object value) {
+        if (UnchangedToastedReplicationMessageColumn.isUnchangedToastedValue(value)) {
+            return UNAVAILABLE.getBytes(StandardCharsets.US_ASCII);
+        }
         try {
-            return PGbytea.toBytes(text.getBytes(StandardCharsets.US_ASCII));
+            return value instanceof String text ? PGbytea.toBytes(text.getBytes(StandardCharsets.US_ASCII)) : value;
         } catch (SQLException e) {
             throw new DataException("no bytea", e);
         }

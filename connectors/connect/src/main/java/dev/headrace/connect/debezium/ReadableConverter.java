@@ -4,13 +4,16 @@ import io.debezium.connector.postgresql.UnchangedToastedReplicationMessageColumn
 import io.debezium.spi.converter.CustomConverter;
 import io.debezium.spi.converter.RelationalColumn;
 import java.sql.Types;
+import java.time.DateTimeException;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaBuilder;
+import org.apache.kafka.connect.errors.ConnectException;
 import org.postgresql.core.Oid;
 
 /**
@@ -48,11 +51,26 @@ public final class ReadableConverter implements CustomConverter<SchemaBuilder, R
             Map.entry(Oid.MONEY_ARRAY, new PostgresArray(PostgresText::money)),
             Map.entry(Oid.BOX_ARRAY, new PostgresArray(';')));
 
-    /** Types that Debezium itself writes well. */
-    private static final Set<Integer> WELL = Set.of(
-            Oid.BOOL, Oid.BYTEA, Oid.INT2, Oid.INT4, Oid.INT8, Oid.OID, Oid.FLOAT4, Oid.FLOAT8, Oid.POINT);
+    /** A type that JSON has, too: its schema, and what a value becomes in it. */
+    private record Native(Supplier<SchemaBuilder> schema, Function<Object, Object> form) {}
 
-    /** Types of extensions that Debezium knows and that are not text to it; their OIDs differ by database. */
+    /** How a boolean, and a bit, may be written that is set. */
+    private static final Set<String> TRUE = Set.of("true", "t", "1");
+
+    private static final Native WHOLE = new Native(SchemaBuilder::int64, value -> ((Number) value).longValue());
+    private static final Native FLAG = new Native(SchemaBuilder::bool, value -> TRUE.contains(value.toString()));
+
+    private static final Map<Integer, Native> NATIVES = Map.of(
+            Oid.BOOL, FLAG,
+            Oid.INT2, WHOLE,
+            Oid.INT4, WHOLE,
+            Oid.INT8, WHOLE,
+            Oid.OID, WHOLE,
+            Oid.FLOAT4, new Native(SchemaBuilder::float32, value -> ((Number) value).floatValue()),
+            Oid.FLOAT8, new Native(SchemaBuilder::float64, value -> ((Number) value).doubleValue()),
+            Oid.BYTEA, new Native(SchemaBuilder::bytes, PostgresText::bytes));
+
+    /** Types of extensions that Debezium has a form of its own for; their OIDs differ by database. */
     private static final Set<String> EXTENSIONS =
             Set.of("hstore", "_hstore", "geometry", "_geometry", "geography", "_geography", "vector", "halfvec", "sparsevec");
 
@@ -63,29 +81,42 @@ public final class ReadableConverter implements CustomConverter<SchemaBuilder, R
 
     @Override
     public void converterFor(RelationalColumn column, ConverterRegistration<SchemaBuilder> registration) {
-        if (isWell(column)) {
+        if (column.nativeType() == Oid.POINT || EXTENSIONS.contains(simpleName(column.typeName()))) {
             return;
         }
-        if (column.jdbcType() == Types.ARRAY) {
+        Native known = isFlag(column) ? FLAG : NATIVES.get(column.nativeType());
+        if (known != null) {
+            register(registration, known.schema().get(), known.form());
+        } else if (column.jdbcType() == Types.ARRAY) {
             PostgresArray array = ARRAYS.getOrDefault(column.nativeType(), PostgresArray.OF_TEXT);
-            registration.register(array.schema(), value -> value == null ? null : elements(array, value));
+            register(registration, array.schema(), value -> elements(array, value));
         } else {
             Function<Object, String> form = FORMS.getOrDefault(column.nativeType(), PostgresText::plain);
-            registration.register(SchemaBuilder.string(), value -> value == null ? null : text(form, value));
+            register(registration, SchemaBuilder.string(), value -> text(form, value));
         }
+    }
+
+    /** Lets each column be null: also of one that is NOT NULL the old value is mostly not in the log. */
+    private static void register(
+            ConverterRegistration<SchemaBuilder> registration, SchemaBuilder schema, Function<Object, Object> form) {
+        registration.register(schema.optional(), value -> value == null ? null : form.apply(value));
     }
 
     private static List<?> elements(PostgresArray array, Object value) {
         return isUnavailable(value) ? array.unavailable() : array.elements(value.toString());
     }
 
+    /** A value in its form, or as it is: a column's default, written nowhere, comes in one of Debezium's own. */
     private static String text(Function<Object, String> form, Object value) {
-        return isUnavailable(value) ? PostgresText.UNAVAILABLE : form.apply(value);
+        try {
+            return isUnavailable(value) ? PostgresText.UNAVAILABLE : form.apply(value);
+        } catch (ConnectException | DateTimeException e) {
+            return PostgresText.plain(value);
+        }
     }
 
-    private static boolean isWell(RelationalColumn column) {
-        boolean flag = column.nativeType() == Oid.BIT && column.length().orElse(0) == 1;
-        return flag || WELL.contains(column.nativeType()) || EXTENSIONS.contains(simpleName(column.typeName()));
+    private static boolean isFlag(RelationalColumn column) {
+        return column.nativeType() == Oid.BIT && column.length().orElse(0) == 1;
     }
 
     private static String simpleName(String typeName) {
