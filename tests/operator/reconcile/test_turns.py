@@ -80,6 +80,15 @@ def test_a_place_that_hangs_holds_up_no_other() -> None:
     assert turns.next() is None
 
 
+@pytest.mark.case("clusters-1")
+def test_who_was_never_looked_at_waits_no_longer_than_others() -> None:
+    """Of a new Connector it is not known which Connect it waits for: that puts it behind no other."""
+    known, new = keys("Connector", 300), [Key("Connector", "shop", f"new{number:03}") for number in range(100)]
+    turns = filled(Turns(lambda key: f"connect-{int(key.name[1:]) % 30}" if key in known else ""), *new, *known)
+
+    assert taken(turns) == new[:OF_A_KIND]
+
+
 def test_a_key_that_became_due_sooner_or_in_its_own_pass_is_taken_once() -> None:
     turns, (key,) = Turns(lambda _: ""), keys("Consumer", 1)
     for at in (60.0, 5.0, 30.0):

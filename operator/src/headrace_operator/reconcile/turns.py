@@ -1,8 +1,9 @@
 """Whose turn it is: which of the keys that are due comes next, when more are due than may be worked on at once.
 
 Pure: times are arguments. The kind with the fewest passes at work goes first, so that a few ConnectClusters never wait
-behind the thousand that rest on them, and no kind starves another; then the place with the fewest, then who waits the
-longest. A place is what the passes of its keys wait for, such as one Kafka Connect: where it hangs, others go on.
+behind the thousand that rest on them, and no kind starves another; then who waits the longest. A place is what the
+passes of its keys wait for, such as one Kafka Connect: only so many of one are at work, so that where it hangs, others
+go on.
 """
 
 from __future__ import annotations
@@ -106,5 +107,5 @@ class Turns:
     def _has_room(self, lane: Lane) -> bool:
         return not lane[1] or self._lanes[lane] < OF_A_PLACE
 
-    def _precedence(self, lane: Lane) -> tuple[int, bool, int, float]:
-        return self._kinds[lane[0]], lane[0] not in FIRST, self._lanes[lane], self._lines[lane][0][0]
+    def _precedence(self, lane: Lane) -> tuple[int, bool, float]:
+        return self._kinds[lane[0]], lane[0] not in FIRST, self._lines[lane][0][0]
