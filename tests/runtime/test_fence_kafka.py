@@ -126,3 +126,26 @@ def test_a_pod_that_stood_still_begins_and_writes_nothing_of_what_others_have(
         begun = Counter(effect["pid"] for effect in world.effects("begin"))
         assert sorted(begun.values()) == sorted([2, 2 * attempts])
         assert letters_written(world) == 2
+
+
+@pytest.mark.case("delivery-1")
+def test_a_pod_that_stood_still_while_it_stopped_writes_nothing_of_what_others_have(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """Asked to end, it waits for its records; stopped then for longer than its session, it leaves them to the other."""
+    world = make_world(kafka_broker, tmp_path, retry={"attempts": 1})
+    kafka = world.config.kafka.model_copy(update={"properties": {"session.timeout.ms": "6000"}})
+    config = world.config.model_copy(update={"kafka": kafka})
+    for partition in (0, 1):
+        world.produce([(f"k{partition}", {"sleep": 4, "fail": 9})], partition=partition)
+    with consuming(world, config) as first:
+        wait_for(lambda: len(world.effects("begin")) == 2, "both to begin", 120)
+        first.process.terminate()
+        wait_for(lambda: "asked to stop" in first.log.read_text(), "the first to wait for them", 120)
+        first.process.send_signal(signal.SIGSTOP)
+        with consuming(world, config) as second:
+            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "the other pod to bury both", 120)
+            first.process.send_signal(signal.SIGCONT)
+            assert first.process.wait(timeout=120) == 0
+            assert second.stop() == 0
+    assert letters_written(world) == 2

@@ -114,7 +114,7 @@ class Poller(threading.Thread):
 
     def _turn(self) -> None:
         self.beat = time.monotonic()
-        if not self._lease.renew(self.beat) and not self._is_confirmed(self.beat):
+        if not self._is_ours(self.beat):
             self._deliver(0, IDLE)
             return
         self._settle()
@@ -127,6 +127,10 @@ class Poller(threading.Thread):
         self._deliver(BATCH, IDLE)
         self._reading += time.monotonic() - self.beat
         self._look_when_due(self.beat)
+
+    def _is_ours(self, now: float) -> bool:
+        """Return whether what we own is surely still ours; only then may anything be written for it."""
+        return self._lease.renew(now) or self._is_confirmed(now)
 
     def _is_confirmed(self, now: float) -> bool:
         """Ask the group whether what we own is still ours, after a pause in which it may have been given to others."""
@@ -302,7 +306,8 @@ class Poller(threading.Thread):
         drained = asyncio.run_coroutine_threadsafe(self._dispatcher.drain(assignments), self._loop)
         while not self._abandon.is_set() and time.monotonic() < deadline:
             self.beat = time.monotonic()
-            self._lease.renew(self.beat)
+            if not self._is_ours(self.beat):
+                break
             was_drained = drained.done()
             self._settle()
             if was_drained and not self._letters.outstanding:
