@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from headrace import config as contract
@@ -37,8 +38,8 @@ def make(broker: KafkaBroker, folder: Path, **settings: Mapping[str, str]) -> Wo
 
 
 def poison(size: int, number: int = 0) -> dict[str, object]:
-    """Return what a handler fails at until it is redriven; as JSON it has about ``size`` bytes that do not compress."""
-    return {"poison": True, "n": number, "pad": os.urandom(size // 2).hex()}
+    """Return what a handler fails at until it is redriven; as JSON about ``size`` bytes that hardly compress."""
+    return {"poison": True, "n": number, "pad": base64.b85encode(os.urandom(size * 4 // 5)).decode()}
 
 
 def ask(world: World, *words: str) -> tuple[int, list[answers.Answer]]:
@@ -123,6 +124,26 @@ def test_what_does_not_fit_points_to_its_record_and_is_redriven_from_it(
         wait_for(lambda: done(world) == [0, 1, 2, 3], "the large one", WAIT)
         assert listed(world) == []
         assert running.stop() == 0
+
+
+@pytest.mark.case("delivery-7")
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
+def test_a_record_that_fits_in_its_topic_compressed_does_so_as_a_letter_and_comes_back(
+    kafka_broker: KafkaBroker, tmp_path: Path, codec: str
+) -> None:
+    """6 MB that compress to some kB, in topics that take 1 MB; beside it a small one."""
+    world = make(kafka_broker, tmp_path)
+    settings = {"message.max.bytes": "10000000", "compression.type": codec}
+    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers, **settings})
+    for number, size in ((0, 6_000_000), (1, 100)):
+        value = {"poison": True, "n": number, "pad": "again " * (size // 6)}
+        producer.produce(world.source, key="k", value=json.dumps(value).encode())
+    assert producer.flush(30) == 0
+    with consuming(world):
+        assert len(world.dead_letters(2, WAIT)[0].value()) > 5_999_000
+        wait_for(lambda: world.committed() == {0: 2}, "the commit", WAIT)
+        assert ask(world, "redrive")[0] == 0
+        wait_for(lambda: done(world) == [0, 1], "both to come back", WAIT)
 
 
 @pytest.mark.case("delivery-7")

@@ -41,6 +41,9 @@ PATIENCE, STEP = 0.2, 0.01
 REFUSED = 30.0
 """Seconds that Kafka may refuse a letter before the pod is not ready for it."""
 
+COMPRESSED = {"compression.type": "zstd"}
+"""A topic counts what a record has compressed: one that its producer compressed fits in ours only if we do so too."""
+
 LARGEST = "1000000000"
 """The client's own limit of a record, which is its highest: how much a topic takes is the topic's to say."""
 
@@ -75,6 +78,7 @@ class Letters:
             {
                 "linger.ms": "5",
                 "message.timeout.ms": "30000",
+                **COMPRESSED,
                 **connection.properties(config.kafka),
                 "message.max.bytes": LARGEST,
                 "enable.idempotence": "true",

@@ -173,6 +173,7 @@ class Writer:
         self._not_taken: tuple[str, KafkaError] | None = None
         self._client = Producer(
             {
+                "compression.type": "zstd",  # as letters are: what fitted there fits in the retry topic
                 **connection,
                 "message.max.bytes": "1000000000",  # how much a topic takes is the topic's to say
                 "transactional.id": transactional_id,
