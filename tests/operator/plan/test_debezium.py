@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -67,6 +68,29 @@ def test_what_is_no_table_is_refused(table: str) -> None:
         problem = connector.judge(capturing(**capture)).problem
         assert problem is not None
         assert "a table is schema.table, such as public.orders" in problem.message
+
+
+@pytest.mark.case("databases-9")
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [("database", "shop?x=1"), ("database", "a+b"), ("database", "a%41"), ("database", "a/b"), ("host", "db/shop?x=1")],
+)
+def test_a_name_that_the_driver_would_read_as_another_is_refused(field: str, name: str) -> None:
+    """It stands in a URL: `shop?x=1` is the database `shop`, and `a+b` is `a b`."""
+    known = capturing(tables=["public.orders"])
+    spec = {**known.spec, "postgres": {**known.spec["postgres"], field: name}}
+    problem = connector.judge(dataclasses.replace(known, spec=spec)).problem
+
+    assert problem is not None
+    assert f"spec.postgres.{field}" in problem.message
+
+
+@pytest.mark.case("databases-9")
+def test_a_database_may_be_called_as_it_is() -> None:
+    known = capturing(tables=["public.orders"])
+    for name in ("My Shop", "a&b#c;d", "Größen"):
+        spec = {**known.spec, "postgres": {**known.spec["postgres"], "database": name}}
+        assert connector.judge(dataclasses.replace(known, spec=spec)).problem is None
 
 
 @pytest.mark.case("databases-9")
