@@ -71,14 +71,14 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> A
         kube = Kube(api)
         kafkas = Kafkas(kube)
         stack.callback(kafkas.close)
-        lease = Lease(api, "default", me, retry=0.2)
+        lease = Lease("default", me, retry=0.2)
         loop = Loop(
             remote=Remote(kube=kube, connect=Connect(session), kafkas=kafkas),
             lease=lease,
             settings=worlds.SETTINGS,
             fleet=Fleet(),
         )
-        holding = asyncio.create_task(lease.run())
+        holding = asyncio.create_task(lease.run(api))
         try:
             async with asyncio.timeout(PATIENCE):
                 while not lease.held(15) or not await _lists(kube):  # noqa: ASYNC110 - neither tells when it is so

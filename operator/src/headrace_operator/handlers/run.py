@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
 
 import aiohttp
 import kopf
@@ -17,7 +20,7 @@ from headrace_operator.handlers.serving import Serving
 from headrace_operator.handlers.session import Kept
 from headrace_operator.handlers.watches import Watches
 from headrace_operator.metrics import Fleet
-from headrace_operator.reconcile.lease import Lease
+from headrace_operator.reconcile.lease import Lease, hold
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.loop import run as work
 from headrace_operator.reconcile.remote import opened
@@ -30,9 +33,7 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         api = Api(await connection(settings.kubeconfig))
         stack.push_async_callback(api.close)
-        apart = Api(api.configuration)
-        stack.push_async_callback(apart.close)
-        lease = Lease(apart, settings.namespace, settings.identity)
+        lease = Lease(settings.namespace, settings.identity)
         remote = await opened(Kube(api), stack)
         loop = Loop(remote=remote, lease=lease, settings=settings, fleet=Fleet())
         watches = Watches(api, watching.paths(settings.watch_namespaces))
@@ -41,9 +42,8 @@ async def run(settings: Settings) -> None:
         serving = Serving(api, API_VERSION, watching.PLURALS.values())
         await _tell(loop, serving, watches, settings, stack)
         await serving.wait(stop)
-        await _beside_kopf(
-            loop, watching.registry(Rings(loop.queue.put), session, api.configuration.host, stop), settings, stop
-        )
+        registry = watching.registry(Rings(loop.queue.put), session, api.configuration.host, stop)
+        await _beside_kopf(work(loop, partial(hold, lease, api.configuration)), registry, settings, stop)
 
 
 def _stop_when_asked() -> asyncio.Event:
@@ -72,8 +72,10 @@ def _watch(loop: Loop, watches: Watches) -> None:
     loop.fleet.watch("headrace_operator_watch_silence_seconds", "Silence of the most silent watch.", watches.silence)
 
 
-async def _beside_kopf(loop: Loop, registry: kopf.OperatorRegistry, settings: Settings, stop: asyncio.Event) -> None:
-    ours = asyncio.create_task(work(loop), name="headrace")
+async def _beside_kopf(
+    working: Coroutine[Any, Any, None], registry: kopf.OperatorRegistry, settings: Settings, stop: asyncio.Event
+) -> None:
+    ours = asyncio.create_task(working, name="headrace")
     ours.add_done_callback(lambda _: stop.set())
     try:
         await kopf.operator(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import failures, figures, needs
 from headrace_operator.plan.actions import Plan
+from headrace_operator.reconcile.apart import apart
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import DEADLINE, execute, told
 from headrace_operator.reconcile.lease import Lease
@@ -168,8 +169,8 @@ def _pruned(status: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in status.items() if value is not None}
 
 
-async def run(loop: Loop) -> None:
+async def run(loop: Loop, hold: Callable[[], Awaitable[None]]) -> None:
     """Hold the Lease and work through the queue until cancelled; raises the bug that ended either."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(loop.lease.run())
+        group.create_task(apart(hold))
         group.create_task(loop.queue.run())
