@@ -32,5 +32,7 @@ class Budget:
 
 def weight(record: Record) -> int:
     """Return about how many bytes of memory ``record`` takes while it is unfinished."""
-    own = len(record.key or b"") + len(record.value or b"")
-    return OVERHEAD + own + sum(HEADER_OVERHEAD + len(name) + len(value or b"") for name, value in record.headers)
+    own = OVERHEAD + len(record.key or b"") + len(record.value or b"")
+    if not record.headers:
+        return own
+    return own + sum(HEADER_OVERHEAD + len(name) + len(value or b"") for name, value in record.headers)

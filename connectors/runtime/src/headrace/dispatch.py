@@ -65,6 +65,7 @@ class Dispatcher:
         self._progress = asyncio.Event()
         self._leaving: frozenset[Assignment] = frozenset()
         self.finished: deque[Finished] = deque()
+        metrics.in_flight.set_function(lambda: self._lanes.running)
 
     async def run(self) -> None:
         """Work until cancelled; raises RunnerLost by a fault in here, not in the handling of a record."""
@@ -145,7 +146,6 @@ class Dispatcher:
 
     async def _attempt(self, job: Job) -> None:
         started = time.perf_counter()
-        self._metrics.in_flight.set(self._lanes.running)
         if job.attempt == 1:
             _observe_age(self._metrics.dwell, job.record)
         failed = await self._outcome(job.record)
@@ -158,7 +158,6 @@ class Dispatcher:
             self._drop(job)
         else:
             self._fail(job, failed, time.time())
-        self._metrics.in_flight.set(self._lanes.running)
         self._progress.set()
 
     async def _outcome(self, record: Record) -> Failed | None:

@@ -163,8 +163,12 @@ class Source:
 
     def _take_more(self, most: int, result: Read) -> None:
         """Take chunks that grow as long as what was taken stays small: nobody knows how large the next record is."""
-        chunk = 1
-        while (room := most - len(result.records)) > 0 and sum(map(weight, result.records)) < READ_BYTES:
+        chunk, taken, size = 1, 0, 0
+        while (room := most - len(result.records)) > 0:
+            size += sum(map(weight, result.records[taken:]))
+            if size >= READ_BYTES:
+                return
+            taken = len(result.records)
             messages = self._client.consume(min(chunk, room), 0)
             for message in messages:
                 self._take(message, result)

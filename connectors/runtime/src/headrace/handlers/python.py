@@ -97,17 +97,26 @@ class PythonHandler:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _await(self, answer: object) -> object:
-        async with asyncio.timeout(self._timeout):
-            return await answer  # type: ignore[misc]
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as limit:
+            waits = loop.call_soon(limit.reschedule, loop.time() + self._timeout)  # most functions are done before
+            try:
+                return await answer  # type: ignore[misc]
+            finally:
+                waits.cancel()
 
     async def _call(self, record: Record) -> object:
-        call = asyncio.get_running_loop().run_in_executor(self._threads, self._outcome, record)
-        done, _ = await asyncio.wait((call,), timeout=self._timeout)
-        if not done:
-            position = "{}/{}@{}".format(*record.source)
-            log.warning("the handler runs longer than %.0f s, its key waits: %s", self._timeout, position)
-        outcome = await call
-        return await self._await(outcome) if inspect.isawaitable(outcome) else outcome
+        loop = asyncio.get_running_loop()
+        late = loop.call_later(self._timeout, self._tell_late, record)
+        try:
+            outcome = await loop.run_in_executor(self._threads, self._outcome, record)
+        finally:
+            late.cancel()
+        return await self._await(outcome) if outcome is not None and inspect.isawaitable(outcome) else outcome
+
+    def _tell_late(self, record: Record) -> None:
+        position = "{}/{}@{}".format(*record.source)
+        log.warning("the handler runs longer than %.0f s, its key waits: %s", self._timeout, position)
 
     def _outcome(self, record: Record) -> object:
         """Call the function; an exception is returned, as not every one can pass from a thread to the loop."""
