@@ -149,3 +149,23 @@ def test_a_pod_that_stood_still_while_it_stopped_writes_nothing_of_what_others_h
             assert first.process.wait(timeout=120) == 0
             assert second.stop() == 0
     assert letters_written(world) == 2
+
+
+@pytest.mark.case("delivery-1")
+def test_a_pod_that_stops_leaves_its_records_before_the_group_gives_them_away(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """The group takes a member for gone that does not read for 8 s; the records run for longer."""
+    world = make_world(kafka_broker, tmp_path, retry={"attempts": 1})
+    properties = {"session.timeout.ms": "6000", "max.poll.interval.ms": "8000"}
+    kafka = world.config.kafka.model_copy(update={"properties": properties})
+    config = world.config.model_copy(update={"kafka": kafka})
+    for partition in (0, 1):
+        world.produce([(f"k{partition}", {"sleep": 14, "fail": 9})], partition=partition)
+    with consuming(world, config) as first:
+        wait_for(lambda: len(world.effects("begin")) == 2, "both to begin", 120)
+        with consuming(world, config) as second:
+            assert first.stop() == 0
+            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "the other pod to bury both", 120)
+            assert second.stop() == 0
+    assert letters_written(world) == 2

@@ -54,6 +54,9 @@ asked for while fewer are left, and brings up to 1 MiB of each partition, so few
 SESSION = {"session.timeout.ms": "15000", "heartbeat.interval.ms": "3000"}
 """After how long a silence the group gives a member's partitions to others."""
 
+POLL = {"max.poll.interval.ms": "300000"}
+"""The same for a member that is not silent, and does not read."""
+
 LAW = {
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
@@ -102,6 +105,7 @@ class Source:
         self._client = _consumer(
             {
                 **SESSION,
+                **POLL,
                 **LEAN,
                 **connection.properties(config.kafka),
                 **LAW,
@@ -273,6 +277,11 @@ class Source:
 def session(config: Config) -> float:
     """Return the seconds of silence after which the group takes this member for gone."""
     return int({**SESSION, **config.kafka.properties}["session.timeout.ms"]) / 1000
+
+
+def pause(config: Config) -> float:
+    """Return the seconds without reading after which the group takes this member for gone."""
+    return int({**POLL, **config.kafka.properties}["max.poll.interval.ms"]) / 1000
 
 
 def record_of(message: Message, retry: str) -> Record:

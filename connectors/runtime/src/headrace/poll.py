@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from headrace.budget import Budget, weight
 from headrace.config import Config
 from headrace.dispatch import Dispatcher, Finished
-from headrace.kafka import CommitFailed, Partition, Source
+from headrace.kafka import CommitFailed, Partition, Source, pause
 from headrace.lanes import Job
 from headrace.lease import Lease
 from headrace.ledger import Assignment, Ledger
@@ -43,7 +43,10 @@ STALLED, STUCK = 30.0, 120.0
 
 STEP = 0.01
 REVOKE_BUDGET, STOP_BUDGET = 10.0, 30.0
-"""Seconds that running records have to finish when partitions are taken away, and when the process ends."""
+"""Seconds that running records have to finish when partitions are taken away, and when the process ends.
+
+No more than half of the time after which the group takes a member that does not read for gone.
+"""
 
 
 class Poller(threading.Thread):
@@ -65,6 +68,7 @@ class Poller(threading.Thread):
         self._metrics = metrics
         self._ledger = Ledger()
         self._source = Source(config)
+        self._longest_drain = pause(config) / 2
         self._letters = Letters(config, metrics, self._written)
         self._stopping = threading.Event()
         self._abandon = threading.Event()
@@ -284,7 +288,7 @@ class Poller(threading.Thread):
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
         """Let what runs finish within ``budget`` seconds, then fence, then commit, then forget the partitions."""
         if budget:
-            self._drain(assignments, time.monotonic() + budget)
+            self._drain(assignments, time.monotonic() + min(budget, self._longest_drain))
         for assignment in assignments:
             assignment.given_away = True
         self._settle()
