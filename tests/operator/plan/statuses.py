@@ -97,7 +97,7 @@ def as_object(resource: Resource, status: Any) -> dict[str, Any]:
     }
 
 
-def _connector_that(state: str, task: str = "RUNNING", spec: dict[str, Any] | None = None) -> dict[str, Any]:
+def connector_that(state: str, task: str = "RUNNING", spec: dict[str, Any] | None = None) -> dict[str, Any]:
     resource = worlds.CONNECTOR if spec is None else dataclasses.replace(worlds.CONNECTOR, spec=spec)
     seen = ConnectorSeen(
         name="shop.orders-db",
@@ -112,14 +112,14 @@ def _connector_that(state: str, task: str = "RUNNING", spec: dict[str, Any] | No
 
 def _gave_up() -> Seen:
     spec = {**worlds.CONNECTOR.spec, "restart": {"maxAttempts": 10}}
-    world = changed(settled("Connector"), **_connector_that("RUNNING", "FAILED", spec))
+    world = changed(settled("Connector"), **connector_that("RUNNING", "FAILED", spec))
     restarts = {"attempts": 10, "lastTime": (worlds.NOW - timedelta(minutes=9)).strftime("%Y-%m-%dT%H:%M:%SZ")}
     world = worlds.with_status(world, {**world.resource.status, "observedGeneration": 2, "restarts": restarts})
     return world.resource, planned(world)
 
 
 def _restarted() -> Seen:
-    world = changed(settled("Connector"), **_connector_that("RUNNING"))
+    world = changed(settled("Connector"), **connector_that("RUNNING"))
     last = (worlds.NOW - timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
     restarts = {"attempts": 1, "lastTime": last, "reason": "Task 0 failed: no slot"}
     world = worlds.with_status(world, {**world.resource.status, "restarts": restarts})
@@ -155,10 +155,15 @@ BEHIND = BacklogSeen(
     dead_letters_outstanding=11999,
 )
 BURST = {"rates": worlds.BEHIND}
+LOGIN = {**worlds.KAFKA_SPEC, "sasl": {"mechanism": "PLAIN", "credentials": {"secret": "login"}}}
 CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a KafkaConnection that answers", new("KafkaConnection"), "Current"),
     ("a KafkaConnection that is silent", new("KafkaConnection", cluster=SILENT), "InProgress"),
-    ("a KafkaConnection without its Secret", new("KafkaConnection", secrets={"login": Absent()}), "InProgress"),
+    (
+        "a KafkaConnection without its Secret",
+        new("KafkaConnection", spec=LOGIN, secrets={"login": Absent()}),
+        "InProgress",
+    ),
     ("a KafkaConnection that fell silent", running("KafkaConnection", cluster=SILENT), "InProgress"),
     ("a KafkaConnection with a bad edit", running("KafkaConnection", **BAD), "Failed"),
     ("a new Consumer", new("Consumer"), "InProgress"),
@@ -179,12 +184,12 @@ CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a Connector that runs", running("Connector"), "Current"),
     (
         "a Connector that is paused, as wanted",
-        running("Connector", **_connector_that("PAUSED", spec=PAUSED)),
+        running("Connector", **connector_that("PAUSED", spec=PAUSED)),
         "Current",
     ),
-    ("a Connector that shall pause", running("Connector", **_connector_that("RUNNING", spec=PAUSED)), "InProgress"),
+    ("a Connector that shall pause", running("Connector", **connector_that("RUNNING", spec=PAUSED)), "InProgress"),
     ("a Connector with an edit", running("Connector", spec=EDITED, generation=2, validation=ACCEPTS), "InProgress"),
-    ("a Connector whose task failed", running("Connector", **_connector_that("RUNNING", "FAILED")), "InProgress"),
+    ("a Connector whose task failed", running("Connector", **connector_that("RUNNING", "FAILED")), "InProgress"),
     ("a Connector whose task was just restarted", _restarted(), "InProgress"),
     ("a Connector whose task fails for good", _gave_up(), "Failed"),
     ("a Connector that Connect refuses", new("Connector", validation=REFUSED), "Failed"),

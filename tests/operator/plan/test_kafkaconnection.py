@@ -9,7 +9,7 @@ import pytest
 from headrace import config as contract
 from headrace_operator.api.kafkaconnection import accepted
 from headrace_operator.observed.kafka import ClusterSeen
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Unknown
 from headrace_operator.observed.world import KafkaConnectionWorld
 from headrace_operator.plan import connectcluster, consumer, kafkaconnection
@@ -116,3 +116,21 @@ def _contract(kafka: Resource) -> contract.Config:
     plan = consumer.plan(worlds.consumer_world(kafka=kafka), worlds.SETTINGS, worlds.NOW)
     made = next(a.manifest for a in plan.actions if isinstance(a, Apply) and a.manifest["kind"] == "ConfigMap")
     return contract.load(made["data"]["config.json"])
+
+
+@pytest.mark.parametrize("missing", ["username", "password", "ca.crt"])
+def test_a_secret_without_a_key_is_said_as_such(missing: str) -> None:
+    """It was said of the Kafka: `KafkaUnreachable`, which nobody had asked."""
+    sasl = {"mechanism": "PLAIN", "credentials": {"secret": "login"}}
+    spec = {**SERVERS, "sasl": sasl, "tls": {"ca": {"secret": "login", "key": "ca.crt"}}}
+    keys = frozenset({"username", "password", "ca.crt"} - {missing})
+    world = KafkaConnectionWorld(
+        resource=connection(spec),
+        secrets={"login": SecretSeen(name="login", keys=keys)},
+        cluster=Unknown(reason="not asked"),
+    )
+
+    found = condition(kafkaconnection.plan(world, worlds.SETTINGS, worlds.NOW), "Reachable")
+
+    assert (found["status"], found["reason"]) == ("False", "SecretKeyMissing")
+    assert f"no key {missing}" in found["message"]

@@ -81,6 +81,11 @@ LOGINS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ConnectCluster", {"workers": {"config": {"header.converter.url": "http://shop:s3cret@web"}}}),
     ("Connector", {"postgres": {**POSTGRES, "host": "shop:s3cret@db"}}),
     ("Connector", {"config": {"key.converter.schema.registry.url": "http://a,http://shop:s3cret@registry"}}),
+    ("Consumer", {"handler": {"http": {"url": "http://shop:s3cret\t@web:9/events"}}}),
+    ("Consumer", {"handler": {"http": {"url": "http://shop:s3cret and more@web:9/events"}}}),
+    ("ConnectCluster", {"workers": {"image": "shop:s3cret@registry:5000"}}),
+    ("Connector", {"postgres": {**POSTGRES, "host": "db:5432/shop?user=shop&password=s3cret&a="}}),
+    ("Connector", {"postgres": {**POSTGRES, "database": "shop?password=s3cret"}}),
     ("KafkaConnection", {"bootstrapServers": "shop:s3cret@kafka:9092"}),
     ("KafkaConnection", {"bootstrapServers": "kafka:9092,SASL_SSL://shop:s3cret@kafka:9092"}),
 )

@@ -529,6 +529,19 @@ async def test_connect_is_not_asked_before_the_secret_is_there(life: Life) -> No
     assert await life.look(3) == [PUT]
 
 
+async def test_connect_is_not_asked_before_the_secret_has_its_keys(life: Life) -> None:
+    """It said that the database refuses the password, of which there was none."""
+    secret = life.shelf.secrets["shop-db"]
+    life.shelf.secrets["shop-db"] = SecretSeen(name="shop-db", keys=frozenset({"username"}))
+    before = await life.look(2)
+    ready = life.condition("Ready")
+    life.shelf.secrets["shop-db"] = secret
+
+    assert (before, ready["reason"]) == ([], "SecretKeyMissing")
+    assert ready["message"].startswith("Secret shop-db has no key password: add it")
+    assert await life.look(3) == [PUT]
+
+
 async def test_connect_is_not_asked_before_the_workers_may_read_the_secret(life: Life) -> None:
     """A Connector is looked at before its ConnectCluster's pass has given the right: nothing fails in between."""
     life.shelf.made = Children(objects={})

@@ -70,5 +70,6 @@ class ConnectClusterStatus(Status):
     replicas_ready: str | None = Field(None, description="Ready and wanted worker pods, as 1/2.")
     plugins: tuple[Plugin, ...] | None = Field(None, description="Source connector plug-ins that the workers offer.")
     unmanaged_connectors: tuple[str, ...] | None = Field(
-        None, description="Connectors on these workers that no Connector of Headrace made; they are left alone."
+        None,
+        description="Connectors on these workers that no Connector of Headrace made, the first 500; they are left alone.",
     )

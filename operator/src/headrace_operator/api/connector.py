@@ -152,4 +152,4 @@ class ConnectorStatus(Status):
         description="Source offsets that Kafka Connect has committed, as it reports them, at most ten minutes ago.",
     )
     restarts: Restarts | None = Field(None, description="Restarts of failed tasks.")
-    topics: tuple[str, ...] | None = Field(None, description="Topics that the connector has written to.")
+    topics: tuple[str, ...] | None = Field(None, description="Topics that the connector has written to, the first 500.")

@@ -66,6 +66,6 @@ def accepted(status: Mapping[str, Any]) -> KafkaConnectionSpec | None:
     """Return the last accepted spec that ``status`` records; None when none ever was: then nobody may use it."""
     recorded = status.get("accepted")
     try:
-        return KafkaConnectionSpec.model_validate(dict(recorded["spec"])) if recorded else None
+        return KafkaConnectionSpec.model_validate(dict(recorded.get("spec") or {})) if recorded else None
     except ValidationError:
         return None

@@ -16,6 +16,7 @@ from headrace_operator.api.properties import (
     IMAGE,
     KAFKA,
     LOGIN,
+    NO_HOST,
     ODD,
     REFERENCE,
     SECRET,
@@ -105,6 +106,14 @@ NO_LOGIN = Rule(
 NO_LOGIN_AT_ALL = Rule(
     rule="!self.contains('@')",
     message="a login would stand here in plain text: write host and port, and name a Secret with credentials",
+)
+ONLY_A_HOST = Rule(
+    rule=f"!self.matches(r'{NO_HOST}')",
+    message="a login might stand here in plain text: write a host name or an address alone, and name a Secret",
+)
+NO_PARAMETERS = Rule(
+    rule="!self.contains('?')",
+    message="a login might stand here in plain text: write the name of the database alone, which has no question mark",
 )
 NO_LOGIN_IN_IMAGE = Rule(
     rule=f"self.matches(r'{IMAGE}')",
@@ -281,7 +290,8 @@ KINDS = (
             "spec.capture.outbox.table": (IS_TABLE,),
             "spec.capture.tables[]": (IS_TABLE,),
             "spec.config": (NO_PASSWORDS, NO_IDENTITY, NO_KAFKA, _only_whole_references(CONNECTOR_SECRETS)),
-            "spec.postgres.host": (NO_LOGIN_AT_ALL,),
+            "spec.postgres.host": (ONLY_A_HOST,),
+            "spec.postgres.database": (NO_PARAMETERS,),
         },
     ),
     Kind(

@@ -93,10 +93,13 @@ REFERENCE = r"\$\{[^}]*:[^}]*\}"
 WHOLE = r"^\$\{secrets:([a-z0-9.-]+)/[a-z0-9.-]+:[-._a-zA-Z0-9]+\}$"
 """A value that is one key of one Secret, with its namespace: what the workers' own config provider reads."""
 
-LOGIN = r"://[^/?#\s]*@"
-"""An address with a user, and perhaps a password, before its host."""
+LOGIN = r"://[^/?#]*@"
+"""An address with a user, and perhaps a password, before its host: of any characters, as clients drop line breaks."""
 
-IMAGE = r"^[^@]*(@[a-z0-9+._-]+:[0-9a-fA-F]+)?$"
+NO_HOST = r"[@/?#&\s]"
+"""What no host has: a login before it, or what is after it in an address, where a password may stand as well."""
+
+IMAGE = r"^[^@]*(@[a-z0-9+._-]+:[0-9a-fA-F]{32,})?$"
 """An image, perhaps with its digest: what else an ``@`` in it ends is a login."""
 
 _TLS = ("ssl.key.password", "ssl.keystore.password", "ssl.truststore.password")

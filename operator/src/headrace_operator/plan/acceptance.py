@@ -60,7 +60,7 @@ def refuse(model: type[Spec], resource: Resource, problem: Finding) -> Acceptanc
     """Keep the last accepted spec in force, because of `problem` with the one that was written."""
     accepted = resource.status.get("accepted")
     try:
-        spec = model.model_validate(dict(accepted["spec"])) if accepted else None
+        spec = model.model_validate(dict(accepted.get("spec") or {})) if accepted else None
     except ValidationError:
         spec, accepted = None, None
     return Acceptance(spec=spec, accepted=accepted, problem=problem)
@@ -88,6 +88,14 @@ def no_login(field: str, value: str | None, pattern: str) -> Finding | None:
     if value is None or re.search(pattern, value) is None:
         return None
     text = f"spec.{field} would hold a login in plain text: remove the part before the @."
+    return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
+
+
+def nothing_else(field: str, value: str, pattern: str) -> Finding | None:
+    """Say that ``value`` is more than a name, perhaps with a login: ``pattern`` is found in it."""
+    if re.search(pattern, value) is None:
+        return None
+    text = f"spec.{field} would be more than a name, and might hold a login in plain text: write the name alone."
     return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
 
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.kafka import ClusterSeen
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from headrace_operator.observed.world import KafkaConnectionWorld, Secrets
-from headrace_operator.plan import acceptance
+from headrace_operator.plan import acceptance, needs
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -67,7 +67,7 @@ def _only_tuning(spec: KafkaConnectionSpec) -> Finding | None:
 def _reachable(world: KafkaConnectionWorld, spec: KafkaConnectionSpec | None) -> Finding:
     if spec is None:
         return unknown("Reachable", Reason.UNKNOWN, "No spec was ever accepted, so no Kafka is asked.")
-    missing = absent_secret(world.secrets)
+    missing = _absent(spec, world.secrets)
     if missing is not None:
         return missing
     if isinstance(world.cluster, ClusterSeen):
@@ -77,11 +77,14 @@ def _reachable(world: KafkaConnectionWorld, spec: KafkaConnectionSpec | None) ->
     return false("Reachable", Reason.KAFKA_UNREACHABLE, world.cluster.reason)
 
 
-def absent_secret(secrets: Secrets) -> Finding | None:
-    """Say which Secret is missing: make it, or name another."""
-    for name, seen in secrets.items():
+def _absent(spec: KafkaConnectionSpec, secrets: Secrets) -> Finding | None:
+    """Say which Secret, or which key of one, is missing: make it, or name another."""
+    for name, key in needs.kafka_keys(spec):
+        seen = secrets.get(name)
         if isinstance(seen, Absent):
-            return false(
-                "Reachable", Reason.SECRET_NOT_FOUND, f"Secret {name} does not exist in this namespace: create it."
-            )
+            text = f"Secret {name} does not exist in this namespace: create it."
+            return false("Reachable", Reason.SECRET_NOT_FOUND, text)
+        if isinstance(seen, SecretSeen) and key not in seen.keys:
+            text = f"Secret {name} has no key {key}: add it, or name another key."
+            return false("Reachable", Reason.SECRET_KEY_MISSING, text)
     return None

@@ -17,15 +17,30 @@ from headrace_operator.plan import debezium, names
 
 def kafka_secrets(spec: KafkaConnectionSpec) -> tuple[str, ...]:
     """Return the names of the Secrets a KafkaConnection's spec refers to."""
-    login = (spec.sasl.credentials.secret,) if spec.sasl else ()
-    authority = (spec.tls.ca.secret,) if spec.tls and spec.tls.ca else ()
-    return tuple(dict.fromkeys((*login, *authority)))
+    return tuple(dict.fromkeys(name for name, _ in kafka_keys(spec)))
+
+
+def kafka_keys(spec: KafkaConnectionSpec) -> tuple[tuple[str, str], ...]:
+    """Return the Secrets a KafkaConnection's spec refers to, each with a key that it must have."""
+    found: list[tuple[str, str]] = []
+    if spec.sasl:
+        login = spec.sasl.credentials
+        found += [(login.secret, login.username_key or "username"), (login.secret, login.password_key or "password")]
+    if spec.tls and spec.tls.ca:
+        found.append((spec.tls.ca.secret, spec.tls.ca.key))
+    return tuple(found)
 
 
 def connector_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the Secrets a Connector's spec refers to."""
     name = ((spec.get("postgres") or {}).get("credentials") or {}).get("secret")
     return (name,) if name else ()
+
+
+def connector_keys(spec: Mapping[str, Any]) -> frozenset[str]:
+    """Return the keys that the Secret of a Connector's spec must have."""
+    login = (spec.get("postgres") or {}).get("credentials") or {}
+    return frozenset((login.get("usernameKey") or "username", login.get("passwordKey") or "password"))
 
 
 def place(resource: Resource) -> str:

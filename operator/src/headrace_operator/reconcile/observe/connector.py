@@ -104,9 +104,11 @@ async def _measured(seen: Seen, resource: Resource, cluster: str, remote: Remote
 
 
 def _missing(resource: Resource, seen: Secrets) -> str | None:
-    if all(isinstance(seen.get(one), SecretSeen) for one in needs.connector_secrets(resource.spec)):
+    found = [seen.get(one) for one in needs.connector_secrets(resource.spec)]
+    keys = needs.connector_keys(resource.spec)
+    if all(isinstance(one, SecretSeen) and keys <= one.keys for one in found):
         return None
-    return "Kafka Connect is asked once the Secret that the spec names is there."
+    return "Kafka Connect is asked once the Secret that the spec names is there, and has its keys."
 
 
 def _secrets(resource: Resource) -> tuple[str, ...]:
