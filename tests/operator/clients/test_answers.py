@@ -78,3 +78,23 @@ def test_each_status_has_its_error(status: int, kind: type[errors.HeadraceError]
         answers.read("GET /x", "Kafka Connect", status, b'{"message": "no"}')
 
     assert type(raised.value) is kind
+
+
+@pytest.mark.case("clusters-3")
+@pytest.mark.parametrize("said", [b"[" + b"0," * (answers.MOST + 1) + b"0]", b'{"lsn": NaN}', b'{"lsn": -Infinity}'])
+def test_what_would_take_much_memory_or_no_status_could_hold_is_no_answer(said: bytes) -> None:
+    with pytest.raises(errors.Unreachable, match="not JSON"):
+        answers.read("GET /", "Kafka Connect", 200, said)
+
+
+def test_a_page_that_differs_each_time_is_told_alike() -> None:
+    """A gateway's page has the time and the number of the request: each pass would write another status."""
+
+    def told(number: int) -> str:
+        page = f"<html>Bad gateway, request {number} of 2026-01-02T03:04:0{number}Z</html>".encode()
+        with pytest.raises(errors.Unreachable) as failure:
+            answers.read("GET /", "Kafka Connect", 502, page)
+        return str(failure.value)
+
+    assert told(1) == told(2)
+    assert "answered 502: <html>Bad gateway" in told(1)

@@ -11,12 +11,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from headrace_operator.clients import errors
 from headrace_operator.clients.connect import DEADLINE, Connect
 from headrace_operator.clients.connect_bounds import AT_ONCE, LONGEST, LONGEST_LIST, REST
+from headrace_operator.observed.connect import Validation
+from headrace_operator.observed.value import Unknown
+from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import opened
 from tests.fakes.connect import fake_connect
+from tests.operator.loops import answering
 
 MANY = 100
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -154,3 +159,70 @@ async def test_an_answer_of_another_shape_is_no_answer(connect: Connect, read: R
     async with listening(Socket(whole)) as other:
         with pytest.raises(errors.Unreachable, match="Check the address"):
             await read(connect, other.url)
+
+
+@pytest.mark.case("clusters-3")
+@pytest.mark.slow
+async def test_a_connect_that_hung_and_refuses_now_is_said_to_refuse(connect: Connect) -> None:
+    """All are told what is, and not what was: two sentences in turn would be a status written at each pass."""
+    async with listening(Socket()) as hanging:
+        with pytest.raises(errors.Unreachable, match="did not answer within 5 s"):
+            await connect.workers(hanging.url)
+    await asyncio.sleep(REST)
+
+    told = [await ask(connect.workers(hanging.url)) for _ in range(3)]
+
+    assert all(isinstance(one, Unknown) and "Cannot connect" in one.reason for one in told)
+
+
+ODD: dict[str, Any] = {
+    "config": {"headrace.resource.uid": "a"},
+    "status": {"connector": {"state": "RUNNING"}, "tasks": [{"id": 0, "state": "RUNNING", "worker_id": "a:1"}]},
+    "offsets": {"offsets": [{"lsn": 1}]},
+    "topics": {"shop.orders-db": {"topics": ["a"]}},
+}
+
+
+@pytest.mark.case("clusters-3")
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"status": {"connector": {"state": {"a": 1}}}},
+        {"status": {"connector": {"state": "RUNNING"}, "tasks": [{"id": "zero", "state": "RUNNING"}]}},
+        {"status": {"connector": {"state": "RUNNING"}, "tasks": [{"id": 0, "state": "RUNNING", "worker_id": 9}]}},
+        {"status": {"connector": {"state": "FAILED", "trace": ["a"]}}},
+        {"offsets": {"offsets": ["a"]}},
+        {"topics": {"shop.orders-db": {"topics": [1]}}},
+    ],
+)
+async def test_what_a_status_could_not_hold_is_no_answer(connect: Connect, odd: dict[str, Any]) -> None:
+    """The API server refused such a status, so that the one before it stayed: Ready, for ever."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({**ODD, **odd}[request.path.rsplit("/", 1)[1]])
+
+    async with answering(answer) as port:
+        seen = await ask(connect.connector(f"http://127.0.0.1:{port}", "shop.orders-db"))
+
+    assert isinstance(seen, Unknown) == bool(odd)
+    assert not isinstance(seen, Unknown) or "not one of Kafka Connect" in seen.reason
+
+
+async def test_a_running_configuration_without_a_class_is_refused_by_connect(connect: Connect) -> None:
+    async with fake_connect() as fake:
+        answer = await ask(connect.validate(fake.url, ODD["config"]))
+
+    assert isinstance(answer, Unknown | Validation)
+
+
+@pytest.mark.parametrize("said", ["NaN", "+Inf", "-1.0", "1.0E300"])
+async def test_a_lag_that_is_no_length_of_time_is_not_told(connect: Connect, said: str) -> None:
+    """A lag of NaN was a bug in each pass, and the status before it stayed."""
+    line = f'headrace_debezium_source_lag_seconds{{resource_namespace="shop",connector="orders-db",}} {said}\n'
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=line)
+
+    async with answering(page) as connect._metrics_port:
+        assert await connect.lag("127.0.0.1", "shop.orders-db") is None

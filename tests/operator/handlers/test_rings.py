@@ -60,3 +60,13 @@ def rung(kind: str, name: str, *, deleted: bool = False) -> set[str]:
 def test_those_are_rung_that_read_it_or_may(kind: str, name: str, others: set[str], deleted: bool) -> None:
     """A Consumer of a Connector may read any ConnectCluster and KafkaConnection, by way of that."""
     assert rung(kind, name, deleted=deleted) == {f"{kind}/{name}", *others}
+
+
+def test_a_status_that_somebody_else_wrote_does_not_lose_an_event() -> None:
+    """A condition needs a type and a status; with the event its resource was lost, also for a new operator."""
+    heard: list[Key] = []
+    strange = body("Consumer", "plain") | {"status": {"conditions": [{"type": "Strange", "status": "True"}]}}
+
+    Rings(lambda key, _: heard.append(key)).resource("Consumer", strange, deleted=False)
+
+    assert heard == [Key("Consumer", "shop", "plain")]

@@ -24,6 +24,7 @@ BEFORE: dict[str, Any] = {
         {"lag": {"records": 11}},
         {"lagSeconds": 3, "offsets": [{"lsn": 2}]},
         {"scaling": {**BEFORE["scaling"], "message": "1 to 1 again", "arrivalsPerSecond": 11.0}},
+        {"conditions": [{"type": "Ready", "status": "True", "message": "request 2"}]},
     ],
 )
 def test_figures_wait(change: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ It must not know what is asked, nor of whom.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,12 @@ from headrace_operator.clients import errors
 
 LONGEST = 300
 """Characters of an answer that is no JSON that an error quotes."""
+
+CHANGING = re.compile(r"\S*\d\S*")
+"""Words of such an answer that may be others each time (times, numbers of requests): a status would never rest."""
+
+MOST = 500_000
+"""Commas of an answer that is read: values take up to a hundred times their text in memory."""
 
 
 def read(
@@ -33,7 +40,7 @@ def read(
     if status >= 300:
         raise _failure(what, f"{who} answered {status}: {say(_said(body))}", status, conflict)
     try:
-        return json.loads(body) if body else None
+        return _json(body) if body else None
     except (ValueError, RecursionError) as error:
         text = f"{what}: {who} answered {status} with something that is not JSON: {_text(body)}. Check the address."
         raise errors.Unreachable(text) from error
@@ -53,13 +60,24 @@ def _failure(what: str, said: str, status: int, conflict: type[errors.Retryable]
     return kinds.get(status, errors.Invalid if status < 500 else errors.Unreachable)(f"{what}: {said}")
 
 
+def _json(body: bytes) -> Any:
+    """Return what was said, which has no number that JSON does not have; raises ``ValueError``."""
+    if body.count(b",") > MOST:
+        raise ValueError(f"more than {MOST} values")
+    return json.loads(body, parse_constant=_refused)
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number")
+
+
 def _said(body: bytes) -> str:
     try:
-        said = json.loads(body)
+        said = _json(body)
     except (ValueError, RecursionError):
         return _text(body)
     return str(said.get("message", "")) if isinstance(said, dict) else _text(body)
 
 
 def _text(body: bytes) -> str:
-    return body.decode(errors="replace")[:LONGEST]
+    return CHANGING.sub("…", body[: 4 * LONGEST].decode(errors="replace"))[:LONGEST]

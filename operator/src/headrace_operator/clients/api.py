@@ -26,6 +26,7 @@ CONNECTIONS = 256
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
+PATCH = "application/json-patch+json"
 TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 PLURALS = {

@@ -38,6 +38,8 @@ METRICS = 9404
 """The port of a worker's metrics page, which Prometheus reads, too."""
 
 LAG = "headrace_debezium_source_lag_seconds"
+LONGEST_LAG = 1e10
+"""Seconds beyond which a lag is no number to tell, as what a page calls NaN or +Inf is none."""
 
 HEADERS = {"Content-Type": "application/json", **PLAIN}
 """Connect answers 415 to a write of another type, also to one without a body."""
@@ -62,10 +64,10 @@ class Connect:
         expanded = await self._send("GET", f"{url}/connectors?expand=info&expand=status", most=LONGEST_LIST)
         with _understood(url):
             return WorkersSeen(
-                version=root["version"],
+                version=_text(root["version"]),
                 kafka_cluster_id=root["kafka_cluster_id"],
                 plugins=tuple(
-                    PluginSeen(class_name=one["class"], version=str(one.get("version")), type=one["type"])
+                    PluginSeen(class_name=_text(one["class"]), version=str(one.get("version")), type=one["type"])
                     for one in plugins
                 ),
                 connectors={
@@ -103,13 +105,13 @@ class Connect:
         timeout = aiohttp.ClientTimeout(total=self._deadline)
         try:
             async with self._session.get(at, timeout=timeout, headers=PLAIN, allow_redirects=False) as response:
-                return _told((await body(response, LONGEST_LIST)).decode(errors="replace"), prefix)
+                return _told(await body(response, LONGEST_LIST), prefix)
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError):
             return None
 
     async def validate(self, url: str, config: Mapping[str, str]) -> Validation:
         """Ask Connect whether ``config`` would run; it tries the database, too."""
-        plugin = quote(config["connector.class"])
+        plugin = quote(str(config.get("connector.class")))
         at = f"{url}/connector-plugins/{plugin}/config/validate"
         try:
             said = await self._send("PUT", at, body=config, deadline=PATIENCE)
@@ -170,6 +172,7 @@ class Connect:
                     raise host.share(_silence(root, self._deadline)) from error
                 raise _silence(f"{method} {url}", deadline or self._deadline) from error
             except (OSError, aiohttp.ClientError) as error:
+                host.answered()
                 raise errors.Unreachable(f"{method} {url}: {_NO_ANSWER}: {str(error) or repr(error)}.") from error
             host.answered()
         meant = _meant(status, text)
@@ -210,13 +213,15 @@ def _understood(what: str) -> Iterator[None]:
         raise errors.Unreachable(text) from error
 
 
-def _told(page: str, prefix: str) -> float | None:
+def _told(page: bytes, prefix: str) -> float | None:
     """Find the lag on a metrics page; the exporter has the two parts of the prefix as labels (jmx-exporter.yaml)."""
     namespace, _, name = prefix.partition(".")
     mine = (f'resource_namespace="{namespace}"', f'connector="{name}"')
-    for line in page.splitlines():
-        if line.startswith(f"{LAG}{{") and all(label in line for label in mine):
-            return float(line.rpartition(" ")[2])
+    for line in re.findall(rb"^" + LAG.encode() + rb"\{.*", page, re.MULTILINE):
+        told = line.decode(errors="replace")
+        if all(label in told for label in mine):
+            lag = float(told.rpartition(" ")[2])
+            return lag if 0 <= lag < LONGEST_LAG else None
     return None
 
 
@@ -240,15 +245,29 @@ def _connector(
     return ConnectorSeen(
         name=name,
         config=config,
-        state=status["connector"]["state"],
+        state=_text(status["connector"]["state"]),
         trace=_trace(status["connector"]),
-        tasks=tuple(
-            TaskSeen(id=one["id"], state=one["state"], worker=one.get("worker_id"), trace=_trace(one))
-            for one in status.get("tasks", ())
-        ),
-        offsets=None if offsets is None else tuple(offsets),
-        topics=None if topics is None else tuple(sorted(topics)),
+        tasks=tuple(_task(one) for one in status.get("tasks", ())),
+        offsets=None if offsets is None else tuple(map(dict, offsets)),
+        topics=None if topics is None else tuple(sorted(map(_text, topics))),
     )
+
+
+def _task(one: Mapping[str, Any]) -> TaskSeen:
+    worker = one.get("worker_id")
+    return TaskSeen(
+        id=int(one["id"]),
+        state=_text(one["state"]),
+        worker=None if worker is None else _text(worker),
+        trace=_trace(one),
+    )
+
+
+def _text(value: object) -> str:
+    """Return what a status can hold; raises ``TypeError`` for anything but text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where text was expected")
+    return value
 
 
 def _trace(part: Mapping[str, Any]) -> str | None:

@@ -13,13 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from headrace_operator.clients import errors
-from headrace_operator.clients.api import APPLY, Api, path
+from headrace_operator.clients.api import APPLY, PATCH, Api, path
 from headrace_operator.clients.coalescing import Coalesced
 from headrace_operator.observed.kube import Children, Ended, Manifest, PodSeen, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 
 API_VERSION = "headrace.dev/v1alpha1"
-MANAGER = {"fieldManager": "headrace", "force": "true"}
+MANAGER = {"fieldManager": "headrace"}
+APPLYING = {**MANAGER, "force": "true"}
 
 VERSIONS = {
     "Deployment": "apps/v1",
@@ -61,21 +62,19 @@ class Kube:
         return tuple(resource(kind, item) for item in (found or {}).get("items", ()))
 
     async def write_status(self, seen: Resource, status: Mapping[str, Any]) -> None:
-        """Make ``status`` the whole status of this very object; a namesake with another UID is refused."""
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": seen.kind,
-            "metadata": {"name": seen.name, "namespace": seen.namespace, "uid": seen.uid},
-            "status": status,
-        }
+        """Make ``status`` the whole status of this very object, whoever wrote in it; a namesake's UID is refused."""
         where = path(API_VERSION, seen.kind, seen.namespace, seen.name, "status")
-        await self._api.send("PATCH", where, query=MANAGER, body=body, form=APPLY)
+        body = [
+            {"op": "test", "path": "/metadata/uid", "value": seen.uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        await self._api.send("PATCH", where, query=MANAGER, body=body, form=PATCH)
 
     async def apply(self, manifest: Manifest) -> None:
         """Make the object exist exactly so, by server-side apply."""
         meta = manifest["metadata"]
         where = path(manifest["apiVersion"], manifest["kind"], meta["namespace"], meta["name"])
-        await self._api.send("PATCH", where, query=MANAGER, body=manifest, form=APPLY)
+        await self._api.send("PATCH", where, query=APPLYING, body=manifest, form=APPLY)
 
     async def children(self, namespace: str, name: str, kinds: Iterable[str], selector: str) -> Children:
         """Read the objects called ``name`` of these kinds, and the pods of ``selector`` that nobody deletes."""

@@ -84,6 +84,6 @@ def _meaning(body: Mapping[str, object], meta: Mapping[str, object]) -> tuple[ob
     """Return what a pass would see differently: the spec, its acceptance, and conditions; not figures in the status."""
     status = body.get("status")
     status = status if isinstance(status, Mapping) else {}
-    conditions = [(one["type"], one["status"], one["reason"]) for one in status.get("conditions") or ()]
+    conditions = [(one.get("type"), one.get("status"), one.get("reason")) for one in status.get("conditions") or ()]
     accepted = (status.get("accepted") or {}).get("generation")
     return meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp"), accepted, conditions

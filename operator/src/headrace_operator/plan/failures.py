@@ -20,7 +20,7 @@ from headrace_operator.plan.reasons import Reason
 def recorded(resource: Resource) -> str | None:
     """Return the sentence of the failure that the status shows."""
     conditions = resource.status.get("conditions") or ()
-    return next((str(one["message"]) for one in conditions if one.get("reason") == Reason.ACTION_FAILED), None)
+    return next((str(one.get("message")) for one in conditions if one.get("reason") == Reason.ACTION_FAILED), None)
 
 
 def standing(plan: Plan, sentence: str | None) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 EVERY = 10.0
-"""Seconds between two writes of figures alone; whatever else changes is written at once."""
+"""Seconds between two writes of figures or of sentences alone; whatever else changes is written at once."""
 
 SELDOM = 600.0
 """Seconds between two writes of offsets alone, which each heartbeat moves, also of a database that rests."""
@@ -33,4 +33,6 @@ def _without_offsets(status: Mapping[str, Any]) -> dict[str, Any]:
 
 def _facts(status: Mapping[str, Any]) -> dict[str, Any]:
     scaling = {name: value for name, value in (status.get("scaling") or {}).items() if name not in SCALING}
-    return {**{name: value for name, value in status.items() if name not in FIGURES}, "scaling": scaling}
+    conditions = [{**one, "message": None} for one in status.get("conditions") or ()]
+    facts = {name: value for name, value in status.items() if name not in FIGURES}
+    return {**facts, "conditions": conditions, "scaling": scaling}

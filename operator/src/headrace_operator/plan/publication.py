@@ -62,8 +62,8 @@ def _quoted(table: str) -> str:
 
 def same_outbox(resource: Resource, spec: ConnectorSpec) -> Finding | None:
     """Say that an outbox's table stays: Debezium cannot alter a publication of inserts only, and loses what comes."""
-    accepted = (resource.status.get("accepted") or {}).get("spec")
-    if accepted is None:
+    accepted = (resource.status.get("accepted") or {}).get("spec") or {}
+    if not accepted.get("capture"):
         return None
     before, now = _outbox(accepted), spec.capture.outbox.table if spec.capture.outbox else None
     if before == now:

@@ -80,7 +80,7 @@ def decide(
     error = failed or doubt
     if error is None:
         last = instant((before or {}).get("lastTime"))
-        return Failing(error=None, record=None if last is None or now - last > WELL_AFTER else before)
+        return Failing(error=None, record=None if last is None or abs(now - last) > WELL_AFTER else before)
     limit = spec.restart.max_attempts if spec and spec.restart else None
     return dataclasses.replace(_next(error, before or {}, limit, now), seems_to_run=failed is None)
 
@@ -95,7 +95,7 @@ def _next(error: str, before: Mapping[str, Any], limit: int | None, now: datetim
         return Failing(
             error=error, record={**before, "attempts": attempts, "nextTime": timestamp(now + wait(attempts))}
         )
-    if now < due_at:
+    if timedelta(0) < due_at - now <= LONGEST_WAIT:
         return Failing(error=error, record=before)
     record = {"attempts": attempts + 1, "lastTime": timestamp(now), "reason": error}
     return Failing(error=error, record=record | {"nextTime": timestamp(now + wait(attempts + 1))}, due=True)

@@ -85,7 +85,7 @@ def _before(resource: Resource) -> Source | None:
     if not accepted or not resource.status.get("replicas"):
         return None
     try:
-        return ConsumerSpec.model_validate(dict(accepted["spec"])).source
+        return ConsumerSpec.model_validate(dict(accepted.get("spec") or {})).source
     except ValidationError:
         return None
 

@@ -62,6 +62,13 @@ class History:
     settings: SettingsLooks = field(default_factory=SettingsLooks)
     progress: Progress = field(default_factory=Progress)
     steady_since: datetime | None = None
+    seen: datetime | None = None
+
+    def at(self, now: datetime) -> History:
+        """Return what is remembered at ``now``: nothing once the clock was set back by more than a window."""
+        kept = History() if self.seen and (self.seen - now).total_seconds() > WINDOW else self
+        kept.seen = now
+        return kept
 
     def add(self, sample: Sample) -> None:
         """Remember ``sample``, which is newer than those before."""

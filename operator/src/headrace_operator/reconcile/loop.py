@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from headrace_operator.api.crd import MOST_ITEMS
 from headrace_operator.clients.errors import HeadraceError, Retryable
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
@@ -86,7 +87,7 @@ class Loop:
             return None
         self.places[key] = needs.place(resource)
         now = datetime.now(UTC).replace(microsecond=0)
-        history = self.histories.setdefault(key, History())
+        history = self.histories[key] = self.histories.get(key, History()).at(now)
         plan, backlog = await planned(resource, self.remote, self.settings, history, now)
         failed = failures.standing(plan, self.failed.get(key, failures.recorded(resource)))
         self.failed[key] = failed
@@ -165,8 +166,12 @@ def to_tick(seconds: float, now: float) -> float:
 
 
 def _pruned(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``status`` without fields that are None: an absent field is how Kubernetes says so."""
-    return {name: value for name, value in status.items() if value is not None}
+    """Return ``status`` without fields that are None, as Kubernetes says so, and with no list beyond its bound."""
+    return {name: _bounded(value) for name, value in status.items() if value is not None}
+
+
+def _bounded(value: Any) -> Any:
+    return value[:MOST_ITEMS] if isinstance(value, list | tuple) else value
 
 
 async def run(loop: Loop, hold: Callable[[], Awaitable[None]]) -> None:

@@ -44,7 +44,7 @@ def known_capacity(memory: Memory, now: datetime) -> float | None:
     """Return the remembered capacity: not one that was rounded to nothing, nor one of which nobody knows since when."""
     if memory.capacity is None or memory.measured_at is None or memory.capacity < SLOWEST:
         return None
-    return memory.capacity if (now - memory.measured_at).total_seconds() <= REMEMBERED else None
+    return memory.capacity if abs(now - memory.measured_at).total_seconds() <= REMEMBERED else None
 
 
 def is_saturated(measured: Measured, limits: Limits) -> bool:

@@ -119,7 +119,7 @@ def _fewer(current: int, measured: Measured, limits: Limits, capacity: float | N
 def _lowered(current: int, fewer: int, fewer_since: datetime | None, memory: Memory, now: datetime) -> tuple[int, str]:
     if fewer_since is None:
         return current, "Steady"
-    if (now - fewer_since).total_seconds() < CALM or memory.seconds(now) < FALL_EVERY:
+    if abs(now - fewer_since).total_seconds() < CALM or memory.seconds(now) < FALL_EVERY:
         return current, "Settling"
     return max(fewer, math.ceil(current / 2)), "ScaleDown"
 

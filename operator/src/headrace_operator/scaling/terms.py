@@ -95,8 +95,8 @@ class Memory:
     fewer_since: datetime | None = None
 
     def seconds(self, now: datetime) -> float:
-        """Return how long ago the number of replicas was changed; for ever when it never was."""
-        return float("inf") if self.since is None else (now - self.since).total_seconds()
+        """Return how long ago the number of replicas was changed, or how far ahead by a clock that was set back."""
+        return float("inf") if self.since is None else abs(now - self.since).total_seconds()
 
     @property
     def rose(self) -> bool:

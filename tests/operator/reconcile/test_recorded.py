@@ -1,0 +1,100 @@
+"""What is recorded, at a real API server: the whole status and nothing else, and never more than its schema takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from headrace_operator.api.crd import MOST_ITEMS
+from headrace_operator.api.schema import API_VERSION
+from headrace_operator.clients.errors import HeadraceError
+from headrace_operator.observed.kube import Resource
+from headrace_operator.plan.actions import Plan
+from headrace_operator.reconcile import loop as loops_of
+from headrace_operator.reconcile.turns import Key
+from tests.cluster.fast import ApiServer
+from tests.operator import loops, worlds
+from tests.operator.operator_process import kubectl, read
+
+pytestmark = pytest.mark.apiserver
+
+
+def _made(server: ApiServer, name: str) -> Key:
+    kubectl(server, "create", "-f", "-", text=json.dumps(_body("Connector", name, worlds.CONNECTOR.spec)))
+    return Key("Connector", "default", name)
+
+
+def _body(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "default"}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": dict(spec)}
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"clusterId": "mine"},
+        {"accepted": {"spec": {"properties": {"client.rack": "a"}}}},
+        {"conditions": [{"type": "Strange", "status": "True"}]},
+    ],
+)
+async def test_what_somebody_else_wrote_into_a_status_is_gone_with_the_next_pass(
+    server: ApiServer, strange: dict[str, Any]
+) -> None:
+    """Else each pass wrote it anew, for ever, and the accepted spec was one that nobody had written."""
+    name, spec = f"strange-{next(iter(strange)).lower()}", {"bootstrapServers": "127.0.0.1:1"}
+    kubectl(server, "create", "-f", "-", text=json.dumps(_body("KafkaConnection", name, spec)))
+    patch = ("-n", "default", "patch", "hrkafka", name, "--subresource=status", "--type=merge", "-p")
+    async with loops.looping(server) as loop:
+        await loop.reconcile(Key("KafkaConnection", "default", name))
+        before = _said(server, name)
+        kubectl(server, *patch, json.dumps({"status": strange}))
+        assert _said(server, name) != before
+        await loop.reconcile(Key("KafkaConnection", "default", name))
+
+    assert _said(server, name) == before
+
+
+def _said(server: ApiServer, name: str) -> dict[str, Any]:
+    """Return a status without times and sentences."""
+    status: dict[str, Any] = read(server, "kafkaconnections.headrace.dev", name, "default")["status"]
+    return status | {"conditions": [(one["type"], one["status"], one.get("reason")) for one in status["conditions"]]}
+
+
+async def test_a_namesake_gets_no_status_of_the_one_before_it(server: ApiServer) -> None:
+    key = _made(server, "namesake")
+    async with loops.looping(server) as loop:
+        gone = await loop.remote.kube.resource(key.kind, key.namespace, key.name)
+        kubectl(server, "-n", "default", "delete", "hrconn", key.name)
+        _made(server, "namesake")
+        assert isinstance(gone, Resource)
+        with pytest.raises(HeadraceError):
+            await loop.remote.kube.write_status(gone, {"observedGeneration": 1})
+
+    assert read(server, "connectors.headrace.dev", key.name, "default")["status"] == {"observedGeneration": -1}
+
+
+@pytest.mark.parametrize(
+    ("field", "items"),
+    [
+        ("topics", [f"shop.orders-db.public.t{number}" for number in range(MOST_ITEMS + 1)]),
+        ("offsets", [{"lsn": number} for number in range(2 * MOST_ITEMS)]),
+    ],
+)
+async def test_a_list_beyond_its_bound_is_cut_and_recorded(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch, field: str, items: list[Any]
+) -> None:
+    """With 500 tables a Connector writes to 501 topics: its status was refused, and nothing was done for it."""
+    key = _made(server, f"long-{field}")
+
+    async def planned(resource: Resource, *_: Any) -> tuple[Plan, None]:
+        status = {"observedGeneration": resource.generation, "conditions": [], field: items}
+        return Plan(actions=(), status=status, notes=()), None
+
+    monkeypatch.setattr(loops_of, "planned", planned)
+    async with loops.looping(server) as loop:
+        await loop.reconcile(key)
+
+    assert read(server, "connectors.headrace.dev", key.name, "default")["status"][field] == items[:MOST_ITEMS]
