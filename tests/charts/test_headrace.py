@@ -224,6 +224,15 @@ def test_a_value_that_nothing_reads_is_refused_at_the_root(value: str) -> None:
     assert value.split("=", maxsplit=1)[0].split(".", maxsplit=1)[0] in done.stderr
 
 
+@pytest.mark.parametrize("names", ["{shop,shop}", r"{shop\,billing}", "{Shop}"])
+def test_a_namespace_twice_or_that_is_no_name_is_refused(names: str) -> None:
+    """It made two objects of one name, or one in a namespace that cannot be, and the install stopped amid them."""
+    done = template("--set", f"watch.namespaces={names}")
+
+    assert done.returncode != 0
+    assert "/watch/namespaces" in done.stderr
+
+
 @pytest.mark.case("seeing-3")
 def test_monitors_and_rules_have_the_label_that_a_prometheus_selects_by() -> None:
     """As kube-prometheus-stack does by `release`; what selects pods stays ours."""
