@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
+from kubernetes.aio import client
 
 from headrace_operator.clients import answers, errors
+from headrace_operator.clients.api import Api, path
 from headrace_operator.clients.connect import Connect
 
 
@@ -98,3 +100,21 @@ def test_a_page_that_differs_each_time_is_told_alike() -> None:
 
     assert told(1) == told(2)
     assert "answered 502: <html>Bad gateway" in told(1)
+
+
+@pytest.mark.parametrize("said", ["", "null", "[]", '"ok"'])
+async def test_what_is_no_object_is_no_answer_of_an_api_server(said: str) -> None:
+    """It ended the operator, whose Lease could not be read."""
+
+    async def half(_: web.Request) -> web.Response:
+        return web.Response(text=said, content_type="application/json")
+
+    async with serving(half) as url:
+        configuration = client.Configuration()
+        configuration.host = url
+        api = Api(configuration)
+        try:
+            with pytest.raises(errors.Unreachable, match="without an object"):
+                await api.get(path("coordination.k8s.io/v1", "Lease", "shop", "headrace-operator"))
+        finally:
+            await api.close()

@@ -71,5 +71,5 @@ class ConnectClusterStatus(Status):
     plugins: tuple[Plugin, ...] | None = Field(None, description="Source connector plug-ins that the workers offer.")
     unmanaged_connectors: tuple[str, ...] | None = Field(
         None,
-        description="Connectors on these workers that no Connector of Headrace made, the first 500; they are left alone.",
+        description="Connectors on these workers that no Connector of Headrace made (500 at most), left alone.",
     )

@@ -116,7 +116,9 @@ class Api:
         status, said = await self._ask(method, where, query, body, form)
         if status == 404 and not _names_an_object(said):
             raise errors.Unreachable(f"{what}: the Kubernetes API server does not serve this kind: install its CRD.")
-        answer: Manifest = answers.read(what, "the Kubernetes API server", status, said)
+        answer = answers.read(what, "the Kubernetes API server", status, said)
+        if not isinstance(answer, dict):
+            raise errors.Unreachable(f"{what}: the Kubernetes API server answered {status} without an object.")
         return answer
 
     async def served(self, api_version: str) -> frozenset[str]:
