@@ -217,6 +217,20 @@ def test_defaults_of_any_type_end_no_task(parts: Parts) -> None:
 
 @pytest.mark.slow
 @pytest.mark.case("databases-6")
+def test_what_has_no_such_form_is_the_text_that_postgresql_has(parts: Parts) -> None:
+    """It was null, without a word: a zone to the second, and more hours than Java's driver can count."""
+    row = "INSERT INTO t VALUES ({}, '{{10:00:00+00:19:32}}', '{{2562047788 hours}}');"
+    with parts.database() as database:
+        database.sql("CREATE TABLE public.t (id int PRIMARY KEY, z timetz[], i interval[]);" + row.format(1))
+        captured = database.capture({"tables": ["public.t"]})
+        database.sql(row.format(2))
+        rows = after(captured, "public.t", 2)
+
+    assert rows == [{"id": id, "z": ["10:00:00+00:19:32"], "i": ["2562047788:00:00"]} for id in (1, 2)]
+
+
+@pytest.mark.slow
+@pytest.mark.case("databases-6")
 def test_what_a_database_sets_for_its_sessions_changes_no_value(parts: Parts) -> None:
     """In another style an interval lost its days, and bytes ended the task."""
     values = r"'1 year -3 days 04:05:06.5', '\x00ff61', 0.30000000000000004, '2026-03-01 10:00+01'"

@@ -180,6 +180,25 @@ async def test_a_table_without_a_key_is_told_of_with_the_statement_that_mends_it
 
 
 @pytest.mark.case("databases-13")
+async def test_a_partitioned_table_without_a_key_needs_an_identity_on_each_partition(shop: Capturing) -> None:
+    shop.run(
+        "CREATE TABLE public.log (id int, v text) PARTITION BY LIST (id)",
+        "CREATE TABLE public.one PARTITION OF public.log FOR VALUES IN (1)",
+        "INSERT INTO public.log VALUES (1, 'a')",
+        "ALTER TABLE public.log REPLICA IDENTITY FULL",
+    )
+    shop.apply(shop.name, {"tables": ["public.log"]})
+    await shop.until(shop.name, "True", "Ready")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        shop.run("UPDATE public.log SET v = 'b'")
+    shop.run("ALTER TABLE public.one REPLICA IDENTITY FULL", "UPDATE public.log SET v = 'b'")
+
+    assert "where it is partitioned, each partition" in shop.condition(shop.name, "Accepted")["message"]
+    values = [value or b"" for _, value in await shop.rows(f"shop.{shop.name}.public.log", 2)]
+    assert [re.findall(rb'"op":"(.)"', value) for value in values] == [[b"r"], [b"u"]]
+
+
+@pytest.mark.case("databases-13")
 async def test_an_outbox_without_a_key_is_updated_and_deleted_as_ever(shop: Capturing) -> None:
     """Of an outbox only inserts are published, so that PostgreSQL asks for no key, and nothing is said of one."""
     shop.run("CREATE TABLE public.outbox (id uuid, aggregatetype text, aggregateid text, type text, payload jsonb)")

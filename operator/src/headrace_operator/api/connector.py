@@ -67,7 +67,7 @@ class Capture(Model):
         max_length=500,
         description="Capture each change of these tables, as schema.table: each the name of one table, no pattern. "
         "PostgreSQL refuses UPDATE and DELETE on one that has neither a primary key nor a replica identity: give it "
-        "one before, such as ALTER TABLE schema.table REPLICA IDENTITY FULL.",
+        "one before, such as ALTER TABLE schema.table REPLICA IDENTITY FULL, and each partition of a partitioned one.",
     )
 
 

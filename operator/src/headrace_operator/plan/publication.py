@@ -43,7 +43,8 @@ def _keys(spec: ConnectorSpec) -> str | None:
         return None
     return (
         "PostgreSQL refuses UPDATE and DELETE on a captured table that has neither a primary key nor a replica "
-        f"identity: give it one, such as ALTER TABLE {_quoted(spec.capture.tables[0])} REPLICA IDENTITY FULL."
+        f"identity: give it one, such as ALTER TABLE {_quoted(spec.capture.tables[0])} REPLICA IDENTITY FULL; where it "
+        "is partitioned, each partition."
     )
 
 

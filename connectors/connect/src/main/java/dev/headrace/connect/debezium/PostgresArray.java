@@ -31,7 +31,7 @@ final class PostgresArray {
     }
 
     PostgresArray(Function<Object, String> form) {
-        this(Schema.OPTIONAL_STRING_SCHEMA, form::apply);
+        this(Schema.OPTIONAL_STRING_SCHEMA, text -> PostgresText.formed(form, text));
     }
 
     PostgresArray(char delimiter) {

@@ -9,6 +9,7 @@ import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.sql.SQLXML;
+import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.LocalDateTime;
@@ -19,6 +20,8 @@ import java.time.format.DateTimeFormatter;
 import java.util.Calendar;
 import java.util.GregorianCalendar;
 import java.util.Map;
+import java.util.function.Function;
+import org.apache.kafka.connect.errors.ConnectException;
 import org.apache.kafka.connect.errors.DataException;
 import org.postgresql.PGStatement;
 import org.postgresql.util.HStoreConverter;
@@ -49,6 +52,15 @@ final class PostgresText {
             return number.getDecimalValue().map(BigDecimal::toPlainString).orElseGet(() -> Double.toString(number.toDouble()));
         }
         return value instanceof BigDecimal number ? number.toPlainString() : value.toString();
+    }
+
+    /** A value in that form; where it has none there, PostgreSQL's own text. */
+    static String formed(Function<Object, String> form, Object value) {
+        try {
+            return form.apply(value);
+        } catch (ConnectException | DateTimeException e) {
+            return plain(value);
+        }
     }
 
     /** An ISO 8601 date, in the proleptic calendar, as PostgreSQL has it. */

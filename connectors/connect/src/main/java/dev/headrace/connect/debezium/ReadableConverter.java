@@ -4,7 +4,6 @@ import io.debezium.connector.postgresql.UnchangedToastedReplicationMessageColumn
 import io.debezium.spi.converter.CustomConverter;
 import io.debezium.spi.converter.RelationalColumn;
 import java.sql.Types;
-import java.time.DateTimeException;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -13,7 +12,6 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaBuilder;
-import org.apache.kafka.connect.errors.ConnectException;
 import org.postgresql.core.Oid;
 
 /**
@@ -106,13 +104,9 @@ public final class ReadableConverter implements CustomConverter<SchemaBuilder, R
         return isUnavailable(value) ? array.unavailable() : array.elements(value.toString());
     }
 
-    /** A value in its form, or as it is: a column's default, written nowhere, comes in one of Debezium's own. */
+    /** A column's default, too, which is written nowhere and comes in a form of Debezium's own. */
     private static String text(Function<Object, String> form, Object value) {
-        try {
-            return isUnavailable(value) ? PostgresText.UNAVAILABLE : form.apply(value);
-        } catch (ConnectException | DateTimeException e) {
-            return PostgresText.plain(value);
-        }
+        return isUnavailable(value) ? PostgresText.UNAVAILABLE : PostgresText.formed(form, value);
     }
 
     private static boolean isFlag(RelationalColumn column) {
