@@ -12,7 +12,7 @@ RIGHT = timedelta(minutes=5)
 """Between looks at settings that were right."""
 
 WRONG = timedelta(seconds=30)
-"""Between looks at settings that differed or were not known."""
+"""Between looks at settings that differed, or were not known, as at the look before."""
 
 
 @dataclass
@@ -30,6 +30,7 @@ class SettingsLooks:
     def take(
         self, about: object, of: Mapping[str, Mapping[str, str] | Unknown], now: datetime, *, is_right: bool
     ) -> None:
-        """Remember what was seen at ``now``."""
+        """Remember what was seen at ``now``; what is wrong in another way than the last time may have been mended."""
+        is_news = self.again is None or self.of != of
         self.about, self.of = about, of
-        self.again = now + (RIGHT if is_right else WRONG)
+        self.again = now + (RIGHT if is_right else timedelta() if is_news else WRONG)
