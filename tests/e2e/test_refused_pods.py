@@ -17,7 +17,12 @@ CODE = {"refused.py": "def handle(record): ...\n"}
 
 
 def quota() -> dict[str, Any]:
-    """Return a quota with room for one pod more."""
+    """Return a quota with room for one pod more, once no other pod is about to make room."""
+    until(
+        "the other Consumer's rest",
+        lambda: int(world.get(NAMESPACE, "consumers", "billing")["status"]["replicas"]) == 1,
+    )
+    until("no pod that ends", lambda: not [pod for pod in world.listed(NAMESPACE, "pods") if _ends(pod)])
     pods = len(world.listed(NAMESPACE, "pods"))
     return {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": str(pods + 1)}}}
 
@@ -55,6 +60,10 @@ def test_missing_pods_are_said_in_the_clusters_words(
 
     assert words in said
     assert row[:3] == [NAME, "False", f"{ready}/3"]
+
+
+def _ends(pod: dict[str, Any]) -> bool:
+    return "deletionTimestamp" in pod["metadata"] or pod["status"].get("phase") == "Succeeded"
 
 
 def _said(begin: str) -> str:
