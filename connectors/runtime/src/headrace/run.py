@@ -34,6 +34,8 @@ TERMINATION_LIMIT = 4000
 WATCHDOG = STOP_BUDGET + 10.0
 """Seconds after the signal to stop when a client that hangs no longer keeps the process alive."""
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
 PORT = "HEADRACE_PORT"
 """The environment variable that names another port than the contract's, for two processes on one machine."""
 
@@ -95,8 +97,25 @@ def _stop_on_signals(poller: Poller) -> None:
         watchdog.start()
         poller.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         asyncio.get_running_loop().add_signal_handler(number, stop)
+    _leave_to_children()
+
+
+def _leave_to_children() -> None:
+    """Let a signal to a process that the handler forks end that one: it shares the pipe by which the loop is told."""
+
+    def forget() -> None:
+        signal.set_wakeup_fd(-1)
+        for number in STOPS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOPS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS),
+        after_in_child=forget,
+    )
 
 
 def _end(fault: BaseException | None) -> int:
