@@ -71,18 +71,15 @@ def test_what_is_no_table_is_refused(table: str) -> None:
 
 
 @pytest.mark.case("databases-9")
-@pytest.mark.parametrize(
-    ("field", "name"),
-    [("database", "shop?x=1"), ("database", "a+b"), ("database", "a%41"), ("database", "a/b"), ("host", "db/shop?x=1")],
-)
-def test_a_name_that_the_driver_would_read_as_another_is_refused(field: str, name: str) -> None:
-    """It stands in a URL: `shop?x=1` is the database `shop`, and `a+b` is `a b`."""
+@pytest.mark.parametrize("name", ["a+b", "a%41", "a/b"])
+def test_a_database_that_the_driver_would_read_as_another_is_refused(name: str) -> None:
+    """It stands in a URL, so that `a+b` is the database `a b`, and `a%41` is `aA`."""
     known = capturing(tables=["public.orders"])
-    spec = {**known.spec, "postgres": {**known.spec["postgres"], field: name}}
+    spec = {**known.spec, "postgres": {**known.spec["postgres"], "database": name}}
     problem = connector.judge(dataclasses.replace(known, spec=spec)).problem
 
     assert problem is not None
-    assert f"spec.postgres.{field}" in problem.message
+    assert "spec.postgres.database" in problem.message
 
 
 @pytest.mark.case("databases-9")

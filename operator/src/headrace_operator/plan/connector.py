@@ -78,6 +78,7 @@ def judge(resource: Resource, others: tuple[Resource, ...] = ()) -> Acceptance[C
         lambda spec: acceptance.nothing_else("postgres.database", spec.postgres.database, r"\?"),
         lambda spec: acceptance.no_stray_references("config", spec.config, raw.CONNECTOR_SECRETS, resource.namespace),
         lambda spec: debezium.stray_reference(resource, spec),
+        debezium.misread_database,
         lambda spec: debezium.shared_topic(resource, spec),
         lambda spec: publication.same_outbox(resource, spec),
         lambda spec: sharing.taken(resource, spec, others),

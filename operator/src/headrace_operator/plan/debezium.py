@@ -99,6 +99,14 @@ def stray_reference(resource: Resource, spec: ConnectorSpec) -> Finding | None:
     return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
 
 
+def misread_database(spec: ConnectorSpec) -> Finding | None:
+    """Say that the driver would connect to another database: the name stands in a URL, and is decoded."""
+    if re.search("[/%+]", spec.postgres.database) is None:
+        return None
+    text = "spec.postgres.database: the driver reads a name with /, % or + as another: rename the database."
+    return false("Accepted", Reason.INVALID, text)
+
+
 def shared_topic(resource: Resource, spec: ConnectorSpec) -> Finding | None:
     """Say which two tables would be written to one topic, as they differ only in what topics cannot be called."""
     found: dict[str, str] = {}
