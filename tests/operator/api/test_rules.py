@@ -53,7 +53,6 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Connector", "spec.config", 2, {"config": {"producer.override.bootstrap.servers": "elsewhere:9092"}}),
     ("Connector", "spec.config", 3, {"config": {"transforms.secret.type": "${secrets:shop/db:password}"}}),
     ("Connector", "spec.postgres.host", 0, {"postgres": {**worlds.CONNECTOR.spec["postgres"], "host": "me:s3cret@db"}}),
-    ("Connector", "spec.postgres.database", 0, {"postgres": {**worlds.CONNECTOR.spec["postgres"], "database": "a?b"}}),
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),
     ("Consumer", "spec.from", 1, {"from": {**SOURCE, "tables": ["a.b"]}}),
     ("Consumer", "spec.from", 2, {"from": {"kafka": "kafka"}}),

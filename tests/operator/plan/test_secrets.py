@@ -84,8 +84,6 @@ LOGINS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Consumer", {"handler": {"http": {"url": "http://shop:s3cret\t@web:9/events"}}}),
     ("Consumer", {"handler": {"http": {"url": "http://shop:s3cret and more@web:9/events"}}}),
     ("ConnectCluster", {"workers": {"image": "shop:s3cret@registry:5000"}}),
-    ("Connector", {"postgres": {**POSTGRES, "host": "db:5432/shop?user=shop&password=s3cret&a="}}),
-    ("Connector", {"postgres": {**POSTGRES, "database": "shop?password=s3cret"}}),
     ("KafkaConnection", {"bootstrapServers": "shop:s3cret@kafka:9092"}),
     ("KafkaConnection", {"bootstrapServers": "kafka:9092,SASL_SSL://shop:s3cret@kafka:9092"}),
 )
@@ -93,6 +91,7 @@ WELL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Consumer", {"handler": {"http": {"url": "http://web:9/@me?to=a@b#c@d"}}}),
     ("Consumer", {"handler": {"python": {"function": "a:b", "image": f"reg.example:5000/code:1@sha256:{'0' * 64}"}}}),
     ("ConnectCluster", {"workers": {"image": "code"}}),
+    ("Connector", {"config": {"snapshot.select.statement.overrides.a.b": "SELECT 'http://a' AS c, 'd@e' AS f FROM g"}}),
     ("Connector", {"postgres": {**POSTGRES, "host": "2001:db8::1"}}),
     ("KafkaConnection", {"bootstrapServers": "[2001:db8::1]:9092,PLAINTEXT://kafka:9092"}),
 )

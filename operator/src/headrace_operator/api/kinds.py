@@ -16,7 +16,7 @@ from headrace_operator.api.properties import (
     IMAGE,
     KAFKA,
     LOGIN,
-    NO_HOST,
+    LOGIN_OF_URL,
     ODD,
     REFERENCE,
     SECRET,
@@ -100,20 +100,12 @@ def _only_whole_references(allowed: tuple[str, ...]) -> Rule:
 
 
 NO_LOGIN = Rule(
-    rule=f"!self.matches(r'{LOGIN}')",
+    rule=f"!self.matches(r'{LOGIN_OF_URL}')",
     message="a login would stand here in plain text: write the address without the part before the @",
 )
 NO_LOGIN_AT_ALL = Rule(
     rule="!self.contains('@')",
     message="a login would stand here in plain text: write host and port, and name a Secret with credentials",
-)
-ONLY_A_HOST = Rule(
-    rule=f"!self.matches(r'{NO_HOST}')",
-    message="a login might stand here in plain text: write a host name or an address alone, and name a Secret",
-)
-NO_PARAMETERS = Rule(
-    rule="!self.contains('?')",
-    message="a login might stand here in plain text: write the name of the database alone, which has no question mark",
 )
 NO_LOGIN_IN_IMAGE = Rule(
     rule=f"self.matches(r'{IMAGE}')",
@@ -290,8 +282,7 @@ KINDS = (
             "spec.capture.outbox.table": (IS_TABLE,),
             "spec.capture.tables[]": (IS_TABLE,),
             "spec.config": (NO_PASSWORDS, NO_IDENTITY, NO_KAFKA, _only_whole_references(CONNECTOR_SECRETS)),
-            "spec.postgres.host": (ONLY_A_HOST,),
-            "spec.postgres.database": (NO_PARAMETERS,),
+            "spec.postgres.host": (NO_LOGIN_AT_ALL,),
         },
     ),
     Kind(

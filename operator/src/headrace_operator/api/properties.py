@@ -93,11 +93,11 @@ REFERENCE = r"\$\{[^}]*:[^}]*\}"
 WHOLE = r"^\$\{secrets:([a-z0-9.-]+)/[a-z0-9.-]+:[-._a-zA-Z0-9]+\}$"
 """A value that is one key of one Secret, with its namespace: what the workers' own config provider reads."""
 
-LOGIN = r"://[^/?#]*@"
-"""An address with a user, and perhaps a password, before its host: of any characters, as clients drop line breaks."""
+LOGIN = r"://[^/?#\s]*@"
+"""An address with a user, and perhaps a password, before its host, somewhere in a value."""
 
-NO_HOST = r"[@/?#&\s]"
-"""What no host has: a login before it, or what is after it in an address, where a password may stand as well."""
+LOGIN_OF_URL = r"://[^/?#]*@"
+"""The same in a value that is an address alone: with blanks in it, too, and line breaks, which clients leave out."""
 
 IMAGE = r"^[^@]*(@[a-z0-9+._-]+:[0-9a-fA-F]{32,})?$"
 """An image, perhaps with its digest: what else an ``@`` in it ends is a login."""

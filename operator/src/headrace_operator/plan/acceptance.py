@@ -91,14 +91,6 @@ def no_login(field: str, value: str | None, pattern: str) -> Finding | None:
     return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
 
 
-def nothing_else(field: str, value: str, pattern: str) -> Finding | None:
-    """Say that ``value`` is more than a name, perhaps with a login: ``pattern`` is found in it."""
-    if re.search(pattern, value) is None:
-        return None
-    text = f"spec.{field} would be more than a name, and might hold a login in plain text: write the name alone."
-    return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
-
-
 def no_login_in_image(field: str, value: str | None) -> Finding | None:
     """Say that an image is written with a login."""
     return None if value is None or re.fullmatch(raw.IMAGE, value) else no_login(field, value, "@")

@@ -34,7 +34,9 @@ def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
     return acceptance.judge(
         ConsumerSpec,
         resource,
-        lambda spec: acceptance.no_login("handler.http.url", spec.handler.http and spec.handler.http.url, raw.LOGIN),
+        lambda spec: acceptance.no_login(
+            "handler.http.url", spec.handler.http and spec.handler.http.url, raw.LOGIN_OF_URL
+        ),
         lambda spec: acceptance.no_login_in_image(
             "handler.python.image", spec.handler.python and spec.handler.python.image
         ),
