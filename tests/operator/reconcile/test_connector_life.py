@@ -465,7 +465,7 @@ async def test_a_connector_of_this_name_that_someone_else_made_is_left_alone(lif
         {
             "postgres": {
                 "host": "h",
-                "database": SECRET,
+                "database": "${other:password}",
                 "credentials": {"secret": "shop-db"},
             }
         },
