@@ -169,3 +169,24 @@ def test_a_pod_that_stops_leaves_its_records_before_the_group_gives_them_away(
             wait_for(lambda: world.committed() == {0: 1, 1: 1}, "the other pod to bury both", 120)
             assert second.stop() == 0
     assert letters_written(world) == 2
+
+
+@pytest.mark.case("delivery-1")
+def test_letters_that_wait_to_be_written_are_dropped_with_their_partition(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """There is no dead-letter topic until both partitions have moved; then each record has one letter."""
+    world = make_world(kafka_broker, tmp_path, topics=False, retry={"attempts": 1})
+    for topic in (world.source, world.config.topics.retry):
+        kafka_broker.create_topic(topic, 2)
+    for partition in (0, 1):
+        world.produce([(f"k{partition}", {"fail": 9})], partition=partition)
+    with consuming(world, before=SHORT_DRAIN) as first:
+        wait_for(lambda: first.log.read_text().count("is not written") >= 2, "both letters to wait", 120)
+        with consuming(world, before=SHORT_DRAIN) as second:
+            wait_for(lambda: "assigned " in second.log.read_text(), "the second to be given one", 120)
+            wait_for(lambda: first.log.read_text().count("assigned ") == 2, "the first to be given the other", 120)
+            kafka_broker.create_topic(world.config.topics.dead_letters, 2)
+            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "both to be buried", 120)
+            assert first.stop() == second.stop() == 0
+    assert letters_written(world) == 2
