@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,15 +70,6 @@ def is_ready(namespace: str, plural: str, name: str) -> Callable[[], bool]:
         return ready.get("status") == "True" and ready["observedGeneration"] == found["metadata"]["generation"]
 
     return asked
-
-
-def until(what: str, holds: Callable[[], Any], seconds: float) -> Any:
-    """Await a condition and return its value; raises AssertionError saying what was awaited."""
-    deadline = time.monotonic() + seconds
-    while not (value := holds()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.5)
-    return value
 
 
 def operator_writes(since: int) -> list[str]:

@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,14 +60,6 @@ def audited(server: ApiServer, user: str) -> list[tuple[str, str]]:
         for event in events
         if event["stage"] == "ResponseComplete" and event["user"]["username"] == user and "objectRef" in event
     ]
-
-
-def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until ``holds`` says so; raises ``AssertionError`` after ``seconds``."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
 
 
 @dataclass(frozen=True, kw_only=True)

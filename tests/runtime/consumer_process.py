@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,11 +232,3 @@ def free_port() -> int:
     """Return a port of loopback that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         return int(held.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
-    """Wait until ``condition`` holds; fails saying ``what`` was awaited."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain for {what}"
-        time.sleep(0.05)

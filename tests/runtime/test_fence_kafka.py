@@ -15,7 +15,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from headrace import config as contract
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
+from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -80,9 +81,9 @@ def test_a_hanging_record_that_moved_is_tried_and_buried_by_its_new_owner_only(
         world.produce([(f"k{partition}", {})], partition=partition)
     target = Hanging()
     with target.served() as url, pushing(world, f"{url}/first") as first:
-        wait_for(lambda: sum(target.attempts.values()) == 2, "both to hang", 120)
+        until("both to hang", lambda: sum(target.attempts.values()) == 2)
         with pushing(world, f"{url}/second") as second:
-            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "both to be buried", 120)
+            until("both to be buried", lambda: world.committed() == {0: 1, 1: 1})
             assert first.stop() == second.stop() == 0
     moved = next(partition for path, partition in target.attempts if path == "/second")
     assert target.attempts["/first", moved] == target.given["/first", moved]
@@ -113,15 +114,15 @@ def test_a_pod_that_stood_still_begins_and_writes_nothing_of_what_others_have(
     for partition in (0, 1):
         world.produce([(f"k{partition}", wish)], partition=partition)
     with consuming(world, config) as first:
-        wait_for(lambda: len(world.effects("begin")) == 2, "both to begin", 120)
+        until("both to begin", lambda: len(world.effects("begin")) == 2)
         if "after" in wish:
-            wait_for(lambda: first.log.read_text().count("again in") == 2, "both to wait", 120)
+            until("both to wait", lambda: first.log.read_text().count("again in") == 2)
         first.process.send_signal(signal.SIGSTOP)
         with consuming(world, config) as second:
-            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "the other pod to bury both", 120)
+            until("the other pod to bury both", lambda: world.committed() == {0: 1, 1: 1})
             first.process.send_signal(signal.SIGCONT)
-            wait_for(lambda: "lost " in first.log.read_text(), "the first to learn it", 120)
-            wait_for(lambda: first.log.read_text().count("assigned ") == 2, "the first to be given one again", 120)
+            until("the first to learn it", lambda: "lost " in first.log.read_text())
+            until("the first to be given one again", lambda: first.log.read_text().count("assigned ") == 2)
             assert first.stop() == second.stop() == 0
         begun = Counter(effect["pid"] for effect in world.effects("begin"))
         assert sorted(begun.values()) == sorted([2, 2 * attempts])
@@ -139,12 +140,12 @@ def test_a_pod_that_stood_still_while_it_stopped_writes_nothing_of_what_others_h
     for partition in (0, 1):
         world.produce([(f"k{partition}", {"sleep": 4, "fail": 9})], partition=partition)
     with consuming(world, config) as first:
-        wait_for(lambda: len(world.effects("begin")) == 2, "both to begin", 120)
+        until("both to begin", lambda: len(world.effects("begin")) == 2)
         first.process.terminate()
-        wait_for(lambda: "asked to stop" in first.log.read_text(), "the first to wait for them", 120)
+        until("the first to wait for them", lambda: "asked to stop" in first.log.read_text())
         first.process.send_signal(signal.SIGSTOP)
         with consuming(world, config) as second:
-            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "the other pod to bury both", 120)
+            until("the other pod to bury both", lambda: world.committed() == {0: 1, 1: 1})
             first.process.send_signal(signal.SIGCONT)
             assert first.process.wait(timeout=120) == 0
             assert second.stop() == 0
@@ -163,10 +164,10 @@ def test_a_pod_that_stops_leaves_its_records_before_the_group_gives_them_away(
     for partition in (0, 1):
         world.produce([(f"k{partition}", {"sleep": 14, "fail": 9})], partition=partition)
     with consuming(world, config) as first:
-        wait_for(lambda: len(world.effects("begin")) == 2, "both to begin", 120)
+        until("both to begin", lambda: len(world.effects("begin")) == 2)
         with consuming(world, config) as second:
             assert first.stop() == 0
-            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "the other pod to bury both", 120)
+            until("the other pod to bury both", lambda: world.committed() == {0: 1, 1: 1})
             assert second.stop() == 0
     assert letters_written(world) == 2
 
@@ -182,11 +183,11 @@ def test_letters_that_wait_to_be_written_are_dropped_with_their_partition(
     for partition in (0, 1):
         world.produce([(f"k{partition}", {"fail": 9})], partition=partition)
     with consuming(world, before=SHORT_DRAIN) as first:
-        wait_for(lambda: first.log.read_text().count("is not written") >= 2, "both letters to wait", 120)
+        until("both letters to wait", lambda: first.log.read_text().count("is not written") >= 2)
         with consuming(world, before=SHORT_DRAIN) as second:
-            wait_for(lambda: "assigned " in second.log.read_text(), "the second to be given one", 120)
-            wait_for(lambda: first.log.read_text().count("assigned ") == 2, "the first to be given the other", 120)
+            until("the second to be given one", lambda: "assigned " in second.log.read_text())
+            until("the first to be given the other", lambda: first.log.read_text().count("assigned ") == 2)
             kafka_broker.create_topic(world.config.topics.dead_letters, 2)
-            wait_for(lambda: world.committed() == {0: 1, 1: 1}, "both to be buried", 120)
+            until("both to be buried", lambda: world.committed() == {0: 1, 1: 1})
             assert first.stop() == second.stop() == 0
     assert letters_written(world) == 2

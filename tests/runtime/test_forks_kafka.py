@@ -8,7 +8,8 @@ import pytest
 
 from headrace import config as contract
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import consuming, make_world, wait_for
+from tests.runtime.consumer_process import consuming, make_world
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ def test_a_signal_to_a_process_of_the_handler_does_not_stop_the_consumer(
     config = world.config.model_copy(update={"handler": contract.Handler(python=python)})
     world.produce([("k", what)] * 5, partition=0)
     with consuming(world, config) as running:
-        wait_for(lambda: world.committed().get(0) == 5, "all to be handled", 120)
+        until("all to be handled", lambda: world.committed().get(0) == 5)
         assert "asked to stop" not in running.log.read_text()
         assert running.stop() == 0
     assert [effect["attempt"] for effect in world.effects()] == [1] * 5

@@ -20,7 +20,8 @@ from headrace.cli import answers
 from headrace.dead_letters import Letter
 from headrace.record import Position
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import World, consuming, make_world, wait_for
+from tests.runtime.consumer_process import World, consuming, make_world
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -81,9 +82,9 @@ def test_a_record_near_the_limit_of_its_topic_becomes_a_letter_and_comes_back(
     with consuming(world):
         letter = world.dead_letters(1, WAIT)[0]
         assert len(letter.value()) > 1_019_000
-        wait_for(lambda: world.committed() == {0: 2}, "the commit", WAIT)
+        until("the commit", lambda: world.committed() == {0: 2})
         assert ask(world, "redrive") == (0, [*ask_planned(1), answers.Progress(done=1, total=1), answers.Done(count=1)])
-        wait_for(lambda: done(world) == [0, 1], "the redriven record", WAIT)
+        until("the redriven record", lambda: done(world) == [0, 1])
 
 
 def ask_planned(count: int) -> list[answers.Answer]:
@@ -102,7 +103,7 @@ def test_what_does_not_fit_points_to_its_record_and_is_redriven_from_it(
     world.produce([("k", poison(100, 2)), ("k", {"n": 3})])
     with consuming(world) as running:
         letters = world.dead_letters(3, WAIT)
-        wait_for(lambda: world.committed() == {0: 4}, "the commit", WAIT)
+        until("the commit", lambda: world.committed() == {0: 4})
         by_offset = {headers.decode(one.headers()).origin.offset: one for one in letters}  # type: ignore[union-attr]
         assert [by_offset[at].value() is None for at in range(3)] == [False, True, False]
         pointed = next(letter for letter in listed(world) if letter.pointer)
@@ -116,12 +117,12 @@ def test_what_does_not_fit_points_to_its_record_and_is_redriven_from_it(
         assert code == 1
         assert f"topic {world.config.topics.retry} takes at most 1048588 bytes a record" in failure(said).what
         assert "1 dead letters were not put back and stay outstanding, 2 were put back" in failure(said).what
-        wait_for(lambda: done(world) == [0, 2, 3], "the others", WAIT)
+        until("the others", lambda: done(world) == [0, 2, 3])
         assert [letter.name for letter in listed(world)] == [pointed.name]
 
         kafka_broker.alter(world.config.topics.retry, "max.message.bytes", "6000000")
         assert ask(world, "redrive")[0] == 0
-        wait_for(lambda: done(world) == [0, 1, 2, 3], "the large one", WAIT)
+        until("the large one", lambda: done(world) == [0, 1, 2, 3])
         assert listed(world) == []
         assert running.stop() == 0
 
@@ -141,9 +142,9 @@ def test_a_record_that_fits_in_its_topic_compressed_does_so_as_a_letter_and_come
     assert producer.flush(30) == 0
     with consuming(world):
         assert len(world.dead_letters(2, WAIT)[0].value()) > 5_999_000
-        wait_for(lambda: world.committed() == {0: 2}, "the commit", WAIT)
+        until("the commit", lambda: world.committed() == {0: 2})
         assert ask(world, "redrive")[0] == 0
-        wait_for(lambda: done(world) == [0, 1], "both to come back", WAIT)
+        until("both to come back", lambda: done(world) == [0, 1])
 
 
 @pytest.mark.case("delivery-7")
@@ -153,7 +154,7 @@ def test_small_letters_are_written_beside_one_that_is_too_large(kafka_broker: Ka
     world.produce([(f"k{n}", poison(80_000 if n == 7 else 20_000, n)) for n in range(12)])
     with consuming(world):
         letters = world.dead_letters(12, WAIT)
-        wait_for(lambda: world.committed() == {0: 12}, "the commit", WAIT)
+        until("the commit", lambda: world.committed() == {0: 12})
     empty = [headers.decode(one.headers()).origin for one in letters if one.value() is None]
     assert [at.offset for at in empty if at] == [7]
 
@@ -166,7 +167,7 @@ def test_a_letter_whose_record_is_gone_is_refused_and_the_others_go_on(
     world.produce([("k", poison(80_000, 0)), ("k", poison(100, 1)), ("k", poison(80_000, 2))])
     with consuming(world):
         world.dead_letters(3, WAIT)
-        wait_for(lambda: world.committed() == {0: 3}, "the commit", WAIT)
+        until("the commit", lambda: world.committed() == {0: 3})
         admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap_servers})
         for future in admin.delete_records([TopicPartition(world.source, 0, 1)]).values():
             future.result(timeout=30)
@@ -175,7 +176,7 @@ def test_a_letter_whose_record_is_gone_is_refused_and_the_others_go_on(
 
         assert code == 1
         assert f"the record that it points to, {world.source}/0/0, is gone" in failure(said).what
-        wait_for(lambda: done(world) == [1, 2], "the two that can be put back", WAIT)
+        until("the two that can be put back", lambda: done(world) == [1, 2])
     assert [letter.pointer.offset for letter in listed(world) if letter.pointer] == [0]
 
 
@@ -189,13 +190,13 @@ def test_a_topic_that_refuses_letters_makes_the_pod_not_ready_until_it_is_mended
     quick = "from headrace import letters; letters.REFUSED = 3.0"
     with consuming(world, before=quick) as running:
         assert {letter.key() for letter in world.dead_letters(10, WAIT)} == {f"k{n}".encode() for n in range(1, 20, 2)}
-        wait_for(lambda: running.get("/readyz")[0] == 503, "the pod not to be ready", WAIT)
-        wait_for(lambda: "Kafka refuses dead letters in dlq." in running.get("/readyz")[1], "the reason", WAIT)
+        until("the pod not to be ready", lambda: running.get("/readyz")[0] == 503)
+        until("the reason", lambda: "Kafka refuses dead letters in dlq." in running.get("/readyz")[1])
         assert running.get("/healthz")[0] == 200
         kafka_broker.alter(world.config.topics.dead_letters, "cleanup.policy", "delete")
         world.dead_letters(20, WAIT)
-        wait_for(lambda: running.get("/readyz")[0] == 200, "the pod to be ready", WAIT)
-        wait_for(lambda: world.committed() == {0: 20}, "the commit", WAIT)
+        until("the pod to be ready", lambda: running.get("/readyz")[0] == 200)
+        until("the commit", lambda: world.committed() == {0: 20})
         assert running.stop() == 0
 
 
@@ -207,12 +208,12 @@ def test_letters_that_may_not_be_written_make_the_pod_not_ready(kafka_broker: Ka
     kafka_broker.allow_only(topic, AclOperation.DESCRIBE, AclOperation.READ)
     world.produce([("k", poison(10, 0)), ("k", {"n": 1})])
     with consuming(world, before="from headrace import letters; letters.REFUSED = 3.0") as running:
-        wait_for(lambda: "Topic authorization failed" in running.get("/readyz")[1], "the reason", WAIT)
+        until("the reason", lambda: "Topic authorization failed" in running.get("/readyz")[1])
         assert running.get("/readyz")[0] == 503
         assert world.committed().get(0, 0) == 0
         kafka_broker.allow_only(topic, AclOperation.WRITE)
-        wait_for(lambda: world.committed() == {0: 2}, "the commit", WAIT)
-        wait_for(lambda: running.get("/readyz")[0] == 200, "the pod to be ready", WAIT)
+        until("the commit", lambda: world.committed() == {0: 2})
+        until("the pod to be ready", lambda: running.get("/readyz")[0] == 200)
         assert running.stop() == 0
     assert len(world.dead_letters(1, WAIT)) == 1
 

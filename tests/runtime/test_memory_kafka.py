@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world, wait_for
+from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def test_heavy_headers_stay_within_the_memory_of_a_pod(
     world = make_world(kafka_broker, tmp_path)
     produce(world, count, headers)
     with consuming(world) as running:
-        wait_for(lambda: len(world.effects()) >= count, "all to be handled", 300)
+        until("all to be handled", lambda: len(world.effects()) >= count)
         most, pauses = peak(running), running.log.read_text().count("reading pauses")
         assert running.stop() == 0
     print(f"{most / 2**20:.0f} MiB, {pauses} pauses")
