@@ -109,22 +109,20 @@ class Capturing:
         found = self.shelf.objects["Connector", name].status.get("conditions", ())
         return next((one for one in found if one["type"] == kind), {})
 
-    async def until(self, name: str, status: str, reason: str, *, within: float = PATIENCE) -> dict[str, Any]:
+    async def until(self, name: str, status: str, reason: str) -> dict[str, Any]:
         """Make passes until ``Ready`` is so; raises ``AssertionError`` with what was seen last."""
-        return await self.await_(name, lambda ready: (ready["status"], ready["reason"]) == (status, reason), within)
+        return await self.await_(name, lambda ready: (ready["status"], ready["reason"]) == (status, reason))
 
-    async def await_(
-        self, name: str, holds: Callable[[dict[str, Any]], bool], within: float = PATIENCE
-    ) -> dict[str, Any]:
+    async def await_(self, name: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Make passes until ``holds`` is true of ``Ready``, and return that condition."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + PATIENCE
         while True:
             await self.look(name)
             ready = self.condition(name, "Ready")
             if holds(ready):
                 return ready
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {within} s; seen last: {ready}\n{self._trouble()}")
+                raise AssertionError(f"not within {PATIENCE} s; seen last: {ready}\n{self._trouble()}")
             await asyncio.sleep(0.5)
 
     def _trouble(self) -> str:

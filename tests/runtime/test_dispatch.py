@@ -103,7 +103,7 @@ async def _finished(handle: Callable[[Record], object], records: Sequence[Record
     """Handle ``records`` until each is finished, with what the handler of the runtime makes of ``handle``."""
     dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), Lease(600, time.monotonic()))  # type: ignore[arg-type]
     assignment = Assignment("orders", 0)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         runners = asyncio.create_task(dispatcher.run())
         dispatcher.accept([Job(assignment, record) for record in records])
         while len(dispatcher.finished) < len(records):

@@ -30,6 +30,7 @@ from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
 from tests.fakes.connect import CLASS, Connector, FakeConnect, Task, fake_connect
 from tests.operator import worlds
+from tests.waiting import PATIENCE
 
 NAME = "shop.orders-db"
 PUT = f"PUT /connectors/{NAME}/config"
@@ -404,7 +405,7 @@ async def test_a_connect_that_hangs_is_said_and_forgets_no_figures(life: Life) -
     written = await life.look()
     hanging = life.condition("Ready")
     life.fake.hanging = False
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while life.condition("Ready")["status"] != "True":
             await life.look()
             await asyncio.sleep(0.2)

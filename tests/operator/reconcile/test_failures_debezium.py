@@ -1,4 +1,4 @@
-"""Failures of a running Debezium on a real database: each is told within a minute, and ends when its cause does."""
+"""Failures of a running Debezium on a real database: each is told, and ends when its cause does."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from tests.operator.capturing import Capturing, capturing, slot
 from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.slow
-MINUTE = 60.0
-MEND = 180.0
-"""Seconds until tasks run again: restarts are at most two minutes apart."""
 
 
 @pytest.fixture
@@ -40,9 +37,9 @@ async def test_a_password_that_changes_in_database_and_secret_loses_no_row(shop:
     topic = await captured(shop)
     shop.set_password("second")
     shop.run("INSERT INTO public.t VALUES (1)")
-    failed = await shop.await_(shop.name, lambda ready: "password authentication failed" in ready["message"], MINUTE)
+    failed = await shop.await_(shop.name, lambda ready: "password authentication failed" in ready["message"])
     shop.write_secret("second")
-    mended = await shop.until(shop.name, "False", "Recovering", within=MEND)
+    mended = await shop.until(shop.name, "False", "Recovering")
 
     assert (failed["status"], failed["reason"]) == ("False", "TaskFailed")
     assert "password authentication failed" in mended["message"]
@@ -54,10 +51,10 @@ async def test_a_database_that_is_away_is_told_and_its_rows_come_afterwards(shop
     with shop.door() as door:
         topic = await captured(shop, port=door.port)
         door.shut()
-        failed = await shop.until(shop.name, "False", "TaskFailed", within=MINUTE)
+        failed = await shop.until(shop.name, "False", "TaskFailed")
         shop.run("INSERT INTO public.t VALUES (2)")
         door.open()
-        await shop.until(shop.name, "False", "Recovering", within=MEND)
+        await shop.until(shop.name, "False", "Recovering")
 
         assert failed["message"]
         assert (await shop.rows(topic, 1))[0][0] == b'{"id":2}'
@@ -77,7 +74,7 @@ async def test_a_task_that_starts_while_the_database_is_away_is_told(shop: Captu
         tasks = shop.shelf.objects["Connector", shop.name].status["tasks"]
         shop.run("INSERT INTO public.t VALUES (6)")
         door.open()
-        await shop.await_(shop.name, lambda ready: ready["reason"] in ("Recovering", "Ready"), MEND)
+        await shop.await_(shop.name, lambda ready: ready["reason"] in ("Recovering", "Ready"))
 
         assert "refused" in failed["message"]
         assert [task["state"] for task in tasks] == ["FAILED"]
@@ -89,8 +86,8 @@ async def test_a_slot_that_another_holds_is_told_and_rows_come_once_it_is_free(s
     topic = await captured(shop)
     with shop.holding(slot(shop.name)):
         shop.run("INSERT INTO public.t VALUES (3)")
-        failed = await shop.await_(shop.name, lambda ready: "is active for PID" in ready["message"], MINUTE)
-    await shop.until(shop.name, "False", "Recovering", within=MEND)
+        failed = await shop.await_(shop.name, lambda ready: "is active for PID" in ready["message"])
+    await shop.until(shop.name, "False", "Recovering")
 
     assert (failed["status"], failed["reason"]) == ("False", "TaskFailed")
     assert (await shop.rows(topic, 1))[0][0] == b'{"id":3}'
@@ -101,7 +98,7 @@ async def test_a_publication_that_is_dropped_is_told(shop: Capturing) -> None:
     """What was changed since can be read by nobody; docs/capturing-tables.md says how to go on behind it."""
     topic, own = await captured(shop), slot(shop.name)
     shop.run(f"DROP PUBLICATION {own}", "INSERT INTO public.t VALUES (4)")
-    failed = await shop.until(shop.name, "False", "TaskFailed", within=MINUTE)
+    failed = await shop.until(shop.name, "False", "TaskFailed")
     trusting = {"config": {"offset.mismatch.strategy": "trust_greater_lsn"}}
     shop.apply(shop.name, {"tables": ["public.t"]}, state="Stopped", **trusting)
     await shop.await_(shop.name, lambda _: shop.condition(shop.name, "Running")["reason"] == "Stopped")
