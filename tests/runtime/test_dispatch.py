@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import pytest
 
 from headrace.config import Config, Delivery, Handler, Kafka, Python, Retry, Topics
-from headrace.dispatch import Dispatcher, Finished, RunnerLost
+from headrace.dispatch import LOOK, Dispatcher, Finished, RunnerLost
 from headrace.lanes import Job
 from headrace.lease import Lease
 from headrace.ledger import Assignment
@@ -192,3 +193,31 @@ async def test_a_record_that_cannot_be_read_is_dead_lettered_and_not_handled() -
 
     finished = await _finished(handle, _records(1, unreadable="a header is not UTF-8"))
     assert (handled, [one.reason for one in finished]) == ([], ["non-retriable"])
+
+
+@pytest.mark.case("delivery-1")
+async def test_no_attempt_begins_while_it_is_not_sure_whose_the_records_are() -> None:
+    """The lease has lapsed: what is given away meanwhile is left to its new owner, what is confirmed is handled."""
+    handled: list[Record] = []
+
+    async def handle(record: Record) -> None:
+        handled.append(record)
+
+    lease = Lease(600, time.monotonic() - 1000)
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), lease)
+    ours, theirs = Assignment("orders", 0), Assignment("orders", 1)
+    records = [replace(record, partition=at) for at, record in enumerate(_records(2))]
+    async with asyncio.timeout(PATIENCE):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(ours, records[0]), Job(theirs, records[1])])
+        await asyncio.sleep(4 * LOOK)
+        before = list(handled)
+        theirs.given_away = True
+        await dispatcher.drain([theirs])
+        lease.begin(time.monotonic())
+        await dispatcher.drain([ours])
+    runners.cancel()
+    await asyncio.wait([runners])
+
+    assert before == []
+    assert handled == [records[0]]
