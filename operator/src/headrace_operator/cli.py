@@ -50,8 +50,9 @@ def plan(
 ) -> None:
     """Show what a pass over each resource of a file would do, in order, and its conditions; nothing is written.
 
-    The cluster is read as your kubeconfig says, or in a pod as its service account; Kafka and Kafka Connect are asked
-    when they can be reached from here.
+    The cluster is read as your kubeconfig says, or in a pod as its service account.
+
+    Kafka and Kafka Connect are asked when they can be reached from here.
     """
     from headrace_operator.reconcile import preview
 

@@ -109,6 +109,8 @@ def test_every_pod_meets_the_restricted_standard() -> None:
     [
         ({"topics": {}}, "TopicsReady", "AwaitingTopic", f"{worlds.TOPIC} from Connector orders-db (route order)"),
         ({"connector": Absent(), "connect": None}, "TopicsReady", "ConnectorNotFound", "Connector orders-db does not"),
+        ({"connect": Absent(), "kafka": None}, "TopicsReady", "ConnectClusterNotFound", "ConnectCluster main does not"),
+        ({"kafka": Absent()}, "TopicsReady", "KafkaConnectionNotFound", "KafkaConnection kafka does not"),
         ({"topics": Unknown(reason="no answer")}, "TopicsReady", "KafkaUnreachable", "no answer"),
         ({"code": Absent()}, "Deployed", "CodeNotFound", "ConfigMap"),
     ],

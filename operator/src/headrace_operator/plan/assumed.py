@@ -56,7 +56,7 @@ def _connect_cluster(resource: Resource, given: Given) -> ConnectClusterWorld:
         resource=resource,
         kafka=_kafka(given, resource.spec.get("kafka")),
         connectors=tuple(one for (kind, _), one in given.items() if kind == "Connector"),
-        workers=WorkersSeen(version="assumed", kafka_cluster_id="assumed", plugins=(), connectors={}),
+        workers=WorkersSeen(version="(assumed)", kafka_cluster_id="assumed", plugins=(), connectors={}),
         owners={},
         children=NOTHING,
     )

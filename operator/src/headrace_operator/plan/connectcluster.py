@@ -124,11 +124,11 @@ def _deployed(world: ConnectClusterWorld, changing: bool, now: datetime) -> Find
     if strange := taken(world.resource, world.children):
         return strange
     deployment = _deployment(world)
+    if deployment is None:
+        return false("Deployed", Reason.APPLYING, "The Deployment is not made yet.")
     wanted, ready, rolled = pods.rollout(deployment)
     seen_pods = world.children.pods if isinstance(world.children, Children) else ()
-    if deployment is not None and (
-        short := complaints.shortage(deployment, seen_pods, rolled=rolled, now=now, memory=MEMORY)
-    ):
+    if short := complaints.shortage(deployment, seen_pods, rolled=rolled, now=now, memory=MEMORY):
         return short
     if changing or not rolled or ready < wanted:
         return false("Deployed", Reason.ROLLING_OUT, f"{ready} of {wanted} workers are ready.")

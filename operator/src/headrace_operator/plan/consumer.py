@@ -83,17 +83,25 @@ def _topics_ready(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple
 
 
 def _missing(kind: str, reference: Reference | None, reason: Reason, world: ConsumerWorld) -> Finding | None:
-    source = world.resource.spec.get("from") or {}
     match reference:
         case Absent():
-            name = source.get("connector") if kind == "Connector" else source.get("kafka") or "it is based on"
-            return false(
-                "TopicsReady", reason, f"{kind} {name} does not exist in this namespace: create it, or name another."
-            )
+            text = f"{kind} {_named(world)[kind]} does not exist in this namespace: create it, or name another."
+            return false("TopicsReady", reason, text)
         case Unknown(reason=why):
             return unknown("TopicsReady", Reason.UNKNOWN, why)
         case _:
             return None
+
+
+def _named(world: ConsumerWorld) -> dict[str, str | None]:
+    """Return the names, by kind, of what lies between a Consumer and its topics."""
+    connector = world.connector if isinstance(world.connector, Resource) else None
+    connect = world.connect if isinstance(world.connect, Resource) else None
+    return {
+        "Connector": (world.resource.spec.get("from") or {}).get("connector"),
+        "ConnectCluster": None if connector is None else connector.spec.get("connect"),
+        "KafkaConnection": kafka_name(world.resource, connector, connect),
+    }
 
 
 def _awaiting(spec: ConsumerSpec | None, absent: list[str]) -> str:

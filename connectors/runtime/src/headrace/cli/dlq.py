@@ -29,7 +29,9 @@ def list_(
     kubeconfig: Kubeconfig = None,
     form: Output = Format.TABLE,
     limit: Annotated[int, typer.Option(min=0, help="Most dead letters to list; 0: all.")] = 1000,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Those that were put back, instead.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Those that were put back or discarded, instead.")
+    ] = False,
 ) -> None:
     """List the outstanding dead letters, without their payloads."""
     cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))

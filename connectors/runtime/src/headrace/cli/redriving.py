@@ -32,15 +32,16 @@ def redrive(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many, in order of partition and offset.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All outstanding dead letters.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Of those that were put back before; with --key, --offset or --reason.")
+        bool, typer.Option("--again", help="Of those that were resolved before; with --key, --offset or --reason.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Put dead letters back: through the retry topic, in one transaction with the note that they are resolved.
 
-    On a terminal, no selection means all outstanding ones, after a question. Elsewhere --yes and a selection (or --all)
-    are required.
+    On a terminal, no selection means all outstanding ones, after a question.
+
+    Elsewhere --yes and a selection (or --all) are required.
     """
     selection = _selection(key or [], offset or [], reason, limit)
     if everything and (key or offset or reason):
