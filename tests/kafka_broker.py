@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -37,7 +38,7 @@ from confluent_kafka.admin import (
 
 from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 _JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-cp")
 
@@ -72,12 +73,23 @@ class KafkaBroker:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Let the broker accept connections and answer nothing: its process is stopped meanwhile."""
+        """Let the broker accept connections and answer nothing: its process is stopped meanwhile.
+
+        After a while its own controller takes it for dead; it serves again once it has registered anew.
+        """
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield
         finally:
             self.process.send_signal(signal.SIGCONT)
+            until("the broker serving again", self._serves)
+
+    def _serves(self) -> bool:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        try:
+            return bool(admin.list_topics(timeout=5).controller_id >= 0)
+        except KafkaException:
+            return False
 
     def create_topic(self, name: str, partitions: int = 1, settings: Mapping[str, str] | None = None) -> str:
         """Make a topic and return its name; raises ``confluent_kafka.KafkaException`` when it exists."""

@@ -83,32 +83,54 @@ def assert_in_order(effects: Effects) -> None:
         assert all(step <= 1 for step in steps), f"{key} skipped a record"
 
 
-def work(count: int) -> list[tuple[str | None, object]]:
+class Work:
     """Records of which one key has many, and some take long, so that members give away at different times."""
-    draw = random.Random(4)
-    keys = [f"k{draw.randrange(KEYS) if draw.random() < 0.94 else 0}" for _ in range(count)]
-    return [(key, {"n": n, "sleep": 0.4 if n % 150 == 0 else 0.008}) for n, key in enumerate(keys)]
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._draw = random.Random(4)
+        self.count = 0
+
+    def add(self, count: int) -> None:
+        """Produce so many more."""
+        numbers = range(self.count, self.count + count)
+        self._world.produce([(self._key(), {"n": n, "sleep": 0.4 if n % 150 == 0 else 0.008}) for n in numbers])
+        self.count += count
+
+    def keep(self, effects: Effects) -> None:
+        """Let there be as much to do as at the beginning, however quick the processes are."""
+        done = len(effects.read().distinct)
+        if self.count - done < RECORDS - 1000:
+            self.add(RECORDS - (self.count - done))
+
+    def _key(self) -> str:
+        return f"k{self._draw.randrange(KEYS) if self._draw.random() < 0.94 else 0}"
 
 
 def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, concurrency=AT_ONCE)
-    world.produce(work(RECORDS))
-    effects = Effects(world)
+    work, effects = Work(world), Effects(world)
+    work.add(RECORDS)
+
+    def at_work(processes: int) -> bool:
+        work.keep(effects)
+        return len(effects.pids) == processes
+
     with ExitStack() as stack:
         first = stack.enter_context(consuming(world))
         until("paused partitions", lambda: is_paused(first))
         second = stack.enter_context(consuming(world))
-        until("two at work", lambda: len(effects.read().pids) == 2)
+        until("two at work", lambda: at_work(2))
         until("paused partitions", lambda: is_paused(first) or is_paused(second))
         others = [second, *(stack.enter_context(consuming(world)) for _ in range(2))]
-        until("four at work", lambda: len(effects.read().pids) == 4)
+        until("four at work", lambda: at_work(4))
         share = len(effects.distinct) + 1000
         until("more by four", lambda: len(effects.read().distinct) > share)
         for other in others:
             other.process.terminate()
         assert [other.process.wait(timeout=45) for other in others] == [0, 0, 0]
-        until("all", lambda: len(effects.read().distinct) == RECORDS)
-        until("all committed", lambda: sum(world.committed().values()) == RECORDS)
+        until("all", lambda: len(effects.read().distinct) == work.count)
+        until("all committed", lambda: sum(world.committed().values()) == work.count)
         assert first.stop() == 0
     assert_in_order(effects)
     assert effects.again <= 4 * AT_ONCE
@@ -116,8 +138,8 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
 
 def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, concurrency=AT_ONCE)
-    world.produce(work(HIGH + 2000))
-    effects = Effects(world)
+    work, effects = Work(world), Effects(world)
+    work.add(HIGH + 2000)
     with consuming(world) as first:
         until("paused partitions", lambda: is_paused(first))
         first.process.terminate()
