@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from headrace_operator.observed.kube import Ended, PodSeen
+from headrace_operator.plan import complaints
 from tests.operator import worlds
 from tests.operator.plan import statuses
 
@@ -139,6 +140,15 @@ def test_a_first_pod_that_starts_is_told_and_pods_of_a_scaling_keep_nothing_from
         "0 of 1 pods are ready. Pod billing-consumer-1 has been starting since 2026-01-02T03:04:04Z.",
     )
     assert deployed("Consumer", ready=1, wanted=3, pods=[begins, pod()])[0] == "True"
+
+
+@pytest.mark.parametrize(("ready", "replaced"), [(1, False), (2, True)])
+def test_a_rollout_whose_old_pods_are_all_ready_says_that_they_are_replaced(ready: int, replaced: bool) -> None:
+    edited = {"metadata": {}, "spec": {"replicas": 2}, "status": {"readyReplicas": ready}}
+    found = complaints.shortage(edited, (), rolled=False, now=worlds.NOW)
+
+    assert found is not None
+    assert ("of an earlier template are being replaced" in found.message) is replaced
 
 
 def test_a_pod_that_never_becomes_ready_is_told_in_the_end() -> None:

@@ -41,7 +41,8 @@ def shortage(
     patient = rolled and ready > 0
     if complaint := next((said for pod in _standing(pods) if (said := _complaint(pod, patient, now, memory))), None):
         return false("Deployed", Reason.PODS_FAILING, complaint if ready == 0 else f"{counted}. {complaint}")
-    return None if patient else false("Deployed", Reason.ROLLING_OUT, f"{counted}.{_since(pods)}")
+    older = "; those of an earlier template are being replaced" if ready >= wanted > 0 else ""
+    return None if patient else false("Deployed", Reason.ROLLING_OUT, f"{counted}{older}.{_since(pods)}")
 
 
 def _standing(pods: Sequence[PodSeen]) -> Sequence[PodSeen]:

@@ -132,7 +132,7 @@ def _deployed(world: ConnectClusterWorld, changing: bool, now: datetime) -> Find
         return short
     if changing or not rolled or ready < wanted:
         return false("Deployed", Reason.ROLLING_OUT, f"{ready} of {wanted} workers are ready.")
-    return true("Deployed", Reason.DEPLOYED, f"All {wanted} workers are ready.")
+    return true("Deployed", Reason.DEPLOYED, f"All workers are ready: {wanted}.")
 
 
 def _answering(world: ConnectClusterWorld) -> Finding:

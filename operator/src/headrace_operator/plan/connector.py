@@ -223,7 +223,7 @@ def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restart
     if seen.state == "RUNNING" and seen.tasks and running == len(seen.tasks):
         if failing.restarted is not None:
             return false("Running", Reason.RECOVERING, failing.restarted)
-        return true("Running", Reason.TASKS_RUNNING, f"All {running} tasks run.")
+        return true("Running", Reason.TASKS_RUNNING, f"All tasks run: {running}.")
     return false(
         "Running", Reason.STARTING, f"The connector is {seen.state}; {running} of {len(seen.tasks)} tasks run."
     )

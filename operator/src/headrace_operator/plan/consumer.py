@@ -79,7 +79,7 @@ def _topics_ready(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple
     absent = [topic for topic in topics if topic not in world.topics]
     if spec is None or absent or not topics:
         return false("TopicsReady", Reason.AWAITING_TOPIC, _awaiting(spec, absent))
-    return true("TopicsReady", Reason.TOPICS_EXIST, f"All {len(topics)} source topics exist.")
+    return true("TopicsReady", Reason.TOPICS_EXIST, f"All source topics exist: {len(topics)}.")
 
 
 def _missing(kind: str, reference: Reference | None, reason: Reason, world: ConsumerWorld) -> Finding | None:
