@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from .orders import UNKNOWN_CURRENCY
 
 PORT = 8080
-WORK_SECONDS = 0.070
+WORK_SECONDS = 0.100
 SCHEMA = Path(__file__).with_name("billing.sql").read_text()
 
 POOL: web.AppKey[AsyncConnectionPool[AsyncConnection]] = web.AppKey("pool")
