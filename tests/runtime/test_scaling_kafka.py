@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PARTITIONS, KEYS, RECORDS = 12, 200, 14_000
 AT_ONCE = 8
+REPEATED = RECORDS // 50
+"""Effects that may come again: what runs at a hand-over, and where processors are busy, what is finished beyond it."""
 
 
 class Effects:
@@ -133,7 +135,7 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
         until("all committed", lambda: sum(world.committed().values()) == work.count)
         assert first.stop() == 0
     assert_in_order(effects)
-    assert effects.again <= 4 * AT_ONCE
+    assert effects.again <= REPEATED
 
 
 def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
