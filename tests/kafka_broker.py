@@ -50,6 +50,7 @@ _SETTINGS = {
     "offsets.topic.replication.factor": "1",
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",
+    "broker.session.timeout.ms": "600000",  # its own controller never takes it for dead while it is stopped
     "group.initial.rebalance.delay.ms": "0",
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": "4",
@@ -73,10 +74,7 @@ class KafkaBroker:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Let the broker accept connections and answer nothing: its process is stopped meanwhile.
-
-        After a while its own controller takes it for dead; it serves again once it has registered anew.
-        """
+        """Let the broker accept connections and answer nothing: its process is stopped meanwhile."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield

@@ -52,6 +52,16 @@ def read(server: ApiServer, kind: str, name: str, namespace: str = "shop") -> di
     return found
 
 
+def told(server: ApiServer, user: str) -> list[str]:
+    """Return the text of each change of an object of ours that ``user`` made."""
+    events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
+    return [
+        json.dumps(event["requestObject"])
+        for event in events
+        if event["stage"] == "ResponseComplete" and event["user"]["username"] == user and "requestObject" in event
+    ]
+
+
 def audited(server: ApiServer, user: str) -> list[tuple[str, str]]:
     """Return verb and object of each request that ``user`` made."""
     events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.fast import ApiServer
-from tests.operator.operator_process import audited, kubectl, operator, read
+from tests.operator.operator_process import audited, kubectl, operator, read, told
 from tests.waiting import until
 
 pytestmark = pytest.mark.apiserver
@@ -61,7 +61,7 @@ def test_a_consumer_whose_kafka_is_dead_is_explained_and_left_in_peace(server: A
         _wait_for_passes(url, 3)
         quiet = len(writes(server))
         _wait_for_passes(url, 4)
-        assert writes(server)[quiet:] == []
+        assert writes(server)[quiet:] == [], told(server, "headrace:operator")[-3:]
         assert running.stop() == 0, running.log.read_text()
     assert "Traceback" not in running.log.read_text()
 

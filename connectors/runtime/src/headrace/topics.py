@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -208,10 +207,11 @@ class Writer:
                 self._produce(record)
             self._client.commit_transaction(TRANSACTION)
         except KafkaException as error:
-            self._roll_back()
+            fatal = self._roll_back()
             if self._not_taken is not None:
                 raise NotTakenError(self._why_not(*self._not_taken)) from error
-            raise _named(error, ", ".join(sorted({record.topic for record in records})), self._seen) from error
+            topics = ", ".join(sorted({record.topic for record in records}))
+            raise _named(fatal or error, topics, self._seen) from error
 
     def _produce(self, record: Outgoing) -> None:
         self._client.produce(
@@ -227,10 +227,21 @@ class Writer:
         if error is not None and is_refusal(error) and error.code() not in _REFUSALS:
             self._not_taken = self._not_taken or (str(message.topic()), error)
 
-    def _roll_back(self) -> None:
-        """End the transaction; one that cannot be ended now Kafka itself ends after TRANSACTION seconds."""
-        with suppress(KafkaException):
-            self._client.abort_transaction(ANSWER)
+    def _roll_back(self) -> KafkaException | None:
+        """End the transaction; one that cannot be ended now Kafka itself ends after TRANSACTION seconds.
+
+        Returns what the client died of, if it did: a call that fails meanwhile does not say that it is fenced. After a
+        failed commit the client takes an abort only when it has been asked for the same commit again.
+        """
+        for end in (self._client.abort_transaction, self._client.commit_transaction, self._client.abort_transaction):
+            try:
+                end(ANSWER)
+            except KafkaException as error:
+                if error.args[0].fatal():
+                    return error
+            else:
+                break
+        return None
 
     def _why_not(self, topic: str, error: KafkaError) -> str:
         if not is_for_size(error):
