@@ -61,9 +61,9 @@ def test_a_consumer_whose_kafka_is_dead_is_explained_and_left_in_peace(server: A
         page = urllib.request.urlopen(f"{url}metrics").read().decode()
         assert 'headrace_resource_condition{condition="Ready",kind="Consumer",name="billing"' in page
 
-        _wait_for_passes(url, 2)
+        _wait_for_passes(url, 1)
         quiet = len(writes(server))
-        _wait_for_passes(url, 3)
+        _wait_for_passes(url, 2)
         assert writes(server)[quiet:] == [], told(server, "headrace:operator")[-3:]
         assert running.stop() == 0, running.log.read_text()
     assert "Traceback" not in running.log.read_text()
