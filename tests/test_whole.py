@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 GOALS = """
 first second:
 	@echo made $@
-broken:
+broken build:
 	@false
 hears-interrupts:
 	@trap 'exit 0' INT; kill -INT $$$$; exit 1
@@ -60,8 +60,17 @@ def test_what_runs_hears_interrupts(folder: Path) -> None:
     assert whole.returncode == 0
 
 
-def test_what_fails_ends_it_and_still_nothing_is_left_running(folder: Path) -> None:
+def test_a_red_part_does_not_hide_the_others(folder: Path) -> None:
     whole = started(folder, "first", "broken", "second")
+
+    said, _ = whole.communicate(timeout=PATIENCE)
+
+    assert whole.returncode == 2
+    assert "made second" in said
+
+
+def test_what_others_need_ends_it_and_still_nothing_is_left_running(folder: Path) -> None:
+    whole = started(folder, "first", "build", "second")
 
     said, _ = whole.communicate(timeout=PATIENCE)
 
