@@ -109,3 +109,15 @@ def test_a_complaint_is_not_the_cause_of_a_later_silence(failures: Failures, clo
     failures.note(KafkaError(KafkaError._TRANSPORT, "Connection refused"))
     clock.at += 61
     assert "Connection refused" not in str(failures.failed("x", silence, clock.at))
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["after 0ms in state CONNECT", "after 71ms in state CONNECT, 4 identical error(s) suppressed", "in state UP"],
+)
+def test_the_same_failure_is_told_in_the_same_words(failures: Failures, clock: Clock, more: str) -> None:
+    failures.note(KafkaError(KafkaError._TRANSPORT, f"kafka:9092/1: Connect to kafka:9092 failed: refused ({more})"))
+
+    said = failures.failed("describe the cluster", failure(KafkaError._TIMED_OUT), clock.at)
+
+    assert str(said) == "Kafka main does not answer: kafka:9092/1: Connect to kafka:9092 failed: refused"

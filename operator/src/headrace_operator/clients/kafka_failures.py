@@ -21,8 +21,11 @@ REST = 3.0
 FRESH = 60.0
 """Seconds for which a complaint of the client may be the cause of a silence."""
 
-CHANGING = re.compile(r" \((after|in state)[^)]*\)")
-"""What differs in each telling of the same failure; a status that told it would change for ever."""
+CHANGING = re.compile(r" \((after|in state)([^()]|\([^()]*\))*\)")
+"""What differs in each telling of the same failure; a status that told it would change for ever.
+
+The client's own words: "(after 0ms in state CONNECT, 4 identical error(s) suppressed)".
+"""
 
 SILENT = {
     KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE, KafkaError._TRANSPORT, KafkaError._RESOLVE,
