@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -16,11 +17,13 @@ from tests.waiting import PATIENCE, until
 ROOT = Path(__file__).parent.parent
 GOALS = """
 first second:
-	@echo made $@
+	@touch $@; echo made $@
 broken build:
 	@false
 hears-interrupts:
 	@trap 'exit 0' INT; kill -INT $$$$; exit 1
+up cluster:
+	@echo $@ of $(CURDIR) >> ../cache/log; sleep 0.5
 endless:
 	@touch begun; sleep 3000
 down:
@@ -28,18 +31,23 @@ down:
 """
 
 
+def checkout(folder: Path) -> Path:
+    """Return a checkout of nothing but the script and the goals that it makes."""
+    (folder / "tests").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "whole.sh", folder / "tests")
+    (folder / "Makefile").write_text(GOALS)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A checkout of nothing but the script and the goals that it makes."""
-    (tmp_path / "tests").mkdir()
-    shutil.copy(ROOT / "tests" / "whole.sh", tmp_path / "tests")
-    (tmp_path / "Makefile").write_text(GOALS)
-    return tmp_path
+    return checkout(tmp_path / "one")
 
 
 def started(folder: Path, *goals: str) -> subprocess.Popen[str]:
     words = ["env", "--default-signal=INT", str(folder / "tests" / "whole.sh"), *goals]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    environment = {**os.environ, "HEADRACE_CACHE": str(folder.parent / "cache")}
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
 
 
 def test_each_part_and_the_whole_are_timed(folder: Path) -> None:
@@ -77,6 +85,31 @@ def test_what_others_need_ends_it_and_still_nothing_is_left_running(folder: Path
     assert whole.returncode == 2
     assert "made second" not in said
     assert (folder / "is-down").exists()
+
+
+def test_of_two_checkouts_one_waits_for_the_cluster(folder: Path, tmp_path: Path) -> None:
+    both = [started(one, "up", "cluster") for one in (folder, checkout(tmp_path / "other"))]
+
+    for one in both:
+        one.communicate(timeout=PATIENCE)
+    assert [one.returncode for one in both] == [0, 0]
+    used = [line.split()[-1] for line in (tmp_path / "cache" / "log").read_text().splitlines()]
+    assert used in (sorted(used), sorted(used, reverse=True))
+    assert len(set(used)) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_what_waits_for_the_cluster(folder: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """And takes nothing down that the other one uses."""
+    (tmp_path / "cache").mkdir()
+    with (tmp_path / "cache" / "whole.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        whole = started(folder, "first", "up")
+        until("the first goal to be made", (folder / "first").exists)
+        whole.send_signal(number)
+        whole.communicate(timeout=PATIENCE)
+    assert whole.returncode == 128 + number
+    assert not (folder / "is-down").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
