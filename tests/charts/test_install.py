@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from headrace.cli import pod
+from headrace.cli.laptop import errand_pod
 from headrace_operator.plan.actions import Apply
 from tests.charts.rendering import CHART, CHARTS, IMAGES, Done, of, render
 from tests.cluster import build, fast
@@ -81,7 +81,7 @@ def pods() -> dict[str, dict[str, Any]]:
                 if isinstance(action, Apply) and action.manifest["kind"] == "Deployment":
                     made[f"{example.stem}-{resource.name}"] = json.loads(json.dumps(action.manifest))
     found = {name: _pod(deployment) for name, deployment in made.items()}
-    errand = pod.manifest(made["outbox-billing"], "billing", ["headrace", "internal"])
+    errand = errand_pod.manifest(made["outbox-billing"], "billing", ["headrace", "internal"])
     return found | {"errand": {**errand, "metadata": {"name": "errand"}}}
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from headrace import config, connection
+from headrace import config
+from headrace.kafka import connection
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.clients.kafka_connections import Kafkas

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headrace import health
+from headrace.worker import health
 from headrace_operator.plan.actions import Apply
 from tests.connect_worker import ConnectWorker
 from tests.kafka_broker import KafkaBroker

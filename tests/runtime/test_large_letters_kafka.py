@@ -15,9 +15,10 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from headrace import config as contract
-from headrace import headers, pointers
+from headrace import headers
 from headrace.cli import answers
-from headrace.dead_letters import Letter
+from headrace.letters import pointers
+from headrace.letters.reading import Letter
 from headrace.record import Position
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import World, consuming, make_world

@@ -9,13 +9,14 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, TI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace import dead_letters, headers, parsing
+from headrace import headers, parsing
 from headrace.cli import answers
 from headrace.handlers.http import event_headers
 from headrace.headers import Failure, Reason
-from headrace.kafka import record_of
+from headrace.kafka.consumer import record_of
+from headrace.kafka.topics import _stored
+from headrace.letters import reading
 from headrace.record import Headers, Record
-from headrace.topics import _stored
 from tests.runtime.test_headers import OURS
 
 RETRY = "retry.shop.billing"
@@ -90,7 +91,7 @@ def test_any_record_is_read_delivered_dead_lettered_listed_and_put_back(sent: Se
 
     _delivers(record)
     assert (record.unreadable is None) == (sent.written is not None)
-    assert answers.decode(answers.encode(answers.Listed(letter=dead_letters.letter(stored)))) is not None
+    assert answers.decode(answers.encode(answers.Listed(letter=reading.letter(stored)))) is not None
     assert (returned.origin, returned.message_id, returned.attempt) == (record.source, record.message_id, 1)
     assert headers.original(letter) == (headers.original(record.headers) if record.origin else record.headers)
 
@@ -99,7 +100,7 @@ def test_any_record_is_read_delivered_dead_lettered_listed_and_put_back(sent: Se
 @given(sent=SENT)
 def test_any_record_in_the_dead_letter_topic_is_listed_opened_and_put_back(sent: Sent) -> None:
     stored = _stored(sent)
-    opened = dead_letters._opened(stored, sent.payload)
+    opened = reading._opened(stored, sent.payload)
     said = answers.decode(answers.encode(answers.Found(opened=opened)))
 
     assert said is not None

@@ -11,13 +11,14 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from headrace import config as contract
-from headrace import dead_letters, headers, parsing
+from headrace import headers, parsing
 from headrace.cli import answers
-from headrace.cli.internal import _listed, _redriven
+from headrace.cli.pod.internal import _listed, _redriven
 from headrace.config import Topics
+from headrace.kafka.topics import Reader
+from headrace.letters import reading
+from headrace.letters.redrive import Order, Selection
 from headrace.record import Headers
-from headrace.redrive import Order, Selection
-from headrace.topics import Reader
 from tests.kafka_broker import KafkaBroker
 from tests.raw_producer import RawHeaders, raw_producer
 from tests.runtime.consumer_process import Running, World, consuming, make_world
@@ -110,9 +111,9 @@ def _living(world: World) -> Iterator[Running]:
         assert running.stop() == 0, running.log.read_text()
 
 
-def _letters(world: World) -> list[dead_letters.Letter]:
+def _letters(world: World) -> list[reading.Letter]:
     with Reader({"bootstrap.servers": world.broker.bootstrap_servers}) as reader:
-        return list(dead_letters.outstanding(reader, world.config.topics))
+        return list(reading.outstanding(reader, world.config.topics))
 
 
 @pytest.mark.case("delivery-5")
@@ -134,7 +135,7 @@ def test_records_with_any_headers_are_handled_or_dead_lettered(kafka_broker: Kaf
         letters = world.dead_letters(10)
         handled = len(_handled(world))
         with Reader({"bootstrap.servers": kafka_broker.bootstrap_servers}) as reader:
-            assert len(list(dead_letters.outstanding(reader, world.config.topics))) == 10
+            assert len(list(reading.outstanding(reader, world.config.topics))) == 10
         assert _count(_redriven(world.config, Selection(), Order(redrive_id="r-1", by="ada"))) == 10
         until("what was put back", lambda: len(_handled(world)) == handled + 10)
     unreadable = [one for one in letters if b"not UTF-8" in (dict(one.headers())["__dlq.errors.message"] or b"")]
@@ -181,9 +182,9 @@ def _count(said: Iterable[answers.Answer]) -> int:
     return last.count
 
 
-def _open(world: World, topics: Topics, offset: int) -> dead_letters.Opened:
+def _open(world: World, topics: Topics, offset: int) -> reading.Opened:
     with Reader({"bootstrap.servers": world.broker.bootstrap_servers}) as reader:
-        found = dead_letters.find(reader, topics, dead_letters.Place(0, offset))
+        found = reading.find(reader, topics, reading.Place(0, offset))
     assert found is not None
     return found
 

@@ -15,9 +15,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace import printable
-from headrace.cli import answers, dlq, output, redriving, status, waiting
-from headrace.cli.output import Format
-from headrace.dead_letters import Header, Opened
+from headrace.cli import answers
+from headrace.cli.laptop import dlq, output, redriving, status, waiting
+from headrace.cli.laptop.output import Format
+from headrace.letters.reading import Header, Opened
 from headrace.logs import Logfmt
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile import preview

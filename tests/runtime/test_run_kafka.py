@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace import config as contract
 from headrace import headers
-from headrace.poll import STOP_BUDGET
+from headrace.worker.poll import STOP_BUDGET
 from headrace_operator.plan.consumption import GRACE
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.budget import HIGH
+from headrace.flow.budget import HIGH
 from headrace_operator.plan import consumption
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world

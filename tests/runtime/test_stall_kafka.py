@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from headrace import health, poll
 from headrace.config import Config
-from headrace.dispatch import Dispatcher
-from headrace.kafka import Partition, Source, session
-from headrace.lease import Lease
+from headrace.flow.lease import Lease
+from headrace.flow.policy import Failed
+from headrace.kafka.consumer import Partition, Source, session
 from headrace.metrics import Metrics
-from headrace.policy import Failed
-from headrace.poll import Poller
 from headrace.record import Record
+from headrace.worker import health, poll
+from headrace.worker.dispatch import Dispatcher
+from headrace.worker.poll import Poller
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import free_port, make_world
 from tests.waiting import until

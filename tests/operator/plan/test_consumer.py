@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headrace import config as contract
-from headrace import run
-from headrace.poll import STOP_BUDGET
+from headrace.worker import run
+from headrace.worker.poll import STOP_BUDGET
 from headrace_operator.api.durations import seconds
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates
 from headrace_operator.observed.kube import Children, PodSeen

@@ -13,9 +13,10 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from headrace import config as contract
-from headrace import dead_letters, names, redrive
+from headrace import names
+from headrace.kafka.topics import Reader, Writer
+from headrace.letters import reading, redrive
 from headrace.progress import Progress, encode
-from headrace.topics import Reader, Writer
 from headrace_operator.clients.errors import Retryable, Unauthorized
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import BacklogSeen, LogSeen, Partition, Span
@@ -61,7 +62,7 @@ class Shop:
                     break
                 await asyncio.sleep(0.1)
         with Reader(self.connection) as reader:
-            assert len(list(dead_letters.outstanding(reader, self.topics))) == outstanding
+            assert len(list(reading.outstanding(reader, self.topics))) == outstanding
         return seen
 
     def bury(self, count: int) -> None:

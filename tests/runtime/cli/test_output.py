@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from headrace.cli import answers, dlq, output, redriving, status
-from headrace.cli.output import Format
-from headrace.dead_letters import Header, Letter, Opened, Source
+from headrace.cli import answers
+from headrace.cli.laptop import dlq, output, redriving, status
+from headrace.cli.laptop.output import Format
+from headrace.letters.reading import Header, Letter, Opened, Source
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

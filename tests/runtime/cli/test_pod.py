@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.cli import errand, pod
+from headrace.cli.laptop import errand, errand_pod
 
 Json = dict[str, Any]
 
@@ -60,7 +60,7 @@ def deployment() -> Json:
 
 
 def made(**changes: Any) -> Json:
-    return pod.manifest({**deployment(), **changes}, "billing", ["headrace", "internal", "dlq-list"])
+    return errand_pod.manifest({**deployment(), **changes}, "billing", ["headrace", "internal", "dlq-list"])
 
 
 def test_it_has_the_access_and_placement_of_a_replica() -> None:

@@ -19,10 +19,11 @@ from confluent_kafka import OFFSET_END, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace import config as contract
-from headrace import headers, redrive
+from headrace import headers
 from headrace.cli import answers
+from headrace.kafka.topics import FencedError, Outgoing, Reader, Stored, Writer
+from headrace.letters import redrive
 from headrace.record import Headers, Position, Record
-from headrace.topics import FencedError, Outgoing, Reader, Stored, Writer
 from tests.kafka_broker import KafkaBroker
 from tests.waiting import PATIENCE, until
 

@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from headrace.cli import dlq, status, table
+from headrace.cli.laptop import dlq, status, table
 from tests.runtime.cli import transcripts
 
 pytestmark = pytest.mark.case("seeing-5")
 
 DLQ_LIST = """
-from headrace.cli import dlq, output
+from headrace.cli.laptop import dlq
+from headrace.cli.laptop import output
 from tests.runtime.cli import transcripts as t
 output.write(output.render([], dlq.columns(t.LETTERS, t.NOW), output.Format.TABLE))
 """

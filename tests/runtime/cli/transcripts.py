@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from headrace.cli import dlq, status, table
-from headrace.dead_letters import Letter, Source
+from headrace.cli.laptop import dlq, status, table
+from headrace.letters.reading import Letter, Source
 
 GOLDEN = Path(__file__).parents[2] / "golden/cli"
 WIDTHS = {"80": 80, "120": 120, "200": 200, "piped": None}

@@ -30,7 +30,7 @@ def run(
     path: Annotated[str, typer.Option("--config", help="The consumer's configuration.")] = "",
 ) -> None:
     """Handle records: what the pods of a Consumer run."""
-    from headrace import run as runtime
+    from headrace.worker import run as runtime
 
     raise typer.Exit(runtime.main(path or os.environ.get("HEADRACE_CONFIG", contract.PATH)))
 
@@ -70,11 +70,11 @@ def _register(arguments: list[str]) -> None:
     if arguments[:1] == ["run"]:
         return
     if arguments[:1] == ["internal"]:
-        from headrace.cli import internal
+        from headrace.cli.pod import internal
 
         _app.add_typer(internal.app, name="internal")
         return
-    from headrace.cli import dlq, redriving, status
+    from headrace.cli.laptop import dlq, redriving, status
 
     _app.add_typer(dlq.app, name="dlq")
     _app.command("redrive")(redriving.redrive)
@@ -82,6 +82,6 @@ def _register(arguments: list[str]) -> None:
 
 
 def _tell(failure: Failure) -> None:
-    from headrace.cli import output
+    from headrace.cli.laptop import output
 
     output.say_error(failure.what, failure.remedy)

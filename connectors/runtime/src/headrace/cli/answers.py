@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from headrace.dead_letters import Letter, Opened
+from headrace.letters.reading import Letter, Opened
 
 
 class Answer(BaseModel):

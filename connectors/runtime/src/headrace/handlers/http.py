@@ -24,8 +24,8 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 from headrace import config, parsing
+from headrace.flow.policy import Failed
 from headrace.handlers import Broken
-from headrace.policy import Failed
 from headrace.record import Record
 
 RETRIABLE = frozenset({404, 408, 409, 429})

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from headrace import config
+from headrace.flow.policy import Failed
 from headrace.handlers import Broken
-from headrace.policy import Failed
 from headrace.record import Record, Reject, Retry
 
 Function = Callable[[Record], object]

@@ -1,0 +1,179 @@
+"""``headrace dlq``: look at the dead letters of a Consumer. It must not change anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from headrace import printable
+from headrace.cli import answers
+from headrace.cli.failure import Failure, unwell, usage
+from headrace.cli.laptop import errand, output
+from headrace.cli.laptop.cluster import Access, Cluster
+from headrace.cli.laptop.options import ConsumerName, Context, Kubeconfig, Namespace, Output
+from headrace.cli.laptop.output import Format
+from headrace.cli.laptop.waiting import progress
+from headrace.letters import reading
+from headrace.letters.reading import Header, Letter, Opened
+
+app = typer.Typer(no_args_is_help=True, help="Look at the dead letters of a Consumer.")
+
+
+@app.command("list")
+def list_(
+    consumer: ConsumerName,
+    *,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    form: Output = Format.TABLE,
+    limit: Annotated[int, typer.Option(min=0, help="Most dead letters to list; 0: all.")] = 1000,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Those that were put back or discarded, instead.")
+    ] = False,
+) -> None:
+    """List the outstanding dead letters, without their payloads."""
+    cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
+    letters, total = _fetch(cluster, consumer, limit, ["--resolved"] if resolved else [])
+    kind = "resolved" if resolved else "outstanding"
+    rows = [letter.model_dump(mode="json", by_alias=True) for letter in letters]
+    if rows or form is not Format.TABLE:
+        output.write(output.render(rows, columns(letters, datetime.now(UTC)), form))
+    if total == 0:
+        output.say(f"No {kind} dead letters of {consumer} in namespace {cluster.namespace}.")
+    elif total > len(letters):
+        output.say(f"{len(letters)} of {output.counted(total, f'{kind} dead letter')} shown; --limit 0 shows all.")
+
+
+@app.command()
+def show(
+    consumer: ConsumerName,
+    place: Annotated[str, typer.Argument(metavar="PARTITION/OFFSET", help="The dead letter, as dlq list names it.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    form: Output = Format.TABLE,
+) -> None:
+    """Show one dead letter with its headers and its payload."""
+    try:
+        reading.parse_place(place)
+    except ValueError as error:
+        raise usage(str(error), f"headrace dlq list {consumer} names them.") from error
+    cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
+    opened = _open(cluster, consumer, place)
+    if form is Format.TABLE:
+        output.write(described(opened))
+    else:
+        row = {"name": opened.letter.name, **opened.model_dump(mode="json", by_alias=True)}
+        output.write(output.render([row], {}, form))
+
+
+def columns(letters: Sequence[Letter], now: datetime) -> dict[str, list[str]]:
+    """Return the table of ``letters`` as people read it at ``now``."""
+    return {
+        "NAME": [letter.name for letter in letters],
+        "KEY": [letter.key or "-" for letter in letters],
+        "SOURCE": [_source(letter) for letter in letters],
+        "REASON": [letter.reason or "unknown" for letter in letters],
+        "ATTEMPTS": [_number(letter.attempts) for letter in letters],
+        "REDRIVEN": [str(letter.redrive_count) for letter in letters],
+        "AGE": [_age(letter.last_failed_at, now) for letter in letters],
+        "ERROR": [_line(_error(letter)) for letter in letters],
+    }
+
+
+def described(opened: Opened) -> str:
+    """Return one dead letter as text for people: what it is, its headers, then its payload.
+
+    Only what it is stands at the beginning of a line.
+    """
+    letter = opened.letter
+    facts = {
+        "Name": letter.name,
+        "Key": letter.key or "-",
+        "Source": _source(letter),
+        "Message id": letter.message_id or "-",
+        "Reason": letter.reason or "unknown",
+        "Attempts": _number(letter.attempts),
+        "Handler status": _number(letter.handler_status),
+        "Error": _line(letter.error),
+        "First failed": _moment(letter.first_failed_at),
+        "Last failed": _moment(letter.last_failed_at),
+        "Redriven": output.counted(letter.redrive_count, "time"),
+        "State": "outstanding" if opened.resolution is None else f"{opened.resolution.get('action')}",
+    }
+    lines = [f"{name + ':':<16}{value}" for name, value in facts.items()]
+    lines += ["Headers:", *map(_header, opened.headers)]
+    lines += [f"Value{_mark(opened.value_encoding)}:"]
+    value = printable.block(_value(opened))
+    return "".join(f"{printable.line(line)}\n" for line in lines) + f"  {value}\n"
+
+
+def _fetch(cluster: Cluster, consumer: str, limit: int, among: Sequence[str]) -> tuple[list[Letter], int]:
+    letters: list[Letter] = []
+    total = 0
+    with progress() as note:
+        for answer in errand.run(cluster, consumer, ["dlq-list", "--limit", str(limit), *among], note):
+            if isinstance(answer, answers.Listed):
+                letters.append(answer.letter)
+                note(f"{output.counted(len(letters), 'dead letter')} read")
+            elif isinstance(answer, answers.Done):
+                total = answer.count
+    return letters, total
+
+
+def _open(cluster: Cluster, consumer: str, place: str) -> Opened:
+    with progress() as note:
+        for answer in errand.run(cluster, consumer, ["dlq-show", place], note):
+            if isinstance(answer, answers.Found):
+                return answer.opened
+    raise _silent(place)
+
+
+def _silent(place: str) -> Failure:
+    return unwell(f"the pod said nothing about {place}", "Bring command and image to the same version.")
+
+
+def _source(letter: Letter) -> str:
+    return f"{letter.source.topic}/{letter.source.partition}/{letter.source.offset}" if letter.source else "-"
+
+
+def _error(letter: Letter) -> str:
+    left = f"(without value: {letter.pointer.bytes} bytes) " if letter.pointer else ""
+    return left + (letter.error or "-")
+
+
+def _value(opened: Opened) -> str:
+    at = opened.letter.pointer
+    if at is not None:
+        place = f"{at.topic}/{at.partition}/{at.offset}"
+        return f"<too large for the dead-letter topic: {at.bytes} bytes at {place}, SHA-256 {at.sha256}>"
+    return "<null>" if opened.value is None else opened.value
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _age(at: datetime | None, now: datetime) -> str:
+    return "-" if at is None else output.age((now - at).total_seconds())
+
+
+def _moment(at: datetime | None) -> str:
+    return "-" if at is None else at.isoformat(timespec="seconds")
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "-").split())
+
+
+def _header(one: Header) -> str:
+    number = reading.number(one)
+    return f"  {one.name}: {one.value}{_mark(one.encoding)}" if number is None else f"  {one.name}: {number}"
+
+
+def _mark(encoding: str) -> str:
+    return "" if encoding == "text" else f" ({encoding})"

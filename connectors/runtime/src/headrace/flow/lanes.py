@@ -1,0 +1,230 @@
+"""Which record may run now: one record of a key at a time, in order; a key that waits holds nobody else.
+
+Of the lanes that could run, the one whose record arrived first goes first: so a key with many records never falls
+behind the others, and what is finished beyond the lowest unfinished record, which a crash repeats, stays little.
+
+A lane is one exact key of one partition; it exists only while it has work. Records without a key have a lane each.
+Pure: no clock, no tasks. The event loop's thread alone owns the lanes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Collection
+
+from headrace.flow.ledger import Assignment
+from headrace.record import Record
+
+Lane = tuple[str, int, bytes | int]
+"""Source topic, partition and key; the offset in place of a missing key, which makes the lane unique."""
+
+
+class Job:
+    """One delivered record on its way: ``attempt`` made next (from 1), ``first_failed_at`` in seconds or None.
+
+    ``number`` counts arrivals; `Lanes.add` sets it.
+    """
+
+    __slots__ = ("assignment", "attempt", "first_failed_at", "lane", "number", "record")
+
+    def __init__(self, assignment: Assignment, record: Record) -> None:
+        self.assignment = assignment
+        self.record = record
+        self.lane = lane_of(record)
+        self.attempt = record.attempt
+        self.first_failed_at: float | None = None
+        self.number = 0
+
+
+def lane_of(record: Record) -> Lane:
+    """Return the lane of ``record``; a redriven record shares its source's where the partition number is the same."""
+    topic = record.origin.topic if record.origin else record.topic
+    if record.key is None:
+        return (record.topic, record.partition, record.offset)
+    return (topic, record.partition, record.key)
+
+
+class Lanes:
+    """All lanes with work: ready, running or waiting."""
+
+    def __init__(self) -> None:
+        self._queues: dict[Lane, deque[Job]] = {}
+        self._ready: list[tuple[int, Lane]] = []
+        self._arrived = 0
+        self._running: set[Lane] = set()
+        self._due: dict[Lane, float] = {}
+        self._heap: list[tuple[float, int, Lane]] = []
+        self._started: dict[Assignment, int] = {}
+        self._pending: Counter[Assignment] = Counter()
+        self._failed: set[Lane] = set()
+        self._retrying: Counter[Assignment] = Counter()
+        self._held: Counter[Assignment] = Counter()
+
+    @property
+    def ready(self) -> int:
+        """How many lanes could run now."""
+        return len(self._ready)
+
+    @property
+    def running(self) -> int:
+        """How many records run now."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many keys wait for their next attempt."""
+        return len(self._due)
+
+    def retrying(self, assignment: Assignment) -> tuple[int, int]:
+        """Return how many keys of a partition have failed and are tried again, and how many records they hold.
+
+        Any thread may ask.
+        """
+        return self._retrying[assignment], self._held[assignment]
+
+    def pending(self, assignments: Collection[Assignment]) -> int:
+        """Return how many records of these partitions are queued, waiting or running."""
+        return sum(self._pending[assignment] for assignment in assignments)
+
+    def add(self, job: Job) -> None:
+        """Put a record at the end of its lane."""
+        self._pending[job.assignment] += 1
+        self._arrived += 1
+        job.number = self._arrived
+        queue = self._queues.get(job.lane)
+        if queue is not None:
+            queue.append(job)
+            if job.lane in self._failed:
+                _count(self._held, job.assignment, 1)
+            return
+        self._queues[job.lane] = deque((job,))
+        self._make_ready(job.lane)
+
+    def take(self) -> Job | None:
+        """Start the record that arrived first of those that may, or return None; it runs until `finish` or `delay`."""
+        if not self._ready:
+            return None
+        _, lane = heapq.heappop(self._ready)
+        self._running.add(lane)
+        job = self._queues[lane][0]
+        started = self._started.get(job.assignment, -1)
+        self._started[job.assignment] = max(started, job.record.offset)
+        return job
+
+    def finish(self, job: Job) -> None:
+        """End a running record; the next of its key becomes ready."""
+        lane = job.lane
+        self._running.remove(lane)
+        self._release(lane)
+        self._forget(job)
+        queue = self._queues[lane]
+        queue.popleft()
+        if queue:
+            self._make_ready(lane)
+        else:
+            del self._queues[lane]
+
+    def delay(self, job: Job, due: float) -> None:
+        """End a failed attempt: the record stays at the head of its lane, which waits until ``due``."""
+        self._running.remove(job.lane)
+        self._due[job.lane] = due
+        self._hold(job.lane)
+        heapq.heappush(self._heap, (due, job.number, job.lane))
+
+    def wake(self, now: float) -> float | None:
+        """Make ready all lanes due at ``now``; return when the next one is due, or None."""
+        while self._heap and self._heap[0][0] <= now:
+            _, _, lane = heapq.heappop(self._heap)
+            del self._due[lane]
+            self._make_ready(lane)
+        return self._heap[0][0] if self._heap else None
+
+    def drain(self, assignments: Collection[Assignment]) -> None:
+        """Drop what need not run before these partitions are given away.
+
+        Kept are running records and those older than one already started: finishing them moves the frontier, so
+        fewer records are delivered twice. Keys waiting for another attempt are dropped.
+        """
+        leaving = set(assignments)
+        for lane in list(self._queues):
+            self._thin(lane, leaving)
+        self._heap = [(due, self._queues[lane][0].number, lane) for lane, due in self._due.items()]
+        heapq.heapify(self._heap)
+        self._ready = [(self._queues[lane][0].number, lane) for _, lane in self._ready if lane in self._queues]
+        heapq.heapify(self._ready)
+
+    def forget(self, assignments: Collection[Assignment]) -> None:
+        """Drop everything of these partitions but running records."""
+        for assignment in assignments:
+            self._started[assignment] = -1
+        self.drain(assignments)
+        for assignment in assignments:
+            self._started.pop(assignment, None)
+
+    def _thin(self, lane: Lane, leaving: set[Assignment]) -> None:
+        queue = self._queues[lane]
+        if not any(job.assignment in leaving for job in queue):
+            return
+        running, waiting = lane in self._running, lane in self._due
+        head = queue[0]
+        failed = self._release(lane)
+        kept: deque[Job] = deque()
+        for job in queue:
+            if (
+                job.assignment not in leaving
+                or (running and job is head)
+                or (not waiting and job.record.offset <= self._started.get(job.assignment, -1))
+            ):
+                kept.append(job)
+            else:
+                self._forget(job)
+        self._replace(lane, kept, was_waiting=waiting and head.assignment in leaving)
+        if failed and kept and kept[0] is head:
+            self._hold(lane)
+
+    def _replace(self, lane: Lane, kept: deque[Job], *, was_waiting: bool) -> None:
+        if was_waiting:
+            del self._due[lane]
+        if not kept:
+            del self._queues[lane]
+            return
+        self._queues[lane] = kept
+        if was_waiting:
+            self._make_ready(lane)
+
+    def _hold(self, lane: Lane) -> None:
+        """Note that the head of a lane has failed; it holds what is behind it."""
+        if lane not in self._failed:
+            self._failed.add(lane)
+            self._count_failed(lane, 1)
+
+    def _release(self, lane: Lane) -> bool:
+        """Note that the head of a lane fails no more; return whether it did."""
+        failed = lane in self._failed
+        if failed:
+            self._failed.remove(lane)
+            self._count_failed(lane, -1)
+        return failed
+
+    def _count_failed(self, lane: Lane, sign: int) -> None:
+        queue = self._queues[lane]
+        _count(self._retrying, queue[0].assignment, sign)
+        for job in queue:
+            _count(self._held, job.assignment, sign)
+
+    def _make_ready(self, lane: Lane) -> None:
+        heapq.heappush(self._ready, (self._queues[lane][0].number, lane))
+
+    def _forget(self, job: Job) -> None:
+        self._pending[job.assignment] -= 1
+        if not self._pending[job.assignment]:
+            del self._pending[job.assignment]
+            self._started.pop(job.assignment, None)
+
+
+def _count(counts: Counter[Assignment], assignment: Assignment, number: int) -> None:
+    """Add; a partition with nothing is forgotten."""
+    counts[assignment] += number
+    if not counts[assignment]:
+        del counts[assignment]

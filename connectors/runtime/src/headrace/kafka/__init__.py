@@ -1,0 +1,1 @@
+"""Kafka's client, which nothing outside this room knows: reading, writing, and what its errors mean."""

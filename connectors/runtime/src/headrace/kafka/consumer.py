@@ -1,0 +1,316 @@
+"""The Kafka consumer of one pod: its settings, its messages as records, its errors told apart.
+
+One thread owns it. Offsets are committed only explicitly and never reset: a partition without a committed offset
+starts at its beginning, one whose offset is gone stops loudly.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from headrace import headers
+from headrace.config import Config
+from headrace.flow.budget import weight
+from headrace.kafka import connection
+from headrace.kafka.messages import UNREADABLE, headers_of, timestamp_of
+from headrace.record import Record
+
+log = logging.getLogger(__name__)
+
+ANSWER = 10.0
+"""Seconds Kafka has to answer one call."""
+
+READ_BYTES = 4 * 1024 * 1024
+"""Bytes after which one read brings no more."""
+
+GLANCE = 2.0
+"""Seconds Kafka has to answer a question that may as well be asked later."""
+
+LEAN = {
+    "queued.min.messages": "200",
+    "queued.max.messages.kbytes": "16384",
+    "fetch.queue.backoff.ms": "10",
+    "fetch.wait.max.ms": "100",
+    "topic.metadata.refresh.interval.ms": "10000",
+}
+"""librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes.
+
+It counts values alone: what heavy headers and keys take is bounded by the number of records fetched ahead. A fetch is
+asked for while fewer are left, and brings up to 1 MiB of each partition, so few are enough to keep it busy.
+"""
+
+SESSION = {"session.timeout.ms": "15000", "heartbeat.interval.ms": "3000"}
+"""After how long a silence the group gives a member's partitions to others."""
+
+POLL = {"max.poll.interval.ms": "300000"}
+"""The same for a member that is not silent, and does not read."""
+
+LAW = {
+    "enable.auto.commit": "false",
+    "enable.auto.offset.store": "false",
+    "auto.offset.reset": "error",
+    "check.crcs": "true",
+    "isolation.level": "read_committed",
+    "partition.assignment.strategy": "range",
+    "enable.partition.eof": "true",
+}
+"""What correctness rests on; extra properties do not change it."""
+
+AWAITED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
+OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+
+Partition = tuple[str, int]
+
+
+class Fatal(Exception):
+    """The client cannot go on; the process must start anew."""
+
+
+class CommitFailed(Exception):
+    """Kafka did not take a commit; what it covered may be delivered again."""
+
+
+class Read(NamedTuple):
+    """What one read brought: records, ends of partitions reached, and partitions whose offset no longer exists.
+
+    An end is the offset after all that can be read now; it lies beyond transaction markers and compaction gaps.
+    """
+
+    records: list[Record]
+    ends: list[tuple[Partition, int]]
+    lost: list[Partition]
+
+
+class Source:
+    """A member of the consumer group, subscribed to the source topics and the retry topic."""
+
+    def __init__(self, config: Config) -> None:
+        self._topics = [*config.topics.sources, config.topics.retry]
+        self._retry = config.topics.retry
+        self._committed: Callable[[Partition, int | None], None] = lambda partition, offset: None
+        self._awaited: str | None = None
+        self._assignments = 0
+        self._client = _consumer(
+            {
+                **SESSION,
+                **POLL,
+                **LEAN,
+                **connection.properties(config.kafka),
+                **LAW,
+                "group.id": config.group,
+                "client.id": f"headrace.{config.namespace}.{config.consumer}",
+                "on_commit": self._on_commit,
+                "error_cb": lambda error: log.warning("consumer: %s", error.str()),
+            }
+        )
+
+    def subscribe(
+        self,
+        *,
+        assigned: Callable[[dict[Partition, int | None]], None],
+        revoked: Callable[[list[Partition], bool], None],
+        committed: Callable[[Partition, int | None], None],
+    ) -> None:
+        """Join the group; all three are called from `read` and `close`, ``committed`` with None when it failed.
+
+        ``assigned`` is given the committed offsets, None where there is none yet.
+        ``revoked`` is told whether the partitions were lost, which leaves no right to commit.
+        """
+        self._committed = committed
+
+        def on_assign(client: Consumer, partitions: list[TopicPartition]) -> None:
+            self._assignments += 1
+            starts = self._positions(partitions)
+            client.assign(starts)
+            assigned(
+                {name: None if at.offset < 0 else at.offset for name, at in zip(_names(starts), starts, strict=True)}
+            )
+
+        def on_revoke(client: Consumer, partitions: list[TopicPartition]) -> None:
+            revoked(_names(partitions), False)
+            client.unassign()
+
+        def on_lost(client: Consumer, partitions: list[TopicPartition]) -> None:
+            revoked(_names(partitions), True)
+            client.unassign()
+
+        self._client.subscribe(self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+
+    def read(self, most: int, timeout: float) -> Read:
+        """Return what arrives within ``timeout`` seconds, and at most ``most`` more records without more waiting.
+
+        Stops soon after `READ_BYTES`. Raises Fatal when the client cannot go on.
+        """
+        first = self._client.poll(timeout)
+        if first is None:
+            return Read([], [], [])
+        result = Read([], [], [])
+        assignments = self._assignments
+        self._take(first, result)
+        self._take_more(most, result)
+        if assignments != self._assignments:
+            self._start_over()
+            return Read([], [], result.lost)
+        return result
+
+    def _take_more(self, most: int, result: Read) -> None:
+        """Take chunks that grow as long as what was taken stays small: nobody knows how large the next record is."""
+        chunk, taken, size = 1, 0, 0
+        while (room := most - len(result.records)) > 0:
+            size += sum(map(weight, result.records[taken:]))
+            if size >= READ_BYTES:
+                return
+            taken = len(result.records)
+            messages = self._client.consume(min(chunk, room), 0)
+            for message in messages:
+                self._take(message, result)
+            if len(messages) < min(chunk, room):
+                return
+            chunk *= 4
+
+    def _start_over(self) -> None:
+        """Read an assignment anew that came amid a read: some records taken with it are of the one before."""
+        self._client.assign(self._positions(self._client.assignment()))
+
+    def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
+        """Commit offsets, each with its metadata; with ``wait`` raises CommitFailed when Kafka refuses.
+
+        Without ``wait``, `committed` is told what became of it.
+        """
+        wanted = [TopicPartition(*at, offset, metadata=text) for at, offset, text in offsets]
+        if not wanted:
+            return
+        try:
+            if not wait:
+                self._client.commit(offsets=wanted, asynchronous=True)
+                return
+            for done in self._client.commit(offsets=wanted, asynchronous=False) or ():
+                if done.error is not None:
+                    raise KafkaException(done.error)
+                self._committed((done.topic, done.partition), done.offset)
+        except KafkaException as error:
+            raise CommitFailed(str(error)) from error
+
+    def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the offset after all that can be read now; without partitions whose end is not answered in time."""
+        asked = [TopicPartition(*partition, OFFSET_END) for partition in partitions]
+        try:
+            found = self._client.offsets_for_times(asked, timeout=GLANCE) if asked else []
+        except KafkaException as error:
+            log.info("the ends of partitions are not known: %s", error.args[0].str())
+            return {}
+        return {(one.topic, one.partition): one.offset for one in found if one.error is None and one.offset >= 0}
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Stop fetching these partitions; drops what the client had fetched ahead."""
+        self._client.pause([TopicPartition(*partition) for partition in partitions])
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        """Fetch these partitions again."""
+        self._client.resume([TopicPartition(*partition) for partition in partitions])
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._client.close()
+
+    def _positions(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Where to start: at the committed offset, or explicitly at the beginning where there is none."""
+        starts = self._committed_offsets(partitions)
+        for start in starts:
+            if start.offset < 0:
+                start.offset = OFFSET_BEGINNING
+        return starts
+
+    def _committed_offsets(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        try:
+            found = self._client.committed(partitions, timeout=ANSWER)
+            for one in found:
+                if one.error is not None:
+                    raise KafkaException(one.error)
+        except KafkaException as error:
+            raise Fatal(
+                f"cannot read the group's committed offsets of what was assigned: {error.args[0].str()}"
+            ) from error
+        return list(found)
+
+    def _take(self, message: Message, result: Read) -> None:
+        error = message.error()
+        if error is None:
+            result.records.append(record_of(message, self._retry))
+        elif error.code() == KafkaError._PARTITION_EOF:
+            result.ends.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
+        elif error.code() in OUT_OF_RANGE and message.topic() is not None:
+            log.error("%s/%s stops, its offset no longer exists: %s", message.topic(), message.partition(), error.str())
+            result.lost.append((str(message.topic()), int(message.partition() or 0)))
+        elif error.fatal():
+            raise Fatal(error.str())
+        elif error.code() in AWAITED:
+            self._await(error.str())
+        else:
+            log.warning("reading: %s", error.str())
+
+    def _await(self, what: str) -> None:
+        if what != self._awaited:
+            log.info("waiting for a topic: %s", what)
+        self._awaited = what
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        for done in partitions:
+            failure = error or done.error
+            if failure is not None:
+                log.warning("commit of %s/%d failed: %s", done.topic, done.partition, failure.str())
+            self._committed((done.topic, done.partition), None if failure else done.offset)
+
+
+def session(config: Config) -> float:
+    """Return the seconds of silence after which the group takes this member for gone."""
+    return int({**SESSION, **config.kafka.properties}["session.timeout.ms"]) / 1000
+
+
+def pause(config: Config) -> float:
+    """Return the seconds without reading after which the group takes this member for gone."""
+    return int({**POLL, **config.kafka.properties}["max.poll.interval.ms"]) / 1000
+
+
+def record_of(message: Message, retry: str) -> Record:
+    """Return what ``message`` carries; it says where it first was when it lies in ``retry``, the retry topic."""
+    topic = str(message.topic())
+    own = headers_of(message)
+    known = headers.decode(own or ()) if topic == retry else None
+    return Record(
+        topic=topic,
+        partition=int(message.partition() or 0),
+        offset=int(message.offset() or 0),
+        key=message.key(),
+        value=message.value(),
+        headers=own or (),
+        timestamp=timestamp_of(message),
+        timestamp_type="LogAppendTime" if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
+        attempt=1 + (known.attempts or 0) if known else 1,
+        origin=known.origin if known else None,
+        unreadable=UNREADABLE if own is None else None,
+    )
+
+
+def _consumer(settings: dict[str, object]) -> Consumer:
+    try:
+        return Consumer(settings)
+    except KafkaException as error:
+        raise Fatal(f"the settings of the Kafka client are refused: {error}") from error
+
+
+def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [(partition.topic, partition.partition) for partition in partitions]

@@ -1,0 +1,251 @@
+"""Which dead letters of a consumer are outstanding: written to its dead-letter topic and not resolved since.
+
+A resolution is a record in the compacted resolutions topic whose key, ``<partition>/<offset>``, names the dead letter.
+It must not change anything on Kafka; a payload leaves this module only in ``find``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from headrace import headers, parsing
+from headrace.config import Topics
+from headrace.kafka.topics import Reader, Span, Stored
+from headrace.letters import pointers
+
+Encoding = Literal["text", "base64"]
+
+
+class Place(NamedTuple):
+    """Where a dead letter lies in the dead-letter topic."""
+
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}/{self.offset}"
+
+
+class Shown(BaseModel):
+    """What people and programs are shown: camelCase names, as in the custom resources."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Source(Shown):
+    """Where the record first was."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Pointed(Source):
+    """The record that a dead letter without value points to; ``bytes`` and ``sha256`` are those of its value."""
+
+    bytes: int
+    sha256: str
+
+
+class Letter(Shown):
+    """A dead letter without its payload; what its headers do not say is None. ``name`` is ``<partition>/<offset>``.
+
+    ``pointer`` is there when the record was too large for the dead-letter topic.
+    """
+
+    name: str
+    key: str | None
+    key_encoding: Encoding = "text"
+    source: Source | None
+    reason: str | None
+    attempts: int | None
+    handler_status: int | None
+    error: str | None
+    first_failed_at: datetime | None
+    last_failed_at: datetime | None
+    redrive_count: int
+    message_id: str | None
+    bytes: int
+    pointer: Pointed | None = None
+
+
+class Header(Shown):
+    """One header of a dead letter; ``value`` is text when it is text, else base64."""
+
+    name: str
+    value: str | None
+    encoding: Encoding = "text"
+
+
+class Opened(Shown):
+    """A dead letter with its payload and headers; ``resolution`` says what became of it, None while outstanding."""
+
+    letter: Letter
+    value: str | None
+    value_encoding: Encoding
+    headers: tuple[Header, ...]
+    resolution: dict[str, object] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """What became of a dead letter; its retry record was sent to ``retry_topic``, ``retry_partition``."""
+
+    by: str
+    at: datetime
+    redrive_id: str
+    retry_topic: str
+    retry_partition: int
+
+    def to_json(self) -> bytes:
+        """Return the value of the record in the resolutions topic."""
+        document = {
+            "action": "redriven",
+            "by": self.by,
+            "at": self.at.isoformat(timespec="milliseconds"),
+            "redriveId": self.redrive_id,
+            "retry": {"topic": self.retry_topic, "partition": self.retry_partition},
+        }
+        return json.dumps(document, separators=(",", ":")).encode()
+
+
+_RESOLUTION = TypeAdapter(dict[str, object])
+_PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")
+
+
+def outstanding(reader: Reader, topics: Topics) -> Iterator[Letter]:
+    """Yield the outstanding dead letters, in order of partition and offset; raises what ``Reader`` raises."""
+    return _letters(reader, topics, resolved=False)
+
+
+def resolved(reader: Reader, topics: Topics) -> Iterator[Letter]:
+    """Yield the dead letters that were put back, in the same order; raises what ``Reader`` raises."""
+    return _letters(reader, topics, resolved=True)
+
+
+def _letters(reader: Reader, topics: Topics, *, resolved: bool) -> Iterator[Letter]:
+    spans = reader.spans(topics.dead_letters)
+    known = set(resolutions(reader, topics))
+    for partition, span in spans.items():
+        for stored in reader.read(topics.dead_letters, partition, span):
+            if (Place(partition, stored.offset) in known) is resolved:
+                yield letter(stored)
+
+
+def resolutions(reader: Reader, topics: Topics) -> dict[Place, bytes]:
+    """Return the last resolution of each dead letter that has one; a tombstone takes a resolution back."""
+    last: dict[Place, bytes] = {}
+    for partition, span in reader.spans(topics.resolutions).items():
+        for stored in reader.read(topics.resolutions, partition, span):
+            _note(last, stored)
+    return last
+
+
+def find(reader: Reader, topics: Topics, place: Place) -> Opened | None:
+    """Return the dead letter at ``place`` with its payload, or None when there is none (any more)."""
+    held = reader.spans(topics.dead_letters).get(place.partition)
+    if held is None or not held.start <= place.offset < held.end:
+        return None
+    span = Span(start=place.offset, end=place.offset + 1)
+    for stored in reader.read(topics.dead_letters, place.partition, span):
+        if stored.offset == place.offset:
+            return _opened(stored, resolutions(reader, topics).get(place))
+    return None
+
+
+def parse_place(text: str) -> Place:
+    """Read ``<partition>/<offset>``; raises ``ValueError`` when it is not that."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:100]!r} is not PARTITION/OFFSET, as 3/120")
+    return Place(int(found[1]), int(found[2]))
+
+
+def letter(stored: Stored) -> Letter:
+    """Return what ``stored`` says of itself as a dead letter."""
+    said = headers.decode(stored.headers)
+    key, key_encoding = _readable(stored.key)
+    return Letter(
+        name=str(Place(stored.partition, stored.offset)),
+        key=key,
+        key_encoding=key_encoding,
+        source=Source(**said.origin._asdict()) if said.origin else None,
+        reason=said.reason,
+        attempts=said.attempts,
+        handler_status=said.status,
+        error=said.message,
+        first_failed_at=parsing.moment(said.first_failed_at),
+        last_failed_at=parsing.moment(said.last_failed_at) or parsing.moment(stored.timestamp),
+        redrive_count=said.redrive_count,
+        message_id=said.message_id,
+        bytes=len(stored.value or b""),
+        pointer=_pointed(stored),
+    )
+
+
+def _pointed(stored: Stored) -> Pointed | None:
+    found = pointers.decode(stored.headers)
+    return None if found is None else Pointed(**found.at._asdict(), bytes=found.bytes, sha256=found.digest)
+
+
+def _opened(stored: Stored, resolution: bytes | None) -> Opened:
+    value, encoding = _readable(stored.value)
+    return Opened(
+        letter=letter(stored),
+        value=value,
+        value_encoding=encoding,
+        headers=tuple(_header(name, content) for name, content in stored.headers),
+        resolution=None if resolution is None else _resolved(resolution),
+    )
+
+
+def _resolved(resolution: bytes) -> dict[str, object]:
+    try:
+        return _RESOLUTION.validate_json(resolution)
+    except ValidationError:
+        return {"action": "resolved by something that is not Headrace"}
+
+
+def _header(name: str, content: bytes | None) -> Header:
+    value, encoding = _readable(content)
+    return Header(name=name, value=value, encoding=encoding)
+
+
+def number(header: Header) -> int | None:
+    """Return what a header says that holds a binary number, as Spring for Apache Kafka writes them, else None."""
+    if header.name not in headers.NUMBERS or header.value is None:
+        return None
+    content = base64.b64decode(header.value) if header.encoding == "base64" else header.value.encode()
+    return int.from_bytes(content, "big", signed=True)
+
+
+def _note(last: dict[Place, bytes], stored: Stored) -> None:
+    try:
+        place = parse_place((stored.key or b"").decode(errors="replace"))
+    except ValueError:
+        return  # not one of ours: a foreign record cannot resolve a dead letter
+    if stored.value is None:
+        last.pop(place, None)
+    else:
+        last[place] = stored.value
+
+
+def _readable(content: bytes | None) -> tuple[str | None, Encoding]:
+    if content is None:
+        return None, "text"
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(content).decode(), "base64"
+    if "\x00" in text:
+        return base64.b64encode(content).decode(), "base64"
+    return text, "text"

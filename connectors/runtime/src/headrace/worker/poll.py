@@ -1,0 +1,375 @@
+"""The poll thread: the one owner of consumer, ledger and dead letters.
+
+Each turn it notes what was finished, commits, writes dead letters and reads more; it must never wait for a handler
+but when partitions are given away, and then only so long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from headrace.config import Config
+from headrace.flow.budget import Budget, weight
+from headrace.flow.finished import Finished
+from headrace.flow.lanes import Job
+from headrace.flow.lease import Lease
+from headrace.flow.ledger import Assignment, Ledger
+from headrace.flow.stall import Watch
+from headrace.kafka.consumer import CommitFailed, Partition, Source, pause
+from headrace.letters.writing import Letters
+from headrace.metrics import Metrics
+from headrace.progress import Progress, encode
+from headrace.record import Record
+from headrace.worker.dispatch import Dispatcher
+
+log = logging.getLogger(__name__)
+
+BATCH = 1_000
+IDLE = 0.1
+COMMIT_EVERY, COMMIT_AFTER = 1.0, 5_000
+TELL_EVERY = 5.0
+"""Seconds after which an offset is committed again because what is told with it has changed."""
+
+PAUSE_AFTER = 0.5
+"""Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
+
+LOOK_EVERY = 10.0
+STALLED, STUCK = 30.0, 120.0
+"""Seconds of reading without any of the records that Kafka has, until a pod is not ready, and until it is not alive."""
+
+STEP = 0.01
+REVOKE_BUDGET, STOP_BUDGET = 10.0, 30.0
+"""Seconds that running records have to finish when partitions are taken away, and when the process ends.
+
+No more than half of the time after which the group takes a member that does not read for gone.
+"""
+
+
+class Poller(threading.Thread):
+    """Moves records from Kafka to the dispatcher and their completions back."""
+
+    def __init__(
+        self,
+        config: Config,
+        dispatcher: Dispatcher,
+        loop: asyncio.AbstractEventLoop,
+        metrics: Metrics,
+        lease: Lease,
+    ) -> None:
+        super().__init__(name="poll")
+        self._lease = lease
+        self._retry_topic = config.topics.retry
+        self._dispatcher = dispatcher
+        self._loop = loop
+        self._metrics = metrics
+        self._ledger = Ledger()
+        self._source = Source(config)
+        self._longest_drain = pause(config) / 2
+        self._letters = Letters(config, metrics, self._written)
+        self._stopping = threading.Event()
+        self._abandon = threading.Event()
+        self._assigned = False
+        self._lost: set[Partition] = set()
+        self._budget = Budget()
+        self._full_since: float | None = None
+        self._paused = False
+        self._completions = 0
+        self._committed_at = 0.0
+        self._told_at = 0.0
+        self._moved: dict[Assignment, tuple[int | None, float]] = {}
+        self._watch = Watch()
+        self._reading, self._looked_at = 0.0, 0.0
+        self.stalled: list[Partition] = []
+        self.stuck: list[Partition] = []
+        self.beat = time.monotonic()
+        self.fault: BaseException | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the group has ever given an assignment, and nothing stopped, stands still or is refused."""
+        well = not self._lost and not self.stalled and self.refusal is None
+        return self._assigned and well and not self._stopping.is_set()
+
+    @property
+    def refusal(self) -> str | None:
+        """Why dead letters have been refused for a while, if they have."""
+        return self._letters.refusal
+
+    def stop(self) -> None:
+        """Stop reading and finish what runs; a second call abandons what runs."""
+        if self._stopping.is_set():
+            self._abandon.set()
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until stopped; what ends it early is in `fault`."""
+        try:
+            self._source.subscribe(assigned=self._on_assigned, revoked=self._on_revoked, committed=self._on_committed)
+            while not self._stopping.is_set():
+                self._turn()
+            self._release(self._ledger.owned, STOP_BUDGET)
+            self._source.close()
+        except BaseException as error:  # noqa: BLE001 - the thread's border: told to the process, which ends
+            self.fault = error
+
+    def _turn(self) -> None:
+        self.beat = time.monotonic()
+        if not self._is_ours(self.beat):
+            self._deliver(0, IDLE)
+            return
+        self._settle()
+        self._commit_when_due(self.beat)
+        self._measure(self.beat)
+        if self._is_full(self.beat):
+            self._hold_back(self.beat)
+            return
+        self._end_pause()
+        self._deliver(BATCH, IDLE)
+        self._reading += time.monotonic() - self.beat
+        self._look_when_due(self.beat)
+
+    def _is_ours(self, now: float) -> bool:
+        """Return whether what we own is surely still ours; only then may anything be written for it."""
+        return self._lease.renew(now) or self._is_confirmed(now)
+
+    def _is_confirmed(self, now: float) -> bool:
+        """Ask the group whether what we own is still ours, after a pause in which it may have been given to others."""
+        known = ((assignment, assignment.frontier) for assignment in self._ledger.owned)
+        held = {one: (offset, self._progress(one)) for one, offset in known if offset is not None}
+        log.warning("stood still for longer than half a session: asking the group about %s", _listed(self._names()))
+        confirmed = self._commit(held, wait=True)
+        if confirmed:
+            self._lease.begin(now)
+        return confirmed
+
+    def _deliver(self, most: int, timeout: float) -> None:
+        read = self._source.read(most, timeout)
+        for partition in read.lost:
+            if self._ledger.find(*partition) is not None:
+                self._lost.add(partition)
+            self._metrics.out_of_range.set(len(self._lost))
+        jobs = [job for job in map(self._job, read.records) if job is not None]
+        for (topic, number), offset in read.ends:
+            self._ledger.reach(topic, number, offset)
+        if jobs:
+            self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
+
+    def _job(self, record: Record) -> Job | None:
+        assignment = self._ledger.find(record.topic, record.partition)
+        if assignment is None or not self._ledger.deliver(assignment, record.offset, weight(record)):
+            return None
+        return Job(assignment, record)
+
+    def _is_full(self, now: float) -> bool:
+        if not self._budget.is_full(self._ledger.unfinished, self._ledger.size):
+            self._full_since = None
+            return False
+        self._full_since = self._full_since or now
+        return True
+
+    def _hold_back(self, now: float) -> None:
+        if not self._paused and now - (self._full_since or now) > PAUSE_AFTER:
+            self._source.pause(self._names())
+            self._paused = True
+            log.info(
+                "reading pauses: %d records (%d MiB) are unfinished", self._ledger.unfinished, self._ledger.size >> 20
+            )
+            self._metrics.paused.set(len(self._names()))
+        if self._paused:
+            self._deliver(0, STEP)
+        else:
+            time.sleep(STEP)
+
+    def _end_pause(self) -> None:
+        """Read again; also before partitions are given away, because the client keeps a pause beyond an assignment."""
+        if self._paused:
+            self._source.resume(self._names())
+            self._paused = False
+            self._metrics.paused.set(0)
+
+    def _settle(self) -> None:
+        """Note what was finished, and go on writing dead letters."""
+        finished = self._dispatcher.finished
+        while finished:
+            item = finished.popleft()
+            if item.letter is None:
+                self._complete(item)
+            else:
+                self._letters.write(item)
+        self._letters.serve()
+
+    def _written(self, letter: Finished) -> None:
+        self._complete(letter)
+
+    def _complete(self, item: Finished) -> None:
+        record = item.record
+        if not self._ledger.complete(item.assignment, record.offset):
+            self._metrics.stale.inc()
+            return
+        self._completions += 1
+        self._metrics.records[record.topic].inc()
+        if record.topic == self._retry_topic:
+            self._metrics.redriven.inc()
+
+    def _commit_when_due(self, now: float) -> None:
+        if now - self._committed_at < COMMIT_EVERY and self._completions < COMMIT_AFTER:
+            return
+        self._committed_at, self._completions = now, 0
+        told = {assignment: self._progress(assignment) for assignment in self._ledger.owned}
+        due = dict(self._ledger.due())
+        if now - self._told_at >= TELL_EVERY:
+            self._told_at = now
+            due = {**_changed(told), **due}
+        self._commit({one: (offset, told[one]) for one, offset in due.items()}, wait=False)
+
+    def _progress(self, assignment: Assignment) -> Progress:
+        retrying, held = self._dispatcher.retrying(assignment)
+        return Progress(done=assignment.done, retrying=retrying, held=held)
+
+    def _commit(self, due: Mapping[Assignment, tuple[int, Progress]], *, wait: bool) -> bool:
+        """Commit offsets and what is told with them; False when it failed at once."""
+        if not due:
+            return True
+        for assignment, (_, progress) in due.items():
+            assignment.told = progress
+        texts = [(_name(assignment), offset, encode(progress)) for assignment, (offset, progress) in due.items()]
+        try:
+            self._source.commit(texts, wait=wait)
+        except CommitFailed as error:
+            self._commit_failed(error)
+            return False
+        return True
+
+    def _commit_failed(self, error: CommitFailed) -> None:
+        self._metrics.commit_failures.inc()
+        log.warning("commit failed, what it covered may be delivered again: %s", error)
+
+    def _on_committed(self, partition: Partition, offset: int | None) -> None:
+        assignment = self._ledger.find(*partition)
+        if offset is None:
+            self._metrics.commit_failures.inc()
+            if assignment is not None:
+                assignment.told = None
+            return
+        self._metrics.committed.inc()
+        if assignment is not None:
+            assignment.committed = offset
+
+    def _on_assigned(self, partitions: dict[Partition, int | None]) -> None:
+        for (topic, number), committed in partitions.items():
+            self._ledger.assign(topic, number, committed)
+        fresh = [partition for partition, committed in partitions.items() if committed is None]
+        self._assigned = True
+        self._lease.begin(time.monotonic())
+        self._metrics.rebalances.inc()
+        log.info(
+            "assigned %s; without a committed offset, read from the beginning: %s", _listed(partitions), _listed(fresh)
+        )
+        self._check_together(partitions)
+
+    def _check_together(self, partitions: Collection[Partition]) -> None:
+        """Order across source and retry topic needs equal partition numbers in one pod; say so when they are not."""
+        retry = {number for topic, number in partitions if topic == self._retry_topic}
+        source = {number for topic, number in partitions if topic != self._retry_topic}
+        if retry and source - retry:
+            log.warning("partitions %s have no retry partition here: redriven records are unordered", source - retry)
+
+    def _on_revoked(self, partitions: list[Partition], lost: bool) -> None:
+        found = (self._ledger.find(*partition) for partition in partitions)
+        assignments = [assignment for assignment in found if assignment is not None]
+        log.info("%s %s", "lost" if lost else "giving away", _listed(partitions))
+        self._end_pause()
+        self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
+
+    def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
+        """Let what runs finish within ``budget`` seconds, then fence, then commit, then forget the partitions."""
+        if budget:
+            self._drain(assignments, time.monotonic() + min(budget, self._longest_drain))
+        for assignment in assignments:
+            assignment.given_away = True
+        self._settle()
+        if commit:
+            self._commit_now(assignments)
+        self._loop.call_soon_threadsafe(self._dispatcher.forget, list(assignments))
+        for assignment in assignments:
+            self._ledger.revoke(assignment)
+            self._moved.pop(assignment, None)
+            self._lost.discard(_name(assignment))
+        gone = {_name(assignment) for assignment in assignments}
+        self.stalled = [one for one in self.stalled if one not in gone]
+        self.stuck = [one for one in self.stuck if one not in gone]
+        self._metrics.out_of_range.set(len(self._lost))
+
+    def _drain(self, assignments: Collection[Assignment], deadline: float) -> None:
+        if not assignments:
+            return
+        drained = asyncio.run_coroutine_threadsafe(self._dispatcher.drain(assignments), self._loop)
+        while not self._abandon.is_set() and time.monotonic() < deadline:
+            self.beat = time.monotonic()
+            if not self._is_ours(self.beat):
+                break
+            was_drained = drained.done()
+            self._settle()
+            if was_drained and not self._letters.outstanding:
+                return
+            time.sleep(STEP)
+        drained.cancel()
+        log.warning("records still run in %s; they will be delivered again", _listed(map(_name, assignments)))
+
+    def _commit_now(self, assignments: Collection[Assignment]) -> None:
+        """Commit for the last time; who has the partitions next begins at these offsets, with nothing done beyond."""
+        nothing = dict.fromkeys(assignments, Progress())
+        due = {**_changed(nothing), **dict(self._ledger.due())}
+        self._commit({one: (offset, Progress()) for one, offset in due.items() if one in nothing}, wait=True)
+
+    def _measure(self, now: float) -> None:
+        self._metrics.waiting.set(self._ledger.unfinished)
+        oldest = 0.0
+        for assignment in self._ledger.owned:
+            frontier, since = self._moved.get(assignment, (None, now))
+            if frontier != assignment.frontier or not assignment.unfinished:
+                since = now
+            self._moved[assignment] = (assignment.frontier, since)
+            oldest = max(oldest, now - since)
+        self._metrics.frontier_age.set(oldest)
+
+    def _look_when_due(self, now: float) -> None:
+        """See whether records come from wherever Kafka has some; a partition that stopped loudly is not meant."""
+        if now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        owned = [assignment for assignment in self._ledger.owned if _name(assignment) not in self._lost]
+        self._watch.look(owned, self._source.ends(map(_name, owned)), self._reading)
+        before, self.stalled = self.stalled, [_name(one) for one in self._watch.standing(STALLED)]
+        self.stuck = [_name(one) for one in self._watch.standing(STUCK)]
+        self._metrics.stalled.set(len(self.stalled))
+        if set(self.stalled) - set(before):
+            log.error("Kafka has records in %s and none comes for %.0f s", _listed(self.stalled), STALLED)
+
+    def _names(self) -> list[Partition]:
+        return [_name(assignment) for assignment in self._ledger.owned]
+
+
+def _changed(progress: Mapping[Assignment, Progress]) -> dict[Assignment, int]:
+    """Return the partitions whose progress is not what was told last, with the offset they have committed."""
+    return {
+        assignment: assignment.committed
+        for assignment, now in progress.items()
+        if assignment.committed is not None and assignment.told != now
+    }
+
+
+def _name(assignment: Assignment) -> Partition:
+    return (assignment.topic, assignment.partition)
+
+
+def _listed(partitions: Iterable[Partition]) -> str:
+    numbers: defaultdict[str, list[str]] = defaultdict(list)
+    for topic, number in sorted(partitions):
+        numbers[topic].append(str(number))
+    return ", ".join(f"{topic}/{'+'.join(each)}" for topic, each in numbers.items()) or "none"

@@ -1,0 +1,140 @@
+"""`headrace run`: one consumer process, from its configuration to its last commit.
+
+Nothing that stops it from starting is silent: one error line, the pod's termination message, a non-zero exit status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from headrace import config as contract
+from headrace import logs
+from headrace.config import Config
+from headrace.flow.lease import Lease
+from headrace.handlers import Broken
+from headrace.handlers.http import HttpHandler
+from headrace.handlers.python import PythonHandler
+from headrace.kafka.consumer import Fatal, session
+from headrace.metrics import Metrics
+from headrace.worker import health
+from headrace.worker.dispatch import Dispatcher
+from headrace.worker.poll import STOP_BUDGET, Poller
+
+log = logging.getLogger(__name__)
+
+TERMINATION_LOG = Path("/dev/termination-log")
+TERMINATION_LIMIT = 4000
+WATCHDOG = STOP_BUDGET + 10.0
+"""Seconds after the signal to stop when a client that hangs no longer keeps the process alive."""
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
+PORT = "HEADRACE_PORT"
+"""The environment variable that names another port than the contract's, for two processes on one machine."""
+
+
+def main(path: str) -> int:
+    """Run the consumer that the file at ``path`` describes; returns the exit status."""
+    logs.start()
+    try:
+        config = contract.load(Path(path).read_text(encoding="utf-8"))
+        return asyncio.run(_run(config, int(os.environ.get(PORT, contract.PORT))))
+    except (OSError, ValidationError) as error:
+        return _refuse(f"cannot start from {path}: {error}")
+    except Broken as error:
+        return _refuse(f"handler: {error}")
+    except Fatal as error:
+        return _refuse(str(error))
+
+
+async def _run(config: Config, port: int) -> int:
+    handler = _handler(config)
+    metrics = Metrics(config)
+    lease = Lease(session(config) / 2, time.monotonic())
+    dispatcher = Dispatcher(config, handler.handle, metrics, lease)
+    poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease)
+    server = await health.serve(poller, metrics, port)
+    _stop_on_signals(poller)
+    runners = asyncio.create_task(dispatcher.run())
+    poller.start()
+    ended = asyncio.create_task(asyncio.to_thread(_joined, poller))
+    try:
+        await asyncio.wait((runners, ended), return_when=asyncio.FIRST_COMPLETED)
+        fault = ended.result() if ended.done() else runners.exception()
+    except asyncio.CancelledError:
+        return _end(Fatal("the event loop or its tasks were ended by something else than Headrace: by the handler"))
+    await server.cleanup()
+    await handler.close()
+    return _end(fault)
+
+
+def _joined(poller: Poller) -> BaseException | None:
+    """Wait for the end of the poll thread and return what ended it early."""
+    poller.join()
+    return poller.fault
+
+
+def _handler(config: Config) -> HttpHandler | PythonHandler:
+    concurrency = config.delivery.concurrency
+    if config.handler.http is not None:
+        return HttpHandler(config.handler.http, namespace=config.namespace, concurrency=concurrency)
+    assert config.handler.python is not None
+    return PythonHandler(config.handler.python, concurrency=concurrency)
+
+
+def _stop_on_signals(poller: Poller) -> None:
+    def stop() -> None:
+        log.info("asked to stop: finishing what runs, for at most %.0f s", STOP_BUDGET)
+        watchdog = threading.Timer(WATCHDOG, os._exit, (1,))
+        watchdog.daemon = True
+        watchdog.start()
+        poller.stop()
+
+    for number in STOPS:
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    _leave_to_children()
+
+
+def _leave_to_children() -> None:
+    """Let a signal to a process that the handler forks end that one: it shares the pipe by which the loop is told."""
+
+    def forget() -> None:
+        signal.set_wakeup_fd(-1)
+        for number in STOPS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOPS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS),
+        after_in_child=forget,
+    )
+
+
+def _end(fault: BaseException | None) -> int:
+    """Leave at once: a handler's thread that never returns must not keep the process alive."""
+    status = 0
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    if fault is not None:
+        log.error("ended by a fault", exc_info=fault)
+        status = _refuse(f"{type(fault).__name__}: {fault}")
+    else:
+        log.info("stopped, offsets committed")
+    logging.shutdown()
+    os._exit(status)
+
+
+def _refuse(message: str) -> int:
+    log.error("%s", message)
+    if TERMINATION_LOG.exists():
+        TERMINATION_LOG.write_text(message[:TERMINATION_LIMIT], encoding="utf-8")
+    return 1

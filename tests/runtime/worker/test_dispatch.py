@@ -1,0 +1,224 @@
+"""The dispatcher alone, without Kafka: what it measures of a record's way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from headrace.config import Config, Delivery, Handler, Kafka, Python, Retry, Topics
+from headrace.flow.finished import Finished
+from headrace.flow.lanes import Job
+from headrace.flow.lease import Lease
+from headrace.flow.ledger import Assignment
+from headrace.flow.policy import Failed
+from headrace.metrics import Metrics
+from headrace.record import Record
+from headrace.worker.dispatch import LOOK, Dispatcher, RunnerLost
+from tests.waiting import PATIENCE
+
+CONFIG = Config(
+    namespace="shop",
+    consumer="billing",
+    pipeline="orders",
+    group="g",
+    kafka=Kafka(bootstrap_servers="kafka:9092"),
+    topics=Topics(sources=("orders",), retry="r", dead_letters="d", resolutions="s"),
+    handler=Handler(python=Python(function="billing:handle")),
+    delivery=Delivery(retry=Retry(attempts=3, initial=0.01)),
+)
+
+
+async def test_a_bug_of_the_handling_fails_its_own_record_only() -> None:
+    """The record that trips it is dead-lettered after its attempts; the next one is handled."""
+
+    async def handle(record: Record) -> Failed | None:
+        if record.key == b"odd":
+            raise LookupError("nobody thought of this")
+        return None
+
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), Lease(600, time.monotonic()))
+    assignment = Assignment("orders", 0)
+    records = [
+        Record(topic="orders", partition=0, offset=at, key=key, value=b"v", timestamp=None)
+        for at, key in enumerate((b"odd", b"even"))
+    ]
+    async with asyncio.timeout(PATIENCE):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(assignment, record) for record in records])
+        while len(dispatcher.finished) < len(records):  # noqa: ASYNC110 - the poll thread looks, nobody tells
+            await asyncio.sleep(0.005)
+    runners.cancel()
+    await asyncio.wait([runners])
+
+    reasons = {one.record.key: one.reason for one in dispatcher.finished}
+    assert reasons == {b"odd": "max-attempts", b"even": None}
+
+
+async def test_dwell_is_measured_once_and_end_to_end_at_the_success() -> None:
+    """A record of 5 s ago that is handled at its second attempt has dwelt once, and ended once."""
+    metrics, assignment, again = Metrics(CONFIG), Assignment("orders", 0), asyncio.Event()
+
+    async def handle(record: Record) -> Failed | None:
+        if record.attempt == 1:
+            return Failed(message="busy", exception="503")
+        again.set()
+        return None
+
+    dispatcher = Dispatcher(CONFIG, handle, metrics, Lease(600, time.monotonic()))
+    written = int(time.time() * 1000) - 5000
+    record = Record(topic="orders", partition=0, offset=0, key=b"k", value=b"v", timestamp=written)
+    async with asyncio.timeout(PATIENCE):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(assignment, record)])
+        await again.wait()
+        await dispatcher.drain([assignment])
+    runners.cancel()
+    await asyncio.wait([runners])
+
+    assert _of(metrics, "headrace_consumer_dwell_seconds_count") == 1
+    assert _of(metrics, "headrace_consumer_dwell_seconds_sum") >= 5
+    assert _of(metrics, "headrace_end_to_end_latency_seconds_count") == 1
+    assert _of(metrics, "headrace_consumer_retries_total") == 1
+
+
+def _of(metrics: Metrics, name: str) -> float:
+    labels = {"resource_namespace": "shop", "pipeline": "orders", "consumer": "billing"}
+    found = metrics.registry.get_sample_value(name, labels)
+    assert found is not None, name
+    return found
+
+
+def _records(count: int, **more: object) -> list[Record]:
+    return [
+        Record(topic="orders", partition=0, offset=at, key=b"k%d" % at, value=b"v", timestamp=None, **more)  # type: ignore[arg-type]
+        for at in range(count)
+    ]
+
+
+async def _finished(handle: Callable[[Record], object], records: Sequence[Record]) -> list[Finished]:
+    """Handle ``records`` until each is finished, with what the handler of the runtime makes of ``handle``."""
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), Lease(600, time.monotonic()))  # type: ignore[arg-type]
+    assignment = Assignment("orders", 0)
+    async with asyncio.timeout(PATIENCE):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(assignment, record) for record in records])
+        while len(dispatcher.finished) < len(records):
+            assert not runners.done()
+            await asyncio.sleep(0.005)
+    runners.cancel()
+    await asyncio.wait([runners])
+    return list(dispatcher.finished)
+
+
+class Scope:
+    """A cancel scope as libraries have them: it cancels its host task, also a moment after it was left."""
+
+    def __enter__(self) -> Self:
+        self._host = asyncio.current_task()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        assert self._host is not None
+        asyncio.get_running_loop().call_later(0.02, self._host.cancel)
+
+
+async def _cancels_itself(_: Record) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+async def _cancels_itself_and_returns(_: Record) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+async def _is_cancelled_later(_: Record) -> None:
+    with Scope():
+        pass
+
+
+async def _exits(_: Record) -> None:
+    raise SystemExit
+
+
+@pytest.mark.case("delivery-6")
+@pytest.mark.parametrize(
+    ("handle", "reason"),
+    [
+        (_cancels_itself, "max-attempts"),
+        (_cancels_itself_and_returns, "max-attempts"),
+        (_is_cancelled_later, None),
+        (_exits, "max-attempts"),
+    ],
+)
+async def test_what_an_attempt_does_to_its_task_is_done_to_it_alone(
+    handle: Callable[[Record], object], reason: str | None
+) -> None:
+    """More records than runners, each with its own end: 40 letters, or 40 handled, and the runners go on."""
+    finished = await _finished(handle, _records(40))
+    assert [one.reason for one in finished] == [reason] * 40
+
+
+@pytest.mark.case("delivery-6")
+async def test_a_runner_that_is_lost_is_a_fault() -> None:
+    """A handler that cancels every task of the process does not leave it running without runners, or end it well."""
+
+    async def cancels_all(_: Record) -> None:
+        for task in asyncio.all_tasks() - spared:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    dispatcher = Dispatcher(CONFIG, cancels_all, Metrics(CONFIG), Lease(600, time.monotonic()))
+    runners = asyncio.create_task(dispatcher.run())
+    spared = {runners, asyncio.current_task()}
+    dispatcher.accept([Job(Assignment("orders", 0), record) for record in _records(1)])
+    with pytest.raises(RunnerLost):
+        await asyncio.wait_for(runners, 60)
+
+
+@pytest.mark.case("delivery-5")
+async def test_a_record_that_cannot_be_read_is_dead_lettered_and_not_handled() -> None:
+    handled: list[Record] = []
+
+    async def handle(record: Record) -> None:
+        handled.append(record)
+
+    finished = await _finished(handle, _records(1, unreadable="a header is not UTF-8"))
+    assert (handled, [one.reason for one in finished]) == ([], ["non-retriable"])
+
+
+@pytest.mark.case("delivery-1")
+async def test_no_attempt_begins_while_it_is_not_sure_whose_the_records_are() -> None:
+    """The lease has lapsed: what is given away meanwhile is left to its new owner, what is confirmed is handled."""
+    handled: list[Record] = []
+
+    async def handle(record: Record) -> None:
+        handled.append(record)
+
+    lease = Lease(600, time.monotonic() - 1000)
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), lease)
+    ours, theirs = Assignment("orders", 0), Assignment("orders", 1)
+    records = [replace(record, partition=at) for at, record in enumerate(_records(2))]
+    async with asyncio.timeout(PATIENCE):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(ours, records[0]), Job(theirs, records[1])])
+        await asyncio.sleep(4 * LOOK)
+        before = list(handled)
+        theirs.given_away = True
+        await dispatcher.drain([theirs])
+        lease.begin(time.monotonic())
+        await dispatcher.drain([ours])
+    runners.cancel()
+    await asyncio.wait([runners])
+
+    assert before == []
+    assert handled == [records[0]]
