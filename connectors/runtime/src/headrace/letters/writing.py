@@ -16,14 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.finished import Finished
-from headrace.kafka import connection
-from headrace.kafka.consumer import Fatal
-from headrace.kafka.refusals import is_for_size, is_refusal
+from headrace.kafka.producer import NotSent, Producer
 from headrace.letters import pointers
 from headrace.metrics import Metrics
 
@@ -31,8 +27,6 @@ log = logging.getLogger(__name__)
 
 AGAIN = 2.0
 """Seconds before a letter that Kafka did not take is written again."""
-
-ANSWER = 5.0
 
 REFUSED_AGAIN = 10.0
 """The same for one that Kafka refuses, which somebody has to mend."""
@@ -42,12 +36,6 @@ PATIENCE, STEP = 0.2, 0.01
 
 REFUSED = 30.0
 """Seconds that Kafka may refuse a letter before the pod is not ready for it."""
-
-COMPRESSED = {"compression.type": "zstd"}
-"""A topic counts what a record has compressed: one that its producer compressed fits in ours only if we do so too."""
-
-LARGEST = "1000000000"
-"""The client's own limit of a record, which is its highest: how much a topic takes is the topic's to say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,22 +60,9 @@ class Letters:
         self._refused: deque[Draft] = deque()
         self._alone = False
         self._sent = 0
-        self._partitions = 0
-        self._fatal: str | None = None
         self._why = ""
         self.refusal: str | None = None
-        self._producer = Producer(
-            {
-                "linger.ms": "5",
-                "message.timeout.ms": "30000",
-                **COMPRESSED,
-                **connection.properties(config.kafka),
-                "message.max.bytes": LARGEST,
-                "enable.idempotence": "true",
-                "acks": "all",
-                "error_cb": self._on_error,
-            }
-        )
+        self._producer = Producer(config, self._topic)
 
     @property
     def outstanding(self) -> int:
@@ -99,7 +74,7 @@ class Letters:
         self._waiting.append(Draft(letter=letter))
 
     def serve(self) -> None:
-        """Send what is due and learn what was written; called often, blocks at most `ANSWER` seconds.
+        """Send what is due and learn what was written; called often, blocks as long as `Producer.send`.
 
         `refusal` says since then whether Kafka refuses a letter for long, and why. Raises Fatal when the producer is of
         no more use.
@@ -113,8 +88,7 @@ class Letters:
             self._send_batch(now)
         if self._sent:
             self._producer.poll(0)
-        if self._fatal is not None:
-            raise Fatal(f"the producer of dead letters cannot go on: {self._fatal}")
+        self._producer.check()
         self.refusal = self._standing(now)
 
     def _send_batch(self, now: float) -> None:
@@ -137,8 +111,8 @@ class Letters:
             return True
         try:
             self._produce(draft)
-        except KafkaException as error:
-            self._failed(draft, error.args[0])
+        except NotSent as error:
+            self._failed(draft, error)
             return False
         except BufferError:
             self._waiting.appendleft(draft)
@@ -150,25 +124,16 @@ class Letters:
         letter = draft.letter.letter or ()
         if draft.is_pointer:
             letter = (*headers.added(letter), *pointers.encode(pointers.to(record)))
-        self._producer.produce(
-            self._topic,
-            partition=record.source.partition % self._partition_count(),
+        self._producer.send(
+            record.source.partition,
             key=pointers.short_key(record.key) if draft.is_pointer else record.key,
             value=None if draft.is_pointer else record.value,
-            headers=list(letter),
-            on_delivery=partial(self._delivered, draft),
+            headers=letter,
+            delivered=partial(self._delivered, draft),
         )
         self._sent += 1
 
-    def _partition_count(self) -> int:
-        if not self._partitions:
-            found = self._producer.list_topics(self._topic, timeout=ANSWER).topics[self._topic]
-            if found.error is not None:
-                raise KafkaException(found.error)
-            self._partitions = len(found.partitions)
-        return self._partitions
-
-    def _delivered(self, draft: Draft, error: KafkaError | None, _: Message) -> None:
+    def _delivered(self, draft: Draft, error: NotSent | None) -> None:
         self._sent -= 1
         if error is not None:
             self._failed(draft, error)
@@ -176,25 +141,19 @@ class Letters:
         self._metrics.dead_letters[str(draft.letter.reason)].inc()
         self._written(draft.letter)
 
-    def _on_error(self, error: KafkaError) -> None:
-        log.warning("producer: %s", error.str())
-        if error.fatal():
-            self._fatal = error.str()
-
-    def _failed(self, draft: Draft, error: KafkaError) -> None:
-        self._partitions = 0
+    def _failed(self, draft: Draft, error: NotSent) -> None:
         now = time.monotonic()
-        if not is_refusal(error):
-            self._complain(draft, f"trying again: {error.str()}")
+        if not error.is_refusal:
+            self._complain(draft, f"trying again: {error}")
             self._waiting.append(replace(draft, due=now + AGAIN))
         elif draft.refused is None:
             self._refused.append(replace(draft, refused=now))
-        elif is_for_size(error) and not draft.is_pointer:
+        elif error.is_for_size and not draft.is_pointer:
             log.warning("%s is too large for %s: its dead letter points to it", _place(draft), self._topic)
             self._refused.appendleft(replace(draft, is_pointer=True))
         else:
-            self._complain(draft, f"Kafka refuses it: {error.str()}")
-            self._why = error.str()
+            self._complain(draft, f"Kafka refuses it: {error}")
+            self._why = str(error)
             self._refused.append(replace(draft, due=now + REFUSED_AGAIN))
 
     def _complain(self, draft: Draft, why: str) -> None:

@@ -1,0 +1,109 @@
+"""The producer of one pod: at the partition that it is told, acknowledged by all in-sync replicas, once.
+
+One thread owns it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import Producer as Client
+
+from headrace.config import Config
+from headrace.kafka import connection
+from headrace.kafka.consumer import Fatal
+from headrace.kafka.refusals import is_for_size, is_refusal
+from headrace.record import Headers
+
+log = logging.getLogger(__name__)
+
+ANSWER = 5.0
+
+COMPRESSED = {"compression.type": "zstd"}
+"""A topic counts what a record has compressed: one that its producer compressed fits in ours only if we do so too."""
+
+LARGEST = "1000000000"
+"""The client's own limit of a record, which is its highest: how much a topic takes is the topic's to say."""
+
+
+class NotSent(Exception):
+    """Kafka did not take a record; ``is_refusal``: somebody has to mend that, or the record is too large."""
+
+    def __init__(self, error: KafkaError) -> None:
+        super().__init__(error.str())
+        self.is_refusal = is_refusal(error)
+        self.is_for_size = is_for_size(error)
+
+
+class Producer:
+    """Sends records to one topic."""
+
+    def __init__(self, config: Config, topic: str) -> None:
+        """Make a client; nothing is sent yet."""
+        self._topic = topic
+        self._partitions = 0
+        self._fatal: str | None = None
+        self._client = Client(
+            {
+                "linger.ms": "5",
+                "message.timeout.ms": "30000",
+                **COMPRESSED,
+                **connection.properties(config.kafka),
+                "message.max.bytes": LARGEST,
+                "enable.idempotence": "true",
+                "acks": "all",
+                "error_cb": self._on_error,
+            }
+        )
+
+    def send(
+        self,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        delivered: Callable[[NotSent | None], None],
+    ) -> None:
+        """Begin to send a record to ``partition``, modulo what the topic has; ``delivered`` is called from `poll`.
+
+        Raises NotSent when it is not even begun, BufferError when too much is under way; blocks at most `ANSWER`
+        seconds.
+        """
+
+        def on_delivery(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                self._partitions = 0
+            delivered(None if error is None else NotSent(error))
+
+        try:
+            number = partition % self._partition_count()
+            self._client.produce(
+                self._topic, partition=number, key=key, value=value, headers=list(headers), on_delivery=on_delivery
+            )
+        except KafkaException as error:
+            self._partitions = 0
+            raise NotSent(error.args[0]) from error
+
+    def poll(self, seconds: float) -> None:
+        """Learn what became of what was sent."""
+        self._client.poll(seconds)
+
+    def check(self) -> None:
+        """Raise Fatal when the producer is of no more use."""
+        if self._fatal is not None:
+            raise Fatal(f"the producer of {self._topic} cannot go on: {self._fatal}")
+
+    def _partition_count(self) -> int:
+        if not self._partitions:
+            found = self._client.list_topics(self._topic, timeout=ANSWER).topics[self._topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            self._partitions = len(found.partitions)
+        return self._partitions
+
+    def _on_error(self, error: KafkaError) -> None:
+        log.warning("producer: %s", error.str())
+        if error.fatal():
+            self._fatal = error.str()
