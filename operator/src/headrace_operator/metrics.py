@@ -215,7 +215,8 @@ def _backlogs(seen: Iterable[Seen]) -> Iterator[Metric]:
         for part in one.backlog.partitions if one.backlog else ():
             where = _partition(one, part)
             end.add_metric(where, part.end)
-            lag.add_metric(where, part.lag)
+            if part.told_lag is not None:
+                lag.add_metric(where, part.told_lag)
             if part.committed is not None:
                 committed.add_metric(where, part.committed)
             if part.lag_seconds is not None:

@@ -100,12 +100,17 @@ class Retry(Document):
     max: Seconds = 600.0
 
 
+OnOffsetLost = Literal["Stop", "Earliest", "Latest"]
+"""What becomes of a partition whose offset no longer exists: it stands, or goes on at the log's beginning or end."""
+
+
 class Delivery(Document):
     """How records are handed to the handler; ``concurrency`` is the number in flight in one replica."""
 
     order: Literal["Key"] = "Key"
     concurrency: int = Field(8, ge=1)
     retry: Retry = Retry()
+    on_offset_lost: OnOffsetLost = "Stop"
 
 
 class Config(Document):

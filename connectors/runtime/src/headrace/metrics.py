@@ -65,6 +65,9 @@ class Metrics:
         self.out_of_range = self._gauge(
             "headrace_consumer_out_of_range_partitions", "Partitions stopped because their offset no longer exists."
         )
+        self.restarted = self._counter(
+            "headrace_consumer_offset_resets", "Partitions that went on elsewhere, as their offset no longer existed."
+        )
         self.stalled = self._gauge(
             "headrace_consumer_stalled_partitions", "Partitions with records to read of which none comes."
         )

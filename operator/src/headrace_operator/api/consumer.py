@@ -88,6 +88,11 @@ class Delivery(Model):
     )
     concurrency: int | None = Field(None, ge=1, le=1000, description="Records in flight in one replica. Default: 8.")
     retry: Retry | None = Field(None, description="How often and when a failed record is tried again.")
+    on_offset_lost: Literal["Stop", "Earliest", "Latest"] | None = Field(
+        None,
+        description="What a partition does whose committed offset no longer exists: Stop, or go on at the Earliest or "
+        "behind the Latest record there is. Default: Stop.",
+    )
 
 
 class Scale(Model):

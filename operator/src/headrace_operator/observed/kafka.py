@@ -84,11 +84,11 @@ class LogSeen:
 class PartitionSeen:
     """Offsets of one partition, in the order of the log: ``start``, ``committed``, ``stable``, ``end``.
 
-    ``committed`` is None before a first commit. From ``stable`` on records lie behind a transaction that its producer
-    has not ended; None is ``end``. ``done``, ``retrying`` and ``held`` are as in `Committed`. ``waiting`` counts the
-    records not handled where they were read; None takes every offset for a record, so that the markers of transactions
-    count as well. ``lag_seconds`` is how long the oldest record waits, None when not known; with ``at_least`` it waits
-    that long or longer.
+    ``committed`` is None before a first commit; it is ``lost`` where it lies outside of the log. From ``stable`` on
+    records lie behind a transaction that its producer has not ended; None is ``end``. ``done``, ``retrying`` and
+    ``held`` are as in `Committed`. ``waiting`` counts the records not handled where they were read; None takes every
+    offset for a record, so that the markers of transactions count as well. ``lag_seconds`` is how long the oldest
+    record waits, None when not known; with ``at_least`` it waits that long or longer.
     """
 
     topic: str
@@ -103,11 +103,12 @@ class PartitionSeen:
     done: int = 0
     retrying: int = 0
     held: int = 0
+    lost: bool = False
 
     @property
     def next(self) -> int:
         """The next offset to handle."""
-        return self.start if self.committed is None else max(self.committed, self.start)
+        return self.start if self.committed is None or self.lost else max(self.committed, self.start)
 
     @property
     def lag(self) -> int:
@@ -116,8 +117,15 @@ class PartitionSeen:
         return left if self.waiting is None else min(left, self.waiting)
 
     @property
+    def told_lag(self) -> int | None:
+        """What is told of it: not that no record waits, where the committed offset is lost."""
+        return None if self.lost and self.lag == 0 else self.lag
+
+    @property
     def workable(self) -> int:
         """Records that could be handled now: not those of keys that fail, nor what nobody may read yet."""
+        if self.lost:
+            return 0
         stable = self.end if self.stable is None else self.stable
         return max(0, min(self.lag, stable - self.next - self.done) - self.held)
 

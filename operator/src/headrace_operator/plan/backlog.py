@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from headrace_operator.api.consumer import ConsumerSpec
-from headrace_operator.observed.kafka import BacklogSeen
+from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen
 from headrace_operator.observed.value import Unknown
 from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan.conditions import Finding, false, instant, timestamp, true, unknown
@@ -74,13 +75,15 @@ def scaling_status(decision: Decision, world: ConsumerWorld, now: datetime) -> d
 def lag_status(backlog: BacklogSeen, retry_topic: str) -> dict[str, Any]:
     """Return `status.lag`: source and retry topics apart and together, and the partitions that lag most."""
     behind = sorted((part for part in backlog.partitions if part.lag), key=lambda part: -part.lag)
-    retry = sum(part.lag for part in behind if part.topic == retry_topic)
-    total = sum(part.lag for part in behind)
+    total = _told(backlog.partitions)
+    counts = {
+        "records": total,
+        "sourceRecords": _told([part for part in backlog.partitions if part.topic != retry_topic]),
+        "retryRecords": _told([part for part in backlog.partitions if part.topic == retry_topic]),
+    }
     seconds = [part.lag_seconds for part in behind if part.lag_seconds is not None]
     return {
-        "records": total,
-        "sourceRecords": total - retry,
-        "retryRecords": retry,
+        **{name: count for name, count in counts.items() if count is not None},
         **({"seconds": round(max(seconds))} if seconds else ({"seconds": 0} if total == 0 else {})),
         "partitions": [
             {
@@ -92,6 +95,13 @@ def lag_status(backlog: BacklogSeen, retry_topic: str) -> dict[str, Any]:
             for part in behind[:MOST_PARTITIONS]
         ],
     }
+
+
+def _told(parts: Sequence[PartitionSeen]) -> int | None:
+    """Return how many records wait together; None for none where an offset is lost."""
+    told = [part.told_lag for part in parts]
+    count = sum(lag for lag in told if lag is not None)
+    return None if count == 0 and None in told else count
 
 
 def dead_letters_status(backlog: BacklogSeen) -> dict[str, Any]:
@@ -109,6 +119,9 @@ def within_target(world: ConsumerWorld, allowed: Limits) -> Finding:
     if isinstance(world.backlog, Unknown):
         return unknown("WithinTarget", Reason.LAG_UNKNOWN, world.backlog.reason)
     seconds = [part.lag_seconds for part in world.backlog.partitions if part.lag and part.lag_seconds is not None]
+    if any(part.lost for part in world.backlog.partitions) and max(seconds, default=0.0) <= allowed.target_seconds:
+        text = "How long records wait is not known where the committed offset no longer exists."
+        return unknown("WithinTarget", Reason.OFFSET_LOST, text)
     if not any(part.lag for part in world.backlog.partitions):
         return true("WithinTarget", Reason.WITHIN_TARGET, "No record waits.")
     if not seconds:

@@ -12,7 +12,7 @@ from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
-from headrace_operator.plan import backlog, complaints, consumption, names, own_topics, pipeline, pods, sources
+from headrace_operator.plan import backlog, complaints, consumption, names, offsets, own_topics, pipeline, pods, sources
 from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -21,7 +21,7 @@ from headrace_operator.plan.reasons import Reason
 from headrace_operator.scaling.terms import Decision
 from headrace_operator.settings import Settings
 
-NEEDED = frozenset({"Accepted", "TopicsReady", "Deployed"})
+NEEDED = frozenset({"Accepted", "TopicsReady", "OffsetsExist", "Deployed"})
 
 
 def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
@@ -40,6 +40,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
         judged.finding,
         ready_topics,
         *_kept(world, topics),
+        *offsets.findings(resource, spec, world.backlog),
         _deployed(world, actions, now),
         _consuming(world),
         *_figures(world, spec, decision),

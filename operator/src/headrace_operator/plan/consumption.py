@@ -112,7 +112,11 @@ def _delivery(delivery: Delivery | None) -> contract.Delivery:
     known = contract.Delivery()
     if delivery is None:
         return known
-    return contract.Delivery(concurrency=delivery.concurrency or known.concurrency, retry=_retry(delivery.retry))
+    return contract.Delivery(
+        concurrency=delivery.concurrency or known.concurrency,
+        retry=_retry(delivery.retry),
+        on_offset_lost=delivery.on_offset_lost or known.on_offset_lost,
+    )
 
 
 def _retry(retry: Retry | None) -> contract.Retry:

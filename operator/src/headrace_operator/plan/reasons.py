@@ -38,6 +38,8 @@ class Reason(StrEnum):
     DEPLOYED = "Deployed"
     CONSUMING = "Consuming"
     NO_COMMITS_YET = "NoCommitsYet"
+    OFFSETS_EXIST = "OffsetsExist"
+    OFFSET_LOST = "OffsetLost"
     WITHIN_TARGET = "WithinTarget"
     ABOVE_TARGET = "AboveTarget"
     LAG_UNKNOWN = "LagUnknown"

@@ -7,7 +7,7 @@ starts at its beginning, one whose offset is gone stops loudly.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import (
@@ -24,6 +24,7 @@ from confluent_kafka import (
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.budget import weight
+from headrace.flow.offsets import Span
 from headrace.kafka import connection
 from headrace.kafka.messages import UNREADABLE, headers_of, timestamp_of
 from headrace.record import Record
@@ -84,14 +85,14 @@ class CommitFailed(Exception):
 
 
 class Read(NamedTuple):
-    """What one read brought: records, ends of partitions reached, and partitions whose offset no longer exists.
+    """What one read brought: records, ends of partitions reached, and partitions with the offset that does not exist.
 
     An end is the offset after all that can be read now; it lies beyond transaction markers and compaction gaps.
     """
 
     records: list[Record]
     ends: list[tuple[Partition, int]]
-    lost: list[Partition]
+    lost: list[tuple[Partition, int]]
 
 
 class Source:
@@ -214,6 +215,23 @@ class Source:
             return {}
         return {(one.topic, one.partition): one.offset for one in found if one.error is None and one.offset >= 0}
 
+    def span(self, partition: Partition) -> Span | None:
+        """Return the offsets that the log of ``partition`` has and that can be read now; None when nobody answers."""
+        try:
+            return Span(*self._client.get_watermark_offsets(TopicPartition(*partition), timeout=GLANCE))
+        except KafkaException as error:
+            log.warning("what the log of %s/%d has is not known: %s", *partition, error.args[0].str())
+            return None
+
+    def go_on(self, positions: Mapping[Partition, int | None]) -> None:
+        """Read on at these offsets, None is the beginning; they must be of all that is assigned.
+
+        The client takes a partition that it stopped for its offset back with an assignment only. What it had fetched
+        ahead is fetched again.
+        """
+        places = ((at, OFFSET_BEGINNING if offset is None else offset) for at, offset in positions.items())
+        self._client.assign([TopicPartition(*at, offset) for at, offset in places])
+
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching these partitions; drops what the client had fetched ahead."""
         self._client.pause([TopicPartition(*partition) for partition in partitions])
@@ -253,8 +271,7 @@ class Source:
         elif error.code() == KafkaError._PARTITION_EOF:
             result.ends.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
         elif error.code() in OUT_OF_RANGE and message.topic() is not None:
-            log.error("%s/%s stops, its offset no longer exists: %s", message.topic(), message.partition(), error.str())
-            result.lost.append((str(message.topic()), int(message.partition() or 0)))
+            result.lost.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
         elif error.fatal():
             raise Fatal(error.str())
         elif error.code() in AWAITED:

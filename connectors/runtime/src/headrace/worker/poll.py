@@ -26,6 +26,7 @@ from headrace.metrics import Metrics
 from headrace.progress import Progress, encode
 from headrace.record import Record
 from headrace.worker.dispatch import Dispatcher
+from headrace.worker.lost import Lost
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Poller(threading.Thread):
         self._stopping = threading.Event()
         self._abandon = threading.Event()
         self._assigned = False
-        self._lost: set[Partition] = set()
+        self._lost = Lost(config.delivery.on_offset_lost, self._source, metrics)
         self._budget = Budget()
         self._full_since: float | None = None
         self._paused = False
@@ -129,6 +130,7 @@ class Poller(threading.Thread):
             self._hold_back(self.beat)
             return
         self._end_pause()
+        self._restart(self._lost.restarts(self.beat))
         self._deliver(BATCH, IDLE)
         self._reading += time.monotonic() - self.beat
         self._look_when_due(self.beat)
@@ -149,15 +151,32 @@ class Poller(threading.Thread):
 
     def _deliver(self, most: int, timeout: float) -> None:
         read = self._source.read(most, timeout)
-        for partition in read.lost:
+        for partition, offset in read.lost:
             if self._ledger.find(*partition) is not None:
-                self._lost.add(partition)
-            self._metrics.out_of_range.set(len(self._lost))
+                self._lost.note(partition, offset)
         jobs = [job for job in map(self._job, read.records) if job is not None]
         for (topic, number), offset in read.ends:
             self._ledger.reach(topic, number, offset)
         if jobs:
             self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
+
+    def _restart(self, offsets: Mapping[Partition, int]) -> None:
+        """Read on at ``offsets`` where the present ones no longer exist, and elsewhere as before."""
+        if not offsets:
+            return
+        for partition, offset in offsets.items():
+            self._renew(partition, offset)
+        owned = self._ledger.owned
+        self._source.go_on({_name(one): one.committed if one.end is None else one.end for one in owned})
+
+    def _renew(self, partition: Partition, offset: int) -> None:
+        """Go on at ``offset``; one before what was read is of another log, of which nothing is known yet."""
+        assignment = self._ledger.find(*partition)
+        if assignment is not None and offset < max(assignment.end or 0, assignment.committed or 0):
+            self._release([assignment], REVOKE_BUDGET, commit=False)
+            self._ledger.assign(*partition)
+        self._lost.forget(partition)
+        self._ledger.reach(*partition, offset)
 
     def _job(self, record: Record) -> Job | None:
         assignment = self._ledger.find(record.topic, record.partition)
@@ -299,11 +318,10 @@ class Poller(threading.Thread):
         for assignment in assignments:
             self._ledger.revoke(assignment)
             self._moved.pop(assignment, None)
-            self._lost.discard(_name(assignment))
+            self._lost.forget(_name(assignment))
         gone = {_name(assignment) for assignment in assignments}
         self.stalled = [one for one in self.stalled if one not in gone]
         self.stuck = [one for one in self.stuck if one not in gone]
-        self._metrics.out_of_range.set(len(self._lost))
 
     def _drain(self, assignments: Collection[Assignment], deadline: float) -> None:
         if not assignments:

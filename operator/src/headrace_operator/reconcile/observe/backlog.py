@@ -15,6 +15,7 @@ from headrace_operator.observed.value import Unknown
 from headrace_operator.reconcile.backlog import History, Sample
 from headrace_operator.reconcile.letters import Letters
 from headrace_operator.reconcile.observe.asking import ask
+from headrace_operator.reconcile.observe.lost import lost, whole
 
 READING = "The dead letters are still being read."
 
@@ -40,12 +41,14 @@ async def backlog(
     spans, written, committed = await asyncio.gather(
         kafka.offsets(every), kafka.written(sources), kafka.committed(group, handled)
     )
-    left = {at: _left(spans[at], committed.get(at)) for at in handled}
+    gone = await lost(kafka, group, committed, whole(spans, written))
+    left = {at: _left(spans[at], None if at in gone else committed.get(at)) for at in handled}
     problem = await _read(resource, kafka, topics, {**spans, **left}, history.letters)
     parts = {
         at: _seen(at, spans[at], written.get(at, spans[at].end), committed.get(at), history.letters.waiting(at))
         for at in handled
     }
+    parts |= {at: _lost(parts[at]) for at in gone}
     history.add(Sample(at=now, partitions=parts, ready=ready))
     counted = history.letters.count(dead) if dead in topics else None
     return BacklogSeen(
@@ -98,6 +101,11 @@ def _seen(at: Partition, span: Span, written: int, committed: Committed | None, 
     )
 
 
+def _lost(part: PartitionSeen) -> PartitionSeen:
+    """Return a partition whose committed offset says nothing of its log, nor what was told with it."""
+    return dataclasses.replace(part, lost=True, done=0, retrying=0, held=0)
+
+
 def _aged(at: Partition, part: PartitionSeen, history: History) -> PartitionSeen:
-    age = history.age(at)
+    age = None if part.told_lag is None else history.age(at)
     return dataclasses.replace(part, lag_seconds=age.seconds if age else None, at_least=age.at_least if age else False)

@@ -1,0 +1,27 @@
+"""Where a partition goes on whose offset no longer exists: retention has passed it, or the topic was made anew."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, assert_never
+
+from headrace.config import OnOffsetLost
+
+
+class Span(NamedTuple):
+    """The offsets that a log has: ``first`` (included) to ``after`` (excluded)."""
+
+    first: int
+    after: int
+
+
+def restart(wish: OnOffsetLost, log: Span) -> int | None:
+    """Return the offset at which to go on in ``log``; None is nowhere."""
+    match wish:
+        case "Stop":
+            return None
+        case "Earliest":
+            return log.first
+        case "Latest":
+            return log.after
+        case _:
+            assert_never(wish)
