@@ -44,7 +44,7 @@ def handle(record):
     wish = json.loads(record.value) if record.value else {}
     time.sleep(wish.get("sleep", 0))
     if wish.get("poison") and not record.redriven:
-        raise ValueError("poisoned")
+        raise RuntimeError("poisoned")
     if wish.get("reject"):
         raise headrace.Reject("not wanted")
     if wish.get("after"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import headers
-from headrace.headers import Failure, Reason
+from headrace.headers import Failure, Reason, Traced
 from headrace.record import Headers, Position, Record
 
 TEXT = st.text(max_size=50)
@@ -41,6 +43,13 @@ FAILURES = st.builds(
     status=st.none() | st.integers(100, 599),
     first_failed_at=st.floats(0, 4e9),
     last_failed_at=st.floats(0, 4e9),
+    traced=st.none()
+    | st.builds(
+        Traced,
+        location=st.text(max_size=400),
+        stack=st.text("ab\u00e9\n", max_size=200).map(lambda text: 50 * text),
+        cause=st.none() | st.text(max_size=400),
+    ),
 )
 
 
@@ -130,6 +139,22 @@ def test_bytes_are_those_the_broker_and_spring_write() -> None:
         "headrace.redrive-count": b"0",
         "correlation-id": b"orders-3-258",
     }
+
+
+@pytest.mark.case("delivery-21")
+def test_the_end_of_a_stack_is_kept_within_4_kb_or_what_is_left_of_8() -> None:
+    traced = Traced(location="/app/billing.py, line 7", stack="é\n" * 3000 + "the end", cause="builtins.KeyError")
+    record = Record(topic="t" * 249, partition=3, offset=258, key=b"k", value=b"v", headers=(("id", b"i" * 512),))
+    short = dict(headers.for_dead_letter(record, replace(FAILURE, traced=traced)))
+    letter = headers.for_dead_letter(record, replace(FAILURE, traced=traced, group="g" * 249, message="m" * 9000))
+    stacks = short["kafka_dlt-exception-stacktrace"], dict(letter)["kafka_dlt-exception-stacktrace"]
+
+    assert [stack is not None and stack.decode().endswith("é\nthe end") for stack in stacks] == [True, True]
+    assert 4090 < len(stacks[0] or b"") <= 4096
+    assert 1000 < len(stacks[1] or b"") < 3000
+    assert size(letter) - 514 <= 8192 - 512, "the pointer of a letter without value has room"
+    assert short["kafka_dlt-exception-cause-fqcn"] == b"builtins.KeyError"
+    assert headers.decode(letter).location == "/app/billing.py, line 7"
 
 
 def test_retry_bytes_are_those_spring_writes() -> None:

@@ -18,6 +18,7 @@ from headrace import printable
 from headrace.cli import answers
 from headrace.cli.laptop import dlq, output, redriving, status, waiting
 from headrace.cli.laptop.output import Format
+from headrace.headers import STACK
 from headrace.letters.reading import Header, Opened
 from headrace.logs import Logfmt
 from headrace_operator.plan.actions import Plan
@@ -98,10 +99,10 @@ def test_programs_read_what_was_there(text: str) -> None:
 def test_no_line_of_a_dead_letter_can_be_forged(text: str) -> None:
     """What begins a line is ours; headers and payload stand to the right of it."""
     opened = Opened(
-        letter=transcripts.letter(key=text, error=text, reason=text, message_id=text),
+        letter=transcripts.letter(key=text, error=text, reason=text, message_id=text, exception=text, location=text),
         value=text,
         value_encoding="text",
-        headers=(Header(name=text, value=text), Header(name="x", value=text)),
+        headers=(Header(name=text, value=text), Header(name="x", value=text), Header(name=STACK, value=text)),
         resolution={"action": text},
     )
     printed = dlq.described(opened)
@@ -109,8 +110,8 @@ def test_no_line_of_a_dead_letter_can_be_forged(text: str) -> None:
 
     assert not obeyed(printed)
     assert [line.split(":")[0] for line in ours] == [
-        "Name", "Key", "Source", "Message id", "Reason", "Attempts", "Handler status", "Error", "First failed",
-        "Last failed", "Redriven", "State", "Headers", "Value",
+        "Name", "Key", "Source", "Message id", "Reason", "Attempts", "Handler status", "Error", "Exception",
+        "Raised at", "First failed", "Last failed", "Redriven", "State", "Headers", "Value",
     ]  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def test_a_poisoned_record_is_dead_lettered_after_its_attempts(kafka_broker: Kaf
     found = headers.decode(letter.headers())
     assert found.origin == (world.source, 1, 0)
     assert (found.attempts, found.reason, found.message_id) == (4, "max-attempts", "m-2")
-    assert (found.origin_traceparent, found.exception) == (trace, "builtins.ValueError")
+    assert (found.origin_traceparent, found.exception) == (trace, "builtins.RuntimeError")
     assert world.committed()[1] == 3
 
 

@@ -196,13 +196,13 @@ async def test_returning_is_success(module: tuple[str, str], function: str) -> N
 @pytest.mark.parametrize(
     ("function", "retriable", "message", "after"),
     [
-        ("raises", True, "KeyError: 'x'", None),
+        ("raises", False, "KeyError: 'x'", None),
         ("rejects", False, "never", None),
         ("retries", True, "later", 3),
         ("exits", True, "SystemExit: 3", None),
         ("returns_a_rejection", False, "never", None),
         ("async_returns_a_retry", True, "later", 3),
-        ("returns_a_coroutine", True, "KeyError: 'x'", None),
+        ("returns_a_coroutine", False, "KeyError: 'x'", None),
         ("runs_dry", True, "StopIteration: ", None),
         ("is_cancelled", True, "CancelledError: ", None),
         ("interrupts", True, "KeyboardInterrupt: ", None),
@@ -275,7 +275,7 @@ async def test_whatever_is_raised_or_returned_fails_its_own_attempt(
 ) -> None:
     failed = await outcome(module, function, record=replace(RECORD, key=what.encode()))
     assert failed is not None
-    assert failed.retriable
+    assert failed.retriable or what in {"group", "nameless"}, "these are, or end in, a ValueError"
     assert words in failed.message
     assert type(failed.message) is str
     assert len(failed.message) < 3000

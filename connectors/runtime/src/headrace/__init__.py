@@ -1,5 +1,6 @@
 """What runs in a consumer pod, and what handlers import."""
 
+from headrace.declared import handler
 from headrace.record import Position, Record, Reject, Retry
 
-__all__ = ["Position", "Record", "Reject", "Retry"]
+__all__ = ["Position", "Record", "Reject", "Retry", "handler"]

@@ -35,10 +35,13 @@ NUMBERS = frozenset(
 FIRST = f"{BROKER}topic"
 """The first header we add: from its last occurrence on, headers with our prefixes are ours."""
 
-MESSAGE_LIMIT = 2000
-NAME_LIMIT = 256
-"""Bytes kept of an error's text, which is written twice, and of every name: so all of it stays under 8 KB."""
+ADDED_LIMIT = 8192
+"""Bytes of names and values that Headrace adds to a record at most, the pointer of a letter without value included."""
 
+MESSAGE_LIMIT, NAME_LIMIT, STACK_LIMIT, POINTER_ROOM = 1500, 256, 4096, 512
+"""Bytes kept of an error's text, which is written twice, of every name and of a stack, which is given what is left."""
+
+STACK = f"{SPRING}exception-stacktrace"
 STATUS = 999
 
 
@@ -48,6 +51,15 @@ class Reason(StrEnum):
     MAX_ATTEMPTS = "max-attempts"
     NON_RETRIABLE = "non-retriable"
     TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traced:
+    """Where an exception came from: ``FILE, line N``, the last frames, and the qualified name of its cause."""
+
+    location: str
+    stack: str
+    cause: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +74,7 @@ class Failure:
     status: int | None = None
     first_failed_at: float
     last_failed_at: float
+    traced: Traced | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +88,7 @@ class DeadLetter:
     attempts: int | None
     message: str | None
     exception: str | None
+    location: str | None
     reason: str | None
     status: int | None
     first_failed_at: int | None
@@ -92,14 +106,14 @@ def for_dead_letter(record: Record, failure: Failure) -> Headers:
     if traceparent is None:
         traceparent = _name(record.header("traceparent"))
     own = original(record.headers) if known else record.headers
-    return (
-        *own,
+    ours = (
         *_broker(record.source, failure),
         *_spring(record, known, failure),
         *_ours(record, failure),
         *_trace(known, traceparent),
         *_correlation(own, record.correlation_id),
     )
+    return (*own, *ours, *_stack(failure.traced, ADDED_LIMIT - POINTER_ROOM - _size(ours)))
 
 
 def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
@@ -150,6 +164,7 @@ def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         attempts=parsing.digits(last.get(f"{OWN}attempts") or last.get(f"{BROKER}delivery.count"), most=INT32),
         message=parsing.text(last.get(f"{BROKER}message"), MESSAGE_LIMIT),
         exception=_name(last.get(f"{SPRING}exception-fqcn")),
+        location=_name(last.get(f"{OWN}exception-location")),
         reason=_name(last.get(f"{OWN}reason")),
         status=parsing.digits(last.get(f"{OWN}handler-status"), most=STATUS),
         first_failed_at=parsing.digits(last.get(f"{OWN}first-failed-at")),
@@ -186,6 +201,7 @@ def _spring(record: Record, known: DeadLetter | None, failure: Failure) -> Heade
     timestamp, kind = record.timestamp, str(record.timestamp_type)
     if known and known.timestamp is not None:
         timestamp, kind = known.timestamp, known.timestamp_type or kind
+    cause = failure.traced.cause if failure.traced else None
     return (
         (f"{SPRING}original-topic", record.source.topic.encode()),
         (f"{SPRING}original-partition", _int32(record.source.partition)),
@@ -194,12 +210,14 @@ def _spring(record: Record, known: DeadLetter | None, failure: Failure) -> Heade
         (f"{SPRING}original-timestamp-type", kind.encode()),
         (f"{SPRING}original-consumer-group", failure.group.encode()),
         (f"{SPRING}exception-fqcn", _cut(failure.exception, NAME_LIMIT)),
+        *(((f"{SPRING}exception-cause-fqcn", _cut(cause, NAME_LIMIT)),) if cause else ()),
         (f"{SPRING}exception-message", _cut(failure.message, MESSAGE_LIMIT)),
     )
 
 
 def _ours(record: Record, failure: Failure) -> Headers:
     status: Headers = () if failure.status is None else ((f"{OWN}handler-status", b"%d" % failure.status),)
+    location = failure.traced.location if failure.traced else ""
     return (
         (f"{OWN}schema-version", SCHEMA_VERSION),
         (f"{OWN}attempts", b"%d" % failure.attempts),
@@ -207,9 +225,16 @@ def _ours(record: Record, failure: Failure) -> Headers:
         (f"{OWN}last-failed-at", b"%d" % int(failure.last_failed_at * 1000)),
         (f"{OWN}reason", failure.reason.encode()),
         *status,
+        *(((f"{OWN}exception-location", _tail(location, NAME_LIMIT)),) if location else ()),
         (MESSAGE_ID, record.message_id.encode()),
         (REDRIVE_COUNT, b"%d" % record.redriven),
     )
+
+
+def _stack(traced: Traced | None, room: int) -> Headers:
+    """Return the end of the stack, where the last frames are; nothing where there is no room for any of it."""
+    limit = min(STACK_LIMIT, room - len(STACK))
+    return ((STACK, _tail(traced.stack, limit)),) if traced and traced.stack and limit > 0 else ()
 
 
 def _trace(known: DeadLetter | None, traceparent: str | None) -> Headers:
@@ -249,6 +274,15 @@ def _cut(text: str, limit: int) -> bytes:
     return text.encode(errors="replace")[:limit].decode(errors="ignore").encode()
 
 
+def _tail(text: str, limit: int) -> bytes:
+    """UTF-8 of the end of ``text``, whole characters only, at most ``limit`` bytes."""
+    return text.encode(errors="replace")[-limit:].decode(errors="ignore").encode()
+
+
+def _size(headers: Headers) -> int:
+    return sum(len(name.encode()) + len(value or b"") for name, value in headers)
+
+
 def _name(value: bytes | None) -> str | None:
     return parsing.text(value, NAME_LIMIT)
 
@@ -266,4 +300,14 @@ def _big_integer(value: int) -> bytes:
     return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
 
 
-__all__ = ["DeadLetter", "Failure", "Reason", "added", "decode", "for_dead_letter", "for_redrive", "original"]
+__all__ = [
+    "DeadLetter",
+    "Failure",
+    "Reason",
+    "Traced",
+    "added",
+    "decode",
+    "for_dead_letter",
+    "for_redrive",
+    "original",
+]

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.config import Retry
-from headrace.headers import Reason
+from headrace.headers import Reason, Traced
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failed:
-    """How an attempt failed; ``after`` in seconds is what the handler asked for, ``status`` its HTTP status."""
+    """How an attempt failed; ``after`` in seconds is what the handler asked for, ``status`` its HTTP status.
+
+    ``traced`` says where in the user's code it was, if it was there.
+    """
 
     message: str
     exception: str
@@ -22,6 +25,7 @@ class Failed:
     timed_out: bool = False
     after: float | None = None
     status: int | None = None
+    traced: Traced | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,26 +12,19 @@ import inspect
 import logging
 import math
 import sys
-import sysconfig
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from headrace import config
+from headrace import config, declared
+from headrace.declared import Declared
+from headrace.flow.finals import is_final
 from headrace.flow.policy import Failed
-from headrace.handlers import Broken
+from headrace.handlers import Broken, exceptions
 from headrace.record import Record, Reject, Retry
 
 Function = Callable[[Record], object]
 log = logging.getLogger(__name__)
-
-LONGEST = 2000
-"""Characters kept of the text of an exception."""
-
-IMPORTING = ("<frozen ", __file__, importlib.__file__)
-LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
-"""Files that import the user's code, and folders whose code is rarely the user's."""
 
 
 def load(settings: config.Python) -> Function:
@@ -43,7 +36,9 @@ def load(settings: config.Python) -> Function:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
-        raise Broken(f"cannot import module {module_name!r}{place}: {_line(error)}{_where(error)}") from error
+        at = exceptions.where(error)
+        said = exceptions.line(error) + (f" ({at})" if at else "")
+        raise Broken(f"cannot import module {module_name!r}{place}: {said}") from error
     function = getattr(module, name, None) if name else None
     if not callable(function):
         found = f" of {module.__file__}"
@@ -76,6 +71,7 @@ class PythonHandler:
     def __init__(self, settings: config.Python, *, concurrency: int) -> None:
         """Load the function; raises Broken."""
         self._function = load(settings)
+        self._declared = declared.of(self._function)
         self._timeout = settings.timeout
         self._is_async = inspect.iscoroutinefunction(self._function)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="handler")
@@ -90,7 +86,7 @@ class PythonHandler:
             outcome = error
         except BaseException as error:  # noqa: BLE001 - the user's function may raise anything
             outcome = error
-        return judge(outcome)
+        return judge(outcome, self._declared)
 
     async def close(self) -> None:
         """Let go of the threads; one that still runs is abandoned."""
@@ -132,28 +128,37 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def judge(outcome: object) -> Failed | None:
+def judge(outcome: object, declared: Declared) -> Failed | None:
     """Say what it means that the user's function returned or raised ``outcome``; None is success.
 
     An exception's text, name and fields may be code of the user's, which may fail in turn: that fails this attempt.
     """
     try:
-        return _judge(outcome) if isinstance(outcome, BaseException) else None
+        return _judge(outcome, declared) if isinstance(outcome, BaseException) else None
     except BaseException:  # noqa: BLE001 - see above
         return Failed(message="what the handler raised fails to say what it is", exception="builtins.BaseException")
 
 
-def _judge(error: BaseException) -> Failed:
+def _judge(error: BaseException, declared: Declared) -> Failed:
+    after, wrong = _after(error) if isinstance(error, Retry) else (None, "")
+    return Failed(
+        message=_message(error) + wrong + exceptions.because(error),
+        exception=exceptions.name(error),
+        retriable=not is_final(error, declared),
+        timed_out=isinstance(error, TimeoutError),
+        after=after,
+        traced=exceptions.traced(error),
+    )
+
+
+def _message(error: BaseException) -> str:
     match error:
-        case Reject():
-            return Failed(message=_text(error), exception=_name(error), retriable=False)
-        case Retry():
-            after, wrong = _after(error)
-            return Failed(message=_text(error) + wrong, exception=_name(error), after=after)
+        case Reject() | Retry():
+            return exceptions.text(error)
         case TimeoutError():
-            return Failed(message=_text(error) or "timed out", exception=_name(error), timed_out=True)
+            return exceptions.text(error) or "timed out"
         case _:
-            return Failed(message=_line(error), exception=_name(error))
+            return exceptions.line(error)
 
 
 def _after(error: Retry) -> tuple[float | None, str]:
@@ -175,27 +180,3 @@ def _number(asked: object) -> float:
         return float(asked)
     except OverflowError:
         return math.inf
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_text(error)}"
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str.__getitem__(str(error), slice(LONGEST))
-    except Exception:  # noqa: BLE001 - the text of an exception is the user's code too
-        return "it fails to say more"
-
-
-def _where(error: BaseException) -> str:
-    """Say which line of the user's code it was: the last one outside of Python and its libraries, if there is one."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({error.filename}, line {error.lineno})"
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith(IMPORTING)]
-    theirs = [one for one in frames if not one.filename.startswith(LIBRARIES)] or frames
-    return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
-
-
-def _name(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"[:LONGEST]

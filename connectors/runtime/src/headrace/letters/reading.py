@@ -59,6 +59,7 @@ class Pointed(Source):
 class Letter(Shown):
     """A dead letter without its payload; what its headers do not say is None. ``name`` is ``<partition>/<offset>``.
 
+    ``exception`` is the qualified name of its class, ``location`` says where in the user's code it was raised, and
     ``pointer`` is there when the record was too large for the dead-letter topic.
     """
 
@@ -76,6 +77,8 @@ class Letter(Shown):
     message_id: str | None
     bytes: int
     pointer: Pointed | None = None
+    exception: str | None = None
+    location: str | None = None
 
 
 class Header(Shown):
@@ -189,6 +192,8 @@ def letter(stored: Stored) -> Letter:
         message_id=said.message_id,
         bytes=len(stored.value or b""),
         pointer=_pointed(stored),
+        exception=said.exception,
+        location=said.location,
     )
 
 

@@ -7,6 +7,7 @@ it must not know Kafka's client.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import random
 import time
@@ -22,6 +23,7 @@ from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lanes
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment
+from headrace.flow.masking import masked
 from headrace.flow.policy import DeadLetter, Failed, decide
 from headrace.metrics import Metrics
 from headrace.record import Headers, Record
@@ -31,6 +33,9 @@ log = logging.getLogger(__name__)
 
 FAIR = 64
 """Attempts after which a runner lets others have the loop, also when its handler never waits."""
+
+KEY_DIGITS = 12
+"""Hexadecimal digits of a key's SHA-256 in the log."""
 
 LOOK = 0.05
 """Seconds between looks whether the group has confirmed a lease that lapsed."""
@@ -182,12 +187,11 @@ class Dispatcher:
     def _fail(self, job: Job, failed: Failed, now: float) -> None:
         job.first_failed_at = job.first_failed_at or now
         fate = decide(failed, attempt=job.attempt, retry=self._retry, jitter=random.random())
-        place = "{}/{}@{}".format(*job.record.source)
         if isinstance(fate, DeadLetter):
-            log.warning("dead-lettered %s after attempt %d: %s (%s)", place, job.attempt, fate.reason, failed.exception)
+            log.warning("dead-lettered (%s): %s", fate.reason, _told(job, failed))
             self._bury(job, failed, fate, now)
             return
-        log.info("attempt %d at %s failed, again in %.2f s (%s)", job.attempt, place, fate.delay, failed.exception)
+        log.info("failed, again in %.2f s: %s", fate.delay, _told(job, failed))
         self._metrics.retried.inc()
         job.attempt += 1
         job.record = replace(job.record, attempt=job.attempt)
@@ -208,6 +212,7 @@ class Dispatcher:
             status=failed.status,
             first_failed_at=job.first_failed_at or now,
             last_failed_at=now,
+            traced=failed.traced,
         )
         self._finish(job, headers.for_dead_letter(job.record, failure), fate.reason.value)
 
@@ -224,6 +229,16 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if due is None else asyncio.get_running_loop().call_later(due - now, self._arm)
+
+
+def _told(job: Job, failed: Failed) -> str:
+    """Return what a log may have of a failed attempt: neither the record's key nor what is quoted of its value."""
+    record = job.record
+    key = "-" if record.key is None else hashlib.sha256(record.key).hexdigest()[:KEY_DIGITS]
+    at = f" ({failed.traced.location})" if failed.traced and failed.traced.location else ""
+    place = "{}/{}@{}".format(*record.source)
+    known = f"attempt={job.attempt} record={place} key={key} id={record.message_id} exception={failed.exception}"
+    return f"{known}: {masked(failed.message, record)}{at}"
 
 
 def _is_cancelled() -> bool:

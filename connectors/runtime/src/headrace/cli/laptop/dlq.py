@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from headrace import printable
+from headrace import headers, printable
 from headrace.cli import answers
 from headrace.cli.failure import Failure, unwell, usage
 from headrace.cli.laptop import errand, output
@@ -18,6 +18,8 @@ from headrace.cli.laptop.output import Format
 from headrace.cli.laptop.waiting import progress
 from headrace.letters import reading
 from headrace.letters.reading import Header, Letter, Opened
+
+STACK_INDENT = "\n      "
 
 app = typer.Typer(no_args_is_help=True, help="Look at the dead letters of a Consumer.")
 
@@ -100,16 +102,18 @@ def described(opened: Opened) -> str:
         "Attempts": _number(letter.attempts),
         "Handler status": _number(letter.handler_status),
         "Error": _line(letter.error),
+        "Exception": letter.exception or "-",
+        "Raised at": letter.location or "-",
         "First failed": _moment(letter.first_failed_at),
         "Last failed": _moment(letter.last_failed_at),
         "Redriven": output.counted(letter.redrive_count, "time"),
         "State": "outstanding" if opened.resolution is None else f"{opened.resolution.get('action')}",
     }
     lines = [f"{name + ':':<16}{value}" for name, value in facts.items()]
-    lines += ["Headers:", *map(_header, opened.headers)]
-    lines += [f"Value{_mark(opened.value_encoding)}:"]
+    told = [printable.line(line) for line in (*lines, "Headers:")]
+    told += [*map(_header, opened.headers), f"Value{_mark(opened.value_encoding)}:"]
     value = printable.block(_value(opened))
-    return "".join(f"{printable.line(line)}\n" for line in lines) + f"  {value}\n"
+    return "".join(f"{line}\n" for line in told) + f"  {value}\n"
 
 
 def _fetch(cluster: Cluster, consumer: str, limit: int, among: Sequence[str]) -> tuple[list[Letter], int]:
@@ -143,7 +147,7 @@ def _source(letter: Letter) -> str:
 
 def _error(letter: Letter) -> str:
     left = f"(without value: {letter.pointer.bytes} bytes) " if letter.pointer else ""
-    return left + (letter.error or "-")
+    return left + (letter.error or "-") + (f" ({letter.location})" if letter.location else "")
 
 
 def _value(opened: Opened) -> str:
@@ -171,8 +175,13 @@ def _line(text: str | None) -> str:
 
 
 def _header(one: Header) -> str:
+    """Return a header as one line; a stack keeps its own, further to the right."""
     number = reading.number(one)
-    return f"  {one.name}: {one.value}{_mark(one.encoding)}" if number is None else f"  {one.name}: {number}"
+    if number is not None:
+        return f"  {one.name}: {number}"
+    if one.name == headers.STACK and one.encoding == "text":
+        return f"  {one.name}:{STACK_INDENT}{printable.block(one.value or '', STACK_INDENT[1:])}"
+    return printable.line(f"  {one.name}: {one.value}{_mark(one.encoding)}")
 
 
 def _mark(encoding: str) -> str:
