@@ -14,7 +14,8 @@ from aiohttp import web
 from headrace import config
 from headrace.flow.policy import Failed
 from headrace.handlers import Broken
-from headrace.handlers.http import HttpHandler, discreet, event_headers, judge
+from headrace.handlers.address import discreet
+from headrace.handlers.http import HttpHandler, event_headers, judge
 from headrace.record import Position, Record
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -134,6 +135,12 @@ async def test_retry_after_is_honoured(target: tuple[Target, str], handler: Http
     assert failed.after == 7.0
 
 
+def waits(retry_after: str | None, *, now: float) -> float | None:
+    failed = judge(503, retry_after, "", now=now)
+    assert failed is not None
+    return failed.after
+
+
 @pytest.mark.case("delivery-17")
 @pytest.mark.parametrize(
     ("text", "after"),
@@ -149,7 +156,7 @@ async def test_retry_after_is_honoured(target: tuple[Target, str], handler: Http
     ],
 )
 def test_retry_after_in_seconds_or_as_a_date(text: str, after: float) -> None:
-    assert judge(503, text, "", now=1_700_000_000.0).after == after
+    assert waits(text, now=1_700_000_000.0) == after
 
 
 @pytest.mark.case("delivery-17")
@@ -162,11 +169,11 @@ def test_retry_after_in_seconds_or_as_a_date(text: str, after: float) -> None:
     ],
 )
 def test_retry_after_that_makes_no_sense_is_none_and_not_0(text: str) -> None:
-    assert judge(503, text, "", now=1_700_000_000.0).after is None
+    assert waits(text, now=1_700_000_000.0) is None
 
 
 def test_no_retry_after_is_none_and_not_0() -> None:
-    assert judge(503, None, "", now=0.0).after is None
+    assert waits(None, now=0.0) is None
 
 
 async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler: HttpHandler) -> None:
@@ -195,11 +202,34 @@ async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler:
         "http://exa mple/",
         "http://exa\x00mple/",
         "http://\u2028/",
+        "http://1.2.3.4.5/",
+        "http://256.1.1.1/",
+        "http://1.2.3/",
+        "http://web.7/",
+        "http://[]@/",
+        "http://a|b/",
+        "http://<web>/",
+        "http://*.shop/",
+        "http://a%00b/",
+        "http://web:0/",
+        "http://\u0663@web/",
     ],
 )
 async def test_an_address_that_nobody_can_be_at_is_said_at_the_start(url: str) -> None:
     with pytest.raises(Broken, match=r"spec\.handler\.http\.url"):
         HttpHandler(config.Http(url=url), namespace="shop", concurrency=1)
+
+
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://web", "https://billing.shop.svc.cluster.local.:8443/x?y=1#z", "http://a_b-c/", "http://10.0.0.7:80"),
+        *("http://[::1]:9/", "http://[fe80::1%25eth0]/", "http://größe.example/", "http://7up/", "http://web7."),
+    ],
+)
+async def test_an_address_that_somebody_may_be_at_is_taken(url: str) -> None:
+    await HttpHandler(config.Http(url=url), namespace="shop", concurrency=1).close()
 
 
 async def test_a_tombstone_has_no_content_type(target: tuple[Target, str], handler: HttpHandler) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -116,6 +117,127 @@ async def test_the_status_decides_however_its_head_arrives(parts: list[bytes]) -
         failed = await handler.handle(RECORD)
     assert failed is not None
     assert (failed.status, failed.retriable) == (422, False)
+
+
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"no colon\r\nContent-Length: 0\r\n\r\n",
+        b"X: a\x00b\r\nContent-Length: 0\r\n\r\n",
+        b"Content-Length: abc\r\n\r\n",
+        b"Content-Length: -1\r\n\r\n",
+        b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz",
+        b"Content-Length: 99999999999999999999999999\r\n\r\n",
+        b"".join(b"X-%d: 1\r\n" % number for number in range(20_000)) + b"\r\n",
+        b"X: " + b"x" * 2_000_000 + b"\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "retriable"),
+    [(b"HTTP/1.1 422 Unprocessable\r\n", False), (b"HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 503 \r\n", True),
+     (b"HTTP/1.0 200\r\n", None)],
+)  # fmt: skip
+async def test_the_status_decides_whatever_is_wrong_with_the_headers(
+    status: bytes, retriable: bool | None, rest: bytes
+) -> None:
+    """A success was handled again and again, and dead-lettered in the end."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await read_request(reader))
+        writer.write(status[:11])
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(status[11:] + rest)
+        await writer.drain()
+
+    async with serving(serve) as handler:
+        failed = await handler.handle(RECORD)
+    assert (failed and failed.retriable) == retriable
+    assert (failed and failed.status) == {False: 422, True: 503, None: None}[retriable]
+    assert len(asked) == 1
+
+
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 000 Nothing\r\n", b"HTTP/1.1 999 \r\n", b"HTTP/1.1 4220 \r\n", b"hello\r\n", b"HTTP/1.1 42"]
+)
+async def test_what_is_no_status_may_pass(answer: bytes) -> None:
+    async with serving(saying(answer + b"Content-Length: 0\r\n\r\n")) as handler:
+        failed = await handler.handle(RECORD)
+    assert failed is not None
+    assert failed.retriable
+
+
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize("linger", [0.0, 2.0])
+async def test_an_answer_that_comes_before_the_body_is_sent_decides(linger: float) -> None:
+    """1 MB for a server that answers 413 after the head, reads no more, and closes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(linger)
+
+    async with serving(serve) as handler:
+        failed = await handler.handle(replace(RECORD, value=b"v" * 1_000_000))
+    assert failed is not None
+    assert (failed.status, failed.retriable) == (413, False)
+
+
+@pytest.mark.case("delivery-17")
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_a_408_on_a_kept_connection_is_about_the_connection(connections: int) -> None:
+    """Proxies say so as they close an idle connection, however late the next request is: it goes over a new one."""
+    asked: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (OK, b"HTTP/1.1 408 Request Time-out\r\nConnection: close\r\n\r\n"):
+            await read_request(reader)
+            asked.append(len(asked))
+            writer.write(answer)
+            await writer.drain()
+
+    async with serving(serve, concurrency=connections) as handler:
+        for _ in range(20):
+            await asyncio.gather(*(handler.handle(RECORD) for _ in range(connections)))
+            assert await asyncio.gather(*(handler.handle(RECORD) for _ in range(connections))) == [None] * connections
+
+
+@pytest.mark.case("delivery-17")
+async def test_a_408_on_a_new_connection_is_an_attempt() -> None:
+    async with serving(saying(b"HTTP/1.1 408 Request Time-out\r\nContent-Length: 0\r\n\r\n")) as handler:
+        failed = await handler.handle(RECORD)
+    assert failed is not None
+    assert (failed.status, failed.retriable) == (408, True)
+
+
+@pytest.mark.slow
+@pytest.mark.case("delivery-17")
+async def test_both_times_a_record_is_sent_share_one_time_out() -> None:
+    """The kept connection is closed half way through it; the new one never answers."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        if asked:
+            await asyncio.sleep(3600)
+        asked.append(1)
+        writer.write(OK)
+        await read_request(reader)
+        await asyncio.sleep(5.0)
+
+    asked: list[int] = []
+    async with serving(serve, patience=6.0) as handler:
+        assert await handler.handle(RECORD) is None
+        began = asyncio.get_running_loop().time()
+        failed = await handler.handle(RECORD)
+        took = asyncio.get_running_loop().time() - began
+    assert failed is not None
+    assert failed.timed_out
+    assert took < 10.0
 
 
 @pytest.mark.case("delivery-17")

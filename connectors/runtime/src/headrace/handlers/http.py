@@ -7,25 +7,16 @@ It must not retry itself, follow redirects or read more of an answer than it nee
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage
-from aiohttp.streams import StreamReader
-from aiohttp.tracing import Trace
-from yarl import URL
 
 from headrace import config, parsing
 from headrace.flow.policy import Failed
-from headrace.handlers import Broken
+from headrace.handlers import address, connections
+from headrace.handlers.address import discreet
 from headrace.record import Record
 
 RETRIABLE = frozenset({404, 408, 409, 429})
@@ -37,13 +28,14 @@ DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:
 LONGEST_HEADER = 2048
 """Characters of a header made of what a record carries; servers refuse requests with more than about 8 KB of them."""
 
-LONGEST_LINE, MOST_HEADERS = 1024 * 1024, 10_000
-"""Bytes of a line of an answer's head and the number of its headers, beyond which the status is not told."""
+IDLE = 408
+"""What proxies say on a connection that was idle for too long, as they close it (RFC 9110, 15.5.9)."""
+
+SHORTEST = 0.001
+"""Seconds that a request is given at least; the client takes 0 for no limit."""
 
 EXCERPT, EXCERPT_TIME = 300, 1.0
 """Bytes of an answer that is not 2xx that are read for the failure's text, and the seconds these may take."""
-
-ADDRESS = re.compile(r"(\w+://)(?:[^/?#\s'\"]*@)?([^?#\s'\"]*)(?:[?#][^\s'\"]*)?")
 
 
 class HttpHandler:
@@ -51,11 +43,11 @@ class HttpHandler:
 
     def __init__(self, settings: config.Http, *, namespace: str, concurrency: int) -> None:
         """Open nothing yet; raises Broken for an address that nobody can be at."""
-        self._url = _address(settings.url)
+        self._url = address.parse(settings.url)
         self._namespace = namespace
-        timeout = aiohttp.ClientTimeout(total=settings.timeout)
-        self._kept = _session(_Connector(limit=concurrency, keepalive_timeout=30.0), timeout)
-        self._fresh = _session(_Connector(limit=concurrency, force_close=True), timeout)
+        self._timeout = settings.timeout
+        self._kept = connections.session(limit=concurrency, keepalive_timeout=30.0)
+        self._fresh = connections.session(limit=concurrency, force_close=True)
 
     async def handle(self, record: Record) -> Failed | None:
         """Deliver ``record`` once; None is success."""
@@ -76,107 +68,34 @@ class HttpHandler:
 
     async def _deliver(self, body: bytes, headers: dict[str, str]) -> Failed | None:
         """Post once; a second time, on a new connection, when the server had closed the kept one in the meantime."""
+        deadline = time.monotonic() + self._timeout
         try:
-            return await self._post(self._kept, body, headers)
+            failed = await self._post(self._kept, body, headers, deadline)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if not _reused.get() or _has_begun(error):
+            if not connections.was_kept() or _has_begun(error):
                 raise
-        return await self._post(self._fresh, body, headers)
+        else:
+            if failed is None or failed.status != IDLE or not connections.was_kept():
+                return failed
+        return await self._post(self._fresh, body, headers, deadline)
 
-    async def _post(self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str]) -> Failed | None:
+    async def _post(
+        self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str], deadline: float
+    ) -> Failed | None:
         """Post and judge by the status alone; what becomes of the rest of the answer changes nothing."""
-        answer = await session.post(self._url, data=body, headers=headers, allow_redirects=False)
+        limit = aiohttp.ClientTimeout(total=max(SHORTEST, deadline - time.monotonic()))
         try:
-            if 200 <= answer.status < 300:
-                return None
-            excerpt = await _excerpt(answer)
+            answer = await session.post(self._url, data=body, headers=headers, allow_redirects=False, timeout=limit)
+        except aiohttp.ClientResponseError:
+            status = connections.status()
+            if status is None:
+                raise
+            return judge(status, None, "", now=time.time())
+        try:
+            excerpt = "" if 200 <= answer.status < 300 else await _excerpt(answer)
             return judge(answer.status, answer.headers.get("retry-after"), excerpt, now=time.time())
         finally:
             answer.release()
-
-
-_reused: ContextVar[bool] = ContextVar("reused", default=False)
-"""Whether the last request of this task went over a connection that was used before."""
-
-
-class _Protocol(ResponseHandler):
-    """A connection that tells the status of an answer whatever follows its head, also when both arrive at once."""
-
-    used = False
-    _is_told = False
-
-    def set_response_params(self, **settings: Any) -> None:
-        """Begin to wait for an answer."""
-        self._is_told = False
-        super().set_response_params(**settings)
-
-    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
-        """Tell the head of an answer; those with 1xx come before it."""
-        self._is_told = data[0].code >= 200
-        super().feed_data(data, size)
-
-    def data_received(self, data: bytes) -> None:
-        """Take what arrived, the head line by line: a body that makes no sense then spoils the body only."""
-        start = 0
-        while not self._is_told and (end := data.find(b"\n", start) + 1):
-            super().data_received(data[start:end])
-            start = end
-        if start == 0 or start < len(data):
-            super().data_received(data[start:])
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Notes for the task that asks whether it was given a connection that was used before."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
-    ) -> Connection:
-        """Return a connection, new or kept; on a kept one nothing came since its answer: it would be taken for ours."""
-        while True:
-            _reused.set(False)
-            connection = await super().connect(req, traces, timeout)
-            protocol = connection.protocol
-            assert isinstance(protocol, _Protocol)
-            if not (protocol.used and protocol.should_close):
-                _reused.set(protocol.used)
-                protocol.used = True
-                return connection
-            connection.close()
-
-
-def _address(url: str) -> URL:
-    try:
-        found = URL(url)
-        if found.scheme not in ("http", "https") or not found.host:
-            raise ValueError("it has no host")
-        if any(character.isspace() or not character.isprintable() for character in found.host):
-            raise ValueError("its host has a space or a control character")
-        found.host.encode("idna")
-    except ValueError as error:
-        text = f"{discreet(url)!r} is no address that a request can be sent to: {discreet(str(error))}"
-        raise Broken(f"{text}: spec.handler.http.url") from error
-    return found
-
-
-def _session(connector: aiohttp.TCPConnector, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=timeout,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("content-type",),
-        headers={"accept-encoding": "identity"},
-        auto_decompress=False,
-        max_line_size=LONGEST_LINE,
-        max_field_size=LONGEST_LINE,
-        max_headers=MOST_HEADERS,
-    )
 
 
 def _has_begun(error: aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) -> bool:
@@ -190,11 +109,6 @@ async def _excerpt(answer: aiohttp.ClientResponse) -> str:
             return (await answer.content.read(EXCERPT)).decode(errors="replace")
     except (TimeoutError, aiohttp.ClientError, OSError, EOFError, ValueError):
         return ""
-
-
-def discreet(text: str) -> str:
-    """Return ``text`` with its addresses without user, password and query: letters and logs are read by others."""
-    return ADDRESS.sub(r"\1\2", text)
 
 
 def event_headers(record: Record, namespace: str) -> dict[str, str]:
@@ -221,12 +135,14 @@ def event_headers(record: Record, namespace: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def judge(status: int, retry_after: str | None, excerpt: str, *, now: float) -> Failed:
-    """Say what an answer that is not 2xx means; ``now`` in seconds since 1970 is for a date in Retry-After."""
+def judge(status: int, retry_after: str | None, excerpt: str, *, now: float) -> Failed | None:
+    """Say what an answer means, None is success; ``now`` in seconds since 1970 is for a date in Retry-After."""
+    if 200 <= status < 300:
+        return None
     return Failed(
         message=f"HTTP {status}{': ' if excerpt else ''}{excerpt}",
         exception=f"headrace.http.Status{status}",
-        retriable=status in RETRIABLE or status >= 500,
+        retriable=status in RETRIABLE or not 200 <= status < 500,
         after=_seconds(retry_after, now),
         status=status,
     )
