@@ -96,6 +96,14 @@ class KafkaBroker:
         admin.create_topics([topic])[name].result(timeout=PATIENCE)
         return name
 
+    def make_anew(self, name: str) -> None:
+        """Delete a topic, and make one of the same name and as many partitions, which is empty."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        partitions = len(admin.list_topics(name, timeout=PATIENCE).topics[name].partitions)
+        admin.delete_topics([name])[name].result(timeout=PATIENCE)
+        until(f"no {name}", lambda: name not in admin.list_topics(timeout=PATIENCE).topics)
+        self.create_topic(name, partitions)
+
     def add_user(self, name: str, password: str) -> None:
         """Let ``name`` log in with this password, and no longer with one of before."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})

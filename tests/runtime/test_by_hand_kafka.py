@@ -64,7 +64,10 @@ def test_a_dead_letter_that_is_discarded_is_outstanding_no_more(world: World) ->
     world.produce([("c-1", {"reject": True}), ("c-2", {"reject": True})])
     with consuming(world):
         world.dead_letters(2)
-    assert "rror" not in by_hand(world, "kafka-console-producer.sh", **{"4/0": "0/0"})
+    (shown, _) = ask(world, "dlq-show", "0/0")
+    assert isinstance(shown, answers.Found)
+    key = {"x1JcVY0YQGyEr3uRhkXEpQ/4/0": shown.opened.resolution_key}
+    assert "rror" not in by_hand(world, "kafka-console-producer.sh", **key)
 
     listed, done = ask(world, "dlq-list")
     assert isinstance(listed, answers.Listed)

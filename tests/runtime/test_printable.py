@@ -111,7 +111,8 @@ def test_no_line_of_a_dead_letter_can_be_forged(text: str) -> None:
     assert not obeyed(printed)
     assert [line.split(":")[0] for line in ours] == [
         "Name", "Key", "Source", "Message id", "Reason", "Attempts", "Handler status", "Error", "Exception",
-        "Raised at", "First failed", "Last failed", "Redriven", "State", "Headers", "Value",
+        "Raised at", "First failed", "Last failed", "Redriven", "State", "Resolution key",
+        "Headers", "Value",
     ]  # fmt: skip
 
 

@@ -71,6 +71,12 @@ class Shop:
             producer.produce(self.topics.dead_letters, b"v", key=b"k", partition=number % PARTITIONS)
         assert producer.flush(30) == 0
 
+    def resolve(self, key: bytes) -> None:
+        """Discard a dead letter by hand."""
+        producer = Producer(self.connection)
+        producer.produce(self.topics.resolutions, b"{}", key=key)
+        assert producer.flush(30) == 0
+
     def redrive(self, limit: int) -> None:
         config = contract.Config(
             namespace="shop",
@@ -145,6 +151,48 @@ async def test_an_operator_that_starts_anew_counts_the_same(shop: Shop) -> None:
     shop.history.letters = History().letters
 
     await shop.until(4, 3)
+
+
+@pytest.mark.case("delivery-11")
+async def test_no_letter_in_a_topic_made_anew_counts_as_resolved(shop: Shop, kafka_broker: KafkaBroker) -> None:
+    """Letters of the old topic lay at the same places and were put back; those of the new one are, one after another.
+
+    Once more anew, and for an operator that was not there before.
+    """
+    shop.bury(6)
+    shop.redrive(100)
+    await shop.until(6, 0)
+    for _ in range(2):
+        kafka_broker.make_anew(shop.topics.dead_letters)
+        shop.bury(3)
+        await shop.until(3, 3)
+        shop.redrive(1)
+        await shop.until(3, 2)
+    shop.history.letters = History().letters
+    await shop.until(3, 2)
+
+
+@pytest.mark.case("delivery-11")
+async def test_resolutions_that_name_no_topic_count_until_it_is_known_to_be_made_anew(
+    shop: Shop, kafka_broker: KafkaBroker
+) -> None:
+    """As a person writes them, or an older redrive; afterwards one must name the topic."""
+    shop.bury(3)
+    shop.resolve(b"0/0")
+    await shop.until(3, 2)
+    shop.redrive(1)
+    await shop.until(3, 1)
+
+    kafka_broker.make_anew(shop.topics.dead_letters)
+    shop.bury(3)
+    shop.resolve(b"1/0")
+    await shop.until(3, 3)
+    with Reader(shop.connection) as reader:
+        found = reading.find(reader, shop.topics, reading.Place(0, 0))
+    assert found is not None
+    assert found.resolution is None
+    shop.resolve(found.resolution_key.encode())
+    await shop.until(3, 2)
 
 
 async def test_what_waits_in_the_retry_topic_are_records_not_markers(shop: Shop) -> None:

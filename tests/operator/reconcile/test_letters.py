@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from headrace_operator.observed.kafka import LogSeen, RecordSeen, Span
+from headrace_operator.observed.kafka import LogSeen, RecordSeen, Span, TopicSeen
 from headrace_operator.reconcile.letters import Letters
 
 DEAD, RESOLVED, RETRY = "dlq.shop.billing", "dlq.shop.billing.resolutions", "retry.shop.billing"
-IDS = ("r", "d", "s")
+IDS = ("r", "d" * 22, "s")
+TOPIC = TopicSeen(name=DEAD, partitions=1, id=IDS[1])
 
 Offsets = dict[tuple[str, int], Span]
 
@@ -35,7 +36,11 @@ def read(letters: Letters, now: Offsets, *records: RecordSeen, ids: tuple[str, .
     new = tuple(
         one for one in records if one.offset >= unread.get((one.topic, 0), Span(start=sys.maxsize, end=0)).start
     )
-    letters.take(LogSeen(records=new, reached={at: span.end for at, span in unread.items()}), DEAD, RESOLVED)
+    letters.take(
+        LogSeen(records=new, reached={at: span.end for at, span in unread.items()}),
+        TopicSeen(name=DEAD, partitions=1, id=ids[1]),
+        RESOLVED,
+    )
     return letters.count(DEAD)
 
 
@@ -43,7 +48,7 @@ def test_nothing_is_known_before_everything_was_read_once() -> None:
     """A first read that ends early gives no count; later ones give what was read so far."""
     letters = Letters()
     letters.begin(IDS, spans(4, 0))
-    letters.take(LogSeen(records=(letter(0), letter(1)), reached={(DEAD, 0): 2}), DEAD, RESOLVED)
+    letters.take(LogSeen(records=(letter(0), letter(1)), reached={(DEAD, 0): 2}), TOPIC, RESOLVED)
     assert letters.count(DEAD) is None
     assert letters.unread() == {(DEAD, 0): Span(start=2, end=4)}
 
@@ -81,6 +86,21 @@ def test_letters_that_were_deleted_from_the_topic_count_no_more() -> None:
     assert read(letters, spans(5, 1, start=5)) == (0, 0)
 
 
+@pytest.mark.case("delivery-11")
+def test_resolutions_count_for_the_topic_that_they_name_only() -> None:
+    """Those that name none count until one names a topic that is not there; a tombstone tells of none."""
+    letters = Letters()
+    named, other = IDS[1].encode(), b"o" * 22
+    records = (letter(0), letter(1), letter(2), letter(3))
+    old = (resolution(0, b"0/0"), resolution(1, named + b"/0/1"), resolution(2, b"0/1"))
+
+    assert read(letters, spans(4, 3), *records, *old) == (4, 2)
+    assert read(letters, spans(4, 4), resolution(3, other + b"/0/3", empty=True)) == (4, 2)
+    assert read(letters, spans(4, 5), resolution(4, other + b"/0/3")) == (4, 3)
+    assert read(letters, spans(4, 6), resolution(5, named + b"/0/0")) == (4, 2)
+    assert read(letters, spans(4, 7), resolution(6, named + b"/0/1", empty=True)) == (4, 3)
+
+
 @pytest.mark.parametrize("ids", [IDS, ("r", "new", "s")])
 def test_a_topic_that_was_made_anew_is_read_anew(ids: tuple[str, ...]) -> None:
     """It is known by its id, or by its end when that lies before what was read."""
@@ -103,7 +123,7 @@ def test_records_that_wait_are_counted_from_where_the_group_is() -> None:
                 for offset in sorted(log)
                 if span.start <= offset < span.end
             )
-            letters.take(LogSeen(records=records, reached={at: span.end}), DEAD, RESOLVED)
+            letters.take(LogSeen(records=records, reached={at: span.end}), TOPIC, RESOLVED)
         return letters.waiting(at)
 
     assert waiting(0, 4) == 2

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
 
+from headrace.resolutions import topic_id
 from headrace_operator.api.schema import LONGEST_TOPIC, TOPIC
 from headrace_operator.clients import errors
 from headrace_operator.clients.coalescing import Coalesced
@@ -270,7 +271,8 @@ def _topic(name: str, found: Any) -> TopicSeen | Exception | None:
     if isinstance(found, Exception):
         return found
     replicas = min((len(one.replicas) for one in found.partitions), default=None)
-    return TopicSeen(name=name, partitions=len(found.partitions), id=str(found.topic_id), replicas=replicas)
+    bits = found.topic_id.get_most_significant_bits(), found.topic_id.get_least_significant_bits()
+    return TopicSeen(name=name, partitions=len(found.partitions), id=topic_id(*bits), replicas=replicas)
 
 
 def _settings(found: Any) -> Mapping[str, str] | Exception:

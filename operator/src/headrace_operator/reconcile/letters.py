@@ -4,22 +4,26 @@ Offsets tell neither: markers of transactions, aborted records and compaction ta
 once; what is kept of it is one byte. After a restart of the operator everything is read anew, and unknown until then.
 
 Pure: what was read goes in, spans to read and counts come out. A dead letter is outstanding until the resolutions topic
-has a record with the key ``<partition>/<offset>``, as for ``headrace dlq list``; a tombstone takes a resolution back.
+has a record whose key names it (`headrace.resolutions`), as for ``headrace dlq list``; a tombstone takes it back.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
-from headrace_operator.observed.kafka import LogSeen, Partition, RecordSeen, Span
+from headrace import resolutions as keys
+from headrace_operator.observed.kafka import LogSeen, Partition, RecordSeen, Span, TopicSeen
 
-PLACE = re.compile(rb"(\d{1,10})/(\d{1,19})")
 AHEAD = 10_000
 """Offsets past the known end that a resolution may name: its dead letter may be seen a moment later than it."""
 
-RECORD, RESOLVED = 1, 2
+RECORD, RESOLVED, RESOLVED_UNNAMED = 1, 2, 4
+"""Flags of an offset; the last is set by a resolution that names no topic."""
+
+ALL = 8
+"""Values that the flags of an offset may have together."""
 
 
 @dataclass
@@ -48,17 +52,21 @@ class Marks:
 
 @dataclass
 class Letters:
-    """What was read of the retry, dead-letter and resolutions topics of one consumer."""
+    """What was read of the retry, dead-letter and resolutions topics of one consumer.
+
+    ``made_anew`` says that a resolution names a dead-letter topic that is not there any more.
+    """
 
     topics: tuple[str, ...] = ()
     whole: bool = False
+    made_anew: bool = False
     _marks: dict[Partition, Marks] = field(default_factory=dict)
     _ends: Mapping[Partition, Span] = field(default_factory=dict)
 
     def begin(self, topics: tuple[str, ...], spans: Mapping[Partition, Span]) -> None:
         """Look at ``spans`` of the topics with these ids: where one was made anew, nothing is known any more."""
         if topics != self.topics:
-            self.topics, self.whole, self._marks = topics, False, {}
+            self.topics, self.whole, self.made_anew, self._marks = topics, False, False, {}
         self._ends = spans
         for at, span in spans.items():
             self._marks.setdefault(at, Marks()).fit(span)
@@ -71,8 +79,8 @@ class Letters:
             if self._marks[at].next < span.end
         }
 
-    def take(self, seen: LogSeen, letters: str, resolutions: str) -> None:
-        """Note what was read; ``letters`` and ``resolutions`` are the names of those topics."""
+    def take(self, seen: LogSeen, letters: TopicSeen, resolutions: str) -> None:
+        """Note what was read; ``letters`` is the dead-letter topic, ``resolutions`` the name of the other one."""
         for record in seen.records:
             if record.topic == resolutions:
                 self._resolve(record, letters)
@@ -87,8 +95,9 @@ class Letters:
         if not self.whole:
             return None
         flags = [marks.flags for (topic, _), marks in self._marks.items() if topic == letters]
-        outstanding = _count(flags, RECORD)
-        return outstanding + _count(flags, RECORD | RESOLVED), outstanding
+        resolved = RESOLVED if self.made_anew else RESOLVED | RESOLVED_UNNAMED
+        letter = [value for value in range(ALL) if value & RECORD]
+        return _count(flags, letter), _count(flags, [value for value in letter if not value & resolved])
 
     def waiting(self, at: Partition) -> int | None:
         """Return how many records lie in the span of a partition; None while it is not wholly read."""
@@ -97,14 +106,17 @@ class Letters:
             return None
         return marks.flags.count(RECORD)
 
-    def _resolve(self, record: RecordSeen, letters: str) -> None:
-        place = PLACE.fullmatch(record.key or b"")
-        if place is None:
+    def _resolve(self, record: RecordSeen, letters: TopicSeen) -> None:
+        key = keys.decode(record.key)
+        if key is None:
             return
-        at, offset = (letters, int(place[1])), int(place[2])
-        if at in self._ends and offset < self._ends[at].end + AHEAD:
-            self._marks[at].mark(offset, RESOLVED, on=not record.empty)
+        if key.topic not in {letters.id, keys.NO_ID}:
+            self.made_anew = self.made_anew or not record.empty
+            return
+        at, flag = (letters.name, key.partition), RESOLVED if key.topic else RESOLVED_UNNAMED
+        if at in self._ends and key.offset < self._ends[at].end + AHEAD:
+            self._marks[at].mark(key.offset, flag, on=not record.empty)
 
 
-def _count(flags: Iterable[bytearray], value: int) -> int:
-    return sum(one.count(value) for one in flags)
+def _count(flags: Iterable[bytearray], values: Iterable[int]) -> int:
+    return sum(one.count(value) for one, value in product(flags, values))

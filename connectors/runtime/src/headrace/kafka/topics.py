@@ -18,6 +18,7 @@ from confluent_kafka import (
     KafkaException,
     Message,
     Producer,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, ConfigResource
@@ -25,6 +26,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 from headrace.kafka.messages import UNREADABLE, headers_of, timestamp_of
 from headrace.kafka.refusals import is_for_size, is_refusal
 from headrace.record import Headers
+from headrace.resolutions import topic_id
 
 ANSWER = 15.0
 """Seconds that Kafka has to answer one question."""
@@ -94,6 +96,7 @@ class Reader:
     def __init__(self, connection: Mapping[str, str]) -> None:
         """Make a client of the brokers that ``connection`` (librdkafka properties) names; nothing is sent yet."""
         self._seen = _Errors()
+        self._connection = dict(connection)
         self._client = Consumer(
             {
                 "fetch.wait.max.ms": "50",
@@ -124,6 +127,21 @@ class Reader:
         except KafkaException as error:
             self._client.poll(0)  # serves error_cb, which knows why
             raise _named(error, topic, self._seen) from error
+
+    def id(self, topic: str) -> str:
+        """Return what tells ``topic`` from another of its name, made before or after it; empty where Kafka has no ids.
+
+        Raises what ``_named`` names.
+        """
+        admin = AdminClient(self._connection)
+        try:
+            asked = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER)
+            found = asked[topic].result(timeout=ANSWER).topic_id
+        except TimeoutError as error:
+            raise UnansweredError(f"the id of {topic} was not answered within {ANSWER:.0f} s") from error
+        except KafkaException as error:
+            raise _named(error, topic, self._seen) from error
+        return topic_id(found.get_most_significant_bits(), found.get_least_significant_bits())
 
     def read(self, topic: str, partition: int, span: Span) -> Iterator[Stored]:
         """Yield the committed records of ``span`` in order; raises UnansweredError after ANSWER seconds of silence."""

@@ -1,6 +1,6 @@
 """Which dead letters of a consumer are outstanding: written to its dead-letter topic and not resolved since.
 
-A resolution is a record in the compacted resolutions topic whose key, ``<partition>/<offset>``, names the dead letter.
+A resolution is a record in the compacted resolutions topic whose key (`headrace.resolutions`) names the dead letter.
 It must not change anything on Kafka; a payload leaves this module only in ``find``.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from headrace import headers, parsing
+from headrace import resolutions as keys
 from headrace.config import Topics
 from headrace.kafka.topics import Reader, Span, Stored
 from headrace.letters import pointers
@@ -90,13 +91,17 @@ class Header(Shown):
 
 
 class Opened(Shown):
-    """A dead letter with its payload and headers; ``resolution`` says what became of it, None while outstanding."""
+    """A dead letter with its payload and headers; ``resolution`` says what became of it, None while outstanding.
+
+    ``resolution_key`` is the key of the record in the resolutions topic that says so, or would.
+    """
 
     letter: Letter
     value: str | None
     value_encoding: Encoding
     headers: tuple[Header, ...]
     resolution: dict[str, object] | None
+    resolution_key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,20 +142,29 @@ def resolved(reader: Reader, topics: Topics) -> Iterator[Letter]:
 
 def _letters(reader: Reader, topics: Topics, *, resolved: bool) -> Iterator[Letter]:
     spans = reader.spans(topics.dead_letters)
-    known = set(resolutions(reader, topics))
+    known = resolutions(reader, topics, reader.id(topics.dead_letters))
     for partition, span in spans.items():
         for stored in reader.read(topics.dead_letters, partition, span):
             if (Place(partition, stored.offset) in known) is resolved:
                 yield letter(stored)
 
 
-def resolutions(reader: Reader, topics: Topics) -> dict[Place, bytes]:
-    """Return the last resolution of each dead letter that has one; a tombstone takes a resolution back."""
-    last: dict[Place, bytes] = {}
+def resolutions(reader: Reader, topics: Topics, dead_letters: str) -> dict[Place, bytes]:
+    """Return the last resolution of each letter in the topic with the id ``dead_letters``; a tombstone takes one back.
+
+    Those that name no topic count as long as none names another one.
+    """
+    last: dict[keys.Key, bytes] = {}
     for partition, span in reader.spans(topics.resolutions).items():
         for stored in reader.read(topics.resolutions, partition, span):
             _note(last, stored)
-    return last
+    made_anew = any(key.topic not in {dead_letters, keys.NO_ID} for key in last)
+    unnamed = {} if made_anew else _of(last, keys.NO_ID)
+    return {**unnamed, **_of(last, dead_letters)}
+
+
+def _of(last: Mapping[keys.Key, bytes], topic: str) -> dict[Place, bytes]:
+    return {Place(key.partition, key.offset): value for key, value in last.items() if key.topic == topic}
 
 
 def find(reader: Reader, topics: Topics, place: Place) -> Opened | None:
@@ -159,9 +173,11 @@ def find(reader: Reader, topics: Topics, place: Place) -> Opened | None:
     if held is None or not held.start <= place.offset < held.end:
         return None
     span = Span(start=place.offset, end=place.offset + 1)
+    topic = reader.id(topics.dead_letters)
     for stored in reader.read(topics.dead_letters, place.partition, span):
         if stored.offset == place.offset:
-            return _opened(stored, resolutions(reader, topics).get(place))
+            opened = _opened(stored, resolutions(reader, topics, topic).get(place))
+            return opened.model_copy(update={"resolution_key": str(keys.Key(topic, *place))})
     return None
 
 
@@ -233,15 +249,14 @@ def number(header: Header) -> int | None:
     return int.from_bytes(content, "big", signed=True)
 
 
-def _note(last: dict[Place, bytes], stored: Stored) -> None:
-    try:
-        place = parse_place((stored.key or b"").decode(errors="replace"))
-    except ValueError:
-        return  # not one of ours: a foreign record cannot resolve a dead letter
+def _note(last: dict[keys.Key, bytes], stored: Stored) -> None:
+    key = keys.decode(stored.key)
+    if key is None:
+        return
     if stored.value is None:
-        last.pop(place, None)
+        last.pop(key, None)
     else:
-        last[place] = stored.value
+        last[key] = stored.value
 
 
 def _readable(content: bytes | None) -> tuple[str | None, Encoding]:

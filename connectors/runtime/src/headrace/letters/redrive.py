@@ -20,6 +20,7 @@ from headrace.config import Config
 from headrace.kafka.topics import NotTakenError, Outgoing, Reader, Span, Stored, TopicMissingError, Writer
 from headrace.letters import pointers, reading
 from headrace.letters.reading import Letter, Place, Resolution
+from headrace.resolutions import Key
 
 BATCH = 100
 """Dead letters in one transaction."""
@@ -57,8 +58,12 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a redrive would do: the selected dead letters in order, and among how many they were selected."""
+    """What a redrive would do: the selected dead letters in order, and among how many they were selected.
 
+    ``topic`` is the id of the topic that they lie in.
+    """
+
+    topic: str
     places: tuple[Place, ...]
     outstanding: int
     reasons: Mapping[str, int]
@@ -88,6 +93,7 @@ def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
     keys: set[str | None] = set()
     reasons: Counter[str] = Counter()
     total = 0
+    topic = reader.id(config.topics.dead_letters)
     among = reading.resolved if selection.again else reading.outstanding
     for letter in among(reader, config.topics):
         total += 1
@@ -95,7 +101,7 @@ def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
             taken.append(reading.parse_place(letter.name))
             keys.add(letter.key)
             reasons[letter.reason or "unknown"] += 1
-    return Plan(places=tuple(taken), outstanding=total, reasons=dict(reasons), keys=len(keys))
+    return Plan(topic=topic, places=tuple(taken), outstanding=total, reasons=dict(reasons), keys=len(keys))
 
 
 def execute(
@@ -117,7 +123,7 @@ def execute(
     done = 0
 
     def out(stored: Stored) -> tuple[Outgoing, Outgoing]:
-        return put_back(whole(reader, stored, retry), config, order, partitions, now())
+        return put_back(whole(reader, stored, retry), config, order, planned.topic, partitions, now())
 
     for batch in _batches(planned.places):
         for some in _apart(_stored(reader, config.topics.dead_letters, batch)):
@@ -171,9 +177,12 @@ def _found(reader: Reader, pointer: pointers.Pointer) -> Stored | None:
 
 
 def put_back(
-    stored: Stored, config: Config, order: Order, partitions: Collection[int], at: datetime
+    stored: Stored, config: Config, order: Order, topic: str, partitions: Collection[int], at: datetime
 ) -> tuple[Outgoing, Outgoing]:
-    """Return the retry record and the resolution of the dead letter ``stored``; both or neither may be written."""
+    """Return the retry record and the resolution of the dead letter ``stored``; both or neither may be written.
+
+    ``topic`` is the id of the topic that it lies in.
+    """
     origin = headers.decode(stored.headers).origin
     partition = (stored.partition if origin is None else origin.partition) % len(partitions)
     retry = Outgoing(
@@ -189,7 +198,7 @@ def put_back(
     return retry, Outgoing(
         topic=config.topics.resolutions,
         partition=None,
-        key=str(Place(stored.partition, stored.offset)).encode(),
+        key=str(Key(topic, stored.partition, stored.offset)).encode(),
         value=resolution.to_json(),
     )
 

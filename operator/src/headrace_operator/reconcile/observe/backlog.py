@@ -9,7 +9,15 @@ from datetime import datetime
 
 from headrace import names
 from headrace_operator.clients.kafka import Kafka
-from headrace_operator.observed.kafka import BacklogSeen, Committed, Partition, PartitionSeen, Span, TopicsSeen
+from headrace_operator.observed.kafka import (
+    BacklogSeen,
+    Committed,
+    Partition,
+    PartitionSeen,
+    Span,
+    TopicSeen,
+    TopicsSeen,
+)
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
 from headrace_operator.reconcile.backlog import History, Sample
@@ -74,7 +82,7 @@ async def _read(
     seen = await ask(kafka.read(names.group(resource.namespace, resource.name), unread))
     if isinstance(seen, Unknown):
         return seen.reason
-    letters.take(seen, dead, resolutions)
+    letters.take(seen, topics.get(dead, TopicSeen(name=dead, partitions=0)), resolutions)
     return None
 
 

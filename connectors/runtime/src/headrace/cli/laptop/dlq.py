@@ -108,6 +108,7 @@ def described(opened: Opened) -> str:
         "Last failed": _moment(letter.last_failed_at),
         "Redriven": output.counted(letter.redrive_count, "time"),
         "State": "outstanding" if opened.resolution is None else f"{opened.resolution.get('action')}",
+        "Resolution key": opened.resolution_key or "-",
     }
     lines = [f"{name + ':':<16}{value}" for name, value in facts.items()]
     told = [printable.line(line) for line in (*lines, "Headers:")]
