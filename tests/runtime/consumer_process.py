@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
 from headrace import config as contract
 from headrace import names
@@ -203,6 +204,14 @@ class Running:
                 return error.code, error.read().decode()
         except OSError as error:
             return 0, str(error)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples of this name that have these labels; fails where there is none."""
+        families = text_string_to_metric_families(self.get("/metrics")[1])
+        samples = [one for family in families for one in family.samples if one.name == name]
+        found = [one.value for one in samples if labels.items() <= one.labels.items()]
+        assert found, f"{name}{labels} in {samples}"
+        return sum(found)
 
     def stop(self) -> int:
         """Ask it to end and return its exit status."""
