@@ -50,6 +50,9 @@ class Sent:
     def offset(self) -> int:
         return 258
 
+    def leader_epoch(self) -> int | None:
+        return None
+
     def key(self) -> bytes | None:
         return self.name
 

@@ -11,10 +11,13 @@ from headrace.progress import Progress, decode, encode
 COUNTS = some.integers(0, 10**12)
 
 
-@given(some.builds(Progress, done=COUNTS, retrying=COUNTS, held=COUNTS))
+MAPS = some.text(alphabet="ABCabc012-_")
+
+
+@given(some.builds(Progress, done=COUNTS, retrying=COUNTS, held=COUNTS, running=some.booleans(), map=MAPS))
 def test_what_is_told_is_read(progress: Progress) -> None:
     assert decode(encode(progress)) == progress
-    assert len(encode(progress)) < 100, "Kafka takes 4 KB, and a commit has many partitions"
+    assert len(encode(progress)) < 100 + len(progress.map), "Kafka takes 4 KB, and a commit has many partitions"
 
 
 @pytest.mark.parametrize(
@@ -42,4 +45,4 @@ def test_no_metadata_is_an_error(metadata: str) -> None:
 
 
 def test_a_later_field_is_passed_over_and_a_missing_one_is_nothing() -> None:
-    assert decode("h1 done=4 attempts=2") == Progress(done=4)
+    assert decode("h1 done=4 attempts=2 running=0") == Progress(done=4)

@@ -42,6 +42,9 @@ class Metrics:
         commits = self._many_counters("headrace_consumer_commits", "Offset commits by outcome.", "outcome")
         self.committed = commits("ok")
         self.commit_failures = commits("failed")
+        self.ignored_metadata = self._counter(
+            "headrace_consumer_ignored_metadata", "Commit metadata that was not Headrace's, or was of another log."
+        )
 
     def _flow(self) -> None:
         self.processing = self._histogram(

@@ -65,7 +65,8 @@ class Record:
 
     ``topic``, ``partition``, ``offset`` say where it was read; ``origin`` says where it first was, when it came back
     through the retry topic. ``timestamp`` is in milliseconds since 1970 or None, ``attempt`` counts from 1.
-    ``unreadable`` says what of it Kafka's client cannot read; no handler is given such a record.
+    ``unreadable`` says what of it Kafka's client cannot read; no handler is given such a record. ``leader_epoch``
+    is the number of the leader that wrote it, of all the partition has had; None where Kafka does not say it.
     """
 
     topic: str
@@ -79,6 +80,7 @@ class Record:
     attempt: int = 1
     origin: Position | None = None
     unreadable: str | None = None
+    leader_epoch: int | None = None
 
     @property
     def source(self) -> Position:

@@ -1,33 +1,58 @@
 """Which offsets are safe to commit: for each partition the lowest delivered offset that is not finished.
 
 Only delivered offsets count, so gaps left by compaction or transactions are harmless; where all is finished, the end
-that the client has reached counts, which lies beyond transaction markers. Pure: no Kafka, no clock.
+that the client has reached counts, which lies beyond transaction markers. What is finished beyond the committed offset
+is known from the owner before (`OffsetMap`), as far as the log is seen to be the same. Pure: no Kafka, no clock.
 The poll thread alone owns a ledger.
 """
 
 from __future__ import annotations
 
-from headrace.progress import Progress
+from collections import deque
+from collections.abc import Iterator
+
+from headrace.flow.offset_map import UNKNOWN, OffsetMap, Range, Tried
 
 
 class Assignment:
     """One time that a partition was ours; a later time is another object, so late answers are told apart by it.
 
     ``given_away`` is the fence: once it is set, nothing begins for the partition and nothing is written for it. Any
-    thread may read it. ``told`` is the progress that went with the last commit, None before one.
+    thread may read it. ``told`` is the offset and metadata that were committed last, None when that is not sure.
+    ``mistrusted`` says that the map of the owner before was of another log.
     """
 
-    __slots__ = ("_open", "committed", "end", "given_away", "partition", "size", "told", "topic")
+    __slots__ = (
+        "_at",
+        "_epoch",
+        "_inherited",
+        "_open",
+        "_skip",
+        "_stamp",
+        "_tried",
+        "committed",
+        "end",
+        "given_away",
+        "mistrusted",
+        "partition",
+        "size",
+        "told",
+        "topic",
+    )
 
-    def __init__(self, topic: str, partition: int, committed: int | None = None) -> None:
+    def __init__(
+        self, topic: str, partition: int, committed: int | None = None, known: OffsetMap | None = None
+    ) -> None:
         self.topic = topic
         self.partition = partition
         self.end: int | None = None
         self.committed = committed
         self.size = 0
         self.given_away = False
-        self.told: Progress | None = None
-        self._open: dict[int, int] = {}
+        self.mistrusted = False
+        self.told: tuple[int, str] | None = None
+        self._open: dict[int, tuple[int, int]] = {}
+        self._inherit(known or OffsetMap(at=0))
 
     @property
     def unfinished(self) -> int:
@@ -38,28 +63,117 @@ class Assignment:
     def done(self) -> int:
         """How many offsets beyond the frontier need no more work."""
         frontier = self.frontier
-        return 0 if frontier is None or self.end is None else self.end - frontier - self.unfinished
+        if frontier is None or self.end is None:
+            return 0
+        return self.end - frontier - self.unfinished + sum(stop - start for start, stop in self._ahead())
 
     @property
     def frontier(self) -> int | None:
         """The offset to commit: the lowest unfinished one, else the end of what was read; None before it is known."""
         return next(iter(self._open), self.end)
 
-    def _deliver(self, offset: int, size: int) -> bool:
+    def offset_map(self) -> OffsetMap:
+        """Return what is known beyond the frontier, which must be known; in time by the unfinished records."""
+        frontier = self.frontier
+        assert frontier is not None
+        _, stamp = self._open.get(frontier, (0, UNKNOWN))
+        return OffsetMap(
+            at=frontier,
+            stamp=stamp,
+            epoch=self._epoch,
+            done=tuple(_joined(self._finished(frontier))),
+            tried=dict(sorted(self._tried.items())),
+        )
+
+    def _finished(self, frontier: int) -> Iterator[Range]:
+        after = frontier
+        for offset in self._open:
+            if offset > after:
+                yield after, offset
+            after = offset + 1
+        if self.end is not None and self.end > after:
+            yield after, self.end
+        yield from self._ahead()
+
+    def _ahead(self) -> Iterator[Range]:
+        """Return what is done of what has not come yet."""
+        end = self.end or 0
+        return ((max(start, end), stop) for start, stop in self._skip if stop > end)
+
+    def _inherit(self, known: OffsetMap) -> None:
+        self._at, self._stamp, self._epoch = known.at, known.stamp, known.epoch
+        self._inherited = known.end
+        self._skip = deque(known.done)
+        self._tried = dict(known.tried)
+
+    def _disinherit(self) -> None:
+        """Forget what was known of what has not come yet."""
+        self._inherited = 0
+        self._skip.clear()
+        self._tried = {offset: one for offset, one in self._tried.items() if offset in self._open}
+
+    def _deliver(self, offset: int, size: int, stamp: int, epoch: int) -> bool:
         if self.end is not None and offset < self.end:
             return False
-        self._open[offset] = size
+        if self._inherited and self._was_done(offset, stamp, epoch):
+            self.end = offset + 1
+            return False
+        if epoch != self._epoch:
+            self._epoch = max(self._epoch, epoch)
+        self._open[offset] = (size, stamp)
         self.size += size
         self.end = offset + 1
         return True
 
+    def _was_done(self, offset: int, stamp: int, epoch: int) -> bool:
+        if not self._is_same_log(offset, stamp, epoch):
+            self.mistrusted = True
+            self._disinherit()
+            return False
+        if offset >= self._inherited:
+            self._disinherit()
+            return False
+        while self._skip and self._skip[0][1] <= offset:
+            self._skip.popleft()
+        return bool(self._skip) and self._skip[0][0] <= offset
+
+    def _is_same_log(self, offset: int, stamp: int, epoch: int) -> bool:
+        """Whether the map may speak of this record: its first must be as it was, and none be written by a later leader.
+
+        Leaders that come after a truncation have a higher epoch than any before.
+        """
+        if self.end is None and (offset != self._at or self._stamp not in (UNKNOWN, stamp)):
+            return False
+        return offset >= self._inherited or self._epoch == UNKNOWN or epoch <= self._epoch
+
     def _reach(self, offset: int) -> None:
+        if self.end is None and self._inherited:
+            self.mistrusted = True
+            self._disinherit()
         self.end = offset if self.end is None else max(self.end, offset)
 
     def _complete(self, offset: int) -> bool:
-        size = self._open.pop(offset, None)
-        self.size -= size or 0
-        return size is not None
+        found = self._open.pop(offset, None)
+        if found is None:
+            return False
+        self.size -= found[0]
+        if self._tried:
+            self._tried.pop(offset, None)
+        return True
+
+
+def _joined(ranges: Iterator[Range]) -> Iterator[Range]:
+    """Return the ranges, with those that touch as one."""
+    last: Range | None = None
+    for one in ranges:
+        if last is not None and last[1] == one[0]:
+            last = (last[0], one[1])
+            continue
+        if last is not None:
+            yield last
+        last = one
+    if last is not None:
+        yield last
 
 
 class Ledger:
@@ -83,9 +197,11 @@ class Ledger:
         """Bytes that the unfinished records weigh."""
         return sum(assignment.size for assignment in self._owned.values())
 
-    def assign(self, topic: str, partition: int, committed: int | None = None) -> Assignment:
-        """Begin a new time of owning a partition, whose group has ``committed`` this offset."""
-        assignment = Assignment(topic, partition, committed)
+    def assign(
+        self, topic: str, partition: int, committed: int | None = None, known: OffsetMap | None = None
+    ) -> Assignment:
+        """Begin a new time of owning a partition, whose group has ``committed`` this offset, with that map."""
+        assignment = Assignment(topic, partition, committed, known)
         self._owned[topic, partition] = assignment
         return assignment
 
@@ -99,9 +215,23 @@ class Ledger:
         if self._is_current(assignment):
             del self._owned[assignment.topic, assignment.partition]
 
-    def deliver(self, assignment: Assignment, offset: int, size: int) -> bool:
-        """Note a record given to us; False when it is stale or was delivered before and must not be handled."""
-        return self._is_current(assignment) and assignment._deliver(offset, size)
+    def deliver(
+        self, assignment: Assignment, offset: int, size: int, stamp: int = UNKNOWN, epoch: int = UNKNOWN
+    ) -> bool:
+        """Note a record given to us; False when it is stale, or was delivered or done before: it must not be handled.
+
+        ``stamp`` is its timestamp in milliseconds, ``epoch`` that of the leader that wrote it.
+        """
+        return self._is_current(assignment) and assignment._deliver(offset, size, stamp, epoch)
+
+    def tried(self, assignment: Assignment, offset: int) -> Tried | None:
+        """Return how an unfinished record was tried before, None when it was not."""
+        return assignment._tried.get(offset)
+
+    def note(self, assignment: Assignment, offset: int, tried: Tried) -> None:
+        """Note how an unfinished record was tried; nothing when it is not ours or finished."""
+        if self._is_current(assignment) and offset in assignment._open:
+            assignment._tried[offset] = tried
 
     def reach(self, topic: str, partition: int, offset: int) -> None:
         """Note that all records below ``offset`` were delivered: what else lies below is no record."""
@@ -112,11 +242,6 @@ class Ledger:
     def complete(self, assignment: Assignment, offset: int) -> bool:
         """Note that a record is finished; False when its partition is no longer ours."""
         return self._is_current(assignment) and assignment._complete(offset)
-
-    def due(self) -> list[tuple[Assignment, int]]:
-        """Return the partitions whose frontier differs from what is committed, with the offset to commit."""
-        pairs = ((assignment, assignment.frontier) for assignment in self._owned.values())
-        return [(known, offset) for known, offset in pairs if offset is not None and offset != known.committed]
 
     def _is_current(self, assignment: Assignment) -> bool:
         return self._owned.get((assignment.topic, assignment.partition)) is assignment

@@ -27,6 +27,7 @@ from headrace.flow.budget import weight
 from headrace.flow.offsets import Span
 from headrace.kafka import connection
 from headrace.kafka.messages import UNREADABLE, headers_of, timestamp_of
+from headrace.progress import LONGEST
 from headrace.record import Record
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,13 @@ class Read(NamedTuple):
     lost: list[tuple[Partition, int]]
 
 
+class Committed(NamedTuple):
+    """What the group has committed of a partition."""
+
+    offset: int
+    metadata: str | None
+
+
 class Source:
     """A member of the consumer group, subscribed to the source topics and the retry topic."""
 
@@ -104,6 +112,8 @@ class Source:
         self._committed: Callable[[Partition, int | None], None] = lambda partition, offset: None
         self._awaited: str | None = None
         self._assignments = 0
+        self.room = LONGEST
+        """Characters of metadata that Kafka takes with a commit; fewer once it has refused them."""
         self._client = _consumer(
             {
                 **SESSION,
@@ -121,13 +131,13 @@ class Source:
     def subscribe(
         self,
         *,
-        assigned: Callable[[dict[Partition, int | None]], None],
+        assigned: Callable[[dict[Partition, Committed | None]], None],
         revoked: Callable[[list[Partition], bool], None],
         committed: Callable[[Partition, int | None], None],
     ) -> None:
         """Join the group; all three are called from `read` and `close`, ``committed`` with None when it failed.
 
-        ``assigned`` is given the committed offsets, None where there is none yet.
+        ``assigned`` is given what is committed, None where nothing is yet.
         ``revoked`` is told whether the partitions were lost, which leaves no right to commit.
         """
         self._committed = committed
@@ -136,9 +146,7 @@ class Source:
             self._assignments += 1
             starts = self._positions(partitions)
             client.assign(starts)
-            assigned(
-                {name: None if at.offset < 0 else at.offset for name, at in zip(_names(starts), starts, strict=True)}
-            )
+            assigned({name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)})
 
         def on_revoke(client: Consumer, partitions: list[TopicPartition]) -> None:
             revoked(_names(partitions), False)
@@ -200,6 +208,7 @@ class Source:
                 return
             for done in self._client.commit(offsets=wanted, asynchronous=False) or ():
                 if done.error is not None:
+                    self._learn_room(done.error)
                     raise KafkaException(done.error)
                 self._committed((done.topic, done.partition), done.offset)
         except KafkaException as error:
@@ -288,8 +297,14 @@ class Source:
         for done in partitions:
             failure = error or done.error
             if failure is not None:
+                self._learn_room(failure)
                 log.warning("commit of %s/%d failed: %s", done.topic, done.partition, failure.str())
             self._committed((done.topic, done.partition), None if failure else done.offset)
+
+    def _learn_room(self, error: KafkaError) -> None:
+        """Take less room for metadata where the broker's ``offset.metadata.max.bytes`` is below its default."""
+        if error.code() == KafkaError.OFFSET_METADATA_TOO_LARGE:
+            self.room //= 2
 
 
 def session(config: Config) -> float:
@@ -319,6 +334,7 @@ def record_of(message: Message, retry: str) -> Record:
         attempt=1 + (known.attempts or 0) if known else 1,
         origin=known.origin if known else None,
         unreadable=UNREADABLE if own is None else None,
+        leader_epoch=message.leader_epoch(),
     )
 
 
@@ -327,6 +343,10 @@ def _consumer(settings: dict[str, object]) -> Consumer:
         return Consumer(settings)
     except KafkaException as error:
         raise Fatal(f"the settings of the Kafka client are refused: {error}") from error
+
+
+def _committed(at: TopicPartition) -> Committed | None:
+    return None if at.offset < 0 else Committed(at.offset, at.metadata)
 
 
 def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:

@@ -19,22 +19,21 @@ from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
+from headrace.flow.offset_map import UNKNOWN, stamp
 from headrace.flow.stall import Watch
-from headrace.kafka.consumer import CommitFailed, Partition, Source, pause
+from headrace.kafka.consumer import Committed, Partition, Source, pause
 from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
-from headrace.progress import Progress, encode
 from headrace.record import Record
+from headrace.worker.commits import Commits
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.lost import Lost
+from headrace.worker.pauses import Pauses
 
 log = logging.getLogger(__name__)
 
 BATCH = 1_000
 IDLE = 0.1
-COMMIT_EVERY, COMMIT_AFTER = 1.0, 5_000
-TELL_EVERY = 5.0
-"""Seconds after which an offset is committed again because what is told with it has changed."""
 
 PAUSE_AFTER = 0.5
 """Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
@@ -70,6 +69,7 @@ class Poller(threading.Thread):
         self._metrics = metrics
         self._ledger = Ledger()
         self._source = Source(config)
+        self._commits = Commits(self._source, self._ledger, metrics, dispatcher.retrying)
         self._longest_drain = pause(config) / 2
         self._letters = Letters(config, metrics, self._written)
         self._stopping = threading.Event()
@@ -78,10 +78,7 @@ class Poller(threading.Thread):
         self._lost = Lost(config.delivery.on_offset_lost, self._source, metrics)
         self._budget = Budget()
         self._full_since: float | None = None
-        self._paused = False
-        self._completions = 0
-        self._committed_at = 0.0
-        self._told_at = 0.0
+        self._pauses = Pauses(self._source, metrics)
         self._moved: dict[Assignment, tuple[int | None, float]] = {}
         self._watch = Watch()
         self._reading, self._looked_at = 0.0, 0.0
@@ -110,7 +107,9 @@ class Poller(threading.Thread):
     def run(self) -> None:
         """Work until stopped; what ends it early is in `fault`."""
         try:
-            self._source.subscribe(assigned=self._on_assigned, revoked=self._on_revoked, committed=self._on_committed)
+            self._source.subscribe(
+                assigned=self._on_assigned, revoked=self._on_revoked, committed=self._commits.committed
+            )
             while not self._stopping.is_set():
                 self._turn()
             self._release(self._ledger.owned, STOP_BUDGET)
@@ -124,12 +123,13 @@ class Poller(threading.Thread):
             self._deliver(0, IDLE)
             return
         self._settle()
-        self._commit_when_due(self.beat)
+        self._commits.when_due(self.beat)
+        self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
         self._measure(self.beat)
         if self._is_full(self.beat):
             self._hold_back(self.beat)
             return
-        self._end_pause()
+        self._pauses.end()
         self._restart(self._lost.restarts(self.beat))
         self._deliver(BATCH, IDLE)
         self._reading += time.monotonic() - self.beat
@@ -141,10 +141,8 @@ class Poller(threading.Thread):
 
     def _is_confirmed(self, now: float) -> bool:
         """Ask the group whether what we own is still ours, after a pause in which it may have been given to others."""
-        known = ((assignment, assignment.frontier) for assignment in self._ledger.owned)
-        held = {one: (offset, self._progress(one)) for one, offset in known if offset is not None}
         log.warning("stood still for longer than half a session: asking the group about %s", _listed(self._names()))
-        confirmed = self._commit(held, wait=True)
+        confirmed = self._commits.confirm()
         if confirmed:
             self._lease.begin(now)
         return confirmed
@@ -180,7 +178,10 @@ class Poller(threading.Thread):
 
     def _job(self, record: Record) -> Job | None:
         assignment = self._ledger.find(record.topic, record.partition)
-        if assignment is None or not self._ledger.deliver(assignment, record.offset, weight(record)):
+        if assignment is None:
+            return None
+        epoch = UNKNOWN if record.leader_epoch is None else record.leader_epoch
+        if not self._ledger.deliver(assignment, record.offset, weight(record), stamp(record.timestamp), epoch):
             return None
         return Job(assignment, record)
 
@@ -192,24 +193,15 @@ class Poller(threading.Thread):
         return True
 
     def _hold_back(self, now: float) -> None:
-        if not self._paused and now - (self._full_since or now) > PAUSE_AFTER:
-            self._source.pause(self._names())
-            self._paused = True
+        if not self._pauses.is_whole and now - (self._full_since or now) > PAUSE_AFTER:
+            self._pauses.begin(self._ledger.owned)
             log.info(
                 "reading pauses: %d records (%d MiB) are unfinished", self._ledger.unfinished, self._ledger.size >> 20
             )
-            self._metrics.paused.set(len(self._names()))
-        if self._paused:
+        if self._pauses.is_whole:
             self._deliver(0, STEP)
         else:
             time.sleep(STEP)
-
-    def _end_pause(self) -> None:
-        """Read again; also before partitions are given away, because the client keeps a pause beyond an assignment."""
-        if self._paused:
-            self._source.resume(self._names())
-            self._paused = False
-            self._metrics.paused.set(0)
 
     def _settle(self) -> None:
         """Note what was finished, and go on writing dead letters."""
@@ -230,58 +222,15 @@ class Poller(threading.Thread):
         if not self._ledger.complete(item.assignment, record.offset):
             self._metrics.stale.inc()
             return
-        self._completions += 1
+        self._commits.completions += 1
         self._metrics.records[record.topic].inc()
         if record.topic == self._retry_topic:
             self._metrics.redriven.inc()
 
-    def _commit_when_due(self, now: float) -> None:
-        if now - self._committed_at < COMMIT_EVERY and self._completions < COMMIT_AFTER:
-            return
-        self._committed_at, self._completions = now, 0
-        told = {assignment: self._progress(assignment) for assignment in self._ledger.owned}
-        due = dict(self._ledger.due())
-        if now - self._told_at >= TELL_EVERY:
-            self._told_at = now
-            due = {**_changed(told), **due}
-        self._commit({one: (offset, told[one]) for one, offset in due.items()}, wait=False)
-
-    def _progress(self, assignment: Assignment) -> Progress:
-        retrying, held = self._dispatcher.retrying(assignment)
-        return Progress(done=assignment.done, retrying=retrying, held=held)
-
-    def _commit(self, due: Mapping[Assignment, tuple[int, Progress]], *, wait: bool) -> bool:
-        """Commit offsets and what is told with them; False when it failed at once."""
-        if not due:
-            return True
-        for assignment, (_, progress) in due.items():
-            assignment.told = progress
-        texts = [(_name(assignment), offset, encode(progress)) for assignment, (offset, progress) in due.items()]
-        try:
-            self._source.commit(texts, wait=wait)
-        except CommitFailed as error:
-            self._commit_failed(error)
-            return False
-        return True
-
-    def _commit_failed(self, error: CommitFailed) -> None:
-        self._metrics.commit_failures.inc()
-        log.warning("commit failed, what it covered may be delivered again: %s", error)
-
-    def _on_committed(self, partition: Partition, offset: int | None) -> None:
-        assignment = self._ledger.find(*partition)
-        if offset is None:
-            self._metrics.commit_failures.inc()
-            if assignment is not None:
-                assignment.told = None
-            return
-        self._metrics.committed.inc()
-        if assignment is not None:
-            assignment.committed = offset
-
-    def _on_assigned(self, partitions: dict[Partition, int | None]) -> None:
-        for (topic, number), committed in partitions.items():
-            self._ledger.assign(topic, number, committed)
+    def _on_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
+        for partition, committed in partitions.items():
+            known = self._commits.inherit(partition, committed)
+            self._ledger.assign(*partition, committed.offset if committed else None, known)
         fresh = [partition for partition, committed in partitions.items() if committed is None]
         self._assigned = True
         self._lease.begin(time.monotonic())
@@ -302,7 +251,8 @@ class Poller(threading.Thread):
         found = (self._ledger.find(*partition) for partition in partitions)
         assignments = [assignment for assignment in found if assignment is not None]
         log.info("%s %s", "lost" if lost else "giving away", _listed(partitions))
-        self._end_pause()
+        self._pauses.end()
+        self._pauses.set_crowded(frozenset())
         self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
 
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
@@ -313,7 +263,7 @@ class Poller(threading.Thread):
             assignment.given_away = True
         self._settle()
         if commit:
-            self._commit_now(assignments)
+            self._commits.finish(assignments)
         self._loop.call_soon_threadsafe(self._dispatcher.forget, list(assignments))
         for assignment in assignments:
             self._ledger.revoke(assignment)
@@ -339,12 +289,6 @@ class Poller(threading.Thread):
         drained.cancel()
         log.warning("records still run in %s; they will be delivered again", _listed(map(_name, assignments)))
 
-    def _commit_now(self, assignments: Collection[Assignment]) -> None:
-        """Commit for the last time; who has the partitions next begins at these offsets, with nothing done beyond."""
-        nothing = dict.fromkeys(assignments, Progress())
-        due = {**_changed(nothing), **dict(self._ledger.due())}
-        self._commit({one: (offset, Progress()) for one, offset in due.items() if one in nothing}, wait=True)
-
     def _measure(self, now: float) -> None:
         self._metrics.waiting.set(self._ledger.unfinished)
         oldest = 0.0
@@ -361,7 +305,7 @@ class Poller(threading.Thread):
         if now - self._looked_at < LOOK_EVERY:
             return
         self._looked_at = now
-        owned = [assignment for assignment in self._ledger.owned if _name(assignment) not in self._lost]
+        owned = [one for one in self._ledger.owned if _name(one) not in self._lost and not self._pauses.is_crowded(one)]
         self._watch.look(owned, self._source.ends(map(_name, owned)), self._reading)
         before, self.stalled = self.stalled, [_name(one) for one in self._watch.standing(STALLED)]
         self.stuck = [_name(one) for one in self._watch.standing(STUCK)]
@@ -371,15 +315,6 @@ class Poller(threading.Thread):
 
     def _names(self) -> list[Partition]:
         return [_name(assignment) for assignment in self._ledger.owned]
-
-
-def _changed(progress: Mapping[Assignment, Progress]) -> dict[Assignment, int]:
-    """Return the partitions whose progress is not what was told last, with the offset they have committed."""
-    return {
-        assignment: assignment.committed
-        for assignment, now in progress.items()
-        if assignment.committed is not None and assignment.told != now
-    }
 
 
 def _name(assignment: Assignment) -> Partition:

@@ -1,0 +1,127 @@
+"""What is committed and when: each partition's offset, and with it what is known of the records beyond.
+
+The poll thread alone owns it. Each second it commits what changed, also where the offset stands still behind a record
+that is tried again: so whoever has the partition next repeats, of what is finished, at most that of the last second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+
+from headrace.flow import offset_map
+from headrace.flow.ledger import Assignment, Ledger
+from headrace.flow.offset_map import OffsetMap
+from headrace.kafka.consumer import CommitFailed, Committed, Partition, Source
+from headrace.metrics import Metrics
+from headrace.progress import Progress, decode, encode
+
+log = logging.getLogger(__name__)
+
+EVERY, AFTER = 1.0, 5_000
+"""Seconds, and records finished, after which a commit is due."""
+
+CROWDED = 0.75
+"""Share of the room for metadata beyond which no more records of a partition are taken, until it is less again."""
+
+
+class Commits:
+    """Commits the offsets of the partitions in ``ledger``.
+
+    ``retrying`` returns of a partition how many keys are tried again, and how many records they hold.
+    """
+
+    def __init__(
+        self, source: Source, ledger: Ledger, metrics: Metrics, retrying: Callable[[Assignment], tuple[int, int]]
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._metrics = metrics
+        self._retrying = retrying
+        self._at = 0.0
+        self.completions = 0
+        self.crowded: frozenset[Assignment] = frozenset()
+
+    def inherit(self, partition: Partition, committed: Committed | None) -> OffsetMap | None:
+        """Return the map that came with a committed offset; one that is not ours, or of another offset, is none."""
+        if committed is None or not committed.metadata:
+            return None
+        told = decode(committed.metadata)
+        known = offset_map.decode(told.map) if told and told.map else None
+        if told is None or (told.map and (known is None or known.at != committed.offset)):
+            log.warning("the metadata of the commit of %s/%d is not Headrace's, and is ignored", *partition)
+            self._metrics.ignored_metadata.inc()
+            return None
+        return known
+
+    def _look_for_mistrusted(self) -> None:
+        for one in self._ledger.owned:
+            if one.mistrusted:
+                one.mistrusted = False
+                log.warning("what the commit of %s/%d tells is of another log, and is ignored", *_name(one))
+                self._metrics.ignored_metadata.inc()
+
+    def when_due(self, now: float) -> None:
+        """Commit what changed since the last time, once a second or after many completions."""
+        if now - self._at < EVERY and self.completions < AFTER:
+            return
+        self._at, self.completions = now, 0
+        self._look_for_mistrusted()
+        wanted = {one: self._metadata(one) for one in self._ledger.owned if one.frontier is not None}
+        self.crowded = frozenset(one for one in wanted if self._is_crowded(one))
+        self._commit([one for one, text in wanted.items() if one.told != (one.frontier, text)], wait=False)
+
+    def confirm(self) -> bool:
+        """Commit everything that is ours; False when Kafka refuses, as it does when it is no longer ours."""
+        return self._commit(self._ledger.owned, wait=True)
+
+    def finish(self, assignments: Collection[Assignment]) -> None:
+        """Commit for the last time: the next owner of these partitions begins with what is known now."""
+        self._commit(assignments, wait=True)
+
+    def committed(self, partition: Partition, offset: int | None) -> None:
+        """Note what became of a commit: its offset, or None when it failed."""
+        assignment = self._ledger.find(*partition)
+        if offset is None:
+            self._metrics.commit_failures.inc()
+            if assignment is not None:
+                assignment.told = None
+            return
+        self._metrics.committed.inc()
+        if assignment is not None:
+            assignment.committed = offset
+
+    def _commit(self, assignments: Iterable[Assignment], *, wait: bool) -> bool:
+        texts = []
+        for one in assignments:
+            if (offset := one.frontier) is not None:
+                one.told = (offset, self._metadata(one))
+                texts.append((_name(one), *one.told))
+        try:
+            self._source.commit(texts, wait=wait)
+        except CommitFailed as error:
+            self._metrics.commit_failures.inc()
+            log.warning("commit failed, what it covered may be delivered again: %s", error)
+            return False
+        return True
+
+    def _is_crowded(self, assignment: Assignment) -> bool:
+        return offset_map.least(assignment.offset_map()) > CROWDED * self._source.room
+
+    def _metadata(self, assignment: Assignment) -> str:
+        retrying, held = self._retrying(assignment)
+        counts = Progress(done=assignment.done, retrying=retrying, held=held)
+        return with_map(counts, assignment.offset_map(), self._source.room)
+
+
+def _name(assignment: Assignment) -> Partition:
+    return (assignment.topic, assignment.partition)
+
+
+def with_map(progress: Progress, known: OffsetMap, room: int) -> str:
+    """Return as metadata of at most ``room`` characters what a partition has come to; empty if nothing fits."""
+    bare = encode(progress)
+    text = offset_map.encode(known, room - len(bare) - len(" map="))
+    whole = encode(replace(progress, map=text))
+    return whole if len(whole) <= room else ""

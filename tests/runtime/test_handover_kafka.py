@@ -1,0 +1,171 @@
+"""What is finished stays finished when a partition changes hands: by an orderly stop, a rebalance, or `kill -9`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from headrace.progress import Progress, decode, encode
+from tests.kafka_broker import KafkaBroker
+from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.waiting import PATIENCE, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+HOUR = {"attempts": 4, "initial": 3600, "factor": 2, "max": 3600}
+
+
+def done(world: World) -> Counter[int]:
+    """How often each numbered record had its effect."""
+    return Counter(json.loads(str(effect["value"]))["n"] for effect in world.effects())
+
+
+def metadata(world: World, number: int = 0) -> Progress:
+    """What the commit of a partition of the source says."""
+    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
+    try:
+        (found,) = client.committed([TopicPartition(world.source, number)], timeout=10)
+        return decode(found.metadata) or Progress()
+    finally:
+        client.close()
+
+
+def rest(running: Running, world: World, count: int) -> None:
+    """Wait until so many effects are there and everything they are worth is committed."""
+    until(f"{count} effects", lambda: len(done(world)) == count)
+    until("all told", lambda: sum(metadata(world, n).done for n in world.committed()) + committed(world) >= count)
+    assert running.process.poll() is None
+
+
+def committed(world: World) -> int:
+    """The sum of the committed offsets of the source."""
+    return sum(world.committed().values())
+
+
+@pytest.mark.case("delivery-3")
+@pytest.mark.parametrize("count", [20_000])
+def test_two_keys_in_back_off_and_an_orderly_restart(kafka_broker: KafkaBroker, tmp_path: Path, count: int) -> None:
+    """Twenty thousand records are handled behind them, each once, through a stop and a start."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, concurrency=50, retry=HOUR)
+    failing = [("a", {"n": -1, "fail": 9}), ("b", {"n": -2, "fail": 9})]
+    world.produce([*failing, *((f"k{n % 997}", {"n": n}) for n in range(count))])
+    with consuming(world) as first:
+        until("all but two", lambda: len(done(world)) == count)
+        assert first.stop() == 0
+    assert metadata(world).done == count
+    with consuming(world) as second:
+        world.produce([("z", {"n": count})])
+        until("one more", lambda: done(world)[count] == 1)
+        until("both tell of it", lambda: metadata(world).done == count + 1)
+        assert second.stop() == 0
+    assert set(done(world).values()) == {1}
+
+
+@pytest.mark.case("delivery-3")
+def test_a_rebalance_repeats_nothing_that_is_finished(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """A second process comes and goes, in each partition a key in back-off, and records without a key between."""
+    world = make_world(kafka_broker, tmp_path, partitions=4, retry=HOUR)
+    failing: list[tuple[str | None, object]] = [(f"bad{n}", {"n": -1 - n, "fail": 9}) for n in range(12)]
+    world.produce([*failing, *((None if n % 2 else f"k{n % 50}", {"n": n}) for n in range(2_000))])
+    with consuming(world) as first:
+        until("all", lambda: len(done(world)) == 2_000)
+        with consuming(world) as second:
+            until("shared", lambda: "assigned" in second.log.read_text())
+            world.produce([(f"k{n % 50}", {"n": n}) for n in range(2_000, 2_500)])
+            until("more", lambda: len(done(world)) == 2_500)
+            assert second.stop() == 0
+        world.produce([(f"k{n % 50}", {"n": n}) for n in range(2_500, 3_000)])
+        rest(first, world, 3_000)
+        assert first.stop() == 0
+    assert set(done(world).values()) == {1}
+
+
+@pytest.mark.case("delivery-3")
+def test_after_kill_what_was_finished_a_while_ago_does_not_come_again(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """At most what was finished since the last commit may: of what has been told, nothing."""
+    world = make_world(kafka_broker, tmp_path, partitions=2, retry=HOUR)
+    bad: list[tuple[str | None, object]] = [("a", {"n": -1, "fail": 9}), ("b", {"n": -2, "fail": 9})]
+    world.produce([*bad, *((f"k{n % 100}", {"n": n}) for n in range(3_000))])
+    with consuming(world) as first:
+        rest(first, world, 3_000)
+        first.process.kill()
+    with consuming(world) as second:
+        world.produce([(f"k{n % 100}", {"n": n}) for n in range(3_000, 3_100)])
+        rest(second, world, 3_100)
+    assert set(done(world).values()) == {1}
+
+
+@pytest.mark.case("delivery-3")
+def test_a_map_of_a_topic_that_was_made_anew_makes_no_record_be_skipped(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """Kafka forgets the offsets of a topic that is deleted; a commit that comes late would bring them back."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    world.produce([("a", {"n": 0, "fail": 9}), *((f"k{n}", {"n": n}) for n in range(1, 200))])
+    with consuming(world) as first:
+        rest(first, world, 199)
+        assert first.stop() == 0
+    said = encode(metadata(world))
+    make_anew(kafka_broker, world.source)
+    world.produce([(f"k{n}", {"n": n}) for n in range(1_000, 1_300)])
+    write_commit(world, 0, said)
+    with consuming(world) as second:
+        until("all of the new", lambda: sum(n >= 1_000 for n in done(world)) == 300)
+        until("said", lambda: counted(second, "headrace_consumer_ignored_metadata_total") == 1)
+        assert second.stop() == 0
+
+
+@pytest.mark.case("delivery-3")
+@pytest.mark.parametrize("said", ["somebody else's", "h1 done=5 map=no_map", "h2 map=x", "x" * 4000])
+def test_metadata_of_others_is_ignored_and_counted(kafka_broker: KafkaBroker, tmp_path: Path, said: str) -> None:
+    world = make_world(kafka_broker, tmp_path, partitions=1)
+    world.produce([(f"k{n}", {"n": n}) for n in range(20)])
+    write_commit(world, 5, said)
+    with consuming(world) as running:
+        until("what is left", lambda: len(done(world)) == 15)
+        assert counted(running, "headrace_consumer_ignored_metadata_total") == 1
+        assert running.stop() == 0
+
+
+def make_anew(broker: KafkaBroker, topic: str) -> None:
+    """Delete a topic of one partition, and make it again."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    admin.delete_topics([topic])[topic].result(timeout=PATIENCE)
+    until("the topic made anew", lambda: was_made(broker, topic))
+
+
+def was_made(broker: KafkaBroker, topic: str) -> bool:
+    """Make the topic; False while the one before is still being deleted."""
+    try:
+        return broker.create_topic(topic, 1) == topic
+    except KafkaException:
+        return False
+
+
+def write_commit(world: World, offset: int, said: str) -> None:
+    """Commit for the group as its only member, with this metadata."""
+    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
+    place = TopicPartition(world.source, 0, offset, metadata=said)
+
+    def is_written() -> bool:
+        try:
+            (written,) = client.commit(offsets=[place], asynchronous=False)
+        except KafkaException:
+            return False
+        return written.error is None
+
+    until("the commit", is_written)
+    client.close()
+
+
+def counted(running: Running, name: str) -> float:
+    """The value of a metric that has no labels of its own."""
+    found = [line for line in running.get("/metrics")[1].splitlines() if line.startswith(name + "{")]
+    return float(found[0].split()[-1]) if found else 0.0
