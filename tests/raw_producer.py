@@ -12,7 +12,7 @@ import confluent_kafka
 
 PRODUCER = 0
 COPY = 2
-END, TOPIC, PARTITION, VALUE, KEY, FLAGS, HEADERS = 0, 1, 3, 4, 5, 7, 10
+END, TOPIC, PARTITION, VALUE, KEY, FLAGS, TIMESTAMP, HEADERS = 0, 1, 3, 4, 5, 7, 8, 10
 """How ``rd_kafka_producev`` tells its arguments apart (``rd_kafka_vtype_t``)."""
 
 RawHeaders = Sequence[tuple[bytes, bytes | None]]
@@ -25,8 +25,21 @@ class RawProducer:
         self._library = library
         self._handle = ctypes.c_void_p(handle)
 
-    def produce(self, topic: str, partition: int, key: bytes, value: bytes, headers: RawHeaders) -> None:
+    def produce(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: RawHeaders) -> None:
         """Write one record and wait until Kafka has it."""
+        self.send(topic, partition, key, value, headers)
+        self.flush()
+
+    def send(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: RawHeaders,
+        timestamp: int = 0,
+    ) -> None:
+        """Begin to write one record, in order; ``timestamp`` in milliseconds since 1970, 0 is now."""
         made = ctypes.c_void_p(self._library.rd_kafka_headers_new(ctypes.c_size_t(8)))
         for name, content in headers:
             size = ctypes.c_ssize_t(len(content or b""))
@@ -34,11 +47,15 @@ class RawProducer:
         words = (
             *(ctypes.c_int(TOPIC), topic.encode(), ctypes.c_int(PARTITION), ctypes.c_int32(partition)),
             *(ctypes.c_int(FLAGS), ctypes.c_int(COPY)),
-            *(ctypes.c_int(KEY), key, ctypes.c_size_t(len(key))),
-            *(ctypes.c_int(VALUE), value, ctypes.c_size_t(len(value))),
+            *(ctypes.c_int(KEY), key, ctypes.c_size_t(len(key or b""))),
+            *(ctypes.c_int(VALUE), value, ctypes.c_size_t(len(value or b""))),
+            *(ctypes.c_int(TIMESTAMP), ctypes.c_int64(timestamp)),
             *(ctypes.c_int(HEADERS), made, ctypes.c_int(END)),
         )
         assert self._library.rd_kafka_producev(self._handle, *words) == 0
+
+    def flush(self) -> None:
+        """Wait until Kafka has all that was sent."""
         assert self._library.rd_kafka_flush(self._handle, 60_000) == 0
 
 

@@ -43,7 +43,7 @@ def test_names_of_fields_stay_and_values_and_key_do_not(text: str, shown: str) -
     [
         (b"7", b"", "customer 7 of 17", "customer … of 17"),
         (None, None, "no value", "no value"),
-        (b"k", b"\xffsecret", r"cannot read b'\xffsecret'", r"cannot read b'\…'"),
+        (b"k", b"\xffsecret", r"cannot read b'\xffsecret'", r"cannot read b'\xff…'"),
         (b"k", b"plain secret words", "Expecting value: secret", "Expecting value: …"),
         (b"k", b'{"a": "\\u00e9clair"}', "no éclair", "no …"),
         (b"k", b"\\u00zz", "no text", "no text"),
@@ -51,6 +51,11 @@ def test_names_of_fields_stay_and_values_and_key_do_not(text: str, shown: str) -
 )
 def test_whatever_key_and_value_are(key: bytes | None, value: bytes | None, text: str, shown: str) -> None:
     assert masked(text, record(key, value)) == shown
+
+
+def test_a_word_is_looked_for_in_all_of_a_large_value_and_key() -> None:
+    value = b"\xff" * 900_000 + b"the last"
+    assert masked("ValueError: last of all", record(b"9" * 100_000, value)) == "ValueError: … of all"
 
 
 @given(st.text(), st.none() | st.binary(), st.none() | st.binary())
