@@ -68,9 +68,25 @@ def _failing() -> Row:
             ),
             Panel(
                 title="Attempts by outcome",
-                about="Attempts a second: `ok`, `retry` (again later) and `dead_letter` (given up). Only `ok` is good.",
+                about="Attempts a second: `ok`, `retry` (again later), `dead_letter` (given up) and `frozen` (the"
+                " target fails, so it does not count). Only `ok` is good.",
                 unit="ops",
                 queries={f"{CONSUMER} {{{{outcome}}}}": rate(f"{K}, outcome", "headrace_consumer_attempts_total")},
+            ),
+            Panel(
+                title="Target away",
+                about="0 is good. 1 while what the Consumer calls fails: records wait, one is tried now and then, and"
+                " no attempt counts. See the log of the pods, and the target.",
+                unit="short",
+                queries={CONSUMER: most(K, "headrace_consumer_circuit_open")},
+                bad_from=1,
+            ),
+            Panel(
+                title="Records handled at once",
+                about="How many may be in flight in all pods: `delivery.concurrency` of each is good; less after the"
+                " target said that it has too much (429, 503) or answered too late.",
+                unit="short",
+                queries={CONSUMER: total(K, "headrace_consumer_in_flight_limit")},
             ),
             Panel(
                 title="Keys that wait for another attempt",

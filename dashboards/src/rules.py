@@ -141,10 +141,22 @@ NO_PASSES = (
     f'sum by (namespace) (rate({PASSES}{{outcome="ok"}}[4m])) == 0'
     f" and on (namespace) max by (namespace) (last_over_time(headrace_operator_queue_depth[{GAP}])) > 0"
 )
+TARGET_AWAY = f"(max by ({CONSUMER}) (max_over_time(headrace_consumer_circuit_open[{GAP}])) > 0)"
 CONSUMERS = (
     Alert(
+        name="HeadraceTargetAway",
+        expr=f"{TARGET_AWAY} {CONSUMER_EXISTS}",
+        after="5m",
+        severity="critical",
+        summary="The target of a Consumer fails, so its records wait.",
+        description=f"What {WHO} calls has failed for 5 minutes: records wait, no attempt counts, and none is"
+        " dead-lettered for it.",
+        next=f"{KUBECTL} logs deploy/{{{{ $labels.consumer }}}}-consumer --since=10m | grep target",
+    ),
+    Alert(
         name="HeadraceConsumerStandsStill",
-        expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
+        expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED} unless on ({CONSUMER}) {TARGET_AWAY}"
+        f" unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
         after="15m",
         severity="critical",
         summary="A Consumer has records to handle and commits nothing.",

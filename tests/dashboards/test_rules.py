@@ -96,6 +96,10 @@ def _away(last: int) -> Series:
     return dict.fromkeys(THERE, f"1x{last} stale _x9")
 
 
+def _circuit(values: str, pod: str = "") -> Series:
+    return {f"headrace_consumer_circuit_open{{{pod}{BILLING}}}": values}
+
+
 def _cases(alert: str, *made: tuple[bool, str, Series]) -> tuple[Case, ...]:
     return tuple(Case(alert=alert, fires=fires, why=why, series=series) for fires, why, series in made)
 
@@ -119,7 +123,16 @@ CASES = (
         (False, "the new operator sees that all is handled",
          _offsets("0+1x36", "5x36", OLD) | _offsets("_x37 36x60", "_x37 0x60", NEW)),
         (False, "dead letters that cannot be written are the cause", _offsets("7x90") | {LETTERS: "0+2x90"}),
+        (False, "the target is the cause", _offsets("7x90") | _circuit("1x90")),
         (False, "Kafka is the cause", _offsets("7x90") | _ready("KafkaConnection", "kafka", "False")),
+    ),
+    *_cases(
+        "HeadraceTargetAway",
+        (True, "since 10 minutes", _circuit("0x30 1x60")),
+        (True, "in pods that are replaced", _circuit("1x36 stale _x60", OLD) | _circuit("_x36 1x60", NEW)),
+        (False, "for a moment", _circuit("0x37 1x1 0x60")),
+        (False, "it answers", _circuit("0x90")),
+        (False, "the Consumer is gone", _circuit("1x30 stale _x60") | {CONSUMER: "1x30 stale _x60"}),
     ),
     *_cases(
         "HeadraceLagAboveTarget",

@@ -92,12 +92,26 @@ class Handler(Document):
 
 
 class Retry(Document):
-    """Exponential back-off with full jitter: ``min(max, initial * factor ** n)``, in seconds; ``attempts`` in all."""
+    """Exponential back-off with full jitter: ``min(max, initial * factor ** n)``, in seconds; ``attempts`` in all.
+
+    ``max_age`` in seconds since the first attempt failed, beyond which no other is made.
+    """
 
     attempts: int = Field(8, ge=1)
     initial: Seconds = 1.0
     factor: float = Field(2.0, ge=1, allow_inf_nan=False)
     max: Seconds = 600.0
+    max_age: Seconds | None = None
+
+
+class Rate(Document):
+    """The most records that begin in a second in one replica."""
+
+    per_second: float = Field(gt=0, allow_inf_nan=False)
+
+
+Order = Literal["Key", "Partition", "None"]
+"""Whose records are handled one after another: those of a key, those of a partition, or nobody's."""
 
 
 OnOffsetLost = Literal["Stop", "Earliest", "Latest"]
@@ -107,8 +121,9 @@ OnOffsetLost = Literal["Stop", "Earliest", "Latest"]
 class Delivery(Document):
     """How records are handed to the handler; ``concurrency`` is the number in flight in one replica."""
 
-    order: Literal["Key"] = "Key"
+    order: Order = "Key"
     concurrency: int = Field(8, ge=1)
+    rate: Rate | None = None
     retry: Retry = Retry()
     on_offset_lost: OnOffsetLost = "Stop"
 

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     MAX_ATTEMPTS = "max-attempts"
     NON_RETRIABLE = "non-retriable"
     TIMEOUT = "timeout"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,13 +24,14 @@ class Metrics:
         self._values = (config.namespace, config.pipeline, config.consumer)
         ProcessCollector(registry=self.registry)
         self._outcomes(config)
-        self._flow()
+        self._flow(config)
 
     def _outcomes(self, config: Config) -> None:
         attempts = self._many_counters("headrace_consumer_attempts", "Attempts by outcome.", "outcome")
         self.ok = attempts("ok")
         self.retried = attempts("retry")
         self.dead_lettered = attempts("dead_letter")
+        self.frozen = attempts("frozen")
         self.retries = self._counter("headrace_consumer_retries", "Attempts after the first.")
         letters = self._many_counters("headrace_consumer_dead_letters", "Dead letters written.", "reason")
         self.dead_letters = {reason.value: letters(reason.value) for reason in Reason}
@@ -46,7 +47,7 @@ class Metrics:
             "headrace_consumer_ignored_metadata", "Commit metadata that was not Headrace's, or was of another log."
         )
 
-    def _flow(self) -> None:
+    def _flow(self, config: Config) -> None:
         self.processing = self._histogram(
             "headrace_consumer_processing_duration_seconds", "Time one attempt takes.", FAST
         )
@@ -57,6 +58,11 @@ class Metrics:
             "headrace_consumer_dwell_seconds", "Time from a record's timestamp to the start of its first attempt.", SLOW
         )
         self.in_flight = self._gauge("headrace_consumer_in_flight", "Records being handled.")
+        self.limit = self._gauge("headrace_consumer_in_flight_limit", "Records that may be handled at once.")
+        self.limit.set(config.delivery.concurrency)
+        self.circuit_open = self._gauge(
+            "headrace_consumer_circuit_open", "1 while the target fails, so that records wait and no attempt counts."
+        )
         self.waiting = self._gauge("headrace_consumer_waiting_records", "Records read and not finished.")
         self.paused = self._gauge(
             "headrace_consumer_paused_partitions", "Partitions not read, as too much is unfinished."

@@ -78,13 +78,33 @@ class Retry(Model):
         None, ge=1, le=1000, description="Attempts in all before a record is dead-lettered. Default: 8."
     )
     backoff: Backoff | None = Field(None, description="Waits between attempts.")
+    max_age: Duration | None = Field(
+        None,
+        description="Longest time from the first failed attempt to the last, 1ms to 24h; then a record is "
+        "dead-lettered. Default: none.",
+    )
+
+
+class Rate(Model):
+    """How fast records are handed to the handler at most."""
+
+    per_second: int = Field(
+        ge=1,
+        le=1_000_000,
+        description="Most records, attempts after the first included, that begin in a second in one replica.",
+    )
 
 
 class Delivery(Model):
     """How records are handed to the handler."""
 
-    order: Literal["Key"] | None = Field(
-        None, description="What order is kept: Key keeps the order of each key. Default: Key."
+    order: Literal["Key", "Partition", "None"] | None = Field(
+        None,
+        description="What order is kept: that of each key, that of each partition (one record of it at a time), or "
+        "none (a record that fails holds nothing back). Default: Key.",
+    )
+    rate: Rate | None = Field(
+        None, description="How fast records are handed to the handler at most. Default: no limit."
     )
     concurrency: int | None = Field(None, ge=1, le=1000, description="Records in flight in one replica. Default: 8.")
     retry: Retry | None = Field(None, description="How often and when a failed record is tried again.")

@@ -113,7 +113,9 @@ def _delivery(delivery: Delivery | None) -> contract.Delivery:
     if delivery is None:
         return known
     return contract.Delivery(
+        order=delivery.order or known.order,
         concurrency=delivery.concurrency or known.concurrency,
+        rate=delivery.rate and contract.Rate(per_second=delivery.rate.per_second),
         retry=_retry(delivery.retry),
         on_offset_lost=delivery.on_offset_lost or known.on_offset_lost,
     )
@@ -127,6 +129,7 @@ def _retry(retry: Retry | None) -> contract.Retry:
         initial=seconds(backoff.initial if backoff else None, known.initial),
         factor=float((backoff and backoff.factor) or known.factor),
         max=seconds(backoff.max if backoff else None, known.max),
+        max_age=seconds(retry.max_age, 0) if retry and retry.max_age else None,
     )
 
 

@@ -4,6 +4,7 @@ Of the lanes that could run, the one whose record arrived first goes first: so a
 behind the others, and what is finished beyond the lowest unfinished record, which a crash repeats, stays little.
 
 A lane is one exact key of one partition; it exists only while it has work. Records without a key have a lane each.
+Where the order is a partition's, the partition is one lane; where there is none, each record has its own.
 Pure: no clock, no tasks. The event loop's thread alone owns the lanes.
 """
 
@@ -13,11 +14,12 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Collection
 
+from headrace.config import Order
 from headrace.flow.ledger import Assignment
 from headrace.record import Record
 
-Lane = tuple[str, int, bytes | int]
-"""Source topic, partition and key; the offset in place of a missing key, which makes the lane unique."""
+Lane = tuple[str, int, bytes | int | None]
+"""Source topic, partition and key; an offset instead of a key: one record's own lane; None: the whole partition's."""
 
 
 class Job:
@@ -28,19 +30,21 @@ class Job:
 
     __slots__ = ("assignment", "attempt", "first_failed_at", "lane", "number", "record")
 
-    def __init__(self, assignment: Assignment, record: Record) -> None:
+    def __init__(self, assignment: Assignment, record: Record, order: Order = "Key") -> None:
         self.assignment = assignment
         self.record = record
-        self.lane = lane_of(record)
+        self.lane = lane_of(record, order)
         self.attempt = record.attempt
         self.first_failed_at: float | None = None
         self.number = 0
 
 
-def lane_of(record: Record) -> Lane:
+def lane_of(record: Record, order: Order) -> Lane:
     """Return the lane of ``record``; a redriven record shares its source's where the partition number is the same."""
     topic = record.origin.topic if record.origin else record.topic
-    if record.key is None:
+    if order == "Partition":
+        return (topic, record.partition, None)
+    if record.key is None or order == "None":
         return (record.topic, record.partition, record.offset)
     return (topic, record.partition, record.key)
 

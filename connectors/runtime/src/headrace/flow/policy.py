@@ -17,6 +17,8 @@ class Failed:
     """How an attempt failed; ``after`` in seconds is what the handler asked for, ``status`` its HTTP status.
 
     ``traced`` says where in the user's code it was, if it was there.
+    ``unanswered``: nothing came back from the target, which says nothing of the record. ``internal``: the attempt broke
+    on this side, which says nothing of the target.
     """
 
     message: str
@@ -26,6 +28,8 @@ class Failed:
     after: float | None = None
     status: int | None = None
     traced: Traced | None = None
+    unanswered: bool = False
+    internal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,15 +46,25 @@ class DeadLetter:
     reason: Reason
 
 
-def decide(failed: Failed, *, attempt: int, retry: Retry, jitter: float) -> Again | DeadLetter:
-    """Decide about attempt number ``attempt`` (from 1) that failed; ``jitter`` is a random number in [0, 1)."""
+def decide(failed: Failed, *, attempt: int, retry: Retry, jitter: float, age: float = 0.0) -> Again | DeadLetter:
+    """Decide about attempt number ``attempt`` (from 1) that failed; ``jitter`` is a random number in [0, 1).
+
+    ``age`` in seconds since the first one failed.
+    """
     if not failed.retriable:
         return DeadLetter(reason=Reason.NON_RETRIABLE)
     if attempt >= retry.attempts:
         return DeadLetter(reason=Reason.TIMEOUT if failed.timed_out else Reason.MAX_ATTEMPTS)
+    delay = _wait(failed, attempt, retry, jitter)
+    if retry.max_age is not None and age + delay > retry.max_age:
+        return DeadLetter(reason=Reason.EXPIRED)
+    return Again(delay=delay)
+
+
+def _wait(failed: Failed, attempt: int, retry: Retry, jitter: float) -> float:
     if failed.after is not None:
-        return Again(delay=min(retry.max, max(0.0, failed.after)))
-    return Again(delay=jitter * ceiling(attempt, retry))
+        return min(retry.max, max(0.0, failed.after))
+    return jitter * ceiling(attempt, retry)
 
 
 def ceiling(attempt: int, retry: Retry) -> float:

@@ -56,10 +56,10 @@ class HttpHandler:
             return await self._deliver(record.value or b"", headers)
         except TimeoutError as error:
             text = f"POST {discreet(str(self._url))}: no answer in time"
-            return Failed(message=text, exception=_name(error), timed_out=True)
+            return Failed(message=text, exception=_name(error), timed_out=True, unanswered=True)
         except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
             text = discreet(f"POST {self._url}: {str(error) or type(error).__name__}")
-            return Failed(message=text, exception=_name(error))
+            return Failed(message=text, exception=_name(error), unanswered=True)
 
     async def close(self) -> None:
         """Close the connections."""

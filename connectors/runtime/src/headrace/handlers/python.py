@@ -26,6 +26,9 @@ from headrace.record import Record, Reject, Retry
 Function = Callable[[Record], object]
 log = logging.getLogger(__name__)
 
+UNANSWERED = (TimeoutError, ConnectionError)
+"""What a function raises when what it calls is away."""
+
 
 def load(settings: config.Python) -> Function:
     """Import ``module:function``; raises Broken saying what failed."""
@@ -148,6 +151,8 @@ def _judge(error: BaseException, declared: Declared) -> Failed:
         timed_out=isinstance(error, TimeoutError),
         after=after,
         traced=exceptions.traced(error),
+        unanswered=isinstance(error, UNANSWERED),
+        internal=isinstance(error, asyncio.CancelledError),
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs the handler: a fixed number of runners take ready lanes, and failed heads wait on one timer.
+"""Runs the handler: a fixed number of runners take ready lanes as the gate allows, and failed heads wait on one timer.
 
 Lives on the event loop's thread. The poll thread hands it batches of records and takes finished ones from `finished`;
 it must not know Kafka's client.
@@ -20,6 +20,7 @@ from prometheus_client import Histogram
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.finished import Finished
+from headrace.flow.gate import Gate
 from headrace.flow.lanes import Job, Lanes
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment
@@ -53,6 +54,7 @@ class Dispatcher:
         self._group = config.group
         self._retry = config.delivery.retry
         self._concurrency = config.delivery.concurrency
+        self._gate = Gate(config.delivery, time.monotonic())
         self._handle = handle
         self._metrics = metrics
         self._lanes = Lanes()
@@ -103,7 +105,7 @@ class Dispatcher:
     async def _runner(self) -> None:
         turns = 0
         while True:
-            job = self._lanes.take()
+            job = self._take()
             if job is None:
                 await self._wait()
                 continue
@@ -115,13 +117,26 @@ class Dispatcher:
             if turns % FAIR == 0:
                 await asyncio.sleep(0)
 
+    def _take(self) -> Job | None:
+        """Begin the next record, if there is one and the gate has room."""
+        now = time.monotonic()
+        if self._gate.room(self._lanes.running, now) <= 0:
+            if self._lanes.ready:
+                self._arm()
+            return None
+        job = self._lanes.take()
+        if job is not None:
+            self._gate.begin(now)
+        return job
+
     async def _wait(self) -> None:
         future = asyncio.get_running_loop().create_future()
         self._idle.append(future)
         await future
 
     def _wake_runners(self) -> None:
-        for _ in range(min(len(self._idle), self._lanes.ready)):
+        room = self._gate.room(self._lanes.running, time.monotonic())
+        for _ in range(min(len(self._idle), self._lanes.ready, room)):
             future = self._idle.popleft()
             if not future.done():
                 future.set_result(None)
@@ -148,12 +163,15 @@ class Dispatcher:
         self._metrics.processing.observe(time.perf_counter() - started)
         if job.attempt > 1:
             self._metrics.retries.inc()
+        counts = self._passed(job, failed)
         if failed is None:
             self._succeed(job)
         elif job.assignment.given_away:
             self._drop(job)
-        else:
+        elif counts:
             self._fail(job, failed, time.time())
+        else:
+            self._freeze(job, failed)
         self._progress.set()
 
     async def _outcome(self, record: Record) -> Failed | None:
@@ -166,7 +184,8 @@ class Dispatcher:
         except asyncio.CancelledError:
             if not attempt.cancelled() or _is_cancelled():
                 raise
-            return Failed(message="the handler cancelled its own task", exception="asyncio.CancelledError")
+            text = "the handler cancelled its own task"
+            return Failed(message=text, exception="asyncio.CancelledError", internal=True)
 
     async def _tried(self, record: Record) -> Failed | None:
         """Handle once; what a handler lets pass is a bug, and fails this record's attempt, not every record's."""
@@ -177,7 +196,34 @@ class Dispatcher:
         except BaseException as error:
             log.exception("This is a bug: the attempt at %s/%d@%d fails by it", *record.source)
             name = f"{type(error).__module__}.{type(error).__qualname__}"
-            return Failed(message="a bug of the consumer: its log has the traceback", exception=name)
+            return Failed(message="a bug of the consumer: its log has the traceback", exception=name, internal=True)
+
+    def _passed(self, job: Job, failed: Failed | None) -> bool:
+        """Tell the gate how an attempt ended; return whether it counts."""
+        was_open, limit = self._gate.is_open, self._gate.limit
+        counts = self._gate.ended(job.lane, failed, time.monotonic())
+        if self._gate.is_open != was_open:
+            self._tell_target(job, failed)
+        if self._gate.limit != limit or was_open:
+            self._metrics.limit.set(self._gate.limit)
+            self._wake_runners()
+        return counts
+
+    def _tell_target(self, job: Job, failed: Failed | None) -> None:
+        is_open = self._gate.is_open
+        self._metrics.circuit_open.set(is_open)
+        if is_open and failed is not None:
+            log.error(
+                "the target fails, so records wait and no attempt counts until it answers: %s", _told(job, failed)
+            )
+        else:
+            log.info("the target answers again")
+
+    def _freeze(self, job: Job, failed: Failed) -> None:
+        """Let a record wait for the target: behind others, as the next probe shall be of another key."""
+        log.info("failed, which does not count as the target fails: %s", _told(job, failed))
+        self._metrics.frozen.inc()
+        self._delay(job, time.monotonic() + 2 * self._gate.rest)
 
     def _succeed(self, job: Job) -> None:
         self._metrics.ok.inc()
@@ -186,7 +232,8 @@ class Dispatcher:
 
     def _fail(self, job: Job, failed: Failed, now: float) -> None:
         job.first_failed_at = job.first_failed_at or now
-        fate = decide(failed, attempt=job.attempt, retry=self._retry, jitter=random.random())
+        age = now - job.first_failed_at
+        fate = decide(failed, attempt=job.attempt, retry=self._retry, jitter=random.random(), age=age)
         if isinstance(fate, DeadLetter):
             log.warning("dead-lettered (%s): %s", fate.reason, _told(job, failed))
             self._bury(job, failed, fate, now)
@@ -195,7 +242,10 @@ class Dispatcher:
         self._metrics.retried.inc()
         job.attempt += 1
         job.record = replace(job.record, attempt=job.attempt)
-        self._lanes.delay(job, time.monotonic() + fate.delay)
+        self._delay(job, time.monotonic() + fate.delay)
+
+    def _delay(self, job: Job, due: float) -> None:
+        self._lanes.delay(job, due)
         if job.assignment in self._leaving:
             self._lanes.drain(self._leaving)
         self._metrics.retrying_keys.set(self._lanes.waiting)
@@ -221,9 +271,9 @@ class Dispatcher:
         self.finished.append(Finished(job.assignment, job.record, letter, reason))
 
     def _arm(self) -> None:
-        """Have the next waiting lane woken when it is due."""
+        """Have the next waiting lane woken when it is due, and runners when the gate has room again."""
         now = time.monotonic()
-        due = self._lanes.wake(now)
+        due = _sooner(self._lanes.wake(now), self._gate.due(now) if self._lanes.ready else None)
         self._metrics.retrying_keys.set(self._lanes.waiting)
         self._wake_runners()
         if self._timer is not None:
@@ -239,6 +289,10 @@ def _told(job: Job, failed: Failed) -> str:
     place = "{}/{}@{}".format(*record.source)
     known = f"attempt={job.attempt} record={place} key={key} id={record.message_id} exception={failed.exception}"
     return f"{known}: {masked(failed.message, record)}{at}"
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((due for due in (one, other) if due is not None), default=None)
 
 
 def _is_cancelled() -> bool:

@@ -64,6 +64,7 @@ class Poller(threading.Thread):
         super().__init__(name="poll")
         self._lease = lease
         self._retry_topic = config.topics.retry
+        self._order = config.delivery.order
         self._dispatcher = dispatcher
         self._loop = loop
         self._metrics = metrics
@@ -183,7 +184,7 @@ class Poller(threading.Thread):
         epoch = UNKNOWN if record.leader_epoch is None else record.leader_epoch
         if not self._ledger.deliver(assignment, record.offset, weight(record), stamp(record.timestamp), epoch):
             return None
-        return Job(assignment, record)
+        return Job(assignment, record, self._order)
 
     def _is_full(self, now: float) -> bool:
         if not self._budget.is_full(self._ledger.unfinished, self._ledger.size):

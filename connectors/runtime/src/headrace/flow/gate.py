@@ -1,0 +1,56 @@
+"""Whether an attempt may begin now: as the target's state, the limit of attempts at once, and the rate allow.
+
+Pure: time is an argument, in monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from headrace.config import Delivery
+from headrace.flow.breaker import Breaker
+from headrace.flow.lanes import Lane
+from headrace.flow.policy import Failed
+from headrace.flow.rate import Rate
+
+
+class Gate:
+    """What every attempt passes before it begins, and is told to when it has ended."""
+
+    def __init__(self, delivery: Delivery, now: float) -> None:
+        self._breaker = Breaker(delivery.concurrency, now)
+        self._rate = None if delivery.rate is None else Rate(delivery.rate.per_second, now)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the circuit is open: the target fails."""
+        return self._breaker.is_open
+
+    @property
+    def limit(self) -> int:
+        """How many attempts may run at once."""
+        return self._breaker.limit
+
+    @property
+    def rest(self) -> float:
+        """Seconds from one probe of a failing target to the next."""
+        return self._breaker.rest
+
+    def room(self, running: int, now: float) -> int:
+        """Return how many attempts may begin now beside the ``running`` ones."""
+        room = self._breaker.room(running, now)
+        return room if self._rate is None or room <= 0 else min(room, self._rate.room(now))
+
+    def begin(self, now: float) -> None:
+        """Note that an attempt begins."""
+        if self._rate is not None:
+            self._rate.begin(now)
+
+    def due(self, now: float) -> float | None:
+        """Return when there may be room though no attempt ends before; None when only an end makes some."""
+        due = self._breaker.due(now)
+        if due is not None or self._rate is None or self._rate.room(now) > 0:
+            return due
+        return self._rate.due(now)
+
+    def ended(self, lane: Lane, failed: Failed | None, now: float) -> bool:
+        """Note how an attempt ended; return whether it counts as one."""
+        return self._breaker.ended(lane, failed, now)

@@ -1,0 +1,177 @@
+"""A consumer whose target is away, or poisoned, or may be asked only so often; and what order it is asked in."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace import config as contract
+from tests.kafka_broker import KafkaBroker
+from tests.runtime.consumer_process import Running, World, consuming, free_port, make_world
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+KEYS = 40
+
+
+class Target:
+    """A web service that notes what it took; ``refuses`` are keys that it answers with 500, all of them for None."""
+
+    def __init__(self, port: int, refuses: set[str] | None) -> None:
+        self.refuses = refuses
+        self.taken: dict[str, list[int]] = defaultdict(list)
+        self.times: list[float] = []
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+
+    def _handler(target) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler has a self of its own
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                number = int(self.rfile.read(int(self.headers["content-length"])))
+                key = self.headers["ce-subject"]
+                target.times.append(time.monotonic())
+                refused = target.refuses is None or key in target.refuses
+                if not refused:
+                    target.taken[key].append(number)
+                self.send_response(500 if refused else 204)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+@contextmanager
+def serving(port: int, refuses: set[str] | None) -> Iterator[Target]:
+    target = Target(port, refuses)
+    thread = threading.Thread(target=target.server.serve_forever)
+    thread.start()
+    try:
+        yield target
+    finally:
+        target.server.shutdown()
+        thread.join()
+        target.server.server_close()
+
+
+def pushed(broker: KafkaBroker, folder: Path, port: int, **delivery: Any) -> World:
+    world = make_world(broker, folder, retry={"attempts": 2, "initial": 0.05, "max": 0.2}, **delivery)
+    handler = contract.Handler(http=contract.Http(url=f"http://127.0.0.1:{port}/", timeout=20))
+    config = world.config.model_copy(update={"handler": handler})
+    return World(broker=broker, config=config, folder=folder)
+
+
+def figure(running: Running, name: str, **labels: str) -> float:
+    text = running.get("/metrics")[1]
+    found = [line for line in text.splitlines() if re.match(rf"{name}\{{", line)]
+    found = [line for line in found if all(f'{key}="{value}"' in line for key, value in labels.items())]
+    return sum(float(line.split()[-1]) for line in found)
+
+
+def produce(world: World, count: int) -> None:
+    world.produce([(f"k{number % KEYS}", number) for number in range(count)])
+
+
+def everything_in_order(target: Target, count: int) -> bool:
+    """Whether each record was taken; fails when one was before an earlier one of its key."""
+    taken = {key: list(numbers) for key, numbers in target.taken.items()}
+    for numbers in taken.values():
+        first = list(dict.fromkeys(numbers))
+        assert all(one < other for one, other in pairwise(first))
+    return len({number for numbers in taken.values() for number in numbers}) == count
+
+
+def is_open(running: Running) -> bool:
+    return figure(running, "headrace_consumer_circuit_open") == 1
+
+
+def test_a_target_that_is_away_costs_no_record_an_attempt(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """With two attempts allowed, and a target that refuses connections for far longer than those take."""
+    port = free_port()
+    world = pushed(kafka_broker, tmp_path, port)
+    with consuming(world) as running:
+        produce(world, 400)
+        until("the circuit opening", lambda: is_open(running))
+        until("a probe failing", lambda: figure(running, "headrace_consumer_attempts_total", outcome="frozen") > 0)
+        letters = figure(running, "headrace_consumer_dead_letters_total")
+        with serving(port, set()) as target:
+            until("every record", lambda: everything_in_order(target, 400 - int(letters)))
+            until("the circuit closing", lambda: not is_open(running))
+
+        assert letters == 0
+        assert figure(running, "headrace_consumer_dead_letters_total") == 0
+        assert "the target fails" in running.log.read_text()
+        assert "the target answers again" in running.log.read_text()
+
+
+def test_a_target_that_answers_everything_with_500_is_away_too(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    port = free_port()
+    world = pushed(kafka_broker, tmp_path, port)
+    with serving(port, None) as target, consuming(world) as running:
+        produce(world, 400)
+        until("the circuit opening", lambda: is_open(running))
+        until("a probe failing", lambda: figure(running, "headrace_consumer_attempts_total", outcome="frozen") > 0)
+        letters = figure(running, "headrace_consumer_dead_letters_total")
+        target.refuses = set()
+        until("every other record", lambda: everything_in_order(target, 400 - int(letters)))
+
+        assert letters == figure(running, "headrace_consumer_dead_letters_total")
+        assert letters <= world.config.delivery.concurrency
+
+
+def test_a_few_keys_that_always_fail_are_dead_lettered_and_stop_nobody(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    port = free_port()
+    world = pushed(kafka_broker, tmp_path, port)
+    with serving(port, {"k1", "k2", "k3"}) as target, consuming(world) as running:
+        produce(world, 400)
+        letters = world.dead_letters(30)
+        until("every other record", lambda: everything_in_order(target, 370))
+
+        assert {letter.key() for letter in letters} == {b"k1", b"k2", b"k3"}
+        assert "the target fails" not in running.log.read_text()
+
+
+def test_no_second_has_more_attempts_than_the_rate(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    port = free_port()
+    world = pushed(kafka_broker, tmp_path, port, rate={"per_second": 20})
+    with serving(port, set()) as target, consuming(world):
+        produce(world, 100)
+        until("every record", lambda: everything_in_order(target, 100))
+
+    ends = [sum(start <= time < start + 1 for time in target.times) for start in target.times]
+    assert max(ends) <= 20 * 1.5
+    assert target.times[-1] - target.times[0] >= 100 / 20 - 1
+
+
+def test_without_an_order_a_record_that_fails_holds_nothing_back(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    world = make_world(kafka_broker, tmp_path, order="None", retry={"attempts": 9, "initial": 60, "max": 60})
+    with consuming(world):
+        world.produce([("a", {"after": 3600, "n": 0}), *(("a", {"n": number}) for number in range(1, 20))])
+        until("the others of its key", lambda: len(world.effects()) == 19)
+
+
+def test_in_order_of_the_partition_one_record_waits_for_another_of_any_key(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    world = make_world(kafka_broker, tmp_path, partitions=1, order="Partition")
+    with consuming(world):
+        world.produce([("a", {"fail": 2, "n": 0}), *((f"k{number}", {"n": number}) for number in range(1, 20))])
+        until("all records", lambda: len(world.effects()) == 20)
+
+    assert [effect["position"] for effect in world.effects()] == [[world.source, 0, number] for number in range(20)]
