@@ -20,6 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from headrace import config as contract
 from headrace import names
+from headrace.flow import offset_map
+from headrace.flow.offset_map import OffsetMap
+from headrace.progress import Progress, decode
 from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
 from tests.waiting import PATIENCE
@@ -96,6 +99,19 @@ class World:
             return {one.partition: one.offset for one in found if one.offset >= 0}
         finally:
             client.close()
+
+    def told(self, number: int = 0) -> Progress:
+        """Return what the commit of a partition of the source says of the records beyond."""
+        client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": self.config.group})
+        try:
+            (found,) = committed_offsets(client, [TopicPartition(self.source, number)])
+            return decode(found.metadata) or Progress()
+        finally:
+            client.close()
+
+    def map(self, number: int = 0) -> OffsetMap | None:
+        """Return the offset map in the commit of a partition of the source."""
+        return offset_map.decode(self.told(number).map)
 
     def lag(self) -> int:
         """Return the offsets between what is committed and the ends, as any monitor would count them."""

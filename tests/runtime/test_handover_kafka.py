@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from headrace.progress import Progress, decode, encode
+from headrace.progress import encode
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.waiting import PATIENCE, until
@@ -25,20 +25,10 @@ def done(world: World) -> Counter[int]:
     return Counter(json.loads(str(effect["value"]))["n"] for effect in world.effects())
 
 
-def metadata(world: World, number: int = 0) -> Progress:
-    """What the commit of a partition of the source says."""
-    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
-    try:
-        (found,) = client.committed([TopicPartition(world.source, number)], timeout=10)
-        return decode(found.metadata) or Progress()
-    finally:
-        client.close()
-
-
 def rest(running: Running, world: World, count: int) -> None:
     """Wait until so many effects are there and everything they are worth is committed."""
     until(f"{count} effects", lambda: len(done(world)) == count)
-    until("all told", lambda: sum(metadata(world, n).done for n in world.committed()) + committed(world) >= count)
+    until("all told", lambda: sum(world.told(n).done for n in world.committed()) + committed(world) >= count)
     assert running.process.poll() is None
 
 
@@ -57,11 +47,11 @@ def test_two_keys_in_back_off_and_an_orderly_restart(kafka_broker: KafkaBroker, 
     with consuming(world) as first:
         until("all but two", lambda: len(done(world)) == count)
         assert first.stop() == 0
-    assert metadata(world).done == count
+    assert world.told().done == count
     with consuming(world) as second:
         world.produce([("z", {"n": count})])
         until("one more", lambda: done(world)[count] == 1)
-        until("both tell of it", lambda: metadata(world).done == count + 1)
+        until("both tell of it", lambda: world.told().done == count + 1)
         assert second.stop() == 0
     assert set(done(world).values()) == {1}
 
@@ -112,13 +102,13 @@ def test_a_map_of_a_topic_that_was_made_anew_makes_no_record_be_skipped(
     with consuming(world) as first:
         rest(first, world, 199)
         assert first.stop() == 0
-    said = encode(metadata(world))
+    said = encode(world.told())
     make_anew(kafka_broker, world.source)
     world.produce([(f"k{n}", {"n": n}) for n in range(1_000, 1_300)])
     write_commit(world, 0, said)
     with consuming(world) as second:
         until("all of the new", lambda: sum(n >= 1_000 for n in done(world)) == 300)
-        until("said", lambda: counted(second, "headrace_consumer_ignored_metadata_total") == 1)
+        until("said", lambda: second.metric("headrace_consumer_ignored_metadata_total") == 1)
         assert second.stop() == 0
 
 
@@ -130,7 +120,7 @@ def test_metadata_of_others_is_ignored_and_counted(kafka_broker: KafkaBroker, tm
     write_commit(world, 5, said)
     with consuming(world) as running:
         until("what is left", lambda: len(done(world)) == 15)
-        assert counted(running, "headrace_consumer_ignored_metadata_total") == 1
+        assert running.metric("headrace_consumer_ignored_metadata_total") == 1
         assert running.stop() == 0
 
 
@@ -163,9 +153,3 @@ def write_commit(world: World, offset: int, said: str) -> None:
 
     until("the commit", is_written)
     client.close()
-
-
-def counted(running: Running, name: str) -> float:
-    """The value of a metric that has no labels of its own."""
-    found = [line for line in running.get("/metrics")[1].splitlines() if line.startswith(name + "{")]
-    return float(found[0].split()[-1]) if found else 0.0

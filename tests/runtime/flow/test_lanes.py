@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.ledger import Assignment
 from headrace.record import Position, Record
+
+PLACES = [("orders", 0), ("orders", 1), ("retry", 0)]
+KEYS = st.sampled_from([b"a", b"b", None])
 
 
 def job(assignment: Assignment, offset: int, key: bytes | None, origin: Position | None = None) -> Job:
@@ -25,94 +30,137 @@ def job(assignment: Assignment, offset: int, key: bytes | None, origin: Position
 
 
 class LanesMachine(RuleBasedStateMachine):
-    """Random arrivals, outcomes, time and rebalances, beside a model of what each lane must do next."""
+    """Random arrivals, outcomes, time and rebalances, beside a model of what each lane holds and must do next."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lanes = Lanes()
-        self.assignments = {number: Assignment("orders", number) for number in (0, 1)}
+        self.assignments = {place: Assignment(*place) for place in PLACES}
         self.offset = 0
         self.now = 0.0
+        self.queues: defaultdict[Lane, list[Job]] = defaultdict(list)
+        self.due: dict[Lane, float] = {}
         self.running: list[Job] = []
-        self.last: dict[tuple[Assignment, Lane], int] = {}
-        self.finished: set[int] = set()
-        self.failed: set[int] = set()
+        self.started: dict[Assignment, int] = {}
+        self.failed: set[Job] = set()
 
-    @rule(number=st.sampled_from([0, 1]), key=st.sampled_from([b"a", b"b", b"c", None]))
-    def add(self, number: int, key: bytes | None) -> None:
+    @rule(place=st.sampled_from(PLACES), key=KEYS, failed=st.none() | st.floats(0, 5))
+    def add(self, place: tuple[str, int], key: bytes | None, failed: float | None) -> None:
+        """A record arrives; it may have failed before, elsewhere. One of the retry topic shares its source's lane."""
         self.offset += 1
-        self.lanes.add(job(self.assignments[number], self.offset, key))
+        origin = Position("orders", place[1], 7) if place[0] == "retry" else None
+        added = job(self.assignments[place], self.offset, key, origin)
+        due = None if failed is None else self.now + failed
+        self.lanes.add(added, due)
+        queue = self.queues[added.lane]
+        queue.append(added)
+        if due is not None and queue == [added]:
+            self.due[added.lane] = due
+            self.failed.add(added)
 
-    @rule()
-    def take(self) -> None:
+    @rule(count=st.integers(1, 4))
+    def take(self, count: int) -> None:
+        for _ in range(count):
+            self._take()
+
+    def _take(self) -> None:
+        could = [queue[0] for lane, queue in self.queues.items() if queue and self._may_run(lane)]
         taken = self.lanes.take()
-        if taken is None:
-            assert self.lanes.ready == 0
-            return
-        assert taken.lane not in {one.lane for one in self.running}, "two of a key at once"
-        place = (taken.assignment, taken.lane)
-        assert taken.record.offset >= self.last.get(place, -1), "out of order"
-        assert taken.record.offset not in self.finished
-        self.last[place] = taken.record.offset
-        self.running.append(taken)
+        assert taken is min(could, key=lambda one: one.number, default=None), "not the one that arrived first"
+        if taken is not None:
+            self.started[taken.assignment] = max(taken.record.offset, self.started.get(taken.assignment, -1))
+            self.running.append(taken)
+
+    def _may_run(self, lane: Lane) -> bool:
+        return lane not in self.due and lane not in {one.lane for one in self.running}
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), wait=st.none() | st.floats(0, 5))
     def end(self, data: st.DataObject, wait: float | None) -> None:
         ended = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         if wait is None:
-            self.lanes.finish(ended)
-            self.finished.add(ended.record.offset)
+            self._finish(ended)
         else:
             self.lanes.delay(ended, self.now + wait)
-            self.failed.add(ended.record.offset)
+            self.due[ended.lane] = self.now + wait
+            self.failed.add(ended)
+
+    def _finish(self, ended: Job) -> None:
+        self.lanes.finish(ended)
+        assert self.queues[ended.lane].pop(0) is ended
 
     @rule(step=st.floats(0, 3))
     def pass_time(self, step: float) -> None:
         self.now += step
-        due = self.lanes.wake(self.now)
-        assert due is None or due > self.now
+        self._wake(self.now)
 
-    @rule(number=st.sampled_from([0, 1]))
-    def drain_and_give_away(self, number: int) -> None:
-        leaving = self.assignments[number]
+    def _wake(self, now: float) -> None:
+        due = self.lanes.wake(now)
+        self.due = {lane: when for lane, when in self.due.items() if when > now}
+        assert due == min(self.due.values(), default=None)
+
+    @rule(place=st.sampled_from(PLACES))
+    def drain_and_give_away(self, place: tuple[str, int]) -> None:
+        """What is older than a started record runs to its end first; what waits for another attempt does not."""
+        leaving = self.assignments[place]
         self.lanes.drain([leaving])
+        self._drop(leaving, self.started.get(leaving, -1))
         while self.lanes.pending([leaving]):
-            taken = self.lanes.take()
-            if taken is not None:
-                self.running.append(taken)
-                continue
-            self.lanes.finish(self.running.pop())
-        self.lanes.forget([leaving])
-        self.assignments[number] = Assignment("orders", number)
+            running = len(self.running)
+            self._take()
+            if len(self.running) == running:
+                self._finish(self.running.pop())
+        self.lose(place)
 
-    @rule(number=st.sampled_from([0, 1]))
-    def lose(self, number: int) -> None:
-        lost = self.assignments[number]
+    @rule(place=st.sampled_from(PLACES))
+    def lose(self, place: tuple[str, int]) -> None:
+        lost = self.assignments[place]
         self.lanes.forget([lost])
+        self._drop(lost, -1)
         assert self.lanes.pending([lost]) == sum(one.assignment is lost for one in self.running)
-        self.assignments[number] = Assignment("orders", number)
+        self.assignments[place] = Assignment(*place)
+
+    def _drop(self, leaving: Assignment, started: int) -> None:
+        """Take from the model what need not run: all but what runs, and what is no newer than ``started``."""
+        for lane, queue in self.queues.items():
+            head = queue[0] if queue else None
+            waits = lane in self.due
+            self.queues[lane] = [
+                one
+                for one in queue
+                if one.assignment is not leaving or one in self.running or (one.record.offset <= started and not waits)
+            ]
+            if head and waits and head.assignment is leaving:
+                del self.due[lane]
 
     @invariant()
-    def running_is_known(self) -> None:
+    def nothing_is_lost(self) -> None:
+        """What was added, and neither finished nor given away, is there, in its order."""
+        assert {lane: list(queue) for lane, queue in self.lanes._queues.items()} == {
+            lane: queue for lane, queue in self.queues.items() if queue
+        }
         assert self.lanes.running == len(self.running)
+        assert self.lanes.waiting == len(self.due)
 
     @invariant()
     def a_key_whose_head_failed_holds_what_is_behind_it(self) -> None:
         """Counted anew from all that is queued, it is what was counted as it came and went."""
-        heads = [(queue[0], queue) for queue in self.lanes._queues.values() if queue[0].record.offset in self.failed]
+        heads = [(queue[0], queue) for queue in self.queues.values() if queue and queue[0] in self.failed]
         for one in self.assignments.values():
             keys = sum(head.assignment is one for head, _ in heads)
             records = sum(waiting.assignment is one for _, queue in heads for waiting in queue)
             assert self.lanes.retrying(one) == (keys, records)
 
     def teardown(self) -> None:
-        """In the end everything that was queued runs."""
+        """In the end everything that is queued runs, in its order."""
         for one in self.running:
-            self.lanes.finish(one)
-        self.lanes.wake(float("inf"))
-        while (taken := self.lanes.take()) is not None:
-            self.lanes.finish(taken)
+            self._finish(one)
+        self.running = []
+        self._wake(float("inf"))
+        while any(self.queues.values()):
+            self._take()
+            self._finish(self.running.pop())
+        assert self.lanes.take() is None
         assert self.lanes.pending(list(self.assignments.values())) == 0
         assert all(self.lanes.retrying(one) == (0, 0) for one in self.assignments.values())
 
@@ -188,3 +236,15 @@ def test_draining_keeps_what_is_older_than_a_started_record() -> None:
     assert last.record.offset == 1
     lanes.finish(last)
     assert lanes.take() is None
+
+
+def test_a_record_that_failed_elsewhere_waits_and_holds_its_key() -> None:
+    lanes, assignment = Lanes(), Assignment("orders", 0)
+    lanes.add(job(assignment, 0, b"a"), due=10.0)
+    lanes.add(job(assignment, 1, b"a"))
+    assert lanes.take() is None
+    assert lanes.retrying(assignment) == (1, 2)
+    assert lanes.wake(10.0) is None
+    taken = lanes.take()
+    assert taken is not None
+    assert taken.record.offset == 0

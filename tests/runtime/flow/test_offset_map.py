@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 from headrace.flow.offset_map import UNKNOWN, OffsetMap, Range, Tried, decode, encode, least, stamp
 
 FEW = 4_000
+TIMES = some.just(0) | some.integers(10**9, 2 * 10**9)
 
 
 @some.composite
@@ -30,9 +31,7 @@ def maps(draw: some.DrawFn) -> OffsetMap:
         after += gap + length
     unfinished += range(after, after + 5)
     chosen = sorted(draw(some.sets(some.sampled_from(unfinished), max_size=40)))
-    tried = some.builds(
-        Tried, some.integers(1, 50), some.integers(0, 5), some.just(0) | some.integers(10**9, 2 * 10**9)
-    )
+    tried = some.builds(Tried, some.integers(1, 50), some.integers(0, 5), TIMES, TIMES)
     return OffsetMap(
         at=at,
         stamp=draw(some.just(UNKNOWN) | some.integers(0, 10**13)),
@@ -62,7 +61,7 @@ def test_what_does_not_fit_is_left_out_and_nothing_is_invented(known: OffsetMap,
     assert len(text) <= room
     less = decode(text) or OffsetMap(at=known.at)
     assert less.done == known.done[: len(less.done)]
-    assert all(known.tried[offset]._replace(due=one.due) == one for offset, one in less.tried.items())
+    assert all(known.tried[offset]._replace(due=one.due, since=one.since) == one for offset, one in less.tried.items())
     assert all(one.due in (0, known.tried[offset].due) for offset, one in less.tried.items())
 
 
@@ -77,7 +76,7 @@ def test_scattered_offsets_are_a_bitmap() -> None:
     assert len(encode(OffsetMap(at=0, done=done), FEW)) < 16_000 / 8 * 4 / 3 + 30
 
 
-def test_records_in_back_off_fit_without_their_due_times() -> None:
+def test_records_in_back_off_fit_without_their_times() -> None:
     """Which is what is looked at to tell whether more may be read."""
     draw = random.Random(3)
     offsets = [0, *sorted(draw.sample(range(1, 20_000), 1_500))]
@@ -88,7 +87,7 @@ def test_records_in_back_off_fit_without_their_due_times() -> None:
     less = decode(encode(known, FEW))
     assert less is not None
     assert less.done == done
-    assert less.tried == {offset: one._replace(due=0) for offset, one in tried.items()}
+    assert less.tried == {offset: one._replace(due=0, since=0) for offset, one in tried.items()}
 
 
 def test_counted_crashes_go_last() -> None:

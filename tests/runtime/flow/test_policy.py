@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.config import Retry
-from headrace.flow.policy import Again, DeadLetter, Failed, decide
+from headrace.flow.offset_map import Tried
+from headrace.flow.policy import Again, DeadLetter, Failed, decide, resumed
 from headrace.headers import Reason
 
 RETRY = Retry(attempts=4, initial=1.0, factor=2.0, max=10.0)
@@ -45,3 +46,19 @@ def test_no_wait_is_longer_than_the_most(attempt: int, jitter: float) -> None:
     fate = decide(failed(), attempt=attempt, retry=retry, jitter=jitter)
     assert isinstance(fate, Again)
     assert 0 <= fate.delay <= 60.0
+
+
+@pytest.mark.parametrize(
+    ("tried", "wait"),
+    [
+        (Tried(2, due=1_003), 3.0),
+        (Tried(2, due=1_000), 0.0),
+        (Tried(2, due=900), 0.0),
+        (Tried(2, due=9_999), 10.0),
+        (Tried(2), 0.5),
+        (Tried(4), 2.0),
+        (Tried(99), 5.0),
+    ],
+)
+def test_a_record_that_failed_elsewhere_waits_until_it_was_due_there(tried: Tried, wait: float) -> None:
+    assert resumed(tried, now=1_000.0, retry=RETRY, jitter=0.5) == wait

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headrace.flow.ledger import Assignment
+from headrace.flow.offset_map import Tried
 from headrace.record import Headers, Record
 
 
@@ -15,3 +16,11 @@ class Finished(NamedTuple):
     record: Record
     letter: Headers | None
     reason: str | None
+
+
+class Retried(NamedTuple):
+    """The record at ``offset`` failed and is tried again; it is told with the next commit."""
+
+    assignment: Assignment
+    offset: int
+    tried: Tried

@@ -16,6 +16,7 @@ from collections.abc import Collection
 
 from headrace.config import Order
 from headrace.flow.ledger import Assignment
+from headrace.flow.offset_map import Tried
 from headrace.record import Record
 
 Lane = tuple[str, int, bytes | int | None]
@@ -25,17 +26,20 @@ Lane = tuple[str, int, bytes | int | None]
 class Job:
     """One delivered record on its way: ``attempt`` made next (from 1), ``first_failed_at`` in seconds or None.
 
-    ``number`` counts arrivals; `Lanes.add` sets it.
+    ``tried`` says what an owner before has tried. ``number`` counts arrivals; `Lanes.add` sets it.
     """
 
-    __slots__ = ("assignment", "attempt", "first_failed_at", "lane", "number", "record")
+    __slots__ = ("assignment", "attempt", "first_failed_at", "lane", "number", "record", "tried")
 
-    def __init__(self, assignment: Assignment, record: Record, order: Order = "Key") -> None:
+    def __init__(
+        self, assignment: Assignment, record: Record, order: Order = "Key", tried: Tried | None = None
+    ) -> None:
         self.assignment = assignment
+        self.tried = tried
         self.record = record
         self.lane = lane_of(record, order)
         self.attempt = record.attempt
-        self.first_failed_at: float | None = None
+        self.first_failed_at: float | None = (tried.since or None) if tried else None
         self.number = 0
 
 
@@ -91,8 +95,8 @@ class Lanes:
         """Return how many records of these partitions are queued, waiting or running."""
         return sum(self._pending[assignment] for assignment in assignments)
 
-    def add(self, job: Job) -> None:
-        """Put a record at the end of its lane."""
+    def add(self, job: Job, due: float | None = None) -> None:
+        """Put a record at the end of its lane; at the head of one, having failed before, it waits until ``due``."""
         self._pending[job.assignment] += 1
         self._arrived += 1
         job.number = self._arrived
@@ -103,7 +107,10 @@ class Lanes:
                 _count(self._held, job.assignment, 1)
             return
         self._queues[job.lane] = deque((job,))
-        self._make_ready(job.lane)
+        if due is None:
+            self._make_ready(job.lane)
+        else:
+            self._wait(job, due)
 
     def take(self) -> Job | None:
         """Start the record that arrived first of those that may, or return None; it runs until `finish` or `delay`."""
@@ -132,9 +139,7 @@ class Lanes:
     def delay(self, job: Job, due: float) -> None:
         """End a failed attempt: the record stays at the head of its lane, which waits until ``due``."""
         self._running.remove(job.lane)
-        self._due[job.lane] = due
-        self._hold(job.lane)
-        heapq.heappush(self._heap, (due, job.number, job.lane))
+        self._wait(job, due)
 
     def wake(self, now: float) -> float | None:
         """Make ready all lanes due at ``now``; return when the next one is due, or None."""
@@ -196,6 +201,11 @@ class Lanes:
         self._queues[lane] = kept
         if was_waiting:
             self._make_ready(lane)
+
+    def _wait(self, job: Job, due: float) -> None:
+        self._due[job.lane] = due
+        self._hold(job.lane)
+        heapq.heappush(self._heap, (due, job.number, job.lane))
 
     def _hold(self, lane: Lane) -> None:
         """Note that the head of a lane has failed; it holds what is behind it."""

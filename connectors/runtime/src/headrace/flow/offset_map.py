@@ -36,14 +36,15 @@ def stamp(timestamp: int | None) -> int:
 
 
 class Tried(NamedTuple):
-    """Of an unfinished record: its next attempt's number (from 1), how often it ended its process, and when it is due.
+    """Of an unfinished record: its next attempt's number (from 1), and how often it ended its process.
 
-    ``due`` is in seconds since 1970; 0 is at once, or after a back-off drawn anew.
+    It is ``due`` then, and has failed ``since`` then, in seconds since 1970; 0 is not known.
     """
 
     attempt: int
     crashes: int = 0
     due: int = 0
+    since: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +70,8 @@ class OffsetMap:
 def encode(known: OffsetMap, room: int) -> str:
     """Return the map as at most ``room`` characters, empty when there is nothing to say.
 
-    What does not fit is left out: first when records are due, then attempts, the most first kept; then the farthest
-    offsets that are done, which come again. Counted crashes go last.
+    What does not fit is left out: first when records are due and since when they fail; then attempts, the most first
+    kept; then the farthest offsets that are done, which come again. Counted crashes go last.
     """
     for less in _ever_less(known):
         if not less.done and not less.tried:
@@ -82,7 +83,7 @@ def encode(known: OffsetMap, room: int) -> str:
 
 
 def least(known: OffsetMap) -> int:
-    """Return how many characters the map takes without due times."""
+    """Return how many characters the map takes without times."""
     return len(_text(_undated(known))) if known.done or known.tried else 0
 
 
@@ -111,7 +112,7 @@ def _ever_less(known: OffsetMap) -> Iterator[OffsetMap]:
 
 
 def _undated(known: OffsetMap) -> OffsetMap:
-    return replace(known, tried={offset: one._replace(due=0) for offset, one in known.tried.items()})
+    return replace(known, tried={offset: one._replace(due=0, since=0) for offset, one in known.tried.items()})
 
 
 def _half(tried: Mapping[int, Tried]) -> dict[int, Tried]:
@@ -193,12 +194,12 @@ def _ranges(bitmap: bytes, at: int) -> tuple[Range, ...]:
 
 
 def _tried(known: OffsetMap) -> bytes:
-    """Column by column, so that equal values lie beside each other: places, attempts, crashes, due times.
+    """Column by column, so that equal values lie beside each other: places, attempts, crashes, times.
 
     A place is that among the unfinished offsets, as a step from the one before.
     """
     values = known.tried.values()
-    first = min((one.due for one in values if one.due), default=0)
+    first = min((time for one in values for time in (one.due, one.since) if time), default=0)
     return _numbers(
         len(values),
         first,
@@ -206,6 +207,7 @@ def _tried(known: OffsetMap) -> bytes:
         *(one.attempt for one in values),
         *(one.crashes for one in values),
         *(one.due - first + 1 if one.due else 0 for one in values),
+        *(one.since - first + 1 if one.since else 0 for one in values),
     )
 
 
@@ -231,12 +233,12 @@ def _offsets(places: Iterable[int], done: tuple[Range, ...], at: int) -> Iterato
 
 def _read_tried(numbers: _Numbers, done: tuple[Range, ...], at: int) -> dict[int, Tried]:
     count, first = numbers.take(), numbers.take()
-    steps, attempts, crashes, dues = ([numbers.take() for _ in range(count)] for _ in range(4))
+    steps, attempts, crashes, *times = ([numbers.take() for _ in range(count)] for _ in range(5))
     if not all(attempts) or not all(steps[1:]):
         raise ValueError("an attempt before the first, or a record twice")
-    due = (first + one - 1 if one else 0 for one in dues)
+    due, since = ([first + one - 1 if one else 0 for one in column] for column in times)
     offsets = _offsets(accumulate(steps), done, at)
-    return {offset: Tried(*said) for offset, *said in zip(offsets, attempts, crashes, due, strict=True)}
+    return {offset: Tried(*said) for offset, *said in zip(offsets, attempts, crashes, due, since, strict=True)}
 
 
 def _numbers(*numbers: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.config import Retry
+from headrace.flow.offset_map import Tried
 from headrace.headers import Reason, Traced
 
 
@@ -65,6 +66,16 @@ def _wait(failed: Failed, attempt: int, retry: Retry, jitter: float) -> float:
     if failed.after is not None:
         return min(retry.max, max(0.0, failed.after))
     return jitter * ceiling(attempt, retry)
+
+
+def resumed(tried: Tried, *, now: float, retry: Retry, jitter: float) -> float:
+    """Return for how many seconds a record that failed elsewhere still waits; ``now`` is in seconds since 1970.
+
+    Until it was due there, at most the longest back-off, as clocks differ; where that is not known, a back-off anew.
+    """
+    if tried.due:
+        return min(retry.max, max(0.0, tried.due - now))
+    return jitter * ceiling(max(1, tried.attempt - 1), retry)
 
 
 def ceiling(attempt: int, retry: Retry) -> float:

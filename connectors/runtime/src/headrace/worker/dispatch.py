@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -19,13 +20,14 @@ from prometheus_client import Histogram
 
 from headrace import headers
 from headrace.config import Config
-from headrace.flow.finished import Finished
+from headrace.flow.finished import Finished, Retried
 from headrace.flow.gate import Gate
 from headrace.flow.lanes import Job, Lanes
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment
 from headrace.flow.masking import masked
-from headrace.flow.policy import DeadLetter, Failed, decide
+from headrace.flow.offset_map import Tried
+from headrace.flow.policy import DeadLetter, Failed, decide, resumed
 from headrace.metrics import Metrics
 from headrace.record import Headers, Record
 
@@ -63,6 +65,7 @@ class Dispatcher:
         self._progress = asyncio.Event()
         self._leaving: frozenset[Assignment] = frozenset()
         self.finished: deque[Finished] = deque()
+        self.retried: deque[Retried] = deque()
         metrics.in_flight.set_function(lambda: self._lanes.running)
 
     async def run(self) -> None:
@@ -80,8 +83,14 @@ class Dispatcher:
     def accept(self, jobs: Sequence[Job]) -> None:
         """Queue a batch of records."""
         for job in jobs:
-            self._lanes.add(job)
-        self._wake_runners()
+            self._lanes.add(job, self._due(job))
+        self._arm()
+
+    def _due(self, job: Job) -> float | None:
+        """Return when a record that failed elsewhere may run, by the monotonic clock; None is at once."""
+        if job.tried is None or job.tried.attempt == 1:
+            return None
+        return time.monotonic() + resumed(job.tried, now=time.time(), retry=self._retry, jitter=random.random())
 
     def retrying(self, assignment: Assignment) -> tuple[int, int]:
         """Return how many keys of a partition are tried again, and how many records they hold; for any thread."""
@@ -242,6 +251,8 @@ class Dispatcher:
         self._metrics.retried.inc()
         job.attempt += 1
         job.record = replace(job.record, attempt=job.attempt)
+        tried = Tried(job.attempt, due=math.ceil(now + fate.delay), since=int(job.first_failed_at))
+        self.retried.append(Retried(job.assignment, job.record.offset, tried))
         self._delay(job, time.monotonic() + fate.delay)
 
     def _delay(self, job: Job, due: float) -> None:

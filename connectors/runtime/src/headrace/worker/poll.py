@@ -12,6 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from headrace.config import Config
 from headrace.flow.budget import Budget, weight
@@ -184,7 +185,10 @@ class Poller(threading.Thread):
         epoch = UNKNOWN if record.leader_epoch is None else record.leader_epoch
         if not self._ledger.deliver(assignment, record.offset, weight(record), stamp(record.timestamp), epoch):
             return None
-        return Job(assignment, record, self._order)
+        tried = self._ledger.tried(assignment, record.offset)
+        if tried is not None:
+            record = replace(record, attempt=tried.attempt)
+        return Job(assignment, record, self._order, tried)
 
     def _is_full(self, now: float) -> bool:
         if not self._budget.is_full(self._ledger.unfinished, self._ledger.size):
@@ -205,8 +209,10 @@ class Poller(threading.Thread):
             time.sleep(STEP)
 
     def _settle(self) -> None:
-        """Note what was finished, and go on writing dead letters."""
-        finished = self._dispatcher.finished
+        """Note what was finished and what failed, and go on writing dead letters."""
+        retried, finished = self._dispatcher.retried, self._dispatcher.finished
+        while retried:
+            self._ledger.note(*retried.popleft())
         while finished:
             item = finished.popleft()
             if item.letter is None:
