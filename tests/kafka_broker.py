@@ -36,6 +36,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from tests.cluster import authority
 from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
 from tests.waiting import PATIENCE, until
@@ -43,6 +44,7 @@ from tests.waiting import PATIENCE, until
 _JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-cp")
 
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
+_KEY_STORE = "listener.name.tls.ssl.keystore.location"
 _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -57,6 +59,7 @@ _SETTINGS = {
     "transaction.state.log.num.partitions": "4",
     "sasl.enabled.mechanisms": "SCRAM-SHA-512",
     "listener.name.sasl.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
+    "listener.name.tls.ssl.keystore.type": "PEM",
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "true",
     "log.retention.check.interval.ms": "2000",
@@ -66,10 +69,14 @@ _SETTINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaBroker:
-    """A running broker; ``bootstrap_servers`` takes anybody, ``sasl_servers`` asks for SCRAM-SHA-512."""
+    """A running broker; ``bootstrap_servers`` takes anybody, ``sasl_servers`` asks for SCRAM-SHA-512.
+
+    Who asks ``tls_servers`` must take the authority in `certify` for one.
+    """
 
     bootstrap_servers: str
     sasl_servers: str
+    tls_servers: str
     process: subprocess.Popen[bytes]
 
     @contextmanager
@@ -111,6 +118,15 @@ class KafkaBroker:
         change = UserScramCredentialUpsertion(name, scram, password.encode())
         admin.alter_user_scram_credentials([change])[name].result(timeout=PATIENCE)
 
+    def certify(self, folder: Path) -> Path:
+        """Serve from now on with a certificate of a new authority, made in ``folder``; return the authority's own."""
+        store = _certified(folder)
+        entry = ConfigEntry(_KEY_STORE, str(store), incremental_operation=AlterConfigOpType.SET)
+        about = ConfigResource(ConfigResource.Type.BROKER, "1", incremental_configs=[entry])
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
+        return folder / "ca.crt"
+
     def settings(self, topic: str) -> dict[str, str]:
         """Return the settings of a topic that are in force."""
         about = ConfigResource(ConfigResource.Type.TOPIC, topic)
@@ -149,8 +165,8 @@ def kafka_broker() -> Iterator[KafkaBroker]:
 
 
 def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
-    port, sasl, controller = _free_ports(3)
-    settings = _written(directory, port, sasl, controller)
+    port, sasl, tls, controller = _free_ports(4)
+    settings = _written(directory, port, sasl, tls, controller)
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     words = [*_JAVA, classes, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
     subprocess.run(words, check=True, capture_output=True, timeout=PATIENCE)
@@ -161,20 +177,34 @@ def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
     try:
         address = f"127.0.0.1:{port}"
         _await_answer(address, broker, log)
-        yield KafkaBroker(bootstrap_servers=address, sasl_servers=f"127.0.0.1:{sasl}", process=broker)
+        yield KafkaBroker(
+            bootstrap_servers=address,
+            sasl_servers=f"127.0.0.1:{sasl}",
+            tls_servers=f"127.0.0.1:{tls}",
+            process=broker,
+        )
     finally:
         broker.kill()
         broker.wait(timeout=20)
 
 
-def _written(directory: Path, port: int, sasl: int, controller: int) -> Path:
-    clients = f"PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl}"
+def _certified(folder: Path) -> Path:
+    """Make an authority and a broker's certificate of it; return the latter with its key, as Java reads them."""
+    authority.issue(folder, [authority.Certificate(file="broker", user="broker", serves=("127.0.0.1",))])
+    store = folder / "broker.pem"
+    store.write_text(authority.pkcs8(folder / "broker.key") + (folder / "broker.crt").read_text())
+    return store
+
+
+def _written(directory: Path, port: int, sasl: int, tls: int, controller: int) -> Path:
+    clients = f"PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls}"
     settings = {
         **_SETTINGS,
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         "listeners": f"{clients},CONTROLLER://127.0.0.1:{controller}",
         "advertised.listeners": clients,
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT",
+        _KEY_STORE: str(_certified(directory / "tls")),
         "log.dirs": str(directory / "data"),
     }
     file = directory / "server.properties"

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 HANG = 4.0
 """Seconds after which an attempt at the hanging target times out."""
 
-SHORT_DRAIN = "from headrace import poll; poll.REVOKE_BUDGET = 1.0"
+SHORT_DRAIN = "from headrace.worker import poll; poll.REVOKE_BUDGET = 1.0"
 
 
 class Hanging:

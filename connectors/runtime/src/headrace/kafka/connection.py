@@ -1,14 +1,39 @@
 """How a Kafka client reaches the brokers: the connection part of the contract as librdkafka properties.
 
-It reads the mounted credential files at the moment it is asked, so that a rotated password is used by the next client.
+It reads the mounted credential files at the moment it is asked, so that what was rotated is used by the next client,
+and can be compared with what a client has.
 It must not hold on to a secret or write one anywhere.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from headrace.config import Kafka, Sasl, Tls
+
+
+class Login(NamedTuple):
+    """A user name and a password."""
+
+    user: str
+    password: str
+
+
+class Mounted(NamedTuple):
+    """What the mounted files hold: a login, and whom to take for the brokers; None is not wanted."""
+
+    login: Login | None
+    authority: bytes | None
+
+
+def mounted(kafka: Kafka) -> Mounted:
+    """Return what the credential files of ``kafka`` hold now; raises ``OSError`` when one cannot be read."""
+    authority = kafka.tls.ca_file if kafka.tls else None
+    return Mounted(
+        login=_login(kafka.sasl) if kafka.sasl else None,
+        authority=Path(authority).read_bytes() if authority else None,
+    )
 
 
 def properties(kafka: Kafka) -> dict[str, str]:
@@ -21,19 +46,20 @@ def properties(kafka: Kafka) -> dict[str, str]:
         **kafka.properties,
         "bootstrap.servers": kafka.bootstrap_servers,
         "security.protocol": protocol,
-        **_login(kafka.sasl),
+        **_sasl(kafka.sasl),
         **_authorities(kafka.tls),
     }
 
 
-def _login(sasl: Sasl | None) -> dict[str, str]:
+def _sasl(sasl: Sasl | None) -> dict[str, str]:
     if sasl is None:
         return {}
-    return {
-        "sasl.mechanism": sasl.mechanism,
-        "sasl.username": _secret(sasl.username_file),
-        "sasl.password": _secret(sasl.password_file),
-    }
+    login = _login(sasl)
+    return {"sasl.mechanism": sasl.mechanism, "sasl.username": login.user, "sasl.password": login.password}
+
+
+def _login(sasl: Sasl) -> Login:
+    return Login(_secret(sasl.username_file), _secret(sasl.password_file))
 
 
 def _authorities(tls: Tls | None) -> dict[str, str]:

@@ -26,6 +26,7 @@ from headrace.config import Config
 from headrace.flow.budget import weight
 from headrace.flow.offsets import Span
 from headrace.kafka import connection
+from headrace.kafka.connection import Login
 from headrace.kafka.messages import UNREADABLE, headers_of, timestamp_of
 from headrace.progress import LONGEST
 from headrace.record import Record
@@ -114,19 +115,35 @@ class Source:
         self._assignments = 0
         self.room = LONGEST
         """Characters of metadata that Kafka takes with a commit; fewer once it has refused them."""
-        self._client = _consumer(
+        self._config = config
+        self._join: Callable[[], None] = lambda: None
+        self._client = self._opened()
+
+    def _opened(self) -> Consumer:
+        return _consumer(
             {
                 **SESSION,
                 **POLL,
                 **LEAN,
-                **connection.properties(config.kafka),
+                **connection.properties(self._config.kafka),
                 **LAW,
-                "group.id": config.group,
-                "client.id": f"headrace.{config.namespace}.{config.consumer}",
+                "group.id": self._config.group,
+                "client.id": f"headrace.{self._config.namespace}.{self._config.consumer}",
                 "on_commit": self._on_commit,
                 "error_cb": lambda error: log.warning("consumer: %s", error.str()),
             }
         )
+
+    def log_in(self, login: Login) -> None:
+        """Log in as this user from the next connection on."""
+        self._client.set_sasl_credentials(*login)
+
+    def reopen(self) -> None:
+        """Leave the group, and join it again by a client that reads the mounted files anew; raises as the first did."""
+        fresh = self._opened()
+        self._client.close()
+        self._client = fresh
+        self._join()
 
     def subscribe(
         self,
@@ -135,9 +152,9 @@ class Source:
         revoked: Callable[[list[Partition], bool], None],
         committed: Callable[[Partition, int | None], None],
     ) -> None:
-        """Join the group; all three are called from `read` and `close`, ``committed`` with None when it failed.
+        """Join the group; all three are called from `read`, `reopen` and `close`.
 
-        ``assigned`` is given what is committed, None where nothing is yet.
+        ``assigned`` is given what is committed, None where nothing is yet; ``committed`` None when it failed.
         ``revoked`` is told whether the partitions were lost, which leaves no right to commit.
         """
         self._committed = committed
@@ -156,7 +173,10 @@ class Source:
             revoked(_names(partitions), True)
             client.unassign()
 
-        self._client.subscribe(self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+        self._join = lambda: self._client.subscribe(
+            self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost
+        )
+        self._join()
 
     def read(self, most: int, timeout: float) -> Read:
         """Return what arrives within ``timeout`` seconds, and at most ``most`` more records without more waiting.

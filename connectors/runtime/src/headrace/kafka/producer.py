@@ -13,6 +13,7 @@ from confluent_kafka import Producer as Client
 
 from headrace.config import Config
 from headrace.kafka import connection
+from headrace.kafka.connection import Login
 from headrace.kafka.consumer import Fatal
 from headrace.kafka.refusals import is_for_size, is_refusal
 from headrace.record import Headers
@@ -45,18 +46,30 @@ class Producer:
         self._topic = topic
         self._partitions = 0
         self._fatal: str | None = None
-        self._client = Client(
+        self._config = config
+        self._client = self._opened()
+
+    def _opened(self) -> Client:
+        return Client(
             {
                 "linger.ms": "5",
                 "message.timeout.ms": "30000",
                 **COMPRESSED,
-                **connection.properties(config.kafka),
+                **connection.properties(self._config.kafka),
                 "message.max.bytes": LARGEST,
                 "enable.idempotence": "true",
                 "acks": "all",
                 "error_cb": self._on_error,
             }
         )
+
+    def log_in(self, login: Login) -> None:
+        """Log in as this user from the next connection on."""
+        self._client.set_sasl_credentials(*login)
+
+    def reopen(self) -> None:
+        """Go on with a client that reads the mounted files anew; nobody learns what becomes of what is under way."""
+        self._client = self._opened()
 
     def send(
         self,

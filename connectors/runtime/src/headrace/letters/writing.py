@@ -19,6 +19,7 @@ from functools import partial
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.finished import Finished
+from headrace.kafka.connection import Login
 from headrace.kafka.producer import NotSent, Producer
 from headrace.letters import pointers
 from headrace.metrics import Metrics
@@ -68,6 +69,15 @@ class Letters:
     def outstanding(self) -> int:
         """How many letters are not written yet."""
         return self._sent + len(self._waiting) + len(self._refused)
+
+    def log_in(self, login: Login) -> None:
+        """Log in as this user from the next connection on."""
+        self._producer.log_in(login)
+
+    def reopen(self) -> None:
+        """Go on with a client that reads the mounted files anew; what was under way is its new owner's to write."""
+        self._producer.reopen()
+        self._sent = 0
 
     def write(self, letter: Finished) -> None:
         """Begin to write a letter."""

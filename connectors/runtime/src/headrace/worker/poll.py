@@ -27,6 +27,7 @@ from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.worker.commits import Commits
+from headrace.worker.credentials import Credentials
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.lost import Lost
 from headrace.worker.pauses import Pauses
@@ -70,6 +71,7 @@ class Poller(threading.Thread):
         self._loop = loop
         self._metrics = metrics
         self._ledger = Ledger()
+        self._credentials = Credentials(config.kafka)
         self._source = Source(config)
         self._commits = Commits(self._source, self._ledger, metrics, dispatcher.retrying)
         self._longest_drain = pause(config) / 2
@@ -121,6 +123,7 @@ class Poller(threading.Thread):
 
     def _turn(self) -> None:
         self.beat = time.monotonic()
+        self._credentials.follow(self._source, self._letters, self.beat)
         if not self._is_ours(self.beat):
             self._deliver(0, IDLE)
             return
