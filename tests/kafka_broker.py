@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     ResourcePatternType,
     ResourceType,
@@ -106,10 +107,21 @@ class KafkaBroker:
     def make_anew(self, name: str) -> None:
         """Delete a topic, and make one of the same name and as many partitions, which is empty."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        partitions = len(admin.list_topics(name, timeout=PATIENCE).topics[name].partitions)
+        partitions = self.partitions(name)
         admin.delete_topics([name])[name].result(timeout=PATIENCE)
         until(f"no {name}", lambda: name not in admin.list_topics(timeout=PATIENCE).topics)
         self.create_topic(name, partitions)
+
+    def partitions(self, name: str) -> int:
+        """Return how many partitions a topic has."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        return len(admin.list_topics(name, timeout=PATIENCE).topics[name].partitions)
+
+    def grow(self, name: str, partitions: int) -> None:
+        """Add partitions to a topic until it has so many."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        admin.create_partitions([NewPartitions(name, partitions)])[name].result(timeout=PATIENCE)
+        until(f"{partitions} partitions of {name}", lambda: self.partitions(name) == partitions)
 
     def add_user(self, name: str, password: str) -> None:
         """Let ``name`` log in with this password, and no longer with one of before."""

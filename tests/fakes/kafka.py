@@ -50,6 +50,11 @@ class FakeKafka(Kafka):
         await asyncio.sleep(ANSWER)
         self._made[topic][1].update(config)
 
+    async def grow(self, topic: str, partitions: int) -> None:
+        """Add partitions."""
+        await asyncio.sleep(ANSWER)
+        self._made[topic] = (partitions, self._made[topic][1])
+
     async def create(self, topic: str, partitions: int, config: Mapping[str, str], replicas: int | None = None) -> None:
         """Remember a topic."""
         await asyncio.sleep(ANSWER)

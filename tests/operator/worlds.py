@@ -17,6 +17,7 @@ from headrace_operator.plan.actions import (
     AlterTopic,
     Apply,
     CreateTopic,
+    GrowTopic,
     Plan,
     PutConnector,
     RemoveConnector,
@@ -181,6 +182,8 @@ def after_consumer(world: ConsumerWorld, actions: tuple[Action, ...]) -> Consume
     }
     known = {**world.settings.of, **{action.topic: action.config for action in created}}
     for action in actions:
+        if isinstance(action, GrowTopic):
+            topics[action.topic] = dataclasses.replace(world.topics[action.topic], partitions=action.partitions)
         if isinstance(action, AlterTopic):
             before = known[action.topic]
             assert isinstance(before, Mapping)

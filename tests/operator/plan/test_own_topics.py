@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from headrace_operator.observed.kafka import SettingsSeen
+from headrace_operator.observed.kafka import SettingsSeen, TopicSeen
 from headrace_operator.observed.value import Unknown
 from headrace_operator.observed.world import ConsumerWorld
-from headrace_operator.plan import consumer
-from headrace_operator.plan.actions import AlterTopic, CreateTopic
+from headrace_operator.plan import consumer, own_topics
+from headrace_operator.plan.actions import AlterTopic, CreateTopic, GrowTopic
 from tests.operator import worlds
 from tests.operator.worlds import condition
 
@@ -106,20 +106,45 @@ def test_settings_that_may_not_be_read_are_not_taken_for_right(topic: str) -> No
 
 
 @pytest.mark.case("delivery-2")
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"partitions": 3}, f"{RETRY} has 3 partitions where its source has 12"),
-        ({"replicas": 1}, f"{RETRY} has 1 replicas where its source has 3"),
-    ],
-)
-def test_what_cannot_be_altered_is_told(change: dict[str, Any], words: str) -> None:
-    world = made()
+def test_what_cannot_be_altered_is_told() -> None:
+    plan = consumer.plan(seen(made(), RETRY, replicas=1), worlds.SETTINGS, worlds.NOW)
+
+    assert plan.actions == ()
+    assert f"{RETRY} has 1 replicas where its source has 3" in condition(plan, "TopicsKept")["message"]
+
+
+def seen(world: ConsumerWorld, topic: str, **change: Any) -> ConsumerWorld:
     assert isinstance(world.topics, Mapping)
-    smaller = dataclasses.replace(world.topics[RETRY], **change)
-    world = dataclasses.replace(world, topics={**world.topics, RETRY: smaller})
+    return dataclasses.replace(
+        world, topics={**world.topics, topic: dataclasses.replace(world.topics[topic], **change)}
+    )
+
+
+@pytest.mark.case("delivery-15")
+@pytest.mark.parametrize(
+    ("topic", "partitions", "grown"),
+    [(worlds.TOPIC, 24, {RETRY: 24, DEAD: 24}), (RETRY, 3, {RETRY: 12}), (DEAD, 1, {DEAD: 12}), (RETRY, 13, {})],
+)
+def test_they_grow_with_the_source(topic: str, partitions: int, grown: dict[str, int]) -> None:
+    """Whether the source grew, or one of them was made by somebody else; one with more stays as it is."""
+    world = seen(made(), topic, partitions=partitions)
 
     plan = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
 
-    assert plan.actions == ()
-    assert words in condition(plan, "TopicsKept")["message"]
+    assert {one.topic: one.partitions for one in plan.actions if isinstance(one, GrowTopic)} == grown
+    assert condition(plan, "TopicsKept")["status"] == ("False" if grown else "True")
+    after = consumer.plan(worlds.after_consumer(world, plan.actions), worlds.SETTINGS, worlds.NOW)
+    assert [one for one in after.actions if isinstance(one, GrowTopic)] == []
+    assert condition(after, "TopicsKept")["status"] == "True"
+
+
+@pytest.mark.case("delivery-15")
+def test_they_have_as_many_partitions_as_the_largest_of_several_sources() -> None:
+    own = own_topics.wanted(
+        worlds.consumer_world().resource,
+        ("a", "b"),
+        {name: TopicSeen(name=name, partitions=count) for name, count in (("a", 3), ("b", 6))},
+        {},
+    )
+
+    assert [one.partitions for one in own] == [6, 6, 1]

@@ -19,7 +19,7 @@ from tests.waiting import PATIENCE, until
 pytestmark = pytest.mark.slow
 
 
-def ask(world: World, *words: str) -> list[answers.Answer | None]:
+def ask(world: World, *words: str, check: bool = True) -> list[answers.Answer | None]:
     path = world.folder / "redrive.json"
     path.write_text(contract.dump(world.config))
     done = subprocess.run(
@@ -28,7 +28,7 @@ def ask(world: World, *words: str) -> list[answers.Answer | None]:
         capture_output=True,
         text=True,
         timeout=PATIENCE,
-        check=True,
+        check=check,
     )
     return [answers.decode(line) for line in done.stdout.splitlines()]
 

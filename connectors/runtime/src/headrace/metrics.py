@@ -65,7 +65,8 @@ class Metrics:
         )
         self.waiting = self._gauge("headrace_consumer_waiting_records", "Records read and not finished.")
         self.paused = self._gauge(
-            "headrace_consumer_paused_partitions", "Partitions not read, as too much is unfinished."
+            "headrace_consumer_paused_partitions",
+            "Partitions not read, as too much is unfinished or their retry partition is elsewhere.",
         )
         self.retrying_keys = self._gauge("headrace_consumer_retrying_keys", "Keys that wait for another attempt.")
         self.frontier_age = self._gauge(

@@ -16,7 +16,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+)
 
 from headrace.resolutions import topic_id
 from headrace_operator.api.schema import LONGEST_TOPIC, TOPIC
@@ -105,6 +113,10 @@ class Kafka:
         the topic that was wanted, or none where it exists.
         """
         await self._ask(f"create topic {topic}", lambda: self._create(topic, partitions, dict(config), replicas))
+
+    async def grow(self, topic: str, partitions: int) -> None:
+        """Add partitions to a topic until it has so many; one that has them already is well."""
+        await self._ask(f"add partitions to {topic} up to {partitions}", lambda: self._grow(topic, partitions))
 
     async def offsets(self, partitions: Iterable[Partition]) -> Mapping[Partition, Span]:
         """Read the first and the next offset of each partition; nothing of an open transaction is counted."""
@@ -197,6 +209,14 @@ class Kafka:
             await _told(self._opened().create_topics([new], request_timeout=DEADLINE)[topic])
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+    async def _grow(self, topic: str, partitions: int) -> None:
+        wanted = NewPartitions(topic, partitions)
+        try:
+            await _told(self._opened().create_partitions([wanted], request_timeout=DEADLINE)[topic])
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.INVALID_PARTITIONS:
                 raise
 
     async def _alter(self, topic: str, config: Mapping[str, str]) -> None:

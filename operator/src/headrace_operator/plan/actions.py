@@ -46,6 +46,16 @@ class AlterTopic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GrowTopic:
+    """Add partitions to a topic on the Kafka of a KafkaConnection until it has so many; one that has them is well."""
+
+    namespace: str
+    kafka: str
+    topic: str
+    partitions: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PutConnector:
     """Create or update a connector on the Connect at ``url``; with ``initial`` create it in that state."""
 
@@ -81,7 +91,7 @@ class RemoveConnector:
     connector: str
 
 
-Action = Apply | CreateTopic | AlterTopic | PutConnector | SetState | RestartConnector | RemoveConnector
+Action = Apply | CreateTopic | AlterTopic | GrowTopic | PutConnector | SetState | RestartConnector | RemoveConnector
 
 
 @dataclass(frozen=True, kw_only=True)

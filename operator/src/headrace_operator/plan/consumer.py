@@ -13,7 +13,7 @@ from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import backlog, complaints, consumption, names, offsets, own_topics, pipeline, pods, sources
-from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, Plan
+from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, GrowTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.connectcluster import kafka_spec
@@ -149,12 +149,12 @@ def _creations(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[CreateTop
     return own_topics.creations(own, world.topics, world.resource.namespace, world.kafka.name)
 
 
-def _alterations(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[AlterTopic, ...]:
+def _alterations(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[AlterTopic | GrowTopic, ...]:
     """Return what to mend, once after each look: a login that may not do it shall not slow down all else."""
-    if not world.settings.fresh or not isinstance(world.kafka, Resource):
+    if not world.settings.fresh or isinstance(world.topics, Unknown) or not isinstance(world.kafka, Resource):
         return ()
-    own = _own(world, topics)
-    return own_topics.alterations(own, world.settings.of, world.resource.namespace, world.kafka.name)
+    own, at = _own(world, topics), (world.resource.namespace, world.kafka.name)
+    return (*own_topics.alterations(own, world.settings.of, *at), *own_topics.growths(own, world.topics, *at))
 
 
 def _kept(world: ConsumerWorld, topics: tuple[str, ...]) -> list[Finding]:

@@ -13,7 +13,7 @@ from headrace import names as kafka_names
 from headrace_operator.observed.kafka import TopicsSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
-from headrace_operator.plan.actions import AlterTopic, CreateTopic
+from headrace_operator.plan.actions import AlterTopic, CreateTopic, GrowTopic
 from headrace_operator.plan.conditions import Finding, false, true, unknown
 from headrace_operator.plan.reasons import Reason
 
@@ -96,6 +96,18 @@ def alterations(own: tuple[OwnTopic, ...], settings: Settings, namespace: str, k
     )
 
 
+def growths(own: tuple[OwnTopic, ...], topics: TopicsSeen, namespace: str, kafka: str) -> tuple[GrowTopic, ...]:
+    """Return how to give those that exist as many partitions as the source with the most has.
+
+    Pods read no partition of a source before the retry topic has one of its number.
+    """
+    return tuple(
+        GrowTopic(namespace=namespace, kafka=kafka, topic=one.name, partitions=one.partitions)
+        for one in own
+        if one.name in topics and topics[one.name].partitions < one.partitions
+    )
+
+
 def finding(
     own: tuple[OwnTopic, ...], sources: tuple[str, ...], topics: TopicsSeen, settings: Settings
 ) -> Finding | None:
@@ -104,7 +116,10 @@ def finding(
         return None
     wrong = [text for one in own for text in differences(one, topics, settings)]
     if wrong:
-        mend = "Settings are mended where the login may (AlterConfigs on the topic); else, and the rest, mend yourself."
+        mend = (
+            "Settings and partitions are mended where the login may (AlterConfigs and Alter on the topic); else, and "
+            "the rest, mend yourself."
+        )
         return false(KEPT, Reason.SETTINGS_DIFFER, f"Topic {'; topic '.join(wrong)}. {mend}")
     dark = unknowns(own, sources, settings)
     if dark:

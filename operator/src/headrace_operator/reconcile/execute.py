@@ -18,6 +18,9 @@ WRITE = ANSWER
 """Seconds of those that making or altering a topic itself may take; what Kafka was asked cannot be taken back."""
 
 
+Topic = actions.CreateTopic | actions.AlterTopic | actions.GrowTopic
+
+
 async def execute(action: actions.Action, remote: Remote) -> None:
     """Do ``action`` within `DEADLINE`; raises `HeadraceError`."""
     try:
@@ -31,10 +34,8 @@ async def _do(action: actions.Action, remote: Remote) -> None:
     match action:
         case actions.Apply(manifest=manifest):
             await remote.kube.apply(manifest)
-        case actions.CreateTopic() as topic:
-            await _create(topic, remote)
-        case actions.AlterTopic() as altered:
-            await (await _kafka(altered, remote)).alter(altered.topic, altered.config)
+        case actions.CreateTopic() | actions.AlterTopic() | actions.GrowTopic() as topic:
+            await _do_topic(topic, await _kafka(topic, remote))
         case actions.PutConnector(url=url, connector=name, config=config, initial=initial):
             await remote.connect.put(url, name, config, initial)
         case actions.SetState(url=url, connector=name, verb=verb):
@@ -52,10 +53,8 @@ def told(action: actions.Action) -> str:
     match action:
         case actions.Apply(manifest=manifest):
             return f"apply {manifest['kind']} {manifest['metadata']['name']}"
-        case actions.CreateTopic(topic=topic, partitions=partitions):
-            return f"create topic {topic} with {partitions} partitions"
-        case actions.AlterTopic(topic=topic, config=config):
-            return f"set {', '.join(f'{name}={value}' for name, value in config.items())} of topic {topic}"
+        case actions.CreateTopic() | actions.AlterTopic() | actions.GrowTopic() as topic:
+            return _told_topic(topic)
         case actions.PutConnector(connector=name):
             return f"configure connector {name}"
         case actions.SetState(connector=name, verb=verb):
@@ -66,12 +65,27 @@ def told(action: actions.Action) -> str:
             return f"remove connector {name}"
 
 
-async def _create(action: actions.CreateTopic, remote: Remote) -> None:
-    kafka = await _kafka(action, remote)
-    await kafka.create(action.topic, action.partitions, action.config, action.replicas)
+async def _do_topic(action: Topic, kafka: Kafka) -> None:
+    match action:
+        case actions.CreateTopic(topic=topic, partitions=partitions, config=config, replicas=replicas):
+            await kafka.create(topic, partitions, config, replicas)
+        case actions.AlterTopic(topic=topic, config=config):
+            await kafka.alter(topic, config)
+        case actions.GrowTopic(topic=topic, partitions=partitions):
+            await kafka.grow(topic, partitions)
 
 
-async def _kafka(action: actions.CreateTopic | actions.AlterTopic, remote: Remote) -> Kafka:
+def _told_topic(action: Topic) -> str:
+    match action:
+        case actions.CreateTopic(topic=topic, partitions=partitions):
+            return f"create topic {topic} with {partitions} partitions"
+        case actions.AlterTopic(topic=topic, config=config):
+            return f"set {', '.join(f'{name}={value}' for name, value in config.items())} of topic {topic}"
+        case actions.GrowTopic(topic=topic, partitions=partitions):
+            return f"add partitions to topic {topic} up to {partitions}"
+
+
+async def _kafka(action: Topic, remote: Remote) -> Kafka:
     async with asyncio.timeout(DEADLINE - WRITE):
         connection = await remote.kube.resource("KafkaConnection", action.namespace, action.kafka)
         if not isinstance(connection, Resource):

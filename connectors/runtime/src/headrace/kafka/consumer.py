@@ -261,6 +261,15 @@ class Source:
         places = ((at, OFFSET_BEGINNING if offset is None else offset) for at, offset in positions.items())
         self._client.assign([TopicPartition(*at, offset) for at, offset in places])
 
+    def counts(self) -> dict[str, int] | None:
+        """Return how many partitions each topic has that exists; None when that is not answered in time."""
+        try:
+            found = {topic: self._client.list_topics(topic, timeout=GLANCE).topics[topic] for topic in self._topics}
+        except KafkaException as error:
+            log.info("the numbers of partitions are not known: %s", error.args[0].str())
+            return None
+        return {topic: len(one.partitions) for topic, one in found.items() if one.error is None}
+
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching these partitions; drops what the client had fetched ahead."""
         self._client.pause([TopicPartition(*partition) for partition in partitions])

@@ -99,6 +99,10 @@ class Producer:
             self._partitions = 0
             raise NotSent(error.args[0]) from error
 
+    def look_anew(self) -> None:
+        """Ask how many partitions the topic has before something is sent again."""
+        self._partitions = 0
+
     def poll(self, seconds: float) -> None:
         """Learn what became of what was sent."""
         self._client.poll(seconds)

@@ -119,14 +119,16 @@ class Reader:
 
     def spans(self, topic: str) -> dict[int, Span]:
         """Return what each partition of ``topic`` holds now; raises what ``_named`` names."""
+        numbers = self._numbers(topic)
         try:
-            found = self._client.list_topics(topic, timeout=ANSWER).topics[topic]
-            if found.error is not None:
-                raise KafkaException(found.error)
-            return {number: self._span(topic, number) for number in sorted(found.partitions)}
+            return {number: self._span(topic, number) for number in numbers}
         except KafkaException as error:
             self._client.poll(0)  # serves error_cb, which knows why
             raise _named(error, topic, self._seen) from error
+
+    def count(self, topic: str) -> int:
+        """Return how many partitions ``topic`` has; raises what ``_named`` names."""
+        return len(self._numbers(topic))
 
     def id(self, topic: str) -> str:
         """Return what tells ``topic`` from another of its name, made before or after it; empty where Kafka has no ids.
@@ -152,6 +154,16 @@ class Reader:
             yield from self._until(topic, span.end)
         finally:
             self._client.unassign()
+
+    def _numbers(self, topic: str) -> list[int]:
+        try:
+            found = self._client.list_topics(topic, timeout=ANSWER).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+        except KafkaException as error:
+            self._client.poll(0)  # serves error_cb, which knows why
+            raise _named(error, topic, self._seen) from error
+        return sorted(found.partitions)
 
     def _span(self, topic: str, number: int) -> Span:
         # Under read_committed the upper mark is the last stable offset: nothing of an open transaction is counted.

@@ -2,21 +2,21 @@
 
 Each batch is one Kafka transaction that holds the retry records and their resolutions, so a redrive that dies repeats
 nothing and forgets nothing. One transactional id per consumer: a younger redrive stops an older one. It must not decide
-what is outstanding (``headrace.letters.reading`` does) and not print. A letter that Kafka does not take, or that points
-to a record that is gone, stays outstanding and is told; the others go on.
+what is outstanding (``headrace.letters.reading`` does) and not print. A letter that Kafka does not take, that points to
+a record that is gone, or whose partition the retry topic lacks, stays outstanding and is told; the others go on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, compress, groupby, islice
 from operator import not_
 
 from headrace import headers
-from headrace.config import Config
+from headrace.config import Config, Topics
 from headrace.kafka.topics import NotTakenError, Outgoing, Reader, Span, Stored, TopicMissingError, Writer
 from headrace.letters import pointers, reading
 from headrace.letters.reading import Letter, Place, Resolution
@@ -78,6 +78,14 @@ class Step:
     refused: tuple[tuple[Place, str], ...] = ()
 
 
+class MismatchError(Exception):
+    """The retry topic has fewer partitions than a source, so what is put back would run beside its key."""
+
+
+class ElsewhereError(Exception):
+    """The retry topic has no partition of the number that a letter's record had; the text says which."""
+
+
 class LostError(Exception):
     """The record that a letter without value points to is not there any more; the text says where it was."""
 
@@ -88,7 +96,10 @@ def transactional_id(namespace: str, consumer: str) -> str:
 
 
 def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
-    """Return which dead letters ``selection`` means now; raises what ``Reader`` raises."""
+    """Return which dead letters ``selection`` means now.
+
+    Raises MismatchError when they may not be put back as the topics are, else what ``Reader`` raises.
+    """
     taken: list[Place] = []
     keys: set[str | None] = set()
     reasons: Counter[str] = Counter()
@@ -101,7 +112,20 @@ def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
             taken.append(reading.parse_place(letter.name))
             keys.add(letter.key)
             reasons[letter.reason or "unknown"] += 1
+    if taken:
+        _check(reader, config.topics)
     return Plan(topic=topic, places=tuple(taken), outstanding=total, reasons=dict(reasons), keys=len(keys))
+
+
+def _check(reader: Reader, topics: Topics) -> None:
+    most = reader.count(topics.retry)
+    for source in topics.sources:
+        try:
+            count = reader.count(source)
+        except TopicMissingError:
+            continue
+        if count > most:
+            raise MismatchError(f"the retry topic {topics.retry} has {most} partitions where {source} has {count}")
 
 
 def execute(
@@ -119,7 +143,7 @@ def execute(
     save NotTakenError.
     """
     retry = config.topics.retry
-    partitions = reader.spans(retry)
+    partitions = reader.count(retry)
     done = 0
 
     def out(stored: Stored) -> tuple[Outgoing, Outgoing]:
@@ -136,7 +160,7 @@ def _appended(batch: Sequence[Stored], append: Callable[[Sequence[Stored]], None
     """Append a batch in one transaction; what is not taken so is tried one by one, to find out which it is."""
     try:
         append(batch)
-    except (NotTakenError, LostError) as error:
+    except (NotTakenError, LostError, ElsewhereError) as error:
         if len(batch) == 1:
             yield Step(done=0, refused=((Place(batch[0].partition, batch[0].offset), str(error)),))
             return
@@ -177,14 +201,17 @@ def _found(reader: Reader, pointer: pointers.Pointer) -> Stored | None:
 
 
 def put_back(
-    stored: Stored, config: Config, order: Order, topic: str, partitions: Collection[int], at: datetime
+    stored: Stored, config: Config, order: Order, topic: str, partitions: int, at: datetime
 ) -> tuple[Outgoing, Outgoing]:
     """Return the retry record and the resolution of the dead letter ``stored``; both or neither may be written.
 
-    ``topic`` is the id of the topic that it lies in.
+    ``topic`` is the id of the topic that it lies in. Raises ElsewhereError when its record's number is none of the
+    ``partitions`` that the retry topic has.
     """
     origin = headers.decode(stored.headers).origin
-    partition = (stored.partition if origin is None else origin.partition) % len(partitions)
+    partition = stored.partition if origin is None else origin.partition
+    if not 0 <= partition < partitions:
+        raise ElsewhereError(f"its record was in partition {partition}, and {config.topics.retry} has {partitions}")
     retry = Outgoing(
         topic=config.topics.retry,
         partition=partition,

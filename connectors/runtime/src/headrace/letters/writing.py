@@ -83,6 +83,10 @@ class Letters:
         """Begin to write a letter."""
         self._waiting.append(Draft(letter=letter))
 
+    def look_anew(self) -> None:
+        """Ask how many partitions the topic has before the next letter: it grows with its sources."""
+        self._producer.look_anew()
+
     def serve(self) -> None:
         """Send what is due and learn what was written; called often, blocks as long as `Producer.send`.
 

@@ -1,6 +1,7 @@
 """Which partitions are not read for now: all while too much is unfinished, some while too much is to be told of them.
 
-The poll thread alone owns it. A pause throws away what was fetched ahead, and the client keeps it beyond an assignment.
+Others wait for the retry partition of their number. The poll thread alone owns it. A pause throws away what was fetched
+ahead, and the client keeps it beyond an assignment.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Pauses:
         self._source = source
         self._metrics = metrics
         self._crowded: frozenset[Assignment] = frozenset()
+        self._alone: frozenset[Assignment] = frozenset()
         self._all: tuple[Assignment, ...] = ()
 
     @property
@@ -29,9 +31,15 @@ class Pauses:
         """Whether nothing at all is read."""
         return bool(self._all)
 
-    def is_crowded(self, assignment: Assignment) -> bool:
-        """Whether a partition is not read because too much is to be told of it."""
-        return assignment in self._crowded
+    @property
+    def some(self) -> frozenset[Assignment]:
+        """The partitions that are not read whatever else is: crowded ones, and those that wait."""
+        return self._crowded | self._alone
+
+    @property
+    def alone(self) -> frozenset[Assignment]:
+        """The partitions that wait for their retry partition."""
+        return self._alone
 
     def begin(self, owned: Collection[Assignment]) -> None:
         """Read nothing."""
@@ -41,27 +49,39 @@ class Pauses:
             self._measure()
 
     def end(self) -> None:
-        """Read again, but for what is crowded."""
+        """Read again, but for `some`."""
         if self._all:
-            self._source.resume(_names(one for one in self._all if one not in self._crowded))
+            self._source.resume(_names(one for one in self._all if one not in self.some))
             self._all = ()
             self._measure()
 
     def set_crowded(self, crowded: frozenset[Assignment]) -> None:
-        """Do not read these partitions, whatever else is read."""
+        """Do not read these partitions, of which more is to be told than fits."""
         if crowded == self._crowded:
             return
-        came, went = crowded - self._crowded, self._crowded - crowded
-        if came:
+        if came := crowded - self._crowded:
             log.warning("more is to be told of %s than fits in a commit: no more is read of it", _listed(came))
-        self._crowded = crowded
+        self._change(crowded, self._alone)
+
+    def set_alone(self, alone: frozenset[Assignment]) -> None:
+        """Do not read these partitions, whose retry partition is not here."""
+        self._change(self._crowded, alone)
+
+    def release(self, assignments: Collection[Assignment]) -> None:
+        """Pause none of what is given away: who has it next judges it anew."""
+        self.end()
+        self._change(frozenset(), self._alone.difference(assignments))
+
+    def _change(self, crowded: frozenset[Assignment], alone: frozenset[Assignment]) -> None:
+        before = self.some
+        self._crowded, self._alone = crowded, alone
         if not self._all:
-            self._source.pause(_names(came))
-            self._source.resume(_names(went))
+            self._source.pause(_names(self.some - before))
+            self._source.resume(_names(before - self.some))
         self._measure()
 
     def _measure(self) -> None:
-        self._metrics.paused.set(len({*self._all, *self._crowded}))
+        self._metrics.paused.set(len({*self._all, *self.some}))
 
 
 def _names(assignments: Iterable[Assignment]) -> list[tuple[str, int]]:

@@ -27,6 +27,7 @@ from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.worker.commits import Commits
+from headrace.worker.copartitions import Copartitions
 from headrace.worker.credentials import Credentials
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.lost import Lost
@@ -83,6 +84,7 @@ class Poller(threading.Thread):
         self._budget = Budget()
         self._full_since: float | None = None
         self._pauses = Pauses(self._source, metrics)
+        self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
         self._moved: dict[Assignment, tuple[int | None, float]] = {}
         self._watch = Watch()
         self._reading, self._looked_at = 0.0, 0.0
@@ -248,21 +250,14 @@ class Poller(threading.Thread):
         log.info(
             "assigned %s; without a committed offset, read from the beginning: %s", _listed(partitions), _listed(fresh)
         )
-        self._check_together(partitions)
-
-    def _check_together(self, partitions: Collection[Partition]) -> None:
-        """Order across source and retry topic needs equal partition numbers in one pod; say so when they are not."""
-        retry = {number for topic, number in partitions if topic == self._retry_topic}
-        source = {number for topic, number in partitions if topic != self._retry_topic}
-        if retry and source - retry:
-            log.warning("partitions %s have no retry partition here: redriven records are unordered", source - retry)
+        self._letters.look_anew()
+        self._copartitions.judge(self._ledger.owned)
 
     def _on_revoked(self, partitions: list[Partition], lost: bool) -> None:
         found = (self._ledger.find(*partition) for partition in partitions)
         assignments = [assignment for assignment in found if assignment is not None]
         log.info("%s %s", "lost" if lost else "giving away", _listed(partitions))
-        self._pauses.end()
-        self._pauses.set_crowded(frozenset())
+        self._pauses.release(assignments)
         self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
 
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
@@ -311,11 +306,13 @@ class Poller(threading.Thread):
         self._metrics.frontier_age.set(oldest)
 
     def _look_when_due(self, now: float) -> None:
-        """See whether records come from wherever Kafka has some; a partition that stopped loudly is not meant."""
+        """See whether records come from wherever Kafka has some; one that stopped loudly or waits is not meant."""
         if now - self._looked_at < LOOK_EVERY:
             return
         self._looked_at = now
-        owned = [one for one in self._ledger.owned if _name(one) not in self._lost and not self._pauses.is_crowded(one)]
+        if self._pauses.alone:
+            self._copartitions.judge(self._ledger.owned)
+        owned = [one for one in self._ledger.owned if _name(one) not in self._lost and one not in self._pauses.some]
         self._watch.look(owned, self._source.ends(map(_name, owned)), self._reading)
         before, self.stalled = self.stalled, [_name(one) for one in self._watch.standing(STALLED)]
         self.stuck = [_name(one) for one in self._watch.standing(STUCK)]

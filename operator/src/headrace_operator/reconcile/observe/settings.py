@@ -17,7 +17,7 @@ async def settings(
     resource: Resource, kafka: Kafka, sources: tuple[str, ...], topics: TopicsSeen, looks: SettingsLooks, now: datetime
 ) -> SettingsSeen:
     """Return the settings of those of ``topics`` that exist; asks Kafka when ``looks`` says that it is time."""
-    about = (resource.generation, frozenset((one.name, one.id) for one in topics.values()))
+    about = (resource.generation, frozenset((one.name, one.id, one.partitions) for one in topics.values()))
     if not looks.due(about, now):
         return SettingsSeen(of=looks.of, fresh=False)
     names = sorted(topics)

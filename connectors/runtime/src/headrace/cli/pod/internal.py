@@ -28,6 +28,8 @@ app = typer.Typer(hidden=True, no_args_is_help=True)
 TOLD = 5
 """Dead letters that were not put back of which each is told why."""
 
+_KNOWN = (TopicMissingError, UnansweredError, RefusedError, FencedError, redrive.MismatchError)
+
 Keys = Annotated[list[str], typer.Option("--key", default_factory=list)]
 Offsets = Annotated[list[str], typer.Option("--offset", default_factory=list)]
 
@@ -140,7 +142,7 @@ def _speak(errand: Callable[[], Iterable[answers.Answer]]) -> None:
         for answer in errand():
             sys.stdout.write(answers.encode(answer) + "\n")
             sys.stdout.flush()
-    except (Failure, TopicMissingError, UnansweredError, RefusedError, FencedError, OSError, ValueError) as error:
+    except (Failure, *_KNOWN, OSError, ValueError) as error:
         failure = _failure(error)
         said = answers.Failed(exit_code=failure.exit_code, what=failure.what, remedy=failure.remedy)
         sys.stdout.write(answers.encode(said) + "\n")
@@ -164,6 +166,12 @@ def _failure(error: Exception) -> Failure:
                 f"Kafka did not answer the pod: {error}",
                 "Check that Kafka runs, that the KafkaConnection's addresses are right, and NetworkPolicies.",
             )
+        case redrive.MismatchError():
+            return unwell(
+                f"nothing was put back, as it would run beside its key: {error}",
+                "The operator adds the partitions where its login may (Alter on the topic; the Consumer's condition "
+                "TopicsKept tells). Else add them (kafka-topics.sh --alter --partitions). Then run this command again.",
+            )
         case FencedError():
             return unwell(f"another redrive took over before this one began: {error}", "Try again when it is done.")
         case _:
@@ -175,8 +183,8 @@ def _not_put_back(refused: Sequence[tuple[reading.Place, str]], done: int) -> Fa
     more = f"; and {len(refused) - TOLD} more" if len(refused) > TOLD else ""
     return unwell(
         f"{len(refused)} dead letters were not put back and stay outstanding, {done} were put back. {told}{more}",
-        "Where a topic takes too little, raise its max.message.bytes and run the same command again. A record that is "
-        "gone cannot be put back: its producer must send it anew.",
+        "Where a topic takes too little, raise its max.message.bytes, where it has too few partitions, add some, then "
+        "run the same command again. A record that is gone cannot be put back: its producer must send it anew.",
     )
 
 

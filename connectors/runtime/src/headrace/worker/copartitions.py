@@ -1,0 +1,40 @@
+"""Lets source partitions wait until the retry partition of their number is here, too (`headrace.flow.copartitions`).
+
+The poll thread alone owns it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from headrace.flow.copartitions import apart, waiting
+from headrace.flow.ledger import Assignment
+from headrace.kafka.consumer import Partition, Source
+from headrace.worker.pauses import Pauses
+
+log = logging.getLogger(__name__)
+
+
+class Copartitions:
+    """What of all that is assigned waits, and what has no retry partition here and does not."""
+
+    def __init__(self, source: Source, pauses: Pauses, retry: str) -> None:
+        self._source = source
+        self._pauses = pauses
+        self._retry = retry
+        self._told: tuple[frozenset[Partition], frozenset[Partition]] = (frozenset(), frozenset())
+
+    def judge(self, owned: Collection[Assignment]) -> None:
+        """Let those of everything ``owned`` wait that must, and read on where the retry partition has come."""
+        alone = apart(((one.topic, one.partition) for one in owned), self._retry)
+        wait = waiting(alone, self._retry, self._source.counts()) if alone else frozenset()
+        self._pauses.set_alone(frozenset(one for one in owned if (one.topic, one.partition) in wait))
+        self._tell(wait, alone - wait)
+
+    def _tell(self, wait: frozenset[Partition], beside: frozenset[Partition]) -> None:
+        if wait - self._told[0]:
+            log.warning("partitions are not read until their retry partition is here: %s", sorted(wait))
+        if beside - self._told[1]:
+            log.warning("no retry partition comes here for these, what is put back is unordered: %s", sorted(beside))
+        self._told = wait, beside
