@@ -66,7 +66,7 @@ class Effects:
 
 def is_paused(running: Running) -> bool:
     """Whether the process has paused its partitions because its buffer is full."""
-    return running.metric("headrace_consumer_paused_partitions") > 0
+    return running.get("/readyz")[0] == 200 and running.metric("headrace_consumer_paused_partitions") > 0
 
 
 def assert_in_order(effects: Effects) -> None:
