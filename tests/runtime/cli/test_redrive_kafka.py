@@ -234,6 +234,43 @@ def test_what_was_put_back_and_got_lost_is_seen_and_put_back_again(shop: Shop) -
     assert _count(shop.ask("dlq-list")[1]) == 1
 
 
+@pytest.mark.case("delivery-2")
+def test_only_what_got_lost_is_told_so_and_put_back_once_more(shop: Shop) -> None:
+    """Not what lies in the retry topic, nor what a person discarded; and what was put back again is lost no more."""
+    shop.bury(6)
+    assert _count(shop.ask("redrive", "--offset", "1/0", "--offset", "2/0")[1]) == 2
+    _lose(shop, shop.config.topics.retry)
+    assert _count(shop.ask("redrive", "--offset", "0/0", "--offset", "1/1")[1]) == 2
+    producer = Producer(shop.connection())
+    producer.produce(shop.config.topics.resolutions, b'{"action": "discarded"}', key=b"2/1")
+    assert producer.flush(30) == 0
+
+    code, said = shop.ask("dlq-list", "--lost")
+    assert code == 0
+    assert [one.letter.name for one in said if isinstance(one, answers.Listed)] == ["1/0", "2/0"]
+    assert _count(shop.ask("redrive", "--lost", "--key", "c-1")[1]) == 1
+    assert _count(shop.ask("redrive", "--lost")[1]) == 1
+
+    assert _count(shop.ask("dlq-list", "--lost")[1]) == 0
+    _eventually(lambda: len(shop.committed(shop.config.topics.retry)), 4)
+    assert _count(shop.ask("dlq-list")[1]) == 1
+
+
+@pytest.mark.case("delivery-2")
+def test_what_was_put_back_is_lost_when_the_retry_topic_is_made_anew(shop: Shop) -> None:
+    """Also what other tools wrote; one that says not whence it came is never called lost."""
+    shop.bury(2, foreign=True)
+    producer = Producer(shop.connection())
+    producer.produce(shop.config.topics.dead_letters, b"v", key=b"k", partition=2)
+    assert producer.flush(30) == 0
+    assert _count(shop.ask("redrive")[1]) == 3
+    assert _count(shop.ask("dlq-list", "--lost")[1]) == 0
+
+    shop.broker.make_anew(shop.config.topics.retry)
+    _, said = shop.ask("dlq-list", "--lost")
+    assert [one.letter.name for one in said if isinstance(one, answers.Listed)] == ["0/0", "1/0"]
+
+
 def _lose(shop: Shop, topic: str) -> None:
     """Delete all records of ``topic``."""
     every = [TopicPartition(topic, number, OFFSET_END) for number in range(PARTITIONS)]

@@ -22,6 +22,7 @@ from headrace import resolutions as keys
 from headrace.config import Topics
 from headrace.kafka.topics import Reader, Span, Stored
 from headrace.letters import pointers
+from headrace.record import Position
 
 Encoding = Literal["text", "base64"]
 
@@ -132,21 +133,65 @@ _PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")
 
 def outstanding(reader: Reader, topics: Topics) -> Iterator[Letter]:
     """Yield the outstanding dead letters, in order of partition and offset; raises what ``Reader`` raises."""
-    return _letters(reader, topics, resolved=False)
+    known = _known(reader, topics)
+    return (one for one in _letters(reader, topics, known) if _place(one) not in known.resolutions)
 
 
 def resolved(reader: Reader, topics: Topics) -> Iterator[Letter]:
     """Yield the dead letters that were put back, in the same order; raises what ``Reader`` raises."""
-    return _letters(reader, topics, resolved=True)
+    known = _known(reader, topics)
+    return (one for one in _letters(reader, topics, known) if _place(one) in known.resolutions)
 
 
-def _letters(reader: Reader, topics: Topics, *, resolved: bool) -> Iterator[Letter]:
+def lost(reader: Reader, topics: Topics) -> Iterator[Letter]:
+    """Yield those of `resolved` whose record is not in the retry topic, so that nobody will handle it.
+
+    Whether somebody did before it was deleted there, Kafka does not say. Raises the same.
+    """
+    known = _known(reader, topics)
+    there = set(_put_back(reader, topics.retry))  # after the resolutions, as each came with its record
+    for one in _letters(reader, topics, known):
+        sent = _sent(one, known.resolutions.get(_place(one)))
+        if sent is not None and sent not in there:
+            yield one
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What the dead-letter topic held, and what had become of that a moment later."""
+
+    spans: Mapping[int, Span]
+    resolutions: Mapping[Place, bytes]
+
+
+def _known(reader: Reader, topics: Topics) -> _Known:
     spans = reader.spans(topics.dead_letters)
-    known = resolutions(reader, topics, reader.id(topics.dead_letters))
-    for partition, span in spans.items():
-        for stored in reader.read(topics.dead_letters, partition, span):
-            if (Place(partition, stored.offset) in known) is resolved:
-                yield letter(stored)
+    return _Known(spans=spans, resolutions=resolutions(reader, topics, reader.id(topics.dead_letters)))
+
+
+def _letters(reader: Reader, topics: Topics, known: _Known) -> Iterator[Letter]:
+    for partition, span in known.spans.items():
+        yield from map(letter, reader.read(topics.dead_letters, partition, span))
+
+
+def _place(one: Letter) -> Place:
+    return parse_place(one.name)
+
+
+def _put_back(reader: Reader, retry: str) -> Iterator[tuple[str | None, Position | None]]:
+    """Yield of which redrive each record of the retry topic is, and where it first was."""
+    for partition, span in reader.spans(retry).items():
+        for stored in reader.read(retry, partition, span):
+            said = headers.decode(stored.headers)
+            yield said.redrive_id, said.origin
+
+
+def _sent(one: Letter, resolution: bytes | None) -> tuple[str, Position] | None:
+    """Return what `_put_back` yields of a letter that was put back; None of another, and where that is not known."""
+    redrive_id = None if resolution is None else _resolved(resolution).get("redriveId")
+    if not isinstance(redrive_id, str) or one.source is None:
+        return None
+    return redrive_id, Position(one.source.topic, one.source.partition, one.source.offset)
 
 
 def resolutions(reader: Reader, topics: Topics, dead_letters: str) -> dict[Place, bytes]:

@@ -30,7 +30,8 @@ BATCH = 100
 class Selection:
     """Which dead letters are meant; an empty part selects by nothing, so an empty selection means all.
 
-    Meant are outstanding ones, or with ``again`` those that were put back before.
+    Meant are outstanding ones, with ``again`` those that were put back before, and with ``lost`` those of them whose
+    record is not in the retry topic.
     """
 
     keys: frozenset[str] = frozenset()
@@ -38,6 +39,7 @@ class Selection:
     reason: str | None = None
     limit: int | None = None
     again: bool = False
+    lost: bool = False
 
     def takes(self, letter: Letter) -> bool:
         """Return whether ``letter`` is meant, the limit apart."""
@@ -105,7 +107,7 @@ def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
     reasons: Counter[str] = Counter()
     total = 0
     topic = reader.id(config.topics.dead_letters)
-    among = reading.resolved if selection.again else reading.outstanding
+    among = reading.lost if selection.lost else reading.resolved if selection.again else reading.outstanding
     for letter in among(reader, config.topics):
         total += 1
         if selection.takes(letter) and (selection.limit is None or len(taken) < selection.limit):

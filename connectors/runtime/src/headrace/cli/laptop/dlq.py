@@ -36,11 +36,16 @@ def list_(
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Those that were put back or discarded, instead.")
     ] = False,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="Those that were put back and are not in the retry topic, instead.")
+    ] = False,
 ) -> None:
     """List the outstanding dead letters, without their payloads."""
+    if resolved and lost:
+        raise usage("--resolved and --lost exclude each other", "Give one of them: lost ones are resolved, too.")
     cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
-    letters, total = _fetch(cluster, consumer, limit, ["--resolved"] if resolved else [])
-    kind = "resolved" if resolved else "outstanding"
+    kind = "lost" if lost else "resolved" if resolved else "outstanding"
+    letters, total = _fetch(cluster, consumer, limit, [f"--{kind}"] if lost or resolved else [])
     rows = [letter.model_dump(mode="json", by_alias=True) for letter in letters]
     if rows or form is not Format.TABLE:
         output.write(output.render(rows, columns(letters, datetime.now(UTC)), form))

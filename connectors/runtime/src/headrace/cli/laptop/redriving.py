@@ -35,6 +35,9 @@ def redrive(
     again: Annotated[
         bool, typer.Option("--again", help="Of those that were resolved before; with --key, --offset or --reason.")
     ] = False,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="Of those that were put back and are not in the retry topic.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -49,7 +52,7 @@ def redrive(
         raise usage("--all and a selection exclude each other", "Give one of them.")
     if again and not (key or offset or reason):
         raise usage("--again without a selection would repeat everything", "Select with --key, --offset or --reason.")
-    selection += ["--again"] if again else []
+    selection += [*(["--again"] if again else []), *(["--lost"] if lost else [])]
     if not dry_run:
         _consent(selected=everything or bool(key or offset or reason), sure=yes)
     cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
@@ -97,6 +100,10 @@ def _consent(*, selected: bool, sure: bool) -> None:
         raise usage("nothing is selected", "Select with --key, --offset or --reason, or say --all.")
 
 
+def _kind(arguments: list[str]) -> str:
+    return "lost" if "--lost" in arguments else "resolved" if "--again" in arguments else "outstanding"
+
+
 def _send(cluster: Cluster, consumer: str, arguments: list[str], *, announce: bool) -> tuple[answers.Planned, int]:
     planned: answers.Planned | None = None
     done = 0
@@ -106,7 +113,7 @@ def _send(cluster: Cluster, consumer: str, arguments: list[str], *, announce: bo
                 case answers.Planned():
                     planned = answer
                     if announce:
-                        kind = "resolved" if "--again" in arguments else "outstanding"
+                        kind = _kind(arguments)
                         output.say(sentence(planned, consumer, kind))
                 case answers.Progress():
                     note(f"{answer.done} of {output.counted(answer.total, 'dead letter')} redriven")

@@ -35,9 +35,9 @@ Offsets = Annotated[list[str], typer.Option("--offset", default_factory=list)]
 
 
 @app.command("dlq-list")
-def dlq_list(limit: int = 0, *, resolved: bool = False) -> None:
-    """Say which dead letters are outstanding, or resolved, at most ``limit`` (0: all), and how many in all."""
-    _speak(lambda: _listed(_config(), limit, resolved=resolved))
+def dlq_list(limit: int = 0, *, resolved: bool = False, lost: bool = False) -> None:
+    """Say which dead letters are outstanding, resolved or lost, at most ``limit`` (0: all), and how many in all."""
+    _speak(lambda: _listed(_config(), limit, resolved=resolved, lost=lost))
 
 
 @app.command("dlq-show")
@@ -55,6 +55,7 @@ def redrive_(
     by: str = "unknown",
     *,
     again: bool = False,
+    lost: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Say what is meant and, unless ``dry_run``, put it back."""
@@ -64,6 +65,7 @@ def redrive_(
         reason=reason or None,
         limit=limit or None,
         again=again,
+        lost=lost,
     )
     if dry_run:
         _speak(lambda: _dry(_config(), selection))
@@ -72,9 +74,9 @@ def redrive_(
         _speak(lambda: _redriven(_config(), selection, order))
 
 
-def _listed(config: Config, limit: int, *, resolved: bool = False) -> Iterator[answers.Answer]:
+def _listed(config: Config, limit: int, *, resolved: bool = False, lost: bool = False) -> Iterator[answers.Answer]:
     count = 0
-    among = reading.resolved if resolved else reading.outstanding
+    among = reading.lost if lost else reading.resolved if resolved else reading.outstanding
     with Reader(properties(config.kafka)) as reader:
         for count, letter in enumerate(among(reader, config.topics), start=1):
             if not limit or count <= limit:
