@@ -41,7 +41,7 @@ def test_there_is_no_transcript_of_nothing() -> None:
 
 @given(
     room=st.integers(min_value=80, max_value=300),
-    key=st.text(max_size=400),
+    key=st.text(min_size=1, max_size=400).filter(str.strip),
     error=st.text(max_size=400),
     place=st.from_regex(r"[0-9]{1,3}/[0-9]{1,12}", fullmatch=True),
 )

@@ -1,7 +1,7 @@
 """Whether the target takes records: while it does not, nothing begins, and no attempt counts.
 
-A circuit breaker (Nygard, "Release It!"): closed, it opens when half of the attempts of late have failed over many
-keys, or when nothing has answered several times on end; a few keys that always fail are poison, and open nothing. After
+A circuit breaker (Nygard, "Release It!"): closed, it opens when many keys have failed of late and little went well, or
+when nothing has answered several times on end; a few keys that always fail are poison, and open nothing. After
 a rest that doubles with each probe that fails, one record is tried; a success lets the others follow, twice as many
 each round. How many run at once is found as in TCP (Jacobson, "Congestion Avoidance and Control", 1988): halved when
 the target says that it has too much, or answers too late, and one more for each round that goes well.
@@ -16,8 +16,11 @@ from headrace.flow.policy import Failed
 HALF = 5.0
 """Seconds of one of the two spans that are looked back on."""
 
-KEYS, RATE = 10, 0.5
-"""Keys that must have failed, and the share of attempts, for an outage; fewer keys are poison."""
+KEYS, SHARE = 10, 0.75
+"""Keys that must have failed for an outage, and their share of these and of the records that went well.
+
+A key that is tried again and again counts once: fewer keys, or a smaller share, are poison.
+"""
 
 STREAK = 5
 """Attempts on end that nothing answered, also those of a single key."""
@@ -35,11 +38,11 @@ CALM = 1.0
 class _Span:
     """Attempts of a few seconds."""
 
-    __slots__ = ("began", "failed", "keys", "well")
+    __slots__ = ("began", "keys", "well")
 
     def __init__(self, began: float) -> None:
         self.began = began
-        self.well = self.failed = 0
+        self.well = 0
         self.keys: set[Lane] = set()
 
 
@@ -117,9 +120,7 @@ class Breaker:
             self._limit = min(float(self._most), self._limit + step)
 
     def _failed(self, lane: Lane, failed: Failed, now: float) -> None:
-        span = self._current(now)
-        span.failed += 1
-        span.keys.add(lane)
+        self._current(now).keys.add(lane)
         self._unanswered = self._unanswered + 1 if failed.unanswered else 0
         if (failed.timed_out or failed.status in OVERLOAD) and now - self._halved_at >= CALM:
             self._halved_at = now
@@ -128,9 +129,9 @@ class Breaker:
             self._until = now + self._rest
 
     def _is_outage(self) -> bool:
-        failed = self._span.failed + self._before.failed
+        failed = len(self._span.keys | self._before.keys)
         well = self._span.well + self._before.well
-        return len(self._span.keys | self._before.keys) >= KEYS and failed >= RATE * (failed + well)
+        return failed >= KEYS and failed >= SHARE * (failed + well)
 
     def _current(self, now: float) -> _Span:
         if now - self._span.began >= HALF:
