@@ -21,7 +21,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-HANG = 4.0
+HANG = 12.0
 """Seconds after which an attempt at the hanging target times out."""
 
 SHORT_DRAIN = "from headrace.worker import poll; poll.REVOKE_BUDGET = 1.0"
@@ -76,8 +76,11 @@ def letters_written(world: World) -> int:
 def test_a_hanging_record_that_moved_is_tried_and_buried_by_its_new_owner_only(
     kafka_broker: KafkaBroker, tmp_path: Path
 ) -> None:
-    """The target hangs, a second pod comes, the first one's time to finish is over: 4 attempts and 1 letter each."""
-    world = make_world(kafka_broker, tmp_path, retry={"attempts": 4, "initial": 0.01, "max": 0.01})
+    """The target hangs, a second pod comes, the first one's time to finish is over: 2 attempts and 1 letter each.
+
+    What hung at the first pod when the partition moved is no attempt.
+    """
+    world = make_world(kafka_broker, tmp_path, retry={"attempts": 2, "initial": 0.01, "max": 0.01})
     for partition in (0, 1):
         world.produce([(f"k{partition}", {})], partition=partition)
     target = Hanging()
@@ -88,7 +91,7 @@ def test_a_hanging_record_that_moved_is_tried_and_buried_by_its_new_owner_only(
             assert first.stop() == second.stop() == 0
     moved = next(partition for path, partition in target.attempts if path == "/second")
     assert target.attempts["/first", moved] == target.given["/first", moved]
-    assert target.attempts["/second", moved] == 4
+    assert target.attempts["/second", moved] + target.given["/first", moved] in (2, 3)
     assert letters_written(world) == 2
 
 

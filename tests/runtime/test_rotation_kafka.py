@@ -61,7 +61,9 @@ def cut(broker: KafkaBroker, running: Running, after: str) -> None:
         until("connections given up", lambda: running.log.read_text().count(after) > seen)
 
 
-@pytest.mark.parametrize(("user", "password"), [("{}", "another"), ("{}-too", "of another user")])
+@pytest.mark.parametrize(
+    ("user", "password"), [("{}", "another"), ("{}-too", "of another user")], ids=["password", "user"]
+)
 @pytest.mark.parametrize("mounted_first", [True, False])
 def test_a_login(kafka_broker: KafkaBroker, tmp_path: Path, user: str, password: str, mounted_first: bool) -> None:
     """The Secret may reach the pod before its connections end, or long after, when the old one is refused."""

@@ -7,6 +7,7 @@ starts at its beginning, one whose offset is gone stops loudly.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -117,9 +118,13 @@ class Source:
         """Characters of metadata that Kafka takes with a commit; fewer once it has refused them."""
         self._config = config
         self._join: Callable[[], None] = lambda: None
+        self._lose: Callable[[list[Partition]], None] = lambda partitions: None
+        self._opens = 0
         self._client = self._opened()
 
     def _opened(self) -> Consumer:
+        self._opens += 1
+        number = self._opens
         return _consumer(
             {
                 **SESSION,
@@ -129,7 +134,7 @@ class Source:
                 **LAW,
                 "group.id": self._config.group,
                 "client.id": f"headrace.{self._config.namespace}.{self._config.consumer}",
-                "on_commit": self._on_commit,
+                "on_commit": lambda *what: self._on_commit(*what) if number == self._opens else None,
                 "error_cb": lambda error: log.warning("consumer: %s", error.str()),
             }
         )
@@ -139,10 +144,15 @@ class Source:
         self._client.set_sasl_credentials(*login)
 
     def reopen(self) -> None:
-        """Leave the group, and join it again by a client that reads the mounted files anew; raises as the first did."""
+        """Join the group by a client that reads the mounted files anew; raises as the first did.
+
+        What was assigned is lost first. The old client leaves beside: where it no longer knows the brokers, that takes
+        as long as they are away.
+        """
         fresh = self._opened()
-        self._client.close()
-        self._client = fresh
+        self._lose(_names(self._client.assignment()))
+        left, self._client = self._client, fresh
+        threading.Thread(target=left.close, name="leave", daemon=True).start()
         self._join()
 
     def subscribe(
@@ -166,12 +176,16 @@ class Source:
             assigned({name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)})
 
         def on_revoke(client: Consumer, partitions: list[TopicPartition]) -> None:
-            revoked(_names(partitions), False)
+            if client is self._client:
+                revoked(_names(partitions), False)
             client.unassign()
 
         def on_lost(client: Consumer, partitions: list[TopicPartition]) -> None:
-            revoked(_names(partitions), True)
+            if client is self._client:
+                revoked(_names(partitions), True)
             client.unassign()
+
+        self._lose = lambda partitions: revoked(partitions, True)
 
         self._join = lambda: self._client.subscribe(
             self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost
