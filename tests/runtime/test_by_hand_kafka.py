@@ -89,8 +89,8 @@ def test_a_group_that_was_rewound_handles_all_again(world: World) -> None:
     with consuming(world):
         until("four effects", lambda: len(world.effects()) == 4)
 
-    handled = [one["position"] for one in world.effects()]
-    assert handled[:2] == handled[2:]
+    handled = [str(one["position"]) for one in world.effects()]
+    assert sorted(handled[:2]) == sorted(handled[2:])
 
 
 def test_a_consumer_that_comes_back_goes_on_where_it_was(world: World) -> None:

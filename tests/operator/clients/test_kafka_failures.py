@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from headrace_operator.clients.errors import HeadraceError, Invalid, Retryable, Unauthorized, Unreachable
-from headrace_operator.clients.kafka_failures import REST, Failures
+from headrace_operator.clients.kafka_failures import FRESH, REST, Failures
 
 
 class Clock:
@@ -107,7 +107,7 @@ def test_a_complaint_is_not_the_cause_of_a_later_silence(failures: Failures, clo
     assert "Connection refused" not in str(failures.failed("x", silence, clock.at))
 
     failures.note(KafkaError(KafkaError._TRANSPORT, "Connection refused"))
-    clock.at += 61
+    clock.at += FRESH
     assert "Connection refused" not in str(failures.failed("x", silence, clock.at))
 
 

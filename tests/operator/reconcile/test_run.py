@@ -64,7 +64,7 @@ def test_a_consumer_whose_kafka_is_dead_is_explained_and_left_in_peace(server: A
         _wait_for_passes(url, 1)
         quiet = len(writes(server))
         _wait_for_passes(url, 2)
-        assert writes(server)[quiet:] == [], told(server, "headrace:operator")[-3:]
+        assert writes(server)[quiet:] == [], "\n".join(told(server, "headrace:operator")[-3:])
         assert running.stop() == 0, running.log.read_text()
     assert "Traceback" not in running.log.read_text()
 

@@ -18,8 +18,8 @@ from headrace_operator.clients import errors
 REST = 3.0
 """Seconds during which a Kafka that answers nobody is not asked again."""
 
-FRESH = 60.0
-"""Seconds for which a complaint of the client may be the cause of a silence."""
+FRESH = 300.0
+"""Seconds for which a complaint of the client may be the cause of a silence; it repeats one after 30 s at the least."""
 
 CHANGING = re.compile(r" \((after|in state)([^()]|\([^()]*\))*\)")
 """What differs in each telling of the same failure; a status that told it would change for ever.

@@ -242,7 +242,8 @@ class Poller(threading.Thread):
     def _on_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
         for partition, committed in partitions.items():
             known = self._commits.inherit(partition, committed)
-            self._ledger.assign(*partition, committed.offset if committed else None, known)
+            assignment = self._ledger.assign(*partition, committed.offset if committed else None, known)
+            assignment.told = committed and (committed.offset, committed.metadata or "")
         fresh = [partition for partition, committed in partitions.items() if committed is None]
         self._assigned = True
         self._lease.begin(time.monotonic())
