@@ -13,7 +13,7 @@ from headrace import headers, parsing
 from headrace.cli import answers
 from headrace.handlers.http import event_headers
 from headrace.headers import Failure, Reason
-from headrace.kafka.consumer import record_of
+from headrace.kafka.messages import record_of
 from headrace.kafka.topics import _stored
 from headrace.letters import reading
 from headrace.record import Headers, Record

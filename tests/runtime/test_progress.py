@@ -14,7 +14,7 @@ COUNTS = some.integers(0, 10**12)
 MAPS = some.text(alphabet="ABCabc012-_")
 
 
-@given(some.builds(Progress, done=COUNTS, retrying=COUNTS, held=COUNTS, running=some.booleans(), map=MAPS))
+@given(some.builds(Progress, done=COUNTS, retrying=COUNTS, held=COUNTS, map=MAPS))
 def test_what_is_told_is_read(progress: Progress) -> None:
     assert decode(encode(progress)) == progress
     assert len(encode(progress)) < 100 + len(progress.map), "Kafka takes 4 KB, and a commit has many partitions"

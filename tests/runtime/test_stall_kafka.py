@@ -17,8 +17,9 @@ import pytest
 
 from headrace.config import Config
 from headrace.flow.lease import Lease
+from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
-from headrace.kafka.consumer import Partition, Source, session
+from headrace.kafka.consumer import Source, session
 from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.worker import health, poll

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.flow.copartitions import Partition, apart, waiting
+from headrace.flow.copartitions import apart, waiting
+from headrace.flow.partitions import Partition
 
 RETRY = "retry"
 

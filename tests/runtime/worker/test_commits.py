@@ -11,7 +11,7 @@ from headrace.config import Config, Handler, Kafka, Python, Topics
 from headrace.flow import offset_map
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import Tried
-from headrace.kafka.consumer import Partition
+from headrace.flow.partitions import Partition
 from headrace.metrics import Metrics
 from headrace.progress import LONGEST, decode
 from headrace.worker.commits import Commits

@@ -1,6 +1,6 @@
 """What a commit says beside its offset: what became of the records from there on. On both sides of the contract.
 
-It travels as the metadata of the committed offset, such as ``h1 done=12 retrying=1 held=3 running=1 map=AAt4…``. ``h1``
+It travels as the metadata of the committed offset, such as ``h1 done=12 retrying=1 held=3 map=AAt4…``. ``h1``
 is the version: metadata of another one, or of somebody else's consumer, says nothing. Fields that are not known are
 passed over. Only the consumer reads ``map`` (`headrace.flow.offset_map`).
 """
@@ -22,22 +22,19 @@ class Progress:
     """Of one partition, from its committed offset on.
 
     ``done`` counts offsets that need no more work though an earlier record is unfinished; ``retrying`` the keys whose
-    record failed and is tried again; ``held`` the unfinished records of those keys. ``running`` says that a consumer
-    works on the partition and has not ended in order; ``map`` is its offset map, empty when nothing is worth a map.
+    record failed and is tried again; ``held`` the unfinished records of those keys. ``map`` is the partition's offset
+    map, empty when nothing is worth a map.
     """
 
     done: int = 0
     retrying: int = 0
     held: int = 0
-    running: bool = False
     map: str = ""
 
 
 def encode(progress: Progress) -> str:
     """Return the metadata that says ``progress``: ASCII, as long as its map and at most 90 characters more."""
     words = [VERSION, *(f"{name}={getattr(progress, name)}" for name in COUNTS)]
-    if progress.running:
-        words.append("running=1")
     if progress.map:
         words.append(f"map={progress.map}")
     return " ".join(words)
@@ -49,8 +46,8 @@ def decode(metadata: str | None) -> Progress | None:
     if version != VERSION:
         return None
     said = dict(word.partition("=")[::2] for word in words)
-    counts = {name: said[name] for name in (*COUNTS, "running") if name in said}
+    counts = {name: said[name] for name in COUNTS if name in said}
     if not all(count.isascii() and count.isdigit() and len(count) < 20 for count in counts.values()):
         return None
     numbers = {name: int(counts.get(name, 0)) for name in COUNTS}
-    return Progress(**numbers, running=counts.get("running") == "1", map=said.get("map", ""))
+    return Progress(**numbers, map=said.get("map", ""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-Partition = tuple[str, int]
+from headrace.flow.partitions import Partition
 
 
 def apart(owned: Iterable[Partition], retry: str) -> frozenset[Partition]:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from headrace.flow.offset_map import UNKNOWN, OffsetMap, Range, Tried
+from headrace.flow.partitions import Partition
 
 
 class Assignment:
@@ -34,6 +35,7 @@ class Assignment:
         "end",
         "given_away",
         "mistrusted",
+        "name",
         "partition",
         "size",
         "told",
@@ -45,6 +47,7 @@ class Assignment:
     ) -> None:
         self.topic = topic
         self.partition = partition
+        self.name: Partition = (topic, partition)
         self.end: int | None = None
         self.committed = committed
         self.size = 0
@@ -180,7 +183,7 @@ class Ledger:
     """All partitions that are ours now."""
 
     def __init__(self) -> None:
-        self._owned: dict[tuple[str, int], Assignment] = {}
+        self._owned: dict[Partition, Assignment] = {}
 
     @property
     def owned(self) -> tuple[Assignment, ...]:
@@ -213,7 +216,7 @@ class Ledger:
         """Forget a partition; what is completed for it later is stale."""
         assignment.given_away = True
         if self._is_current(assignment):
-            del self._owned[assignment.topic, assignment.partition]
+            del self._owned[assignment.name]
 
     def deliver(
         self, assignment: Assignment, offset: int, size: int, stamp: int = UNKNOWN, epoch: int = UNKNOWN
@@ -244,4 +247,4 @@ class Ledger:
         return self._is_current(assignment) and assignment._complete(offset)
 
     def _is_current(self, assignment: Assignment) -> bool:
-        return self._owned.get((assignment.topic, assignment.partition)) is assignment
+        return self._owned.get(assignment.name) is assignment

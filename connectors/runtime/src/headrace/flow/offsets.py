@@ -8,10 +8,10 @@ from headrace.config import OnOffsetLost
 
 
 class Span(NamedTuple):
-    """The offsets that a log has: ``first`` (included) to ``after`` (excluded)."""
+    """The offsets ``start`` (included) to ``end`` (excluded) of a partition."""
 
-    first: int
-    after: int
+    start: int
+    end: int
 
 
 def restart(wish: OnOffsetLost, log: Span) -> int | None:
@@ -20,8 +20,8 @@ def restart(wish: OnOffsetLost, log: Span) -> int | None:
         case "Stop":
             return None
         case "Earliest":
-            return log.first
+            return log.start
         case "Latest":
-            return log.after
+            return log.end
         case _:
             assert_never(wish)

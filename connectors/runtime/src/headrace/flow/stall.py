@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from headrace.flow.ledger import Assignment
+from headrace.flow.partitions import Partition
 
 
 class Watch:
@@ -17,14 +18,14 @@ class Watch:
         self._since: dict[Assignment, tuple[float, int | None]] = {}
         self._now = 0.0
 
-    def look(self, owned: Iterable[Assignment], ends: Mapping[tuple[str, int], int], now: float) -> None:
+    def look(self, owned: Iterable[Assignment], ends: Mapping[Partition, int], now: float) -> None:
         """Note at ``now`` (seconds spent reading) which partitions are behind the ``ends`` that Kafka answered.
 
         An assignment that has not even reached an end is behind too: the client says so wherever it can read.
         """
         behind: dict[Assignment, tuple[float, int | None]] = {}
         for assignment in owned:
-            end, read = ends.get((assignment.topic, assignment.partition)), assignment.end
+            end, read = ends.get(assignment.name), assignment.end
             if end is None or (read is not None and read >= end):
                 continue
             since, was = self._since.get(assignment, (now, read))

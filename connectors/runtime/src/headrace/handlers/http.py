@@ -15,7 +15,7 @@ import aiohttp
 
 from headrace import config, parsing
 from headrace.flow.policy import Failed
-from headrace.handlers import address, connections
+from headrace.handlers import address, connections, exceptions
 from headrace.handlers.address import discreet
 from headrace.record import Record
 
@@ -56,10 +56,10 @@ class HttpHandler:
             return await self._deliver(record.value or b"", headers)
         except TimeoutError as error:
             text = f"POST {discreet(str(self._url))}: no answer in time"
-            return Failed(message=text, exception=_name(error), timed_out=True, unanswered=True)
+            return Failed(message=text, exception=exceptions.name(error), timed_out=True, unanswered=True)
         except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
             text = discreet(f"POST {self._url}: {str(error) or type(error).__name__}")
-            return Failed(message=text, exception=_name(error), unanswered=True)
+            return Failed(message=text, exception=exceptions.name(error), unanswered=True)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -200,7 +200,3 @@ def _passed(value: bytes | None) -> str | None:
 
 def _encoded(text: str) -> str:
     return quote(text, safe=PRINTABLE)
-
-
-def _name(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
-    TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
     KafkaException,
@@ -22,13 +22,13 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from headrace import headers
 from headrace.config import Config
 from headrace.flow.budget import weight
 from headrace.flow.offsets import Span
+from headrace.flow.partitions import Partition
 from headrace.kafka import connection
 from headrace.kafka.connection import Login
-from headrace.kafka.messages import UNREADABLE, headers_of, timestamp_of
+from headrace.kafka.messages import record_of
 from headrace.progress import LONGEST
 from headrace.record import Record
 
@@ -76,8 +76,6 @@ LAW = {
 AWAITED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 
-Partition = tuple[str, int]
-
 
 class Fatal(Exception):
     """The client cannot go on; the process must start anew."""
@@ -111,14 +109,14 @@ class Source:
     def __init__(self, config: Config) -> None:
         self._topics = [*config.topics.sources, config.topics.retry]
         self._retry = config.topics.retry
-        self._committed: Callable[[Partition, int | None], None] = lambda partition, offset: None
         self._awaited: str | None = None
         self._assignments = 0
         self.room = LONGEST
         """Characters of metadata that Kafka takes with a commit; fewer once it has refused them."""
         self._config = config
-        self._join: Callable[[], None] = lambda: None
-        self._lose: Callable[[list[Partition]], None] = lambda partitions: None
+        self._assigned: Callable[[dict[Partition, Committed | None]], None] = lambda partitions: None
+        self._revoked: Callable[[list[Partition], bool], None] = lambda partitions, lost: None
+        self._committed: Callable[[Partition, int | None], None] = lambda partition, offset: None
         self._opens = 0
         self._client = self._opened()
 
@@ -150,7 +148,7 @@ class Source:
         as long as they are away.
         """
         fresh = self._opened()
-        self._lose(_names(self._client.assignment()))
+        self._revoked(_names(self._client.assignment()), True)
         left, self._client = self._client, fresh
         threading.Thread(target=left.close, name="leave", daemon=True).start()
         self._join()
@@ -167,30 +165,24 @@ class Source:
         ``assigned`` is given what is committed, None where nothing is yet; ``committed`` None when it failed.
         ``revoked`` is told whether the partitions were lost, which leaves no right to commit.
         """
-        self._committed = committed
-
-        def on_assign(client: Consumer, partitions: list[TopicPartition]) -> None:
-            self._assignments += 1
-            starts = self._positions(partitions)
-            client.assign(starts)
-            assigned({name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)})
-
-        def on_revoke(client: Consumer, partitions: list[TopicPartition]) -> None:
-            if client is self._client:
-                revoked(_names(partitions), False)
-            client.unassign()
-
-        def on_lost(client: Consumer, partitions: list[TopicPartition]) -> None:
-            if client is self._client:
-                revoked(_names(partitions), True)
-            client.unassign()
-
-        self._lose = lambda partitions: revoked(partitions, True)
-
-        self._join = lambda: self._client.subscribe(
-            self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost
-        )
+        self._assigned, self._revoked, self._committed = assigned, revoked, committed
         self._join()
+
+    def _join(self) -> None:
+        gone, lost = partial(self._on_gone, lost=False), partial(self._on_gone, lost=True)
+        self._client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=gone, on_lost=lost)
+
+    def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assignments += 1
+        starts = self._positions(partitions)
+        client.assign(starts)
+        self._assigned({name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)})
+
+    def _on_gone(self, client: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
+        """Tell what is revoked or lost, but of a client that was left: what it had is told of already."""
+        if client is self._client:
+            self._revoked(_names(partitions), lost)
+        client.unassign()
 
     def read(self, most: int, timeout: float) -> Read:
         """Return what arrives within ``timeout`` seconds, and at most ``most`` more records without more waiting.
@@ -358,27 +350,6 @@ def session(config: Config) -> float:
 def pause(config: Config) -> float:
     """Return the seconds without reading after which the group takes this member for gone."""
     return int({**POLL, **config.kafka.properties}["max.poll.interval.ms"]) / 1000
-
-
-def record_of(message: Message, retry: str) -> Record:
-    """Return what ``message`` carries; it says where it first was when it lies in ``retry``, the retry topic."""
-    topic = str(message.topic())
-    own = headers_of(message)
-    known = headers.decode(own or ()) if topic == retry else None
-    return Record(
-        topic=topic,
-        partition=int(message.partition() or 0),
-        offset=int(message.offset() or 0),
-        key=message.key(),
-        value=message.value(),
-        headers=own or (),
-        timestamp=timestamp_of(message),
-        timestamp_type="LogAppendTime" if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
-        attempt=1 + (known.attempts or 0) if known else 1,
-        origin=known.origin if known else None,
-        unreadable=UNREADABLE if own is None else None,
-        leader_epoch=message.leader_epoch(),
-    )
 
 
 def _consumer(settings: dict[str, object]) -> Consumer:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from operator import methodcaller
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TIMESTAMP_NOT_AVAILABLE, Message
 
-from headrace.record import Headers
+from headrace import headers
+from headrace.record import Headers, Record
 
 UNREADABLE = "the name of one of its headers is not UTF-8, and Kafka's client then reads none of them"
 
@@ -30,3 +31,24 @@ def timestamp_of(message: Message) -> int | None:
     """Return when the record was written, in milliseconds since 1970; None where it does not say."""
     kind, milliseconds = message.timestamp()
     return None if kind == TIMESTAMP_NOT_AVAILABLE else int(milliseconds)
+
+
+def record_of(message: Message, retry: str) -> Record:
+    """Return what ``message`` carries; it says where it first was when it lies in ``retry``, the retry topic."""
+    topic = str(message.topic())
+    own = headers_of(message)
+    known = headers.decode(own or ()) if topic == retry else None
+    return Record(
+        topic=topic,
+        partition=int(message.partition() or 0),
+        offset=int(message.offset() or 0),
+        key=message.key(),
+        value=message.value(),
+        headers=own or (),
+        timestamp=timestamp_of(message),
+        timestamp_type="LogAppendTime" if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
+        attempt=1 + (known.attempts or 0) if known else 1,
+        origin=known.origin if known else None,
+        unreadable=UNREADABLE if own is None else None,
+        leader_epoch=message.leader_epoch(),
+    )

@@ -23,6 +23,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource
 
+from headrace.flow.offsets import Span
 from headrace.kafka.messages import UNREADABLE, headers_of, timestamp_of
 from headrace.kafka.refusals import is_for_size, is_refusal
 from headrace.record import Headers
@@ -60,14 +61,6 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """The offsets ``start`` (included) to ``end`` (excluded) of a partition."""
-
-    start: int
-    end: int
 
 
 class TopicMissingError(Exception):

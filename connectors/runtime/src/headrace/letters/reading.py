@@ -20,7 +20,8 @@ from pydantic.alias_generators import to_camel
 from headrace import headers, parsing
 from headrace import resolutions as keys
 from headrace.config import Topics
-from headrace.kafka.topics import Reader, Span, Stored
+from headrace.flow.offsets import Span
+from headrace.kafka.topics import Reader, Stored
 from headrace.letters import pointers
 from headrace.record import Position
 

@@ -17,7 +17,8 @@ from operator import not_
 
 from headrace import headers
 from headrace.config import Config, Topics
-from headrace.kafka.topics import NotTakenError, Outgoing, Reader, Span, Stored, TopicMissingError, Writer
+from headrace.flow.offsets import Span
+from headrace.kafka.topics import NotTakenError, Outgoing, Reader, Stored, TopicMissingError, Writer
 from headrace.letters import pointers, reading
 from headrace.letters.reading import Letter, Place, Resolution
 from headrace.resolutions import Key

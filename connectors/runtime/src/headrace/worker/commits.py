@@ -7,17 +7,21 @@ that is tried again: so whoever has the partition next repeats, of what is finis
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from headrace.flow import offset_map
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import OffsetMap
-from headrace.kafka.consumer import CommitFailed, Committed, Partition, Source
+from headrace.flow.partitions import Partition
+from headrace.kafka.consumer import CommitFailed, Committed, Source
 from headrace.metrics import Metrics
 from headrace.progress import Progress, decode, encode
 
 log = logging.getLogger(__name__)
+
+Told = tuple[int, str]
+"""An offset and the metadata that is committed with it."""
 
 EVERY, AFTER = 1.0, 5_000
 """Seconds, and records finished, after which a commit is due."""
@@ -43,7 +47,13 @@ class Commits:
         self.completions = 0
         self.crowded: frozenset[Assignment] = frozenset()
 
-    def inherit(self, partition: Partition, committed: Committed | None) -> OffsetMap | None:
+    def begin(self, partition: Partition, committed: Committed | None) -> None:
+        """Begin to own a partition where the owner before left it."""
+        offset = committed.offset if committed else None
+        assignment = self._ledger.assign(*partition, offset, self._inherited(partition, committed))
+        assignment.told = committed and (committed.offset, committed.metadata or "")
+
+    def _inherited(self, partition: Partition, committed: Committed | None) -> OffsetMap | None:
         """Return the map that came with a committed offset; one that is not ours, or of another offset, is none."""
         if committed is None or not committed.metadata:
             return None
@@ -59,7 +69,7 @@ class Commits:
         for one in self._ledger.owned:
             if one.mistrusted:
                 one.mistrusted = False
-                log.warning("what the commit of %s/%d tells is of another log, and is ignored", *_name(one))
+                log.warning("what the commit of %s/%d tells is of another log, and is ignored", *one.name)
                 self._metrics.ignored_metadata.inc()
 
     def when_due(self, now: float) -> None:
@@ -68,17 +78,18 @@ class Commits:
             return
         self._at, self.completions = now, 0
         self._look_for_mistrusted()
-        wanted = {one: self._metadata(one) for one in self._ledger.owned if one.frontier is not None}
-        self.crowded = frozenset(one for one in wanted if self._is_crowded(one))
-        self._commit([one for one, text in wanted.items() if one.told != (one.frontier, text)], wait=False)
+        known = self._known(self._ledger.owned)
+        self.crowded = frozenset(one for one, what in known.items() if self._is_crowded(what))
+        told = self._told(known)
+        self._commit({one: what for one, what in told.items() if one.told != what}, wait=False)
 
     def confirm(self) -> bool:
         """Commit everything that is ours; False when Kafka refuses, as it does when it is no longer ours."""
-        return self._commit(self._ledger.owned, wait=True)
+        return self._commit(self._told(self._known(self._ledger.owned)), wait=True)
 
     def finish(self, assignments: Collection[Assignment]) -> None:
         """Commit for the last time: the next owner of these partitions begins with what is known now."""
-        self._commit(assignments, wait=True)
+        self._commit(self._told(self._known(assignments)), wait=True)
 
     def committed(self, partition: Partition, offset: int | None) -> None:
         """Note what became of a commit: its offset, or None when it failed."""
@@ -92,31 +103,31 @@ class Commits:
         if assignment is not None:
             assignment.committed = offset
 
-    def _commit(self, assignments: Iterable[Assignment], *, wait: bool) -> bool:
-        texts = []
-        for one in assignments:
-            if (offset := one.frontier) is not None:
-                one.told = (offset, self._metadata(one))
-                texts.append((_name(one), *one.told))
+    def _commit(self, due: Mapping[Assignment, Told], *, wait: bool) -> bool:
+        for one, what in due.items():
+            one.told = what
         try:
-            self._source.commit(texts, wait=wait)
+            self._source.commit([(one.name, *what) for one, what in due.items()], wait=wait)
         except CommitFailed as error:
             self._metrics.commit_failures.inc()
             log.warning("commit failed, what it covered may be delivered again: %s", error)
             return False
         return True
 
-    def _is_crowded(self, assignment: Assignment) -> bool:
-        return offset_map.least(assignment.offset_map()) > CROWDED * self._source.room
+    def _known(self, assignments: Collection[Assignment]) -> dict[Assignment, OffsetMap]:
+        """Return what is known of those of which anything is."""
+        return {one: one.offset_map() for one in assignments if one.frontier is not None}
 
-    def _metadata(self, assignment: Assignment) -> str:
+    def _told(self, known: Mapping[Assignment, OffsetMap]) -> dict[Assignment, Told]:
+        return {one: (what.at, self._metadata(one, what)) for one, what in known.items()}
+
+    def _is_crowded(self, known: OffsetMap) -> bool:
+        return offset_map.least(known) > CROWDED * self._source.room
+
+    def _metadata(self, assignment: Assignment, known: OffsetMap) -> str:
         retrying, held = self._retrying(assignment)
         counts = Progress(done=assignment.done, retrying=retrying, held=held)
-        return with_map(counts, assignment.offset_map(), self._source.room)
-
-
-def _name(assignment: Assignment) -> Partition:
-    return (assignment.topic, assignment.partition)
+        return with_map(counts, known, self._source.room)
 
 
 def with_map(progress: Progress, known: OffsetMap, room: int) -> str:

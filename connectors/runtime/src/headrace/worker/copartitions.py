@@ -10,7 +10,8 @@ from collections.abc import Collection
 
 from headrace.flow.copartitions import apart, waiting
 from headrace.flow.ledger import Assignment
-from headrace.kafka.consumer import Partition, Source
+from headrace.flow.partitions import Partition, listed
+from headrace.kafka.consumer import Source
 from headrace.worker.pauses import Pauses
 
 log = logging.getLogger(__name__)
@@ -27,14 +28,14 @@ class Copartitions:
 
     def judge(self, owned: Collection[Assignment]) -> None:
         """Let those of everything ``owned`` wait that must, and read on where the retry partition has come."""
-        alone = apart(((one.topic, one.partition) for one in owned), self._retry)
+        alone = apart((one.name for one in owned), self._retry)
         wait = waiting(alone, self._retry, self._source.counts()) if alone else frozenset()
-        self._pauses.set_alone(frozenset(one for one in owned if (one.topic, one.partition) in wait))
+        self._pauses.set_alone(frozenset(one for one in owned if one.name in wait))
         self._tell(wait, alone - wait)
 
     def _tell(self, wait: frozenset[Partition], beside: frozenset[Partition]) -> None:
         if wait - self._told[0]:
-            log.warning("partitions are not read until their retry partition is here: %s", sorted(wait))
+            log.warning("partitions are not read until their retry partition is here: %s", listed(wait))
         if beside - self._told[1]:
-            log.warning("no retry partition comes here for these, what is put back is unordered: %s", sorted(beside))
+            log.warning("no retry partition comes here for these, what is put back is unordered: %s", listed(beside))
         self._told = wait, beside

@@ -28,6 +28,7 @@ from headrace.flow.ledger import Assignment
 from headrace.flow.masking import masked
 from headrace.flow.offset_map import Tried
 from headrace.flow.policy import DeadLetter, Failed, decide, resumed
+from headrace.handlers import exceptions
 from headrace.metrics import Metrics
 from headrace.record import Headers, Record
 
@@ -204,8 +205,8 @@ class Dispatcher:
             raise
         except BaseException as error:
             log.exception("This is a bug: the attempt at %s/%d@%d fails by it", *record.source)
-            name = f"{type(error).__module__}.{type(error).__qualname__}"
-            return Failed(message="a bug of the consumer: its log has the traceback", exception=name, internal=True)
+            text = "a bug of the consumer: its log has the traceback"
+            return Failed(message=text, exception=exceptions.name(error), internal=True)
 
     def _passed(self, job: Job, failed: Failed | None) -> bool:
         """Tell the gate how an attempt ended; return whether it counts."""

@@ -9,7 +9,8 @@ import logging
 
 from headrace.config import OnOffsetLost
 from headrace.flow.offsets import Span, restart
-from headrace.kafka.consumer import Partition, Source
+from headrace.flow.partitions import Partition
+from headrace.kafka.consumer import Source
 from headrace.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Lost:
 
     def _tell(self, partition: Partition, span: Span, offset: int | None) -> None:
         gone = f"{partition[0]}/{partition[1]}: offset {self._offsets[partition]} no longer exists"
-        gone = f"{gone}, the log has {span.first} to {span.after}"
+        gone = f"{gone}, the log has {span.start} to {span.end}"
         if offset is None:
             log.error("%s; the partition stops, others go on (onOffsetLost: %s)", gone, self._wish)
         else:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Collection, Iterable
 
 from headrace.flow.ledger import Assignment
+from headrace.flow.partitions import Partition, listed
 from headrace.kafka.consumer import Source
 from headrace.metrics import Metrics
 
@@ -60,7 +61,7 @@ class Pauses:
         if crowded == self._crowded:
             return
         if came := crowded - self._crowded:
-            log.warning("more is to be told of %s than fits in a commit: no more is read of it", _listed(came))
+            log.warning("more is to be told of %s than fits in a commit: no more is read of it", listed(_names(came)))
         self._change(crowded, self._alone)
 
     def set_alone(self, alone: frozenset[Assignment]) -> None:
@@ -84,9 +85,5 @@ class Pauses:
         self._metrics.paused.set(len({*self._all, *self.some}))
 
 
-def _names(assignments: Iterable[Assignment]) -> list[tuple[str, int]]:
-    return [(one.topic, one.partition) for one in assignments]
-
-
-def _listed(assignments: Iterable[Assignment]) -> str:
-    return ", ".join(f"{topic}/{number}" for topic, number in sorted(_names(assignments)))
+def _names(assignments: Iterable[Assignment]) -> list[Partition]:
+    return [one.name for one in assignments]

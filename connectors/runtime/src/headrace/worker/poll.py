@@ -10,8 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from headrace.config import Config
@@ -21,8 +20,9 @@ from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import UNKNOWN, stamp
+from headrace.flow.partitions import Partition, listed
 from headrace.flow.stall import Watch
-from headrace.kafka.consumer import Committed, Partition, Source, pause
+from headrace.kafka.consumer import Committed, Source, pause
 from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
 from headrace.record import Record
@@ -148,7 +148,7 @@ class Poller(threading.Thread):
 
     def _is_confirmed(self, now: float) -> bool:
         """Ask the group whether what we own is still ours, after a pause in which it may have been given to others."""
-        log.warning("stood still for longer than half a session: asking the group about %s", _listed(self._names()))
+        log.warning("stood still for longer than half a session: asking the group about %s", listed(self._names()))
         confirmed = self._commits.confirm()
         if confirmed:
             self._lease.begin(now)
@@ -172,7 +172,7 @@ class Poller(threading.Thread):
         for partition, offset in offsets.items():
             self._renew(partition, offset)
         owned = self._ledger.owned
-        self._source.go_on({_name(one): one.committed if one.end is None else one.end for one in owned})
+        self._source.go_on({one.name: one.committed if one.end is None else one.end for one in owned})
 
     def _renew(self, partition: Partition, offset: int) -> None:
         """Go on at ``offset``; one before what was read is of another log, of which nothing is known yet."""
@@ -241,15 +241,13 @@ class Poller(threading.Thread):
 
     def _on_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
         for partition, committed in partitions.items():
-            known = self._commits.inherit(partition, committed)
-            assignment = self._ledger.assign(*partition, committed.offset if committed else None, known)
-            assignment.told = committed and (committed.offset, committed.metadata or "")
+            self._commits.begin(partition, committed)
         fresh = [partition for partition, committed in partitions.items() if committed is None]
         self._assigned = True
         self._lease.begin(time.monotonic())
         self._metrics.rebalances.inc()
         log.info(
-            "assigned %s; without a committed offset, read from the beginning: %s", _listed(partitions), _listed(fresh)
+            "assigned %s; without a committed offset, read from the beginning: %s", listed(partitions), listed(fresh)
         )
         self._letters.look_anew()
         self._copartitions.judge(self._ledger.owned)
@@ -257,7 +255,7 @@ class Poller(threading.Thread):
     def _on_revoked(self, partitions: list[Partition], lost: bool) -> None:
         found = (self._ledger.find(*partition) for partition in partitions)
         assignments = [assignment for assignment in found if assignment is not None]
-        log.info("%s %s", "lost" if lost else "giving away", _listed(partitions))
+        log.info("%s %s", "lost" if lost else "giving away", listed(partitions))
         self._pauses.release(assignments)
         self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
 
@@ -274,8 +272,8 @@ class Poller(threading.Thread):
         for assignment in assignments:
             self._ledger.revoke(assignment)
             self._moved.pop(assignment, None)
-            self._lost.forget(_name(assignment))
-        gone = {_name(assignment) for assignment in assignments}
+            self._lost.forget(assignment.name)
+        gone = {assignment.name for assignment in assignments}
         self.stalled = [one for one in self.stalled if one not in gone]
         self.stuck = [one for one in self.stuck if one not in gone]
 
@@ -293,7 +291,7 @@ class Poller(threading.Thread):
                 return
             time.sleep(STEP)
         drained.cancel()
-        log.warning("records still run in %s; they will be delivered again", _listed(map(_name, assignments)))
+        log.warning("records still run in %s; they will be delivered again", listed(one.name for one in assignments))
 
     def _measure(self, now: float) -> None:
         self._metrics.waiting.set(self._ledger.unfinished)
@@ -313,24 +311,13 @@ class Poller(threading.Thread):
         self._looked_at = now
         if self._pauses.alone:
             self._copartitions.judge(self._ledger.owned)
-        owned = [one for one in self._ledger.owned if _name(one) not in self._lost and one not in self._pauses.some]
-        self._watch.look(owned, self._source.ends(map(_name, owned)), self._reading)
-        before, self.stalled = self.stalled, [_name(one) for one in self._watch.standing(STALLED)]
-        self.stuck = [_name(one) for one in self._watch.standing(STUCK)]
+        owned = [one for one in self._ledger.owned if one.name not in self._lost and one not in self._pauses.some]
+        self._watch.look(owned, self._source.ends(one.name for one in owned), self._reading)
+        before, self.stalled = self.stalled, [one.name for one in self._watch.standing(STALLED)]
+        self.stuck = [one.name for one in self._watch.standing(STUCK)]
         self._metrics.stalled.set(len(self.stalled))
         if set(self.stalled) - set(before):
-            log.error("Kafka has records in %s and none comes for %.0f s", _listed(self.stalled), STALLED)
+            log.error("Kafka has records in %s and none comes for %.0f s", listed(self.stalled), STALLED)
 
     def _names(self) -> list[Partition]:
-        return [_name(assignment) for assignment in self._ledger.owned]
-
-
-def _name(assignment: Assignment) -> Partition:
-    return (assignment.topic, assignment.partition)
-
-
-def _listed(partitions: Iterable[Partition]) -> str:
-    numbers: defaultdict[str, list[str]] = defaultdict(list)
-    for topic, number in sorted(partitions):
-        numbers[topic].append(str(number))
-    return ", ".join(f"{topic}/{'+'.join(each)}" for topic, each in numbers.items()) or "none"
+        return [assignment.name for assignment in self._ledger.owned]
