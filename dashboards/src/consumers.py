@@ -110,8 +110,8 @@ def _dead_letters() -> tuple[Panel, ...]:
     return (
         Panel(
             title="Dead letters arrived",
-            about="None is good. Records given up, by reason: `max-attempts`, `non-retriable` (refused) or"
-            " `timeout`. `headrace dlq list NAME` shows them.",
+            about="None is good. Records given up, by reason: `max-attempts`, `non-retriable` (refused), `timeout` or"
+            " `expired`. `headrace dlq list NAME` shows them.",
             unit="short",
             queries={f"{CONSUMER} {{{{reason}}}}": count(f"{K}, reason", "headrace_consumer_dead_letters_total")},
             shape="bars",

@@ -14,24 +14,15 @@ from typing import Any
 import yaml
 from prometheus_client import CollectorRegistry
 
-from headrace.config import Config, Handler, Kafka, Python, Topics
 from headrace.metrics import Metrics
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.reconcile.queue import Queue
 from headrace_operator.reconcile.turns import Key
 from tests.operator import worlds
+from tests.runtime.configs import BILLING
 
 ROOT = Path(__file__).parents[2]
-CONFIG = Config(
-    namespace="shop",
-    consumer="billing",
-    pipeline="orders",
-    group="g",
-    kafka=Kafka(bootstrap_servers="kafka:9092"),
-    topics=Topics(sources=("orders",), retry="r", dead_letters="d", resolutions="s"),
-    handler=Handler(python=Python(function="billing:handle")),
-)
 READY = [{"type": "Ready", "status": "True"}]
 CONNECTOR = {"conditions": READY, "state": "RUNNING", "tasks": [{"id": 0, "state": "RUNNING"}]}
 CONSUMER = {
@@ -74,7 +65,7 @@ def operator() -> list[Exported]:
 
 def runtime() -> list[Exported]:
     """Return what a consumer pod exports before it has read a record."""
-    return list(_registered(Metrics(CONFIG).registry))
+    return list(_registered(Metrics(BILLING).registry))
 
 
 def connect() -> list[Exported]:
@@ -92,7 +83,7 @@ def scraped() -> dict[str, float]:
     """Return each series and its value as Prometheus gets them of a pipeline that is well and idle."""
     registered = [
         sample
-        for registry in (_fleet(), Metrics(CONFIG).registry)
+        for registry in (_fleet(), Metrics(BILLING).registry)
         for metric in registry.collect()
         for sample in metric.samples
     ]

@@ -17,6 +17,7 @@ from dashboards.src import overview, queries, rules
 from headrace.metrics import Metrics
 from headrace_operator.metrics import Fleet
 from tests.dashboards import exported, promtool
+from tests.runtime.configs import BILLING
 
 ROOT = Path(__file__).parents[2]
 BOARD = overview.dashboard()
@@ -138,7 +139,7 @@ def test_no_panel_is_empty_while_all_is_well(tmp_path: Path) -> None:
     assert not [expr for expr in asked if expr.replace('"', r"\"") not in answered], done.stdout[:2000]
 
 
-@pytest.mark.parametrize("registry", [Fleet().registry, Metrics(exported.CONFIG).registry], ids=["operator", "runtime"])
+@pytest.mark.parametrize("registry", [Fleet().registry, Metrics(BILLING).registry], ids=["operator", "runtime"])
 def test_metrics_are_named_as_prometheus_advises(registry: CollectorRegistry) -> None:
     """promtool finds no fault with names, units and help."""
     done = promtool.run("check", "metrics", stdin=generate_latest(registry).decode())

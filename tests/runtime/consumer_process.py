@@ -222,8 +222,10 @@ class Running:
             return 0, str(error)
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return the sum of the samples of this name that have these labels; fails where there is none."""
-        families = text_string_to_metric_families(self.get("/metrics")[1])
+        """Return the sum of the samples of this name that have these labels; fails without any, or an answer."""
+        status, text = self.get("/metrics")
+        assert status == 200, text
+        families = text_string_to_metric_families(text)
         samples = [one for family in families for one in family.samples if one.name == name]
         found = [one.value for one in samples if labels.items() <= one.labels.items()]
         assert found, f"{name}{labels} in {samples}"

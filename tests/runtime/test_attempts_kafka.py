@@ -91,3 +91,22 @@ def test_a_record_in_a_long_back_off_is_not_tried_at_once_by_its_next_owner(
         assert second.metric("headrace_consumer_retrying_keys") == 8
         assert second.stop() == 0
     assert len(world.effects("begin")) == 65
+
+
+@pytest.mark.case("delivery-10")
+def test_the_longest_age_goes_on_with_the_next_owner(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Attempts two seconds apart, at most five from the first on, and a restart between them."""
+    retry = {"attempts": 100, "initial": 2, "factor": 1, "max": 2, "max_age": 5}
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=retry)
+    world.produce([("old", {"after": 2}), ("new", {"n": 1})])
+    with consuming(world) as first:
+        await_told(world, 2)
+        assert first.stop() == 0
+    with consuming(world) as second:
+        (letter,) = world.dead_letters(1)
+        until("nothing left", lambda: world.committed() == {0: 2})
+        assert second.stop() == 0
+    said = headers.decode(letter.headers() or ())
+    assert said.reason == "expired"
+    assert 2 <= (said.attempts or 0) <= 3
+    assert (said.last_failed_at or 0) - (said.first_failed_at or 0) > 1_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import defaultdict
@@ -75,11 +74,12 @@ def pushed(broker: KafkaBroker, folder: Path, port: int, **delivery: Any) -> Wor
     return World(broker=broker, config=config, folder=folder)
 
 
-def figure(running: Running, name: str, **labels: str) -> float:
-    text = running.get("/metrics")[1]
-    found = [line for line in text.splitlines() if re.match(rf"{name}\{{", line)]
-    found = [line for line in found if all(f'{key}="{value}"' in line for key, value in labels.items())]
-    return sum(float(line.split()[-1]) for line in found)
+@contextmanager
+def running_for(world: World) -> Iterator[Running]:
+    """Run a process of the Consumer, once it serves."""
+    with consuming(world) as running:
+        until("the process serving", lambda: running.get("/metrics")[0] == 200)
+        yield running
 
 
 def produce(world: World, count: int) -> None:
@@ -96,24 +96,24 @@ def everything_in_order(target: Target, count: int) -> bool:
 
 
 def is_open(running: Running) -> bool:
-    return figure(running, "headrace_consumer_circuit_open") == 1
+    return running.metric("headrace_consumer_circuit_open") == 1
 
 
 def test_a_target_that_is_away_costs_no_record_an_attempt(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """With two attempts allowed, and a target that refuses connections for far longer than those take."""
     port = free_port()
     world = pushed(kafka_broker, tmp_path, port)
-    with consuming(world) as running:
+    with running_for(world) as running:
         produce(world, 400)
         until("the circuit opening", lambda: is_open(running))
-        until("a probe failing", lambda: figure(running, "headrace_consumer_attempts_total", outcome="frozen") > 0)
-        letters = figure(running, "headrace_consumer_dead_letters_total")
+        until("a probe failing", lambda: running.metric("headrace_consumer_attempts_total", outcome="frozen") > 0)
+        letters = running.metric("headrace_consumer_dead_letters_total")
         with serving(port, set()) as target:
             until("every record", lambda: everything_in_order(target, 400 - int(letters)))
             until("the circuit closing", lambda: not is_open(running))
 
         assert letters == 0
-        assert figure(running, "headrace_consumer_dead_letters_total") == 0
+        assert running.metric("headrace_consumer_dead_letters_total") == 0
         assert "the target fails" in running.log.read_text()
         assert "the target answers again" in running.log.read_text()
 
@@ -121,15 +121,15 @@ def test_a_target_that_is_away_costs_no_record_an_attempt(kafka_broker: KafkaBro
 def test_a_target_that_answers_everything_with_500_is_away_too(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     port = free_port()
     world = pushed(kafka_broker, tmp_path, port)
-    with serving(port, None) as target, consuming(world) as running:
+    with serving(port, None) as target, running_for(world) as running:
         produce(world, 400)
         until("the circuit opening", lambda: is_open(running))
-        until("a probe failing", lambda: figure(running, "headrace_consumer_attempts_total", outcome="frozen") > 0)
-        letters = figure(running, "headrace_consumer_dead_letters_total")
+        until("a probe failing", lambda: running.metric("headrace_consumer_attempts_total", outcome="frozen") > 0)
+        letters = running.metric("headrace_consumer_dead_letters_total")
         target.refuses = set()
         until("every other record", lambda: everything_in_order(target, 400 - int(letters)))
 
-        assert letters == figure(running, "headrace_consumer_dead_letters_total")
+        assert letters == running.metric("headrace_consumer_dead_letters_total")
         assert letters <= world.config.delivery.concurrency
 
 
@@ -138,7 +138,7 @@ def test_a_few_keys_that_always_fail_are_dead_lettered_and_stop_nobody(
 ) -> None:
     port = free_port()
     world = pushed(kafka_broker, tmp_path, port)
-    with serving(port, {"k1", "k2", "k3"}) as target, consuming(world) as running:
+    with serving(port, {"k1", "k2", "k3"}) as target, running_for(world) as running:
         produce(world, 400)
         letters = world.dead_letters(30)
         until("every other record", lambda: everything_in_order(target, 370))

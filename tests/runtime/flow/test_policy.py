@@ -40,6 +40,21 @@ def test_table(failure: Failed, attempt: int, fate: Again | DeadLetter) -> None:
     assert decide(failure, attempt=attempt, retry=RETRY, jitter=0.5) == fate
 
 
+@pytest.mark.parametrize(
+    ("failure", "age", "fate"),
+    [
+        (failed(), 8.9, Again(delay=1.0)),
+        (failed(), 9.5, DeadLetter(reason=Reason.EXPIRED)),
+        (failed(after=5.0), 4.9, Again(delay=5.0)),
+        (failed(after=5.0), 5.1, DeadLetter(reason=Reason.EXPIRED)),
+        (failed(retriable=False), 99.0, DeadLetter(reason=Reason.NON_RETRIABLE)),
+    ],
+)
+def test_no_attempt_is_made_beyond_the_longest_age(failure: Failed, age: float, fate: Again | DeadLetter) -> None:
+    retry = RETRY.model_copy(update={"max_age": 10.0})
+    assert decide(failure, attempt=2, retry=retry, jitter=0.5, age=age) == fate
+
+
 @given(attempt=st.integers(1, 100_000), jitter=st.floats(0, 1, exclude_max=True))
 def test_no_wait_is_longer_than_the_most(attempt: int, jitter: float) -> None:
     retry = Retry(attempts=1_000_000, initial=0.5, factor=3.0, max=60.0)

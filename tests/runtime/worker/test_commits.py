@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import pytest
 
-from headrace.config import Config, Handler, Kafka, Python, Topics
 from headrace.flow import offset_map
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import Tried
@@ -16,16 +15,7 @@ from headrace.metrics import Metrics
 from headrace.progress import LONGEST, decode
 from headrace.worker.commits import Commits
 from headrace.worker.pauses import Pauses
-
-CONFIG = Config(
-    namespace="shop",
-    consumer="billing",
-    pipeline="shop",
-    group="g",
-    kafka=Kafka(bootstrap_servers="kafka:9092"),
-    topics=Topics(sources=("orders",), retry="r", dead_letters="d", resolutions="s"),
-    handler=Handler(python=Python(function="billing:handle")),
-)
+from tests.runtime.configs import BILLING
 
 
 class Group:
@@ -54,7 +44,7 @@ class Work:
     def __init__(self, room: int = LONGEST) -> None:
         self.group = Group(room)
         self.ledger = Ledger()
-        metrics = Metrics(CONFIG)
+        metrics = Metrics(BILLING)
         self.commits = Commits(self.group, self.ledger, metrics, lambda assignment: (0, 0))  # type: ignore[arg-type]
         self.pauses = Pauses(self.group, metrics)  # type: ignore[arg-type]
         self.now = 0.0

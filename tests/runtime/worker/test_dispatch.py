@@ -11,7 +11,7 @@ from typing import Self
 
 import pytest
 
-from headrace.config import Config, Delivery, Handler, Kafka, Python, Retry, Topics
+from headrace.config import Delivery, Retry
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
@@ -20,18 +20,10 @@ from headrace.flow.policy import Failed
 from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.worker.dispatch import LOOK, Dispatcher, RunnerLost
+from tests.runtime.configs import BILLING
 from tests.waiting import PATIENCE
 
-CONFIG = Config(
-    namespace="shop",
-    consumer="billing",
-    pipeline="orders",
-    group="g",
-    kafka=Kafka(bootstrap_servers="kafka:9092"),
-    topics=Topics(sources=("orders",), retry="r", dead_letters="d", resolutions="s"),
-    handler=Handler(python=Python(function="billing:handle")),
-    delivery=Delivery(retry=Retry(attempts=3, initial=0.01)),
-)
+CONFIG = BILLING.model_copy(update={"delivery": Delivery(retry=Retry(attempts=3, initial=0.01))})
 
 
 async def test_a_bug_of_the_handling_fails_its_own_record_only() -> None:
