@@ -75,13 +75,13 @@ class LanesMachine(RuleBasedStateMachine):
         return lane not in self.due and lane not in {one.lane for one in self.running}
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), wait=st.none() | st.floats(0, 5))
-    def end(self, data: st.DataObject, wait: float | None) -> None:
+    @rule(data=st.data(), wait=st.none() | st.floats(0, 5), counts=st.booleans())
+    def end(self, data: st.DataObject, wait: float | None, counts: bool) -> None:
         ended = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         if wait is None:
             self._finish(ended)
         else:
-            self.lanes.delay(ended, self.now + wait)
+            (self.lanes.delay if counts else self.lanes.postpone)(ended, self.now + wait)
             self.due[ended.lane] = self.now + wait
             self.failed.add(ended)
 
@@ -203,6 +203,20 @@ def test_what_arrived_first_runs_first() -> None:
         order.append(taken.record.offset)
         lanes.finish(taken)
     assert order == [0, 1, 2, 3]
+
+
+def test_what_is_postponed_runs_after_what_has_arrived_by_then() -> None:
+    lanes, assignment = Lanes(), Assignment("orders", 0)
+    for offset, key in enumerate((b"a", b"b", b"c")):
+        lanes.add(job(assignment, offset, key))
+    tried = []
+    for now in range(6):
+        taken = lanes.take()
+        assert taken is not None
+        tried.append(taken.record.key)
+        lanes.postpone(taken, due=now + 1.0)
+        lanes.wake(now + 1.0)
+    assert tried == [b"a", b"b", b"c"] * 2
 
 
 def test_records_without_a_key_run_side_by_side() -> None:

@@ -12,6 +12,7 @@ from typing import Self
 import pytest
 
 from headrace.config import Delivery, Retry
+from headrace.flow import breaker
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
@@ -214,3 +215,27 @@ async def test_no_attempt_begins_while_it_is_not_sure_whose_the_records_are() ->
 
     assert before == []
     assert handled == [records[0]]
+
+
+async def test_each_probe_of_a_target_that_is_away_is_of_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one record that always fails would keep the circuit open for ever."""
+    monkeypatch.setattr(breaker, "REST", 0.05)
+    metrics, probes, enough = Metrics(CONFIG), list[bytes | None](), asyncio.Event()
+
+    async def handle(record: Record) -> Failed | None:
+        if _of(metrics, "headrace_consumer_circuit_open"):
+            probes.append(record.key)
+        if len(probes) == 4:
+            enough.set()
+        return Failed(message="busy", exception="503", status=503)
+
+    dispatcher = Dispatcher(CONFIG, handle, metrics, Lease(600, time.monotonic()))
+    async with asyncio.timeout(PATIENCE):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(Assignment("orders", 0), record) for record in _records(30)])
+        await enough.wait()
+    runners.cancel()
+    await asyncio.wait([runners])
+
+    assert len(set(probes)) == len(probes)
+    assert not dispatcher.finished

@@ -141,6 +141,12 @@ class Lanes:
         self._running.remove(job.lane)
         self._wait(job, due)
 
+    def postpone(self, job: Job, due: float) -> None:
+        """End an attempt that does not count: as `delay`, and whatever has arrived by now goes before it."""
+        self._arrived += 1
+        job.number = self._arrived
+        self.delay(job, due)
+
     def wake(self, now: float) -> float | None:
         """Make ready all lanes due at ``now``; return when the next one is due, or None."""
         while self._heap and self._heap[0][0] <= now:

@@ -230,10 +230,11 @@ class Dispatcher:
             log.info("the target answers again")
 
     def _freeze(self, job: Job, failed: Failed) -> None:
-        """Let a record wait for the target: behind others, as the next probe shall be of another key."""
+        """Let a record wait for the target, behind all others: else one that always fails would be each probe."""
         log.info("failed, which does not count as the target fails: %s", _told(job, failed))
         self._metrics.frozen.inc()
-        self._delay(job, time.monotonic() + 2 * self._gate.rest)
+        self._lanes.postpone(job, time.monotonic() + self._gate.rest)
+        self._delayed(job)
 
     def _succeed(self, job: Job) -> None:
         self._metrics.ok.inc()
@@ -254,10 +255,11 @@ class Dispatcher:
         job.record = replace(job.record, attempt=job.attempt)
         tried = Tried(job.attempt, due=math.ceil(now + fate.delay), since=int(job.first_failed_at))
         self.retried.append(Retried(job.assignment, job.record.offset, tried))
-        self._delay(job, time.monotonic() + fate.delay)
+        self._lanes.delay(job, time.monotonic() + fate.delay)
+        self._delayed(job)
 
-    def _delay(self, job: Job, due: float) -> None:
-        self._lanes.delay(job, due)
+    def _delayed(self, job: Job) -> None:
+        """Have a record woken when it is due, unless its partition is leaving."""
         if job.assignment in self._leaving:
             self._lanes.drain(self._leaving)
         self._metrics.retrying_keys.set(self._lanes.waiting)
