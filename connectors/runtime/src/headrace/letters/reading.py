@@ -157,6 +157,13 @@ def lost(reader: Reader, topics: Topics) -> Iterator[Letter]:
             yield one
 
 
+def wanted(reader: Reader, topics: Topics, *, put_back: bool, gone: bool) -> Iterator[Letter]:
+    """Yield those that are `lost` where ``gone``, `resolved` where ``put_back``, or else `outstanding`."""
+    if gone:
+        return lost(reader, topics)
+    return resolved(reader, topics) if put_back else outstanding(reader, topics)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Known:
     """What the dead-letter topic held, and what had become of that a moment later."""

@@ -108,8 +108,8 @@ def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
     reasons: Counter[str] = Counter()
     total = 0
     topic = reader.id(config.topics.dead_letters)
-    among = reading.lost if selection.lost else reading.resolved if selection.again else reading.outstanding
-    for letter in among(reader, config.topics):
+    among = reading.wanted(reader, config.topics, put_back=selection.again, gone=selection.lost)
+    for letter in among:
         total += 1
         if selection.takes(letter) and (selection.limit is None or len(taken) < selection.limit):
             taken.append(reading.parse_place(letter.name))

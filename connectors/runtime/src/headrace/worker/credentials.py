@@ -1,7 +1,7 @@
 """The mounted credentials, followed: what was rotated reaches the clients without a new pod.
 
 The poll thread alone owns it. A login is told to the clients; an authority is read by new ones only, so they are opened
-anew, between which the partitions are given away. It must not write a secret anywhere.
+anew, between which the partitions are let go. It must not write a secret anywhere.
 """
 
 from __future__ import annotations

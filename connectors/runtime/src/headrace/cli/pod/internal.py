@@ -76,9 +76,9 @@ def redrive_(
 
 def _listed(config: Config, limit: int, *, resolved: bool = False, lost: bool = False) -> Iterator[answers.Answer]:
     count = 0
-    among = reading.lost if lost else reading.resolved if resolved else reading.outstanding
     with Reader(properties(config.kafka)) as reader:
-        for count, letter in enumerate(among(reader, config.topics), start=1):
+        among = reading.wanted(reader, config.topics, put_back=resolved, gone=lost)
+        for count, letter in enumerate(among, start=1):
             if not limit or count <= limit:
                 yield answers.Listed(letter=letter)
     yield answers.Done(count=count)
