@@ -9,10 +9,10 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster soak e2e test demo
+.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster soak bench-consumer e2e test demo
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install the Python environment from the lock file
 	@tests/toolchain.sh
@@ -72,6 +72,9 @@ cluster: setup ## Tests on the cluster, which is up and has its images
 
 soak: setup ## Long runs on the cluster, after make demo: what it rests at under a steady load (20 min)
 	@$(RUN) pytest -q -s tests/e2e/soak.py
+
+bench-consumer: setup ## The runtime beside its peers (45 min; CASES="noop wait" RECORDS=20000 ROUNDS=1: less of it)
+	@$(RUN) python -m tests.bench.consumer $(CASES) $(if $(RECORDS),--records $(RECORDS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 E2E := build real lifecycle images up cluster
 e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running

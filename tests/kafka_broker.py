@@ -168,6 +168,13 @@ class KafkaBroker:
 @pytest.fixture(scope="session")
 def kafka_broker() -> Iterator[KafkaBroker]:
     """Run a broker for this session of tests."""
+    with serving() as broker:
+        yield broker
+
+
+@contextmanager
+def serving() -> Iterator[KafkaBroker]:
+    """Run a broker until the end of the block."""
     directory = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
     classes = str(ingredients.jars(next(image for image in catalog.IMAGES if image.name == "kafka")) / "libs" / "*")
     try:

@@ -1,0 +1,1 @@
+"""The consumer beside its peers: `make bench-consumer`."""

@@ -1,0 +1,76 @@
+"""What the peers run in: Python environments by their own lock file, jars by Maven, the server by Go; all cached."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from tests.cluster import places, pypi, toolchain
+from tests.cluster.images import catalog, ingredients
+from tests.cluster.progress import run_logged
+
+FOLDER = Path(__file__).parent
+CACHE = places.CACHE / "bench"
+ASK = "import importlib.metadata as m, sys; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
+
+
+@cache
+def python(group: str) -> Path:
+    """Return the interpreter of the environment of one dependency group in ``pyproject.toml``."""
+    folder = CACHE / f"python-{group}"
+    words = [pypi.uv(), "sync", "--frozen", "--quiet", "--only-group", group, "--project", str(FOLDER)]
+    environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder)}
+    environment.pop("VIRTUAL_ENV", None)
+    log = CACHE / "log" / f"{group}.log"
+    run_logged(words, log=log, advice="is PyPI within reach? if so, see the log", env=environment)
+    return folder / "bin" / "python"
+
+
+def versions(interpreter: Path, *packages: str) -> str:
+    """Return the versions of packages in an environment, as text."""
+    done = subprocess.run([str(interpreter), "-c", ASK, *packages], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@cache
+def jars() -> Path:
+    """Return the folder with the jars of the Parallel Consumer in ``libs``."""
+    return ingredients.jars(catalog.Image(name="parallel-consumer", folder=FOLDER / "jvm", pom=True))
+
+
+@cache
+def server() -> Path:
+    """Return the program that records are pushed to."""
+    source = FOLDER / "server" / "main.go"
+    program = CACHE / f"server-{ingredients.digest(source.read_bytes(), toolchain.GO_VERSION.encode())}"
+    if not program.exists():
+        toolchain.install()
+        half = program.with_name(program.name + ".half")
+        words = [str(toolchain.GO), "build", "-o", str(half), str(source)]
+        log = CACHE / "log" / "server.log"
+        run_logged(words, log=log, advice="see the log", env=toolchain.environment(os.environ))
+        half.rename(program)
+    return program
+
+
+PACKAGES = {
+    "bare": ("confluent-kafka", "aiohttp", "uvloop"),
+    "faststream": ("faststream", "aiokafka"),
+    "quix": ("quixstreams", "confluent-kafka"),
+}
+"""Whose versions are told of each environment."""
+
+
+def java() -> str:
+    """Return the version of the JVM."""
+    told = subprocess.run(["java", "--version"], capture_output=True, text=True, check=True).stdout
+    return told.split()[1]
+
+
+def jar_versions() -> str:
+    """Return the versions of the Parallel Consumer and its client."""
+    wanted = ("parallel-consumer-core-", "kafka-clients-")
+    names = sorted(file.stem for file in (jars() / "libs").iterdir())
+    return ", ".join(name for name in names if name.startswith(wanted))
