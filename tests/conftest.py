@@ -1,4 +1,4 @@
-"""What all rooms of tests share: a Kafka, a Kafka Connect, a PostgreSQL, an event loop, and examples without a clock.
+"""What all rooms of tests share: Kafka, Kafka Connect, databases, an event loop, and examples without a clock.
 
 pytest-asyncio asks for the thread's loop before its own; Python 3.11 then makes one that nobody closes.
 """
@@ -13,9 +13,10 @@ from hypothesis import settings
 
 from tests.connect_worker import connect_worker
 from tests.kafka_broker import kafka_broker
+from tests.mariadb_server import mariadb_server
 from tests.postgres_server import postgres_server
 
-__all__ = ["connect_worker", "kafka_broker", "postgres_server"]
+__all__ = ["connect_worker", "kafka_broker", "mariadb_server", "postgres_server"]
 
 settings.register_profile("headrace", deadline=None)  # how long one example takes says more of the machine than of us
 settings.load_profile("headrace")

@@ -26,8 +26,8 @@ NODE = (
     "runc",
     "util-linux",
 )
-TESTS = ("default-jdk-headless", "maven", "postgresql", "procps")
-"""A Kafka, a Kafka Connect and a PostgreSQL run beside the tests that need one, without the cluster."""
+TESTS = ("default-jdk-headless", "mariadb-server", "maven", "postgresql", "procps", "redis-server")
+"""What runs beside the tests that need one, without the cluster: Kafka, Kafka Connect, PostgreSQL, MariaDB, Redis."""
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 LOG = places.CACHE / "log" / "apt.log"

@@ -2,5 +2,6 @@
 
 from headrace.declared import handler
 from headrace.record import Position, Record, Reject, Retry
+from headrace.sql.inbox import inbox
 
-__all__ = ["Position", "Record", "Reject", "Retry", "handler"]
+__all__ = ["Position", "Record", "Reject", "Retry", "handler", "inbox"]

@@ -67,6 +67,7 @@ class Record:
     through the retry topic. ``timestamp`` is in milliseconds since 1970 or None, ``attempt`` counts from 1.
     ``unreadable`` says what of it Kafka's client cannot read; no handler is given such a record. ``leader_epoch``
     is the number of the leader that wrote it, of all the partition has had; None where Kafka does not say it.
+    ``group`` is the consumer group that reads it, which names the Consumer.
     """
 
     topic: str
@@ -81,6 +82,7 @@ class Record:
     origin: Position | None = None
     unreadable: str | None = None
     leader_epoch: int | None = None
+    group: str = ""
 
     @property
     def source(self) -> Position:

@@ -74,9 +74,10 @@ def _register(arguments: list[str]) -> None:
 
         _app.add_typer(internal.app, name="internal")
         return
-    from headrace.cli.laptop import dlq, redriving, status
+    from headrace.cli.laptop import dlq, inbox, redriving, status
 
     _app.add_typer(dlq.app, name="dlq")
+    _app.add_typer(inbox.app, name="inbox")
     _app.command("redrive")(redriving.redrive)
     _app.command("status")(status.status)
 

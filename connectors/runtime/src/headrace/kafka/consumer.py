@@ -311,7 +311,7 @@ class Source:
     def _take(self, message: Message, result: Read) -> None:
         error = message.error()
         if error is None:
-            result.records.append(record_of(message, self._retry))
+            result.records.append(record_of(message, self._retry, self._config.group))
         elif error.code() == KafkaError._PARTITION_EOF:
             result.ends.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
         elif error.code() in OUT_OF_RANGE and message.topic() is not None:

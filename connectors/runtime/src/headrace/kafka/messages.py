@@ -33,8 +33,8 @@ def timestamp_of(message: Message) -> int | None:
     return None if kind == TIMESTAMP_NOT_AVAILABLE else int(milliseconds)
 
 
-def record_of(message: Message, retry: str) -> Record:
-    """Return what ``message`` carries; it says where it first was when it lies in ``retry``, the retry topic."""
+def record_of(message: Message, retry: str, group: str = "") -> Record:
+    """Return what ``message`` carries to ``group``; where it first was, too, when it lies in ``retry``, that topic."""
     topic = str(message.topic())
     own = headers_of(message)
     known = headers.decode(own or ()) if topic == retry else None
@@ -51,4 +51,5 @@ def record_of(message: Message, retry: str) -> Record:
         origin=known.origin if known else None,
         unreadable=UNREADABLE if own is None else None,
         leader_epoch=message.leader_epoch(),
+        group=group,
     )
