@@ -173,7 +173,7 @@ class RealBench:
             database.execute("CREATE TABLE IF NOT EXISTS public.customers (id serial PRIMARY KEY, name text)")
 
     async def clear(self, connect: Connect) -> None:
-        """Remove every connector and its slot, of which PostgreSQL has few."""
+        """Remove every connector and its slot, of which PostgreSQL has few, and the rows of the table."""
         for name in (await connect.workers(self.url)).connectors:
             await connect.remove(self.url, name)
         drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
@@ -182,6 +182,7 @@ class RealBench:
                 while database.execute("SELECT count(*) FROM pg_replication_slots").fetchone() != (0,):
                     database.execute(drop)
                     await asyncio.sleep(0.1)
+            database.execute("TRUNCATE public.customers")
 
 
 @asynccontextmanager

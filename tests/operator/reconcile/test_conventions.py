@@ -152,7 +152,7 @@ def test_a_bad_edit_is_named_in_time_and_what_runs_stays(installed: Installed) -
     bad = {"spec": {"workers": {"replicas": 3, "config": {"ssl.key.password": "x"}}}}
     good = {"spec": {"workers": {"replicas": 1, "config": None}}}
     begun = time.monotonic()
-    kubectl(server, "patch", "connectcluster", "main", "-n", "shop", "--type=merge", "-p", json.dumps(bad))
+    _edit(server, bad)
     try:
         until("the bad edit is refused", lambda: _condition(server, "Accepted") == "False")
         taken = time.monotonic() - begun
@@ -161,7 +161,7 @@ def test_a_bad_edit_is_named_in_time_and_what_runs_stays(installed: Installed) -
         until("the Service is made again", lambda: len(_children(server)) == 8)
         after = _versions(server)
     finally:
-        kubectl(server, "patch", "connectcluster", "main", "-n", "shop", "--type=merge", "-p", json.dumps(good))
+        _edit(server, good)
         until("the good edit is accepted", lambda: _condition(server, "Accepted") == "True")
 
     assert taken < 10
@@ -178,6 +178,11 @@ def test_events_have_reasons_of_the_list(installed: Installed) -> None:
     described = kubectl(installed.server, "describe", "kafkaconnection", "kafka", "-n", "shop")
     assert "KafkaUnreachable" in described.partition("Events:")[2]
     assert "kopf" not in json.dumps(events)
+
+
+def _edit(server: fast.ApiServer, change: dict[str, Any]) -> None:
+    words = ("patch", "connectcluster", "main", "-n", "shop", "--type=merge", "--field-manager=alice")
+    kubectl(server, *words, "-p", json.dumps(change))
 
 
 def _definitions() -> list[dict[str, Any]]:
