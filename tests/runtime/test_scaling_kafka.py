@@ -157,3 +157,21 @@ def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBrok
         assert second.stop() == 0
     assert_in_order(effects)
     assert effects.again == 0
+
+
+@pytest.mark.case("delivery-3")
+def test_a_key_with_a_long_queue_does_not_hold_up_a_hand_over(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Its queue takes longer than a rebalance waits, and records of other keys beyond it are finished already."""
+    world = make_world(kafka_broker, tmp_path, partitions=2, concurrency=AT_ONCE)
+    busy = [("busy", {"n": n, "sleep": 0.1}) for n in range(200)]
+    world.produce([*busy, *((f"k{n % 20}", {"n": n}) for n in range(200, 400))])
+    effects = Effects(world)
+    with consuming(world) as first:
+        until("the others of the busy key's partition", lambda: len(effects.read().distinct) > 200)
+        with consuming(world) as second:
+            until("all", lambda: len(effects.read().distinct) == 400)
+            assert second.stop() == 0
+        assert first.stop() == 0
+    assert_in_order(effects)
+    assert effects.again == 0
+    assert "still run" not in first.log.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -41,7 +42,6 @@ class LanesMachine(RuleBasedStateMachine):
         self.queues: defaultdict[Lane, list[Job]] = defaultdict(list)
         self.due: dict[Lane, float] = {}
         self.running: list[Job] = []
-        self.started: dict[Assignment, int] = {}
         self.failed: set[Job] = set()
 
     @rule(place=st.sampled_from(PLACES), key=KEYS, failed=st.none() | st.floats(0, 5))
@@ -68,7 +68,6 @@ class LanesMachine(RuleBasedStateMachine):
         taken = self.lanes.take()
         assert taken is min(could, key=lambda one: one.number, default=None), "not the one that arrived first"
         if taken is not None:
-            self.started[taken.assignment] = max(taken.record.offset, self.started.get(taken.assignment, -1))
             self.running.append(taken)
 
     def _may_run(self, lane: Lane) -> bool:
@@ -101,37 +100,30 @@ class LanesMachine(RuleBasedStateMachine):
 
     @rule(place=st.sampled_from(PLACES))
     def drain_and_give_away(self, place: tuple[str, int]) -> None:
-        """What is older than a started record runs to its end first; what waits for another attempt does not."""
+        """What runs is finished first; nothing else begins for the partition."""
         leaving = self.assignments[place]
-        self.lanes.drain([leaving])
-        self._drop(leaving, self.started.get(leaving, -1))
-        while self.lanes.pending([leaving]):
-            running = len(self.running)
-            self._take()
-            if len(self.running) == running:
-                self._finish(self.running.pop())
+        self.lanes.drop([leaving])
+        self._drop(leaving)
+        for one in [one for one in self.running if one.assignment is leaving]:
+            self.running.remove(one)
+            self._finish(one)
+        assert self.lanes.pending([leaving]) == 0
         self.lose(place)
 
     @rule(place=st.sampled_from(PLACES))
     def lose(self, place: tuple[str, int]) -> None:
         lost = self.assignments[place]
-        self.lanes.forget([lost])
-        self._drop(lost, -1)
+        self.lanes.drop([lost])
+        self._drop(lost)
         assert self.lanes.pending([lost]) == sum(one.assignment is lost for one in self.running)
         self.assignments[place] = Assignment(*place)
 
-    def _drop(self, leaving: Assignment, started: int) -> None:
-        """Take from the model what need not run: all but what runs, and what is no newer than ``started``."""
+    def _drop(self, leaving: Assignment) -> None:
+        """Take from the model all of a partition but what runs."""
         for lane, queue in self.queues.items():
-            head = queue[0] if queue else None
-            waits = lane in self.due
-            self.queues[lane] = [
-                one
-                for one in queue
-                if one.assignment is not leaving or one in self.running or (one.record.offset <= started and not waits)
-            ]
-            if head and waits and head.assignment is leaving:
-                del self.due[lane]
+            if queue and queue[0].assignment is leaving:
+                self.due.pop(lane, None)
+            self.queues[lane] = [one for one in queue if one.assignment is not leaving or one in self.running]
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -235,21 +227,20 @@ def test_a_redriven_record_shares_the_lane_of_its_source() -> None:
     assert lanes.take() is None
 
 
-def test_draining_keeps_what_is_older_than_a_started_record() -> None:
+@pytest.mark.case("delivery-3")
+def test_of_a_partition_that_is_given_away_only_what_runs_is_kept() -> None:
+    """However many a busy key has in its lane, and however far other keys are."""
     lanes, assignment = Lanes(), Assignment("orders", 0)
     for offset, key in ((0, b"a"), (1, b"a"), (2, b"b"), (3, b"a")):
         lanes.add(job(assignment, offset, key))
     started = [lanes.take(), lanes.take()]
-    lanes.drain([assignment])
-    assert lanes.pending([assignment]) == 3
+    lanes.drop([assignment])
+    assert lanes.pending([assignment]) == 2
     for one in started:
         assert one is not None
         lanes.finish(one)
-    last = lanes.take()
-    assert last is not None
-    assert last.record.offset == 1
-    lanes.finish(last)
     assert lanes.take() is None
+    assert lanes.pending([assignment]) == 0
 
 
 def test_a_record_that_failed_elsewhere_waits_and_holds_its_key() -> None:

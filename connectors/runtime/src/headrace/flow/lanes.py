@@ -63,7 +63,6 @@ class Lanes:
         self._running: set[Lane] = set()
         self._due: dict[Lane, float] = {}
         self._heap: list[tuple[float, int, Lane]] = []
-        self._started: dict[Assignment, int] = {}
         self._pending: Counter[Assignment] = Counter()
         self._failed: set[Lane] = set()
         self._retrying: Counter[Assignment] = Counter()
@@ -118,10 +117,7 @@ class Lanes:
             return None
         _, lane = heapq.heappop(self._ready)
         self._running.add(lane)
-        job = self._queues[lane][0]
-        started = self._started.get(job.assignment, -1)
-        self._started[job.assignment] = max(started, job.record.offset)
-        return job
+        return self._queues[lane][0]
 
     def finish(self, job: Job) -> None:
         """End a running record; the next of its key becomes ready."""
@@ -155,12 +151,8 @@ class Lanes:
             self._make_ready(lane)
         return self._heap[0][0] if self._heap else None
 
-    def drain(self, assignments: Collection[Assignment]) -> None:
-        """Drop what need not run before these partitions are given away.
-
-        Kept are running records and those older than one already started: finishing them moves the frontier, so
-        fewer records are delivered twice. Keys waiting for another attempt are dropped.
-        """
+    def drop(self, assignments: Collection[Assignment]) -> None:
+        """Drop everything of these partitions but running records: what was not begun is its next owner's."""
         leaving = set(assignments)
         for lane in list(self._queues):
             self._thin(lane, leaving)
@@ -168,14 +160,6 @@ class Lanes:
         heapq.heapify(self._heap)
         self._ready = [(self._queues[lane][0].number, lane) for _, lane in self._ready if lane in self._queues]
         heapq.heapify(self._ready)
-
-    def forget(self, assignments: Collection[Assignment]) -> None:
-        """Drop everything of these partitions but running records."""
-        for assignment in assignments:
-            self._started[assignment] = -1
-        self.drain(assignments)
-        for assignment in assignments:
-            self._started.pop(assignment, None)
 
     def _thin(self, lane: Lane, leaving: set[Assignment]) -> None:
         queue = self._queues[lane]
@@ -186,11 +170,7 @@ class Lanes:
         failed = self._release(lane)
         kept: deque[Job] = deque()
         for job in queue:
-            if (
-                job.assignment not in leaving
-                or (running and job is head)
-                or (not waiting and job.record.offset <= self._started.get(job.assignment, -1))
-            ):
+            if job.assignment not in leaving or (running and job is head):
                 kept.append(job)
             else:
                 self._forget(job)
@@ -240,7 +220,6 @@ class Lanes:
         self._pending[job.assignment] -= 1
         if not self._pending[job.assignment]:
             del self._pending[job.assignment]
-            self._started.pop(job.assignment, None)
 
 
 def _count(counts: Counter[Assignment], assignment: Assignment, number: int) -> None:

@@ -98,9 +98,9 @@ class Dispatcher:
         return self._lanes.retrying(assignment)
 
     async def drain(self, assignments: Collection[Assignment]) -> None:
-        """Drop what need not run and wait until nothing of these partitions runs; what fails is not tried again."""
+        """Drop what has not begun and wait until nothing of these partitions runs; what fails is not tried again."""
         self._leaving = frozenset(assignments)
-        self._lanes.drain(assignments)
+        self._lanes.drop(assignments)
         self._wake_runners()
         while self._lanes.pending(assignments):
             self._progress.clear()
@@ -109,7 +109,7 @@ class Dispatcher:
     def forget(self, assignments: Collection[Assignment]) -> None:
         """Drop everything of partitions that are no longer ours; what runs is finished in vain."""
         self._leaving = frozenset()
-        self._lanes.forget(assignments)
+        self._lanes.drop(assignments)
         self._wake_runners()
 
     async def _runner(self) -> None:
@@ -261,7 +261,7 @@ class Dispatcher:
     def _delayed(self, job: Job) -> None:
         """Have a record woken when it is due, unless its partition is leaving."""
         if job.assignment in self._leaving:
-            self._lanes.drain(self._leaving)
+            self._lanes.drop(self._leaving)
         self._metrics.retrying_keys.set(self._lanes.waiting)
         self._arm()
 
