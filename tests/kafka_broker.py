@@ -175,36 +175,56 @@ def kafka_broker() -> Iterator[KafkaBroker]:
 @contextmanager
 def serving() -> Iterator[KafkaBroker]:
     """Run a broker until the end of the block."""
-    directory = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
-    classes = str(ingredients.jars(next(image for image in catalog.IMAGES if image.name == "kafka")) / "libs" / "*")
-    try:
-        yield from _running(directory, classes)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with installed() as place, place.serving() as broker:
+        yield broker
 
 
-def _running(directory: Path, classes: str) -> Iterator[KafkaBroker]:
-    port, sasl, tls, controller = _free_ports(4)
-    settings = _written(directory, port, sasl, tls, controller)
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    words = [*_JAVA, classes, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
-    subprocess.run(words, check=True, capture_output=True, timeout=PATIENCE)
-    log = directory / "broker.log"
-    with log.open("wb") as out:
-        words = [*END_WITH_PARENT, *_JAVA, classes, "kafka.Kafka", str(settings)]
-        broker = subprocess.Popen(words, stdout=out, stderr=out)
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A broker that may be started, stopped and started again over its ``data``."""
+
+    folder: Path
+    settings: Path
+    ports: tuple[int, int, int]
+
+    @property
+    def data(self) -> Path:
+        """The folder of the logs: one folder for each partition."""
+        return self.folder / "data"
+
+    @contextmanager
+    def serving(self) -> Iterator[KafkaBroker]:
+        """Run the broker; it is killed at the end, but where it has ended before."""
+        log = self.folder / "broker.log"
+        with log.open("wb") as out:
+            words = [*END_WITH_PARENT, *_JAVA, _classes(), "kafka.Kafka", str(self.settings)]
+            broker = subprocess.Popen(words, stdout=out, stderr=out)
+        try:
+            plain, sasl, tls = (f"127.0.0.1:{port}" for port in self.ports)
+            _await_answer(plain, broker, log)
+            yield KafkaBroker(bootstrap_servers=plain, sasl_servers=sasl, tls_servers=tls, process=broker)
+        finally:
+            broker.kill()
+            broker.wait(timeout=20)
+
+
+@contextmanager
+def installed() -> Iterator[Installed]:
+    """Make a broker's folder and settings, and remove them in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
     try:
-        address = f"127.0.0.1:{port}"
-        _await_answer(address, broker, log)
-        yield KafkaBroker(
-            bootstrap_servers=address,
-            sasl_servers=f"127.0.0.1:{sasl}",
-            tls_servers=f"127.0.0.1:{tls}",
-            process=broker,
-        )
+        port, sasl, tls, controller = _free_ports(4)
+        settings = _written(folder, port, sasl, tls, controller)
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
+        subprocess.run([*_JAVA, _classes(), *tool], check=True, capture_output=True, timeout=PATIENCE)
+        yield Installed(folder=folder, settings=settings, ports=(port, sasl, tls))
     finally:
-        broker.kill()
-        broker.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _classes() -> str:
+    return str(ingredients.jars(next(image for image in catalog.IMAGES if image.name == "kafka")) / "libs" / "*")
 
 
 def _certified(folder: Path) -> Path:

@@ -63,6 +63,11 @@ class Assignment:
         return len(self._open)
 
     @property
+    def position(self) -> int:
+        """The offset that is read next, as far as it is known."""
+        return max(self.end or 0, self.committed or 0)
+
+    @property
     def done(self) -> int:
         """How many offsets beyond the frontier need no more work."""
         frontier = self.frontier

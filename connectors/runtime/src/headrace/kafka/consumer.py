@@ -28,6 +28,7 @@ from headrace.flow.offsets import Span
 from headrace.flow.partitions import Partition
 from headrace.kafka import connection
 from headrace.kafka.connection import Login
+from headrace.kafka.epochs import Epochs
 from headrace.kafka.messages import record_of
 from headrace.progress import LONGEST
 from headrace.record import Record
@@ -88,12 +89,13 @@ class CommitFailed(Exception):
 class Read(NamedTuple):
     """What one read brought: records, ends of partitions reached, and partitions with the offset that does not exist.
 
-    An end is the offset after all that can be read now; it lies beyond transaction markers and compaction gaps.
+    An end is the offset after all that can be read now; it lies beyond transaction markers and compaction gaps. Of a
+    log that was cut the client does not always say at which offset it was read.
     """
 
     records: list[Record]
     ends: list[tuple[Partition, int]]
-    lost: list[tuple[Partition, int]]
+    lost: list[tuple[Partition, int | None]]
 
 
 class Committed(NamedTuple):
@@ -111,6 +113,7 @@ class Source:
         self._retry = config.topics.retry
         self._awaited: str | None = None
         self._assignments = 0
+        self._epochs = Epochs()
         self.room = LONGEST
         """Characters of metadata that Kafka takes with a commit; fewer once it has refused them."""
         self._config = config
@@ -175,7 +178,9 @@ class Source:
     def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignments += 1
         starts = self._positions(partitions)
+        self._epochs.begin(starts)
         client.assign(starts)
+        _compare(client, starts)
         self._assigned({name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)})
 
     def _on_gone(self, client: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
@@ -199,6 +204,7 @@ class Source:
         if assignments != self._assignments:
             self._start_over()
             return Read([], [], result.lost)
+        self._epochs.read(result.records)
         return result
 
     def _take_more(self, most: int, result: Read) -> None:
@@ -223,9 +229,13 @@ class Source:
     def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
         """Commit offsets, each with its metadata; with ``wait`` raises CommitFailed when Kafka refuses.
 
+        With each goes the epoch of the leader that wrote what was read last, for whoever compares it with the log.
         Without ``wait``, `committed` is told what became of it.
         """
-        wanted = [TopicPartition(*at, offset, metadata=text) for at, offset, text in offsets]
+        wanted = [
+            TopicPartition(*at, offset, metadata=text, leader_epoch=self._epochs.of(at, offset))
+            for at, offset, text in offsets
+        ]
         if not wanted:
             return
         try:
@@ -258,14 +268,18 @@ class Source:
             log.warning("what the log of %s/%d has is not known: %s", *partition, error.args[0].str())
             return None
 
-    def go_on(self, positions: Mapping[Partition, int | None]) -> None:
+    def go_on(self, positions: Mapping[Partition, int | None], elsewhere: Iterable[Partition]) -> None:
         """Read on at these offsets, None is the beginning; they must be of all that is assigned.
 
-        The client takes a partition that it stopped for its offset back with an assignment only. What it had fetched
-        ahead is fetched again.
+        Of what goes on ``elsewhere`` than where it was read the log is not compared with what was known. The client
+        takes a partition that it stopped for its offset back with an assignment only. What it had fetched ahead is
+        fetched again.
         """
+        self._epochs.forget(elsewhere)
         places = ((at, OFFSET_BEGINNING if offset is None else offset) for at, offset in positions.items())
-        self._client.assign([TopicPartition(*at, offset) for at, offset in places])
+        self._client.assign(
+            [TopicPartition(*at, offset, leader_epoch=self._epochs.of(at, offset)) for at, offset in places]
+        )
 
     def counts(self) -> dict[str, int] | None:
         """Return how many partitions each topic has that exists; None when that is not answered in time."""
@@ -315,7 +329,8 @@ class Source:
         elif error.code() == KafkaError._PARTITION_EOF:
             result.ends.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
         elif error.code() in OUT_OF_RANGE and message.topic() is not None:
-            result.lost.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
+            log.warning("reading %s/%s: %s", message.topic(), message.partition(), error.str())
+            result.lost.append(((str(message.topic()), int(message.partition() or 0)), message.offset()))
         elif error.fatal():
             raise Fatal(error.str())
         elif error.code() in AWAITED:
@@ -357,6 +372,16 @@ def _consumer(settings: dict[str, object]) -> Consumer:
         return Consumer(settings)
     except KafkaException as error:
         raise Fatal(f"the settings of the Kafka client are refused: {error}") from error
+
+
+def _compare(client: Consumer, starts: Iterable[TopicPartition]) -> None:
+    """Let the client ask the leaders whether their logs are the ones that were read up to ``starts``.
+
+    Where one was cut and written anew, the offset counts as out of range. By an assignment alone it does not ask.
+    """
+    for start in starts:
+        if start.offset > 0 and start.leader_epoch is not None:
+            client.seek(start)
 
 
 def _committed(at: TopicPartition) -> Committed | None:

@@ -63,8 +63,10 @@ class Lost:
         return offset
 
     def _tell(self, partition: Partition, span: Span, offset: int | None) -> None:
-        gone = f"{partition[0]}/{partition[1]}: offset {self._offsets[partition]} no longer exists"
-        gone = f"{gone}, the log has {span.start} to {span.end}"
+        at = self._offsets[partition]
+        is_there = span.start <= at <= span.end
+        what = f"the log was cut and written anew before offset {at}" if is_there else f"offset {at} no longer exists"
+        gone = f"{partition[0]}/{partition[1]}: {what}, the log has {span.start} to {span.end}"
         if offset is None:
             log.error("%s; the partition stops, others go on (onOffsetLost: %s)", gone, self._wish)
         else:

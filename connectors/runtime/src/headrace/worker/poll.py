@@ -157,8 +157,9 @@ class Poller(threading.Thread):
     def _deliver(self, most: int, timeout: float) -> None:
         read = self._source.read(most, timeout)
         for partition, offset in read.lost:
-            if self._ledger.find(*partition) is not None:
-                self._lost.note(partition, offset)
+            assignment = self._ledger.find(*partition)
+            if assignment is not None:
+                self._lost.note(partition, assignment.position if offset is None else offset)
         jobs = [job for job in map(self._job, read.records) if job is not None]
         for (topic, number), offset in read.ends:
             self._ledger.reach(topic, number, offset)
@@ -172,12 +173,12 @@ class Poller(threading.Thread):
         for partition, offset in offsets.items():
             self._renew(partition, offset)
         owned = self._ledger.owned
-        self._source.go_on({one.name: one.committed if one.end is None else one.end for one in owned})
+        self._source.go_on({one.name: one.committed if one.end is None else one.end for one in owned}, offsets)
 
     def _renew(self, partition: Partition, offset: int) -> None:
         """Go on at ``offset``; one before what was read is of another log, of which nothing is known yet."""
         assignment = self._ledger.find(*partition)
-        if assignment is not None and offset < max(assignment.end or 0, assignment.committed or 0):
+        if assignment is not None and offset < assignment.position:
             self._release([assignment], REVOKE_BUDGET, commit=False)
             self._ledger.assign(*partition)
         self._lost.forget(partition)

@@ -1,0 +1,47 @@
+"""By which leader what was read was written, of each partition, so that its log can be told from one that was cut.
+
+A leader epoch stands for the log up to the end of what that leader wrote (KIP-320). So it goes with an offset up to the
+one after the last record read, and not with one beyond: what lies between, as the end of a transaction, is not shown,
+and may be of a later leader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import TopicPartition
+
+from headrace.flow.partitions import Partition
+from headrace.record import Record
+
+NONE = -1
+"""How the client is told that no epoch is known."""
+
+
+class Epochs:
+    """The epoch of what was read last, with the offset after it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Partition, tuple[int, int]] = {}
+
+    def begin(self, starts: Iterable[TopicPartition]) -> None:
+        """Note where partitions are read from, and what the commit says of the record before."""
+        for at in starts:
+            epoch = NONE if at.leader_epoch is None else at.leader_epoch
+            self._known[at.topic, at.partition] = at.offset, epoch
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Know nothing of these, which are read elsewhere from now on."""
+        for partition in partitions:
+            self._known.pop(partition, None)
+
+    def read(self, records: Iterable[Record]) -> None:
+        """Note the last record of each partition."""
+        last = {(record.topic, record.partition): record for record in records}
+        for partition, record in last.items():
+            self._known[partition] = record.offset + 1, NONE if record.leader_epoch is None else record.leader_epoch
+
+    def of(self, partition: Partition, offset: int) -> int:
+        """Return the epoch that goes with ``offset``, or NONE."""
+        end, epoch = self._known.get(partition, (0, NONE))
+        return epoch if offset <= end else NONE
