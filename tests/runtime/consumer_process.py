@@ -209,6 +209,7 @@ class Running:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    pod: str
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text of its HTTP answer; (0, why) when there is none."""
@@ -244,12 +245,13 @@ def consuming(world: World, config: contract.Config | None = None, before: str =
     file, log = world.folder / f"config-{number}.json", world.folder / f"log-{number}"
     file.write_text(contract.dump(config or world.config))
     port = free_port()
+    pod = f"{world.config.consumer}-{number}"
     settings = {"HEADRACE_CONFIG": str(file), "HEADRACE_PORT": str(port), "EFFECTS": str(world.folder / "effects")}
     words = [*END_WITH_PARENT, sys.executable, "-c", f"{before}\nfrom headrace.cli import app; app()", "run"]
     with log.open("wb") as out:
-        process = subprocess.Popen(words, env={**os.environ, **settings}, stdout=out, stderr=out)
+        process = subprocess.Popen(words, env={**os.environ, **settings, "HOSTNAME": pod}, stdout=out, stderr=out)
     try:
-        yield Running(process=process, port=port, log=log)
+        yield Running(process=process, port=port, log=log, pod=pod)
     finally:
         process.kill()
         process.wait(timeout=20)

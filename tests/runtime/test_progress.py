@@ -6,18 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from headrace.load import LoadReport, words
 from headrace.progress import Progress, decode, encode
 
 COUNTS = some.integers(0, 10**12)
 
 
 MAPS = some.text(alphabet="ABCabc012-_")
+LOADS = some.builds(
+    LoadReport,
+    pod=some.from_regex(r"[a-z0-9][a-z0-9.-]{0,62}", fullmatch=True),
+    **dict.fromkeys(("end", "window", "busy", "handled", "parked", "since"), COUNTS),
+    cause=some.from_regex(r"[A-Za-z_.]{0,80}", fullmatch=True),
+)
 
 
-@given(some.builds(Progress, done=COUNTS, retrying=COUNTS, held=COUNTS, map=MAPS))
+@given(some.builds(Progress, done=COUNTS, retrying=COUNTS, held=COUNTS, map=MAPS, load=some.none() | LOADS))
 def test_what_is_told_is_read(progress: Progress) -> None:
-    assert decode(encode(progress)) == progress
-    assert len(encode(progress)) < 100 + len(progress.map), "Kafka takes 4 KB, and a commit has many partitions"
+    told = encode(progress)
+    assert decode(told) == progress
+    load = 300 if progress.load else 0
+    assert len(told) < 100 + len(progress.map) + load, "Kafka takes 4 KB, and a commit has many partitions"
+    assert told.isascii()
 
 
 @pytest.mark.parametrize(
@@ -46,3 +56,34 @@ def test_no_metadata_is_an_error(metadata: str) -> None:
 
 def test_a_later_field_is_passed_over_and_a_missing_one_is_nothing() -> None:
     assert decode("h1 done=4 attempts=2 running=0") == Progress(done=4)
+
+
+REPORT = LoadReport(pod="billing-7d4-x2", end=1_795_863_600, window=5003, busy=375, handled=1234)
+
+
+def test_a_load_is_a_few_words() -> None:
+    text = encode(Progress(done=4, load=REPORT))
+    assert text == "h1 done=4 retrying=0 held=0 pod=billing-7d4-x2 end=1795863600 window=5003 busy=375 handled=1234"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "busy=375",
+        "pod= end=1",
+        "pod=a/b end=1",
+        "pod=a%s end=1" % ("b" * 63),
+        "pod=a end=-1",
+        "pod=a end=1.5",
+        "pod=a end=" + "9" * 20,
+        "pod=a end=1 circuit=melted",
+    ],
+)
+def test_a_load_that_is_not_ours_is_passed_over_alone(words: str) -> None:
+    assert decode(f"h1 done=4 {words}") == Progress(done=4)
+
+
+def test_a_cause_that_could_break_the_metadata_is_left_out() -> None:
+    """Names of exceptions are a handler's, and may be anything that Python takes for a name."""
+    odd = LoadReport(pod="a", end=1, window=1, busy=1, handled=1, circuit="open", since=1, cause="Störung done=9")
+    assert words(odd) == ["pod=a", "end=1", "window=1", "busy=1", "handled=1", "since=1", "circuit=open"]

@@ -62,7 +62,7 @@ class Consumer:
         metrics = Metrics(self.config)
         lease = Lease(session(self.config) / 2, time.monotonic())
         dispatcher = Dispatcher(self.config, self.handle, metrics, lease)
-        self.poller = HurtPoller(self.config, dispatcher, asyncio.get_running_loop(), metrics, lease)
+        self.poller = HurtPoller(self.config, dispatcher, asyncio.get_running_loop(), metrics, lease, "pod-1")
         server = await health.serve(self.poller, metrics, self.port)
         runners = asyncio.create_task(dispatcher.run())
         self.poller.start()

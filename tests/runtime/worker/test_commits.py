@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -11,9 +12,10 @@ from headrace.flow import offset_map
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import Tried
 from headrace.flow.partitions import Partition
+from headrace.load import LoadReport
 from headrace.metrics import Metrics
 from headrace.progress import LONGEST, decode
-from headrace.worker.commits import Commits
+from headrace.worker.commits import CROWDED, Commits
 from headrace.worker.pauses import Pauses
 from tests.runtime.configs import BILLING
 
@@ -38,6 +40,19 @@ class Group:
         self.paused -= set(partitions)
 
 
+class Load:
+    """A pod's load, told with the first partition; ``report`` is what is told now."""
+
+    def __init__(self) -> None:
+        self.report: LoadReport | None = None
+
+    def look(self, now: float, assignments: Iterable[Assignment]) -> None:
+        self.teller = next(iter(assignments), None)
+
+    def told_with(self, assignment: Assignment) -> LoadReport | None:
+        return self.report if assignment is self.teller else None
+
+
 class Work:
     """Two partitions of which one has thousands of records in back-off, here and there in a long log."""
 
@@ -45,7 +60,8 @@ class Work:
         self.group = Group(room)
         self.ledger = Ledger()
         metrics = Metrics(BILLING)
-        self.commits = Commits(self.group, self.ledger, metrics, lambda assignment: (0, 0))  # type: ignore[arg-type]
+        self.load = Load()
+        self.commits = Commits(self.group, self.ledger, metrics, lambda assignment: (0, 0), self.load)  # type: ignore[arg-type]
         self.pauses = Pauses(self.group, metrics)  # type: ignore[arg-type]
         self.now = 0.0
         self.assignments = [self.ledger.assign("orders", number, 0) for number in (0, 1)]
@@ -103,3 +119,50 @@ def test_nothing_is_committed_while_nothing_changes() -> None:
     work.fail(work.assignments[1], [7])
     work.tick()
     assert set(work.group.committed) == {("orders", 1)}
+
+
+REPORT = LoadReport(pod="p" * 63, end=1_795_863_600, window=5003, busy=375, handled=1234, cause="c" * 80)
+
+
+def test_a_load_is_told_with_one_partition_and_anew_only_when_it_changed() -> None:
+    work = Work()
+    work.load.report = REPORT
+    work.tick()
+    assert {at: _load(text) for at, (_, text) in work.group.committed.items()} == {
+        ("orders", 0): REPORT,
+        ("orders", 1): None,
+    }
+    work.group.committed.clear()
+    work.tick()
+    assert work.group.committed == {}
+    work.load.report = replace(REPORT, end=REPORT.end + 5)
+    work.tick()
+    assert set(work.group.committed) == {("orders", 0)}
+
+
+@pytest.mark.parametrize("room", [LONGEST, 1500, 800, 300, 60])
+def test_a_load_takes_no_room_from_the_map(room: int) -> None:
+    """Up to where no more records are read, what is done is told whole, whether a load is told as well or not."""
+    alone, both = Work(room), Work(room)
+    both.load.report = REPORT
+    for work in (alone, both):
+        offsets, first = random.Random(4).sample(range(1, 90_000), 5_000), work.assignments[0]
+        for offset in offsets:
+            if offset_map.least(first.offset_map()) > CROWDED * room:
+                break
+            if offset >= (first.end or 0):
+                work.fail(first, [offset])
+        work.tick()
+    assert _done(both) == _done(alone)
+    assert (_load(both.group.committed["orders", 0][1]) is None) == (room < 1200)
+
+
+def _load(text: str) -> LoadReport | None:
+    told = decode(text)
+    return told.load if told else None
+
+
+def _done(work: Work) -> object:
+    told = decode(work.group.committed["orders", 0][1])
+    known = offset_map.decode(told.map) if told else None
+    return known and known.done

@@ -2,12 +2,16 @@
 
 It travels as the metadata of the committed offset, such as ``h1 done=12 retrying=1 held=3 map=AAt4…``. ``h1``
 is the version: metadata of another one, or of somebody else's consumer, says nothing. Fields that are not known are
-passed over. Only the consumer reads ``map`` (`headrace.flow.offset_map`).
+passed over. Only the consumer reads ``map`` (`headrace.flow.offset_map`). One partition of each pod also tells its
+`headrace.load`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from headrace import load
+from headrace.load import LoadReport
 
 VERSION = "h1"
 
@@ -23,18 +27,21 @@ class Progress:
 
     ``done`` counts offsets that need no more work though an earlier record is unfinished; ``retrying`` the keys whose
     record failed and is tried again; ``held`` the unfinished records of those keys. ``map`` is the partition's offset
-    map, empty when nothing is worth a map.
+    map, empty when nothing is worth a map. ``load`` is that of the pod, where this partition tells it.
     """
 
     done: int = 0
     retrying: int = 0
     held: int = 0
     map: str = ""
+    load: LoadReport | None = None
 
 
 def encode(progress: Progress) -> str:
-    """Return the metadata that says ``progress``: ASCII, as long as its map and at most 90 characters more."""
+    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 90 characters more."""
     words = [VERSION, *(f"{name}={getattr(progress, name)}" for name in COUNTS)]
+    if progress.load:
+        words.extend(load.words(progress.load))
     if progress.map:
         words.append(f"map={progress.map}")
     return " ".join(words)
@@ -50,4 +57,4 @@ def decode(metadata: str | None) -> Progress | None:
     if not all(count.isascii() and count.isdigit() and len(count) < 20 for count in counts.values()):
         return None
     numbers = {name: int(counts.get(name, 0)) for name in COUNTS}
-    return Progress(**numbers, map=said.get("map", ""))
+    return Progress(**numbers, map=said.get("map", ""), load=load.report(said))

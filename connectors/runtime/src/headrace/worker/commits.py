@@ -17,6 +17,7 @@ from headrace.flow.partitions import Partition
 from headrace.kafka.consumer import CommitFailed, Committed, Source
 from headrace.metrics import Metrics
 from headrace.progress import Progress, decode, encode
+from headrace.worker.load import Load
 
 log = logging.getLogger(__name__)
 
@@ -33,16 +34,23 @@ CROWDED = 0.75
 class Commits:
     """Commits the offsets of the partitions in ``ledger``.
 
-    ``retrying`` returns of a partition how many keys are tried again, and how many records they hold.
+    ``retrying`` returns of a partition how many keys are tried again, and how many records they hold; ``load`` is what
+    one of them tells of the pod.
     """
 
     def __init__(
-        self, source: Source, ledger: Ledger, metrics: Metrics, retrying: Callable[[Assignment], tuple[int, int]]
+        self,
+        source: Source,
+        ledger: Ledger,
+        metrics: Metrics,
+        retrying: Callable[[Assignment], tuple[int, int]],
+        load: Load,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._metrics = metrics
         self._retrying = retrying
+        self._load = load
         self._at = 0.0
         self.completions = 0
         self.crowded: frozenset[Assignment] = frozenset()
@@ -79,6 +87,7 @@ class Commits:
         self._at, self.completions = now, 0
         self._look_for_mistrusted()
         known = self._known(self._ledger.owned)
+        self._load.look(now, known)
         self.crowded = frozenset(one for one, what in known.items() if self._is_crowded(what))
         told = self._told(known)
         self._commit({one: what for one, what in told.items() if one.told != what}, wait=False)
@@ -126,13 +135,19 @@ class Commits:
 
     def _metadata(self, assignment: Assignment, known: OffsetMap) -> str:
         retrying, held = self._retrying(assignment)
-        counts = Progress(done=assignment.done, retrying=retrying, held=held)
+        load = self._load.told_with(assignment)
+        counts = Progress(done=assignment.done, retrying=retrying, held=held, load=load)
         return with_map(counts, known, self._source.room)
 
 
 def with_map(progress: Progress, known: OffsetMap, room: int) -> str:
-    """Return as metadata of at most ``room`` characters what a partition has come to; empty if nothing fits."""
+    """Return as metadata of at most ``room`` characters what a partition has come to; empty if nothing fits.
+
+    A load that would take room from the map is left out.
+    """
     bare = encode(progress)
+    if progress.load and len(bare) > (1 - CROWDED) * room:
+        bare, progress = encode(replace(progress, load=None)), replace(progress, load=None)
     text = offset_map.encode(known, room - len(bare) - len(" map="))
     whole = encode(replace(progress, map=text))
     return whole if len(whole) <= room else ""

@@ -20,6 +20,7 @@ from prometheus_client import Histogram
 
 from headrace import headers
 from headrace.config import Config
+from headrace.flow.busy import Busy
 from headrace.flow.finished import Finished, Retried
 from headrace.flow.gate import Gate
 from headrace.flow.lanes import Job, Lanes
@@ -28,6 +29,7 @@ from headrace.flow.ledger import Assignment
 from headrace.flow.masking import masked
 from headrace.flow.offset_map import Tried
 from headrace.flow.policy import DeadLetter, Failed, decide, resumed
+from headrace.flow.target import Target
 from headrace.handlers import exceptions
 from headrace.metrics import Metrics
 from headrace.record import Headers, Record
@@ -65,6 +67,8 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
         self._leaving: frozenset[Assignment] = frozenset()
+        self._outage = Target("open")
+        self.busy = Busy(config.delivery.concurrency, time.monotonic())
         self.finished: deque[Finished] = deque()
         self.retried: deque[Retried] = deque()
         metrics.in_flight.set_function(lambda: self._lanes.running)
@@ -96,6 +100,13 @@ class Dispatcher:
     def retrying(self, assignment: Assignment) -> tuple[int, int]:
         """Return how many keys of a partition are tried again, and how many records they hold; for any thread."""
         return self._lanes.retrying(assignment)
+
+    @property
+    def target(self) -> Target:
+        """What is known of the target; for any thread."""
+        if self._gate.is_open:
+            return self._outage
+        return Target("throttled" if self._gate.limit < self._concurrency else "closed")
 
     async def drain(self, assignments: Collection[Assignment]) -> None:
         """Drop what has not begun and wait until nothing of these partitions runs; what fails is not tried again."""
@@ -130,8 +141,11 @@ class Dispatcher:
     def _take(self) -> Job | None:
         """Begin the next record, if there is one and the gate has room."""
         now = time.monotonic()
-        if self._gate.room(self._lanes.running, now) <= 0:
-            if self._lanes.ready:
+        running, ready = self._lanes.running, self._lanes.ready
+        room = self._gate.room(running, now)
+        self.busy.note(running + max(0, min(ready, room)), now)
+        if room <= 0:
+            if ready:
                 self._arm()
             return None
         job = self._lanes.take()
@@ -223,6 +237,7 @@ class Dispatcher:
         is_open = self._gate.is_open
         self._metrics.circuit_open.set(is_open)
         if is_open and failed is not None:
+            self._outage = Target("open", int(time.time()), failed.exception)
             log.error(
                 "the target fails, so records wait and no attempt counts until it answers: %s", _told(job, failed)
             )

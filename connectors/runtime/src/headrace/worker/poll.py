@@ -30,6 +30,7 @@ from headrace.worker.commits import Commits
 from headrace.worker.copartitions import Copartitions
 from headrace.worker.credentials import Credentials
 from headrace.worker.dispatch import Dispatcher
+from headrace.worker.load import Load
 from headrace.worker.lost import Lost
 from headrace.worker.pauses import Pauses
 
@@ -63,6 +64,7 @@ class Poller(threading.Thread):
         loop: asyncio.AbstractEventLoop,
         metrics: Metrics,
         lease: Lease,
+        pod: str,
     ) -> None:
         super().__init__(name="poll")
         self._lease = lease
@@ -74,7 +76,8 @@ class Poller(threading.Thread):
         self._ledger = Ledger()
         self._credentials = Credentials(config.kafka)
         self._source = Source(config)
-        self._commits = Commits(self._source, self._ledger, metrics, dispatcher.retrying)
+        self._load = Load(config, pod, dispatcher, self._ledger)
+        self._commits = Commits(self._source, self._ledger, metrics, dispatcher.retrying, self._load)
         self._longest_drain = pause(config) / 2
         self._letters = Letters(config, metrics, self._written)
         self._stopping = threading.Event()
@@ -118,6 +121,7 @@ class Poller(threading.Thread):
             )
             while not self._stopping.is_set():
                 self._turn()
+            self._load.end()
             self._release(self._ledger.owned, STOP_BUDGET)
             self._source.close()
         except BaseException as error:  # noqa: BLE001 - the thread's border: told to the process, which ends
@@ -236,6 +240,7 @@ class Poller(threading.Thread):
             self._metrics.stale.inc()
             return
         self._commits.completions += 1
+        self._load.handled += 1
         self._metrics.records[record.topic].inc()
         if record.topic == self._retry_topic:
             self._metrics.redriven.inc()

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -60,7 +61,7 @@ async def _run(config: Config, port: int) -> int:
     metrics = Metrics(config)
     lease = Lease(session(config) / 2, time.monotonic())
     dispatcher = Dispatcher(config, handler.handle, metrics, lease)
-    poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease)
+    poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease, _pod())
     server = await health.serve(poller, metrics, port)
     _stop_on_signals(poller)
     runners = asyncio.create_task(dispatcher.run())
@@ -74,6 +75,11 @@ async def _run(config: Config, port: int) -> int:
     await server.cleanup()
     await handler.close()
     return _end(fault)
+
+
+def _pod() -> str:
+    """Return the pod's name, which Kubernetes makes its host's."""
+    return os.environ.get("HOSTNAME") or socket.gethostname()
 
 
 def _joined(poller: Poller) -> BaseException | None:

@@ -1,0 +1,99 @@
+"""What real consumer processes tell of their load with the commits of a real broker: who, how busy, and since when."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from headrace import config as contract
+from headrace.load import FULL, LoadReport
+from headrace.worker.load import EVERY
+from tests.kafka_broker import KafkaBroker
+from tests.runtime.consumer_process import World, consuming, free_port, make_world
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+COST = 0.2
+
+
+def loads(world: World) -> dict[int, LoadReport]:
+    """Return the reports by the number of the source's partition that tells them."""
+    told = {number: world.told(number).load for number in world.committed()}
+    return {number: load for number, load in told.items() if load is not None}
+
+
+def pods(world: World) -> list[str]:
+    return [load.pod for load in loads(world).values()]
+
+
+def later(world: World, than: int) -> LoadReport | None:
+    """Return the report of the first partition once it is of a window that ended later."""
+    load = loads(world).get(0)
+    return load if load and load.end > than else None
+
+
+def test_what_a_process_could_handle_is_known_before_it_has_to(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Two keys keep two of its eight hands, and do ten records a second: so it could do forty."""
+    world = make_world(kafka_broker, tmp_path, concurrency=8)
+    world.produce([(f"k{n % 2}", {"n": n, "sleep": COST}) for n in range(300)])
+    with consuming(world) as running:
+        first = until("a report", lambda: later(world, 0))
+        second = until("the next one", lambda: later(world, first.end))
+        report = until("one of a window full of work", lambda: later(world, second.end))
+        assert report.pod == running.pod
+        assert report.window >= EVERY * 1000
+        assert report.busy == pytest.approx(FULL * 2 / 8, rel=0.3)
+        capacity = report.handled / (report.window / 1000) / (report.busy / FULL)
+        assert capacity == pytest.approx(8 / COST, rel=0.3)
+        assert (report.circuit, report.idle, report.parked) == ("closed", False, 0)
+
+
+def test_each_process_tells_once_and_one_that_leaves_no_more(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """With the lowest partition it owns, by number and not by name: of 0 to 5 and 6 to 11."""
+    world = make_world(kafka_broker, tmp_path, partitions=12)
+    with consuming(world) as first:
+        until("a report", lambda: pods(world) == [first.pod])
+        with consuming(world) as second:
+            until("two", lambda: sorted(loads(world)) == [0, 6] and len(set(pods(world))) == 2)
+            assert second.stop() == 0
+            until("one again", lambda: pods(world) == [first.pod])
+            assert list(loads(world)) == [0]
+        assert first.stop() == 0
+    assert loads(world) == {}
+
+
+def test_one_that_was_killed_tells_nothing_new_and_its_heir_takes_it_off(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry={"attempts": 9, "initial": 3600, "max": 3600})
+    world.produce([("a", {"after": 3600, "n": 0})])
+    with consuming(world) as first:
+        before = until("a report", lambda: loads(world).get(0))
+        assert not before.idle
+        until("the next, without progress", lambda: later(world, before.end))
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+        last = loads(world)[0]
+        time.sleep(2 * EVERY)
+        assert loads(world)[0] == last
+    with consuming(world) as second:
+        until("the heir's", lambda: pods(world) == [second.pod])
+
+
+def test_a_target_that_is_away_is_told(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    world = make_world(kafka_broker, tmp_path, partitions=1)
+    handler = contract.Handler(http=contract.Http(url=f"http://127.0.0.1:{free_port()}/"))
+    away = world.config.model_copy(update={"handler": handler})
+    began = time.time()
+    world.produce([(f"k{n}", {"n": n}) for n in range(40)])
+    with consuming(world, away) as running:
+        until("an open circuit", lambda: (load := loads(world).get(0)) and load.circuit == "open")
+        report = loads(world)[0]
+        assert running.pod == report.pod
+        assert report.cause == "aiohttp.client_exceptions.ClientConnectorError"
+        assert int(began) <= report.since <= report.end
+        assert not report.idle
