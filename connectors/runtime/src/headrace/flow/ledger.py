@@ -150,9 +150,13 @@ class Assignment:
 
         Leaders that come after a truncation have a higher epoch than any before.
         """
-        if self.end is None and (offset != self._at or self._stamp not in (UNKNOWN, stamp)):
+        if self.end is None and not self._begins_as_told(offset, stamp):
             return False
         return offset >= self._inherited or self._epoch == UNKNOWN or epoch <= self._epoch
+
+    def _begins_as_told(self, offset: int, stamp: int) -> bool:
+        """Where the map knows no record at its first offset, because nobody had come so far, a gap may lie there."""
+        return offset >= self._at if self._stamp == UNKNOWN else (offset, stamp) == (self._at, self._stamp)
 
     def _reach(self, offset: int) -> None:
         if self.end is None and self._inherited:
