@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
-from headrace import parsing
+from headrace import changes, parsing
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """Headers as Kafka keeps them: in order, names may repeat, a value may be null."""
@@ -91,16 +91,15 @@ class Record:
 
     @property
     def message_id(self) -> str:
-        """What names this message in every delivery of it: its producer's id, else ``topic-partition-offset``.
+        """What names this message in every delivery of it.
 
-        Printable text of at most 512 bytes, a different one for each id: one that is no text is ``hex:…``, and one
-        that is longer is ``digest:…``, its SHA-256.
+        Its producer's id, else the place in the database's log of a change that Debezium captured, which is the same
+        where Debezium writes it again, else ``topic-partition-offset``. Printable text of at most 512 bytes, another
+        one for each id: one that is no text is ``hex:…``, and one that is longer is ``digest:…``, its SHA-256.
         """
-        for name in MESSAGE_ID_HEADERS:
-            value = self.header(name)
-            if value:
-                return parsing.identifier(value)
-        return "{}-{}-{}".format(*self.source)
+        produced = filter(None, map(self.header, MESSAGE_ID_HEADERS))
+        named = next(produced, None) or changes.identity(self.key, self.value)
+        return parsing.identifier(named) if named else "{}-{}-{}".format(*self.source)
 
     @property
     def correlation_id(self) -> str:
