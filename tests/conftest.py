@@ -15,8 +15,9 @@ from tests.connect_worker import connect_worker
 from tests.kafka_broker import kafka_broker
 from tests.mariadb_server import mariadb_server
 from tests.postgres_server import postgres_server
+from tests.redis_server import redis_server
 
-__all__ = ["connect_worker", "kafka_broker", "mariadb_server", "postgres_server"]
+__all__ = ["connect_worker", "kafka_broker", "mariadb_server", "postgres_server", "redis_server"]
 
 settings.register_profile("headrace", deadline=None)  # how long one example takes says more of the machine than of us
 settings.load_profile("headrace")

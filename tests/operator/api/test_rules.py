@@ -61,6 +61,13 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Consumer", "spec.handler.http.url", 0, {"handler": {"http": {"url": "http://shop:s3cret@web:9/events"}}}),
     ("Consumer", "spec.handler.python.image", 0, {"handler": {"python": {"function": "a:b", "image": "me:s@reg/i"}}}),
     ("Consumer", "spec.handler.python", 0, {"handler": {"python": IMAGE_AND_SOURCE}}),
+    ("Consumer", "spec.delivery.deduplication", 0, {"delivery": {"deduplication": {"window": "7d"}}}),
+    (
+        "Consumer",
+        "spec.delivery.deduplication.redis.url",
+        0,
+        {"delivery": {"deduplication": {"redis": {"url": "redis://:s3cret@redis:6379/0"}}}},
+    ),
     ("Consumer", "spec.scale", 0, {"scale": {"min": 3, "max": 2}}),
     ("Consumer", "spec.handler.http.timeout", 0, {"handler": {"http": {**HTTP["http"], "timeout": "0s"}}}),
     ("Consumer", "spec.handler.python.timeout", 0, {"handler": {"python": {"function": "a:b", "timeout": "25h"}}}),

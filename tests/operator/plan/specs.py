@@ -60,6 +60,9 @@ def _consumer(spec: Json) -> Json:
     handler = _one_of(spec["handler"], "python", "http") or worlds.CONSUMER.spec["handler"]
     if "python" in handler:
         handler = {"python": _one_of(handler["python"], "source", "image")}
+    if "deduplication" in spec.get("delivery", {}):
+        store = _one_of(spec["delivery"]["deduplication"], "redis", "memory")
+        spec["delivery"]["deduplication"] = store if "redis" in store else {"memory": {}, **store}
     return {**spec, "from": worlds.CONSUMER.spec["from"], "handler": handler, "scale": {}}
 
 

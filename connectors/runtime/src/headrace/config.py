@@ -15,6 +15,9 @@ PATH = "/etc/headrace/config/config.json"
 CREDENTIALS = "/etc/headrace/kafka"
 """Where a consumer pod finds the mounted Kafka credentials."""
 
+REDIS_CREDENTIALS = "/etc/headrace/redis"
+"""Where a consumer pod finds the mounted credentials of the Redis that remembers handled messages."""
+
 PORT = 8080
 """The port of a consumer pod that answers ``/healthz``, ``/readyz`` and ``/metrics``."""
 
@@ -118,6 +121,35 @@ OnOffsetLost = Literal["Stop", "Earliest", "Latest"]
 """What becomes of a partition whose offset no longer exists: it stands, or goes on at the log's beginning or end."""
 
 
+class Memory(Document):
+    """Remember handled messages in the pod, so many at most."""
+
+    messages: int = Field(100_000, ge=1)
+
+
+class Redis(Document):
+    """Remember handled messages in a Redis; the login is in files, of which ``username_file`` may be missing."""
+
+    url: str
+    username_file: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
+class Deduplication(Document):
+    """Handle a message once within ``window`` seconds: exactly one of ``memory`` and ``redis`` remembers it."""
+
+    window: float = Field(604_800.0, gt=0, allow_inf_nan=False)
+    memory: Memory | None = None
+    redis: Redis | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.memory is None) == (self.redis is None):
+            raise ValueError("messages are remembered by exactly one of memory and redis")
+        return self
+
+
 class Delivery(Document):
     """How records are handed to the handler; ``concurrency`` is the number in flight in one replica."""
 
@@ -126,6 +158,7 @@ class Delivery(Document):
     rate: Rate | None = None
     retry: Retry = Retry()
     on_offset_lost: OnOffsetLost = "Stop"
+    deduplication: Deduplication | None = None
 
 
 class Config(Document):

@@ -38,6 +38,12 @@ class Metrics:
         self.dead_letter_failures = self._counter(
             "headrace_consumer_dead_letter_failures", "Dead letters that Kafka did not take; they are tried again."
         )
+        self.deduplicated = self._counter(
+            "headrace_consumer_deduplicated", "Records passed over, as their message was handled before."
+        )
+        self.deduplication_failures = self._counter(
+            "headrace_consumer_deduplication_failures", "Questions that the store of handled messages did not answer."
+        )
         records = self._many_counters("headrace_consumer_records", "Records finished.", "topic")
         self.records = {topic: records(topic) for topic in (*config.topics.sources, config.topics.retry)}
         commits = self._many_counters("headrace_consumer_commits", "Offset commits by outcome.", "outcome")

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from headrace_operator.api.durations import Duration
-from headrace_operator.api.schema import Model, Name, ObjectName, Status, Topic
+from headrace_operator.api.durations import Duration, Window
+from headrace_operator.api.schema import Credentials, Model, Name, ObjectName, SecretKey, Status, Topic
 from headrace_operator.api.tables import Route, Table
 
 
@@ -95,6 +95,40 @@ class Rate(Model):
     )
 
 
+class Memory(Model):
+    """Remember handled messages in each pod's memory, until it ends."""
+
+    messages: int | None = Field(
+        None, ge=1, le=10_000_000, description="Most messages remembered, of about 200 bytes each. Default: 100000."
+    )
+
+
+class Redis(Model):
+    """Remember handled messages in a Redis that all pods ask."""
+
+    url: str = Field(
+        pattern=r"^rediss?://[^/?#]+(/[0-9]{1,3})?$",
+        max_length=1000,
+        description="Address, as redis://host:6379/0; rediss:// encrypts.",
+    )
+    credentials: Credentials | None = Field(
+        None, description="The Secret that holds the password, and the user name where there is one. Default: no login."
+    )
+    ca: SecretKey | None = Field(
+        None, description="Secret key with the authority's PEM certificates, for rediss://. Default: the image's."
+    )
+
+
+class Deduplication(Model):
+    """Pass over records whose message was handled before: exactly one of memory and redis remembers it."""
+
+    window: Window | None = Field(
+        None, description="How long a handled message is remembered, as 90m, 36h or 7d. Default: 7d."
+    )
+    memory: Memory | None = Field(None, description="Remember handled messages in each pod's memory, until it ends.")
+    redis: Redis | None = Field(None, description="Remember handled messages in a Redis that all pods ask.")
+
+
 class Delivery(Model):
     """How records are handed to the handler."""
 
@@ -112,6 +146,9 @@ class Delivery(Model):
         None,
         description="What a partition does whose committed offset no longer exists: Stop, or go on at the Earliest or "
         "behind the Latest record there is. Default: Stop.",
+    )
+    deduplication: Deduplication | None = Field(
+        None, description="Pass over records whose message was handled before. Default: none."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 SHORTEST, LONGEST = "1ms", "24h"
 """None is no length of time: a time-out of nothing is none at all, or no attempt is in time."""
 
@@ -20,7 +20,7 @@ def seconds(text: str | None, default: float) -> float:
     """Return the length of `text` in seconds, or `default` when there is none."""
     if text is None:
         return default
-    return sum(float(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|s|m|h)", text))
+    return sum(float(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|s|m|h|d)", text))
 
 
 def _bounded(text: str) -> str:
@@ -33,3 +33,6 @@ Duration = Annotated[
     str, StringConstraints(pattern=r"^([0-9]+(ms|s|m|h))+$", max_length=MOST), AfterValidator(_bounded)
 ]
 """A length of time as text, such as ``10s``, ``1m30s`` or ``500ms``."""
+
+Window = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}(m|h|d)$")]
+"""How long something is remembered, such as ``7d``, ``36h`` or ``90m``."""

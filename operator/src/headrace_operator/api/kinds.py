@@ -325,6 +325,10 @@ KINDS = (
             "spec.from.tables[]": (IS_TABLE,),
             "spec.handler": (_exactly_one("http", "python", "a handler is exactly one of http and python"),),
             "spec.handler.http.url": (NO_LOGIN,),
+            "spec.delivery.deduplication": (
+                _exactly_one("memory", "redis", "messages are remembered by exactly one of memory and redis"),
+            ),
+            "spec.delivery.deduplication.redis.url": (NO_LOGIN,),
             "spec.handler.python.image": (NO_LOGIN_IN_IMAGE,),
             "spec.handler.python": (
                 Rule(

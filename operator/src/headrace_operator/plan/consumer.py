@@ -12,7 +12,18 @@ from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
-from headrace_operator.plan import backlog, complaints, consumption, names, offsets, own_topics, pipeline, pods, sources
+from headrace_operator.plan import (
+    backlog,
+    complaints,
+    consumption,
+    deduplication,
+    names,
+    offsets,
+    own_topics,
+    pipeline,
+    pods,
+    sources,
+)
 from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, GrowTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -41,6 +52,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
         ready_topics,
         *_kept(world, topics),
         *offsets.findings(resource, spec, world.backlog),
+        *deduplication.findings(resource, spec, world.settings.of),
         _deployed(world, actions, now),
         _consuming(world),
         *_figures(world, spec, decision),

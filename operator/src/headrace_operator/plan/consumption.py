@@ -12,7 +12,7 @@ from headrace_operator.api.durations import seconds
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.api.properties import tuning
 from headrace_operator.observed.kube import Manifest, Resource
-from headrace_operator.plan import names
+from headrace_operator.plan import deduplication, names
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, digest, labels, selector
 from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
@@ -118,6 +118,7 @@ def _delivery(delivery: Delivery | None) -> contract.Delivery:
         rate=delivery.rate and contract.Rate(per_second=delivery.rate.per_second),
         retry=_retry(delivery.retry),
         on_offset_lost=delivery.on_offset_lost or known.on_offset_lost,
+        deduplication=deduplication.configuration(delivery.deduplication),
     )
 
 
@@ -154,7 +155,13 @@ def _template(
 
 
 def _container(spec: ConsumerSpec, volumes: Sequence[str], settings: Settings) -> dict[str, Any]:
-    places = {"config": "/etc/headrace/config", "kafka": contract.CREDENTIALS, "code": CODE, "tmp": "/tmp"}
+    places = {
+        "config": "/etc/headrace/config",
+        "kafka": contract.CREDENTIALS,
+        "redis": contract.REDIS_CREDENTIALS,
+        "code": CODE,
+        "tmp": "/tmp",
+    }
     python = spec.handler.python
     return {
         "name": "consumer",
@@ -183,9 +190,8 @@ def _volumes(resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec)
         {"name": "config", "configMap": {"name": names.consumer_child(resource.name)}},
         {"name": "tmp", "emptyDir": {}},
     ]
-    sources = _credentials(kafka)
-    if sources:
-        volumes.append({"name": "kafka", "projected": {"sources": sources}})
+    mounted = {"kafka": _credentials(kafka), "redis": deduplication.credentials(deduplication.wanted(spec))}
+    volumes += [{"name": name, "projected": {"sources": sources}} for name, sources in mounted.items() if sources]
     if spec.handler.python and spec.handler.python.source:
         volumes.append({"name": "code", "configMap": {"name": spec.handler.python.source.config_map}})
     return volumes

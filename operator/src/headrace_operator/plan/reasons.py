@@ -40,6 +40,8 @@ class Reason(StrEnum):
     NO_COMMITS_YET = "NoCommitsYet"
     OFFSETS_EXIST = "OffsetsExist"
     OFFSET_LOST = "OffsetLost"
+    WINDOW_COVERS = "WindowCovers"
+    WINDOW_TOO_SHORT = "WindowTooShort"
     WITHIN_TARGET = "WithinTarget"
     ABOVE_TARGET = "AboveTarget"
     LAG_UNKNOWN = "LagUnknown"

@@ -33,6 +33,7 @@ from headrace.flow.target import Target
 from headrace.handlers import exceptions
 from headrace.metrics import Metrics
 from headrace.record import Headers, Record
+from headrace.worker.deduplication import Claim, Deduplication
 
 Handle = Callable[[Record], Awaitable[Failed | None]]
 log = logging.getLogger(__name__)
@@ -54,7 +55,10 @@ class RunnerLost(Exception):
 class Dispatcher:
     """The lanes and the runners that work on them."""
 
-    def __init__(self, config: Config, handle: Handle, metrics: Metrics, lease: Lease) -> None:
+    def __init__(
+        self, config: Config, handle: Handle, metrics: Metrics, lease: Lease, once: Deduplication | None = None
+    ) -> None:
+        self._once = once
         self._lease = lease
         self._group = config.group
         self._retry = config.delivery.retry
@@ -130,10 +134,12 @@ class Dispatcher:
             if job is None:
                 await self._wait()
                 continue
-            if await self._may_begin(job):
+            if not await self._may_begin(job):
+                self._drop(job)
+            elif self._once is None:
                 await self._attempt(job)
             else:
-                self._drop(job)
+                await self._attempt_once(job, self._once)
             turns += 1
             if turns % FAIR == 0:
                 await asyncio.sleep(0)
@@ -179,12 +185,33 @@ class Dispatcher:
         self._lanes.finish(job)
         self._progress.set()
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt_once(self, job: Job, once: Deduplication) -> None:
+        """Attempt what no other delivery of the message has handled, or handles now."""
+        claim = await once.claim(job.record)
+        if claim is None:
+            self._finish(job, None, None)
+        elif job.assignment.given_away:
+            await self._let_go(job, claim)
+        elif isinstance(claim, Claim):
+            await self._attempt(job, claim)
+        else:
+            self._lanes.postpone(job, time.monotonic() + claim)
+            self._delayed(job)
+        self._progress.set()
+
+    async def _let_go(self, job: Job, claim: Claim | float) -> None:
+        if isinstance(claim, Claim):
+            await claim.settle(done=False)
+        self._drop(job)
+
+    async def _attempt(self, job: Job, claim: Claim | None = None) -> None:
         started = time.perf_counter()
         if job.attempt == 1:
             _observe_age(self._metrics.dwell, job.record)
         failed = await self._outcome(job.record)
         self._metrics.processing.observe(time.perf_counter() - started)
+        if claim is not None:
+            await claim.settle(done=failed is None)
         if job.attempt > 1:
             self._metrics.retries.inc()
         counts = self._passed(job, failed)

@@ -26,6 +26,7 @@ from headrace.handlers.python import PythonHandler
 from headrace.kafka.consumer import Fatal, session
 from headrace.metrics import Metrics
 from headrace.worker import health
+from headrace.worker.deduplication import deduplication
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.poll import STOP_BUDGET, Poller
 
@@ -60,7 +61,8 @@ async def _run(config: Config, port: int) -> int:
     handler = _handler(config)
     metrics = Metrics(config)
     lease = Lease(session(config) / 2, time.monotonic())
-    dispatcher = Dispatcher(config, handler.handle, metrics, lease)
+    once = deduplication(config, metrics)
+    dispatcher = Dispatcher(config, handler.handle, metrics, lease, once)
     poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease, _pod())
     server = await health.serve(poller, metrics, port)
     _stop_on_signals(poller)
@@ -74,6 +76,8 @@ async def _run(config: Config, port: int) -> int:
         return _end(Fatal("the event loop or its tasks were ended by something else than Headrace: by the handler"))
     await server.cleanup()
     await handler.close()
+    if once is not None:
+        await once.close()
     return _end(fault)
 
 

@@ -1,0 +1,113 @@
+"""A real Redis on loopback, from Debian's package, in a temporary directory, for tests; it can be ended and come back.
+
+It must not touch any server that Debian manages, and leaves nothing behind; killed tests leave only its folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+
+from tests.cluster.fast import END_WITH_PARENT
+from tests.waiting import until
+
+
+class RedisServer:
+    """A server on ``port`` of 127.0.0.1 that keeps what it was told over its own end; ``more`` are words of its own."""
+
+    def __init__(self, folder: Path, more: Sequence[str] = ()) -> None:
+        self._folder = folder
+        self._more = more
+        self.port = _free_port()
+        self._process = self._started()
+
+    @property
+    def url(self) -> str:
+        """Return its address."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self, username: str | None = None, password: str | None = None) -> Redis:
+        """Return a client of its own."""
+        return Redis(port=self.port, socket_timeout=2, username=username, password=password)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """End the server and start it anew."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self._process = self._started()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let the server accept connections and answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait(timeout=20)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder))
+        kept = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
+        log = self._folder / "log"
+        with log.open("ab") as out:
+            words = [*END_WITH_PARENT, "redis-server", *where, *kept, *self._more]
+            process = subprocess.Popen(words, stdout=out, stderr=out)
+        until("an answer of Redis", lambda: self._answers(process, log))
+        return process
+
+    def _answers(self, process: subprocess.Popen[bytes], log: Path) -> bool:
+        assert process.poll() is None, f"Redis ended; it said last:\n{log.read_text()[-2000:]}"
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except AuthenticationError:
+            return True
+        except (ConnectionError, TimeoutError):
+            return False
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """Run a Redis for one test."""
+    with running() as server:
+        yield server
+
+
+@contextmanager
+def running(*more: str) -> Iterator[RedisServer]:
+    """Run a Redis with these words of its configuration."""
+    if shutil.which("redis-server") is None:
+        pytest.fail("Redis is not installed: run `make packages`")
+    directory = Path(tempfile.mkdtemp(prefix="headrace-redis-"))
+    try:
+        server = RedisServer(directory, more)
+        try:
+            yield server
+        finally:
+            server.kill()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
