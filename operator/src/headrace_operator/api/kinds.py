@@ -82,6 +82,7 @@ class Kind:
 READY = Column(name="Ready", path='.status.conditions[?(@.type=="Ready")].status')
 REASON = Column(name="Reason", path='.status.conditions[?(@.type=="Ready")].reason')
 MESSAGE = Column(name="Message", path='.status.conditions[?(@.type=="Ready")].message', wide=True)
+TARGET = Column(name="Target", path='.status.conditions[?(@.type=="TargetHealthy")].status', wide=True)
 AGE = Column(name="Age", path=".metadata.creationTimestamp", type="date")
 NO_PASSWORDS = Rule(
     rule=f"self.all(key, (!key.matches(r'{SECRET}') || self[key].matches(r'{REFERENCE}')) "
@@ -302,6 +303,7 @@ KINDS = (
             Column(name="Dead", path=".status.deadLetters.outstanding", type="integer"),
             REASON,
             AGE,
+            TARGET,
             MESSAGE,
         ),
         rules={

@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from headrace.load import FULL, LoadReport
 from headrace.progress import Progress, decode
-from headrace_operator.observed.kafka import Committed, LogSeen, Partition, RecordSeen, Span
+from headrace_operator.observed.kafka import Committed, LogSeen, Partition, PodLoad, RecordSeen, Span
 
 MOST = 50_000
 """Records of one read."""
@@ -81,7 +83,28 @@ class Group:
 
 def _committed(at: TopicPartition) -> Committed:
     told = decode(at.metadata) or Progress()
-    return Committed(offset=at.offset, done=told.done, retrying=told.retrying, held=told.held)
+    load = None if told.load is None else _load(told.load)
+    return Committed(offset=at.offset, done=told.done, retrying=told.retrying, held=told.held, load=load)
+
+
+def _load(told: LoadReport) -> PodLoad | None:
+    """Return what a pod tells of itself; None for times that no calendar has, as anybody may commit for a group."""
+    try:
+        end, since = (datetime.fromtimestamp(seconds, UTC) for seconds in (told.end, told.since))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return PodLoad(
+        pod=told.pod,
+        end=end,
+        seconds=told.window / 1000,
+        busy=told.busy / FULL,
+        handled=told.handled,
+        parked=told.parked,
+        throttled=told.circuit == "throttled",
+        failed_since=since if told.circuit == "open" else None,
+        cause=told.cause,
+        idle=told.idle,
+    )
 
 
 def _until(client: Consumer, spans: Mapping[Partition, Span], end: float) -> LogSeen:

@@ -48,17 +48,39 @@ class Span:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PodLoad:
+    """What a ``pod`` tells of the ``seconds`` until ``end``: what share of its concurrency was ``busy``, from 0 to 1.
+
+    It ``handled`` so many records, and ``parked`` keys go through the retry topic. ``throttled``: its target takes
+    fewer at once than it may be given. Its target has ``failed_since`` then, by this ``cause``, None while it takes
+    records. An ``idle`` pod has nothing to do, and tells nothing more until it has.
+    """
+
+    pod: str
+    end: datetime
+    seconds: float
+    busy: float
+    handled: int
+    parked: int = 0
+    throttled: bool = False
+    failed_since: datetime | None = None
+    cause: str = ""
+    idle: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Committed:
     """What a group has committed of a partition: the next offset to handle, and what its member told with it.
 
     ``done`` offsets beyond it need no more work, ``retrying`` keys failed and are tried again, and ``held`` records
-    wait with them; 0 where the member tells nothing.
+    wait with them; 0 where the member tells nothing. ``load`` is told with one partition of each member.
     """
 
     offset: int
     done: int = 0
     retrying: int = 0
     held: int = 0
+    load: PodLoad | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +161,8 @@ class PartitionSeen:
 class BacklogSeen:
     """The backlog of one consumer group at ``at``.
 
-    Counts of dead letters are None when not known; ``dead_letters_unknown`` says why, or why they may be old.
+    Counts of dead letters are None when not known; ``dead_letters_unknown`` says why, or why they may be old. ``loads``
+    has one of each pod that owns partitions and has told how it is of late.
     """
 
     at: datetime
@@ -147,6 +170,7 @@ class BacklogSeen:
     dead_letters_total: int | None = None
     dead_letters_outstanding: int | None = None
     dead_letters_unknown: str | None = None
+    loads: tuple[PodLoad, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from headrace_operator.plan import (
     pipeline,
     pods,
     sources,
+    target,
 )
 from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, GrowTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
@@ -55,6 +56,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
         *deduplication.findings(resource, spec, world.settings.of),
         _deployed(world, actions, now),
         _consuming(world),
+        target.healthy(world.backlog),
         *_figures(world, spec, decision),
     ]
     findings = with_ready(found, NEEDED, judged.stalled)

@@ -16,6 +16,9 @@ from headrace_operator.plan.actions import Note, Plan
 from headrace_operator.plan.conditions import LONGEST_MESSAGE, dated, true
 from headrace_operator.plan.reasons import Reason
 
+UNMENDED = frozenset({"TargetHealthy"})
+"""Conditions that no action changes: that nobody knows says nothing of what is to be done."""
+
 
 def recorded(resource: Resource) -> str | None:
     """Return the sentence of the failure that the status shows."""
@@ -25,7 +28,7 @@ def recorded(resource: Resource) -> str | None:
 
 def standing(plan: Plan, sentence: str | None) -> str | None:
     """Return ``sentence`` unless it is over: nothing is to be done, and nothing that would have to be is unknown."""
-    unknown = any(one["status"] == "Unknown" for one in plan.status["conditions"])
+    unknown = any(one["status"] == "Unknown" and one["type"] not in UNMENDED for one in plan.status["conditions"])
     return sentence if plan.actions or unknown else None
 
 

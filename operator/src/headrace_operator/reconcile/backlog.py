@@ -14,6 +14,7 @@ from datetime import datetime
 from headrace_operator.observed.kafka import Load, Partition, PartitionSeen, Rates
 from headrace_operator.reconcile.arrivals import Age, Arrivals
 from headrace_operator.reconcile.letters import Letters
+from headrace_operator.reconcile.loads import Loads
 from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.settings_looks import SettingsLooks
 
@@ -53,12 +54,13 @@ class Looked:
 class History:
     """The last samples of a consumer, since when its records are there, what its own topics hold and how they are set.
 
-    Of a connector it has the progress.
+    It has the last load of each pod; of a connector it has the progress.
     """
 
     looks: deque[Looked] = field(default_factory=deque)
     arrivals: dict[Partition, Arrivals] = field(default_factory=dict)
     letters: Letters = field(default_factory=Letters)
+    loads: Loads = field(default_factory=Loads)
     settings: SettingsLooks = field(default_factory=SettingsLooks)
     progress: Progress = field(default_factory=Progress)
     steady_since: datetime | None = None

@@ -65,6 +65,7 @@ async def backlog(
         dead_letters_total=counted[0] if counted else None,
         dead_letters_outstanding=counted[1] if counted else None,
         dead_letters_unknown=problem or (READING if dead in topics and history.letters.unread() else None),
+        loads=history.loads.look([one.load for one in committed.values() if one.load], now),
     )
 
 

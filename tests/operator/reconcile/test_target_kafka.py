@@ -1,0 +1,122 @@
+"""A target that is away, seen from end to end: a real consumer process tells it with its commits, the operator says it.
+
+The process runs by the ConfigMap that the operator made, over a real Kafka; the conditions are in a real API server.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from headrace import config as contract
+from headrace_operator.reconcile.loop import Loop
+from headrace_operator.reconcile.turns import Key
+from tests.cluster.fast import ApiServer
+from tests.kafka_broker import KafkaBroker
+from tests.operator.loops import looping
+from tests.operator.operator_process import kubectl, read
+from tests.runtime.consumer_process import World, consuming, free_port
+from tests.runtime.http_target import serving
+from tests.waiting import PATIENCE
+
+pytestmark = [pytest.mark.slow, pytest.mark.apiserver]
+
+WORLD = """
+apiVersion: headrace.dev/v1alpha1
+kind: KafkaConnection
+metadata: {{name: kafka}}
+spec: {{bootstrapServers: "{servers}"}}
+---
+apiVersion: headrace.dev/v1alpha1
+kind: Consumer
+metadata: {{name: billing}}
+spec:
+  from: {{kafka: kafka, topics: ["{source}"]}}
+  handler: {{http: {{url: "http://127.0.0.1:{port}/"}}}}
+"""
+RECORDS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """A Consumer in a namespace of its own, the operator's loop, and the port of its target."""
+
+    server: ApiServer
+    broker: KafkaBroker
+    loop: Loop
+    place: str
+    port: int
+
+    async def until(self, status: str) -> dict[str, Any]:
+        """Make passes until the condition has this status, and return it."""
+        deadline = time.monotonic() + PATIENCE
+        while (said := await self.said()).get("status") != status:
+            assert time.monotonic() < deadline, said
+        return said
+
+    async def said(self) -> dict[str, Any]:
+        """Make a pass and return what is said of the target."""
+        await self.loop.reconcile(Key("Consumer", self.place, "billing"))
+        conditions = read(self.server, "hrc", "billing", self.place)["status"]["conditions"]
+        return next((one for one in conditions if one["type"] == "TargetHealthy"), {})
+
+    def shown(self) -> str:
+        """Return the column of the target."""
+        head, line = kubectl(self.server, "get", "hrc", "-n", self.place, "-o", "wide").splitlines()
+        at = head.index("TARGET")
+        return line[at:].split()[0]
+
+    def events(self) -> dict[str, str]:
+        """Return type and text of the Events about the target, by their reason."""
+        words = r'{range .items[*]}{.reason}{"\t"}{.type}{" "}{.message}{"\n"}{end}'
+        listed = kubectl(self.server, "get", "events", "-n", self.place, "-o", f"jsonpath={words}")
+        found = dict(line.split("\t") for line in listed.splitlines())
+        return {reason: text for reason, text in found.items() if reason.startswith("Target")}
+
+
+@pytest.fixture
+async def shop(server: ApiServer, kafka_broker: KafkaBroker) -> AsyncIterator[Shop]:
+    place, port = f"away-{uuid4().hex[:8]}", free_port()
+    source = kafka_broker.create_topic(f"{place}.orders", 3)
+    kubectl(server, "create", "namespace", place)
+    made = WORLD.format(servers=kafka_broker.bootstrap_servers, source=source, port=port)
+    kubectl(server, "apply", "-n", place, "-f", "-", text=made)
+    async with looping(server) as loop:
+        await loop.reconcile(Key("KafkaConnection", place, "kafka"))
+        yield Shop(server=server, broker=kafka_broker, loop=loop, place=place, port=port)
+    kubectl(server, "delete", "namespace", place, "--wait=false")
+
+
+async def test_a_target_that_is_away_is_said_and_that_it_is_back(shop: Shop, tmp_path: Path) -> None:
+    assert (await shop.until("Unknown"))["reason"] == "TargetUnknown"
+    made = read(shop.server, "configmap", "billing-consumer", shop.place)["data"]["config.json"]
+    world = World(broker=shop.broker, config=contract.load(made), folder=tmp_path)
+    with consuming(world) as running:
+        assert (await shop.until("True"))["reason"] == "TargetAnswers"
+
+        world.produce([(f"k{number}", number) for number in range(RECORDS)])
+        away = await shop.until("False")
+        assert away["reason"] == "TargetFails"
+        assert "fails for 1 of 1 pods" in away["message"]
+        assert f"{running.pod} (aiohttp.client_exceptions.ClientConnectorError)" in away["message"]
+        assert _since(away["message"]) <= datetime.fromisoformat(away["lastTransitionTime"])
+        assert shop.shown() == "False"
+        assert shop.events()["TargetFails"].startswith("Warning TargetHealthy=False: What the handler calls fails")
+
+        with serving(shop.port, set()) as target:
+            back = await shop.until("True")
+            assert back["reason"] == "TargetAnswers"
+            assert shop.shown() == "True"
+            assert shop.events()["TargetAnswers"].startswith("Normal TargetHealthy=True")
+            assert target.taken
+
+
+def _since(message: str) -> datetime:
+    return datetime.fromisoformat(message.partition("since ")[2].partition(" ")[0])
