@@ -28,7 +28,7 @@ class RedisServer:
     def __init__(self, folder: Path, more: Sequence[str] = ()) -> None:
         self._folder = folder
         self._more = more
-        self.port = _free_port()
+        self.port = free_port()
         self._process = self._started()
 
     @property
@@ -107,7 +107,8 @@ def running(*more: str) -> Iterator[RedisServer]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -110,6 +110,24 @@ def _failures(running: Running) -> float:
     return running.metric("headrace_consumer_deduplication_failures_total") if ready else 0.0
 
 
+def test_a_store_that_is_lost_during_an_attempt_makes_no_second_one(
+    kafka_broker: KafkaBroker, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """The effect has happened: the record is finished, though nobody will know its message."""
+    world = _world(kafka_broker, tmp_path, _redis(redis_server), attempts=2)
+    world.produce([("a", {"sleep": 2})])
+    with consuming(world) as running:
+        until("its beginning", lambda: world.effects("begin"))
+        with redis_server.away():
+            _settled(world, 1)
+        world.produce([("a", {"n": 1})])
+        _settled(world, 2)
+        assert running.metric("headrace_consumer_deduplication_failures_total") >= 1
+
+    assert _handled(world) == ['{"n": 1}', '{"sleep": 2}']
+    assert len(world.effects("begin")) == 2
+
+
 def test_a_message_that_somebody_has_is_waited_for(
     kafka_broker: KafkaBroker, tmp_path: Path, redis_server: RedisServer
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from headrace.stores import Away, Standing, Store
 from headrace.stores.memory import MemoryStore
 from headrace.stores.redis import RedisStore
 from tests import redis_server as redis
-from tests.redis_server import RedisServer
+from tests.cluster import authority
+from tests.redis_server import RedisServer, free_port
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -77,6 +79,26 @@ async def test_who_dies_leaves_a_lease_that_ends(make: Make) -> None:
     store = make(lease=0.2)
     await store.claim("m", "a")
     await until(store, "m", NEW)
+
+
+async def test_a_lease_is_renewed_by_who_has_it_alone(make: Make) -> None:
+    """Renewed by another one, or when it is done, it is as it was."""
+    store = make(lease=1.0)
+    await store.claim("m", "a")
+    await store.claim("n", "a")
+    turns = [time.monotonic()]
+    while turns[-1] < turns[0] + 3.0:
+        await store.renew("n", "a")
+        await store.renew("m", "b")
+        await asyncio.sleep(0.01)
+        turns.append(time.monotonic())
+    held = await store.claim("n", "b")
+    turns.append(time.monotonic())
+    assert held is HELD or max(after - before for before, after in pairwise(turns)) > 0.5  # the machine stood still
+    assert await store.claim("m", "b") is NEW
+    await store.done("m")
+    await store.renew("m", "b")
+    assert await store.claim("m", "c") is DONE
 
 
 async def test_a_message_is_forgotten_after_the_window(make: Make) -> None:
@@ -154,3 +176,23 @@ async def test_a_rotated_password_is_followed(tmp_path: Path, user: str | None) 
         (tmp_path / "password").write_text("second\n")
         assert await store.claim("m", "b") is HELD
         await store.close()
+
+
+async def test_a_redis_is_taken_for_itself_by_its_authority_alone(tmp_path: Path) -> None:
+    """Encrypted, by ``rediss://``."""
+    folders = [tmp_path / name for name in ("own", "other")]
+    for folder in folders:
+        authority.issue(folder, [authority.Certificate(file="redis", user="redis", serves=("127.0.0.1",))])
+    own, port = folders[0], str(free_port())
+    files = ("--tls-cert-file", f"{own}/redis.crt", "--tls-key-file", f"{own}/redis.key")
+    known = ("--tls-ca-cert-file", f"{own}/ca.crt", "--tls-auth-clients", "no")
+    with redis.running("--tls-port", port, *files, *known):
+        for folder in folders:
+            settings = config.Redis(url=f"rediss://127.0.0.1:{port}/0", ca_file=f"{folder}/ca.crt")
+            store = RedisStore(settings, prefix="p:", window=600, lease=600)
+            if folder is own:
+                assert await store.claim("m", "a") is NEW
+            else:
+                with pytest.raises(Away, match="certificate"):
+                    await store.claim("m", "b")
+            await store.close()

@@ -32,6 +32,10 @@ class Store(Protocol):
         """Claim a message for the length of a lease; asked again with the same token, it is `NEW` again."""
         ...
 
+    async def renew(self, message_id: str, token: str) -> None:
+        """Begin the lease of a message anew, if it is claimed with this token."""
+        ...
+
     async def done(self, message_id: str) -> None:
         """Remember for the length of the window that a message was handled, whoever has claimed it."""
         ...

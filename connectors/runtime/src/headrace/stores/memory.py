@@ -32,6 +32,11 @@ class MemoryStore:
         self._held[message_id] = (token, now + self._lease)
         return Standing.NEW
 
+    async def renew(self, message_id: str, token: str) -> None:
+        """Begin the lease of a message anew."""
+        if self._held.get(message_id, ("", 0.0))[0] == token:
+            self._held[message_id] = (token, self._clock() + self._lease)
+
     async def done(self, message_id: str) -> None:
         """Remember that a message was handled."""
         self._held.pop(message_id, None)

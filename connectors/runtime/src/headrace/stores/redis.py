@@ -23,8 +23,9 @@ DONE = b"done"
 PATIENCE = 1.0
 """Seconds to wait for a connection and for an answer; each is tried twice."""
 
-RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
-"""Only who holds a claim ends it: its lease may have ended, and another attempt may have it."""
+OWN = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call({}) end return 0"
+RELEASE, RENEW = OWN.format("'del', KEYS[1]"), OWN.format("'pexpire', KEYS[1], ARGV[2]")
+"""Only who holds a claim ends or renews it: its lease may have ended, and another attempt may have it."""
 
 
 class RedisStore:
@@ -53,6 +54,11 @@ class RedisStore:
         if found == DONE:
             return Standing.DONE
         return Standing.NEW if found == token.encode() else Standing.HELD
+
+    async def renew(self, message_id: str, token: str) -> None:
+        """Begin the lease of a message anew; raises `Away`."""
+        async with _asking("to renew a claim"):
+            await self._client.eval(RENEW, 1, self._prefix + message_id, token, self._lease)
 
     async def done(self, message_id: str) -> None:
         """Remember that a message was handled; raises `Away`."""

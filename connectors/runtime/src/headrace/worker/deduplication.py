@@ -18,8 +18,8 @@ from headrace.stores import Away, Standing, Store
 
 log = logging.getLogger(__name__)
 
-MARGIN = 10.0
-"""Seconds that a claim lasts beyond the time-out of an attempt: the longest that a pod which died holds a message."""
+LEASE, RENEW = 30.0, 10.0
+"""Seconds that a claim lasts, which is for how long a pod that died holds a message, and how often it is begun anew."""
 
 HELD = 1.0
 """Seconds until a message that another attempt has claimed is asked about again."""
@@ -32,16 +32,33 @@ TRIES = 5
 
 
 class Claim:
-    """A message that this attempt alone may handle."""
+    """A message that this attempt alone may handle, however long it takes."""
 
     def __init__(self, store: Store, message_id: str, token: str, metrics: Metrics) -> None:
         self._store = store
         self._message_id = message_id
         self._token = token
         self._metrics = metrics
+        self._renewal: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(RENEW, self._renew)
+
+    def _renew(self) -> None:
+        """Renew the lease in a task of its own: most attempts end before there is any need."""
+        self._renewal = asyncio.create_task(self._renewed())
+
+    async def _renewed(self) -> None:
+        while True:
+            try:
+                await self._store.renew(self._message_id, self._token)
+            except Away:
+                self._metrics.deduplication_failures.inc()
+            await asyncio.sleep(RENEW)
 
     async def settle(self, *, done: bool) -> None:
         """Tell the store how the attempt ended; what it does not take is said, and changes nothing."""
+        self._timer.cancel()
+        if self._renewal is not None:
+            self._renewal.cancel()
         for left in reversed(range(TRIES if done else 1)):
             try:
                 await self._tell(done)
@@ -120,14 +137,11 @@ def deduplication(config: Config, metrics: Metrics) -> Deduplication | None:
 
 
 def _store(config: Config, wanted: contract.Deduplication) -> Store:
-    handler = config.handler.http or config.handler.python
-    assert handler is not None
-    lease = handler.timeout + MARGIN
     if wanted.redis is None:
         from headrace.stores.memory import MemoryStore
 
         assert wanted.memory is not None
-        return MemoryStore(most=wanted.memory.messages, window=wanted.window, lease=lease)
+        return MemoryStore(most=wanted.memory.messages, window=wanted.window, lease=LEASE)
     from headrace.stores.redis import RedisStore
 
-    return RedisStore(wanted.redis, prefix=f"{config.group}:", window=wanted.window, lease=lease)
+    return RedisStore(wanted.redis, prefix=f"{config.group}:", window=wanted.window, lease=LEASE)
