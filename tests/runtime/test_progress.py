@@ -21,7 +21,17 @@ LOADS = some.builds(
 )
 
 
-@given(some.builds(Progress, done=COUNTS, retrying=COUNTS, held=COUNTS, map=MAPS, load=some.none() | LOADS))
+@given(
+    some.builds(
+        Progress,
+        done=COUNTS,
+        retrying=COUNTS,
+        held=COUNTS,
+        running=some.booleans(),
+        map=MAPS,
+        load=some.none() | LOADS,
+    )
+)
 def test_what_is_told_is_read(progress: Progress) -> None:
     told = encode(progress)
     assert decode(told) == progress

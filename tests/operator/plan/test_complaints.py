@@ -91,6 +91,25 @@ def test_how_a_container_ended_comes_before_its_last_line(changes: dict[str, Any
         assert said == ("False", "PodsFailing", text)
 
 
+@pytest.mark.case("delivery-19")
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (Ended(code=137, reason="OOMKilled"), "137 (OOMKilled) while handling orders/0@1, its memory was used up"),
+        (Ended(code=139, reason="Error"), "139 (SIGSEGV) while handling orders/0@1"),
+        (Ended(code=3, reason="Error"), "3 while handling orders/0@1"),
+        (
+            Ended(code=137, reason="Error"),
+            "137 (SIGKILL) while handling orders/0@1, as a container does whose probe failed",
+        ),
+    ],
+)
+def test_a_pod_that_ended_with_a_record_names_it(ended: Ended, words: str) -> None:
+    failing = pod(waiting_reason="CrashLoopBackOff", restarts=3, ended=ended, message="while handling orders/0@1")
+    said = deployed("Consumer", ready=0, wanted=1, pods=[failing])
+    assert said == ("False", "PodsFailing", f"Pod billing-consumer-1: CrashLoopBackOff: ended with {words}")
+
+
 @pytest.mark.case("clusters-8")
 @pytest.mark.parametrize(
     ("ended", "message", "words"),

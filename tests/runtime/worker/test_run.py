@@ -14,8 +14,8 @@ from tests.waiting import PATIENCE
 MAIN = """
 import sys
 from pathlib import Path
-from headrace.worker import run
-run.TERMINATION_LOG = Path(sys.argv[2])
+from headrace.worker import last_words, run
+last_words.TERMINATION_LOG = Path(sys.argv[2])
 sys.exit(run.main(sys.argv[1]))
 """
 

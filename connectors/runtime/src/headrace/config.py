@@ -97,7 +97,8 @@ class Handler(Document):
 class Retry(Document):
     """Exponential back-off with full jitter: ``min(max, initial * factor ** n)``, in seconds; ``attempts`` in all.
 
-    ``max_age`` in seconds since the first attempt failed, beyond which no other is made.
+    ``max_age`` in seconds since the first attempt failed, beyond which no other is made. ``max_crash_attempts``: how
+    often a record may end its process; the first time it may be blamed for others, so it is more than one.
     """
 
     attempts: int = Field(8, ge=1)
@@ -105,6 +106,7 @@ class Retry(Document):
     factor: float = Field(2.0, ge=1, allow_inf_nan=False)
     max: Seconds = 600.0
     max_age: Seconds | None = None
+    max_crash_attempts: int = Field(3, ge=2)
 
 
 class Rate(Document):

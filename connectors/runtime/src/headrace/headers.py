@@ -21,6 +21,9 @@ BROKER = "__dlq.errors."
 SPRING = "kafka_dlt-"
 SPRING_RETRY = "retry_topic-"
 OWN = "headrace."
+CRASHES = f"{OWN}attempts.crash"
+"""How many of the attempts ended the process."""
+
 SCHEMA_VERSION = b"1"
 """Of our own headers: it grows when one of them changes its meaning."""
 
@@ -51,6 +54,7 @@ class Reason(StrEnum):
     MAX_ATTEMPTS = "max-attempts"
     NON_RETRIABLE = "non-retriable"
     TIMEOUT = "timeout"
+    CRASH = "crash"
     EXPIRED = "expired"
 
 
@@ -72,6 +76,7 @@ class Failure:
     attempts: int
     message: str
     exception: str
+    crashes: int = 0
     status: int | None = None
     first_failed_at: float
     last_failed_at: float
@@ -123,7 +128,7 @@ def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
     ``now`` is in seconds since 1970. The retry topic's headers are those Spring reads.
     """
     known = decode(headers)
-    dropped = {f"{OWN}attempts", REDRIVE_COUNT, f"{OWN}redrive-id", f"{OWN}next-attempt-at"}
+    dropped = {f"{OWN}attempts", CRASHES, REDRIVE_COUNT, f"{OWN}redrive-id", f"{OWN}next-attempt-at"}
     own, ours = _parted(headers)
     kept = (item for item in ours if item[0] not in dropped and not item[0].startswith(SPRING_RETRY))
     millis = int(now * 1000)
@@ -222,6 +227,7 @@ def _ours(record: Record, failure: Failure) -> Headers:
     return (
         (f"{OWN}schema-version", SCHEMA_VERSION),
         (f"{OWN}attempts", b"%d" % failure.attempts),
+        *(((CRASHES, b"%d" % failure.crashes),) if failure.crashes else ()),
         (f"{OWN}first-failed-at", b"%d" % int(failure.first_failed_at * 1000)),
         (f"{OWN}last-failed-at", b"%d" % int(failure.last_failed_at * 1000)),
         (f"{OWN}reason", failure.reason.encode()),

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 HEADER_PREFIX = "headrace."
 
+HANDLING = "while handling "
+"""How the termination message of a container begins that ended with records which may be the cause; they follow."""
+
 
 def group(namespace: str, consumer: str) -> str:
     """Return the consumer group of a Consumer."""

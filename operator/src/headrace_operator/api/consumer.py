@@ -83,6 +83,12 @@ class Retry(Model):
         description="Longest time from the first failed attempt to the last, 1ms to 24h; then a record is "
         "dead-lettered. Default: none.",
     )
+    max_crash_attempts: int | None = Field(
+        None,
+        ge=2,
+        le=1000,
+        description="How often a record may end its process before it is dead-lettered. Default: 3.",
+    )
 
 
 class Rate(Model):

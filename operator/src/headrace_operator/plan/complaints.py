@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from headrace import names as kafka_names
 from headrace_operator.observed.kube import Ended, Manifest, PodSeen
 from headrace_operator.plan.conditions import Finding, false, timestamp
 from headrace_operator.plan.pods import rollout
@@ -71,27 +72,30 @@ def _complaint(pod: PodSeen, patient: bool, now: datetime, memory: str) -> str |
 
 
 def _told(pod: PodSeen, memory: str) -> str:
-    """Return what a pod says: how it is, how it ended, what that means, and its last line."""
+    """Return what a pod says: how it is, how it ended and with what, what that means, and its last line."""
     is_plain = pod.ended is not None and pod.waiting_reason in (None, pod.ended.reason)
     lines = (pod.message or "").strip().splitlines()
+    said = lines[-1] if lines else "see its log"
+    handling = said if pod.ended and said.startswith(kafka_names.HANDLING) else ""
     parts = (
         None if is_plain else pod.waiting_reason or pod.phase,
-        pod.ended and _ended(pod.ended, pod.message or "", memory),
-        lines[-1] if lines else "see its log",
+        pod.ended and _ended(pod.ended, pod.message or "", memory, handling),
+        None if handling else said,
     )
     return ": ".join((f"Pod {pod.name}", *(part for part in parts if part)))
 
 
-def _ended(ended: Ended, message: str, memory: str) -> str:
+def _ended(ended: Ended, message: str, memory: str, handling: str) -> str:
     raise_it = f" (raise {memory})" if memory else ""
     code = f"ended with {ended.code}"
+    while_handling = f" {handling}" if handling else ""
     if ended.reason == "OOMKilled":
-        return f"{code} (OOMKilled), its memory was used up{raise_it}"
+        return f"{code} (OOMKilled){while_handling}, its memory was used up{raise_it}"
     if HEAP in message:
         return f"{code}, the JVM's heap was used up{raise_it}"
     if ended.code in KILLED:
-        return f"{code} ({_signal(ended.code)}), as a container does whose probe failed"
-    return f"{code} ({_signal(ended.code)})" if ended.code > 128 else code
+        return f"{code} ({_signal(ended.code)}){while_handling}, as a container does whose probe failed"
+    return f"{code} ({_signal(ended.code)}){while_handling}" if ended.code > 128 else f"{code}{while_handling}"
 
 
 def _signal(code: int) -> str:

@@ -131,6 +131,7 @@ def _retry(retry: Retry | None) -> contract.Retry:
         factor=float((backoff and backoff.factor) or known.factor),
         max=seconds(backoff.max if backoff else None, known.max),
         max_age=seconds(retry.max_age, 0) if retry and retry.max_age else None,
+        max_crash_attempts=(retry and retry.max_crash_attempts) or known.max_crash_attempts,
     )
 
 

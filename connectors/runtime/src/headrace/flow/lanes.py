@@ -26,16 +26,29 @@ Lane = tuple[str, int, bytes | int | None]
 class Job:
     """One delivered record on its way: ``attempt`` made next (from 1), ``first_failed_at`` in seconds or None.
 
-    ``tried`` says what an owner before has tried. ``number`` counts arrivals; `Lanes.add` sets it.
+    ``tried`` says what an owner before has tried, ``crashes`` how often it ended its process, ``is_suspect`` whether it
+    may have. ``number`` counts arrivals; `Lanes.add` sets it.
     """
 
-    __slots__ = ("assignment", "attempt", "first_failed_at", "lane", "number", "record", "tried")
+    __slots__ = (
+        "assignment",
+        "attempt",
+        "crashes",
+        "first_failed_at",
+        "is_suspect",
+        "lane",
+        "number",
+        "record",
+        "tried",
+    )
 
     def __init__(
         self, assignment: Assignment, record: Record, order: Order = "Key", tried: Tried | None = None
     ) -> None:
         self.assignment = assignment
         self.tried = tried
+        self.crashes = tried.crashes if tried else 0
+        self.is_suspect = self.crashes > 0
         self.record = record
         self.lane = lane_of(record, order)
         self.attempt = record.attempt

@@ -20,7 +20,8 @@ class Assignment:
 
     ``given_away`` is the fence: once it is set, nothing begins for the partition and nothing is written for it. Any
     thread may read it. ``told`` is the offset and metadata that were committed last, None when that is not sure.
-    ``mistrusted`` says that the map of the owner before was of another log.
+    ``mistrusted`` says that the map of the owner before was of another log. ``begun`` says that the group knows that we
+    work on it; ``suspects`` counts the records to come that may have ended the process of the owner before.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class Assignment:
         "_skip",
         "_stamp",
         "_tried",
+        "begun",
         "committed",
         "end",
         "given_away",
@@ -38,6 +40,7 @@ class Assignment:
         "name",
         "partition",
         "size",
+        "suspects",
         "told",
         "topic",
     )
@@ -53,6 +56,8 @@ class Assignment:
         self.size = 0
         self.given_away = False
         self.mistrusted = False
+        self.begun = False
+        self.suspects = 0
         self.told: tuple[int, str] | None = None
         self._open: dict[int, tuple[int, int]] = {}
         self._inherit(known or OffsetMap(at=0))

@@ -27,6 +27,9 @@ Told = tuple[int, str]
 EVERY, AFTER = 1.0, 5_000
 """Seconds, and records finished, after which a commit is due."""
 
+SUSPECTS = AFTER
+"""Unfinished records of a partition that are suspect after an unclean stop: more cannot run after the last commit."""
+
 CROWDED = 0.75
 """Share of the room for metadata beyond which no more records of a partition are taken, until it is less again."""
 
@@ -55,23 +58,24 @@ class Commits:
         self.completions = 0
         self.crowded: frozenset[Assignment] = frozenset()
 
-    def begin(self, partition: Partition, committed: Committed | None) -> None:
-        """Begin to own a partition where the owner before left it."""
-        offset = committed.offset if committed else None
-        assignment = self._ledger.assign(*partition, offset, self._inherited(partition, committed))
+    def assign(self, partition: Partition, committed: Committed | None) -> None:
+        """Begin to own a partition where the owner before left it; what that one may have died of is suspect."""
+        told, known = self._inherited(partition, committed)
+        assignment = self._ledger.assign(*partition, committed.offset if committed else None, known)
         assignment.told = committed and (committed.offset, committed.metadata or "")
+        assignment.suspects = SUSPECTS if told and told.running else 0
 
-    def _inherited(self, partition: Partition, committed: Committed | None) -> OffsetMap | None:
-        """Return the map that came with a committed offset; one that is not ours, or of another offset, is none."""
+    def _inherited(self, partition: Partition, committed: Committed | None) -> tuple[Progress | None, OffsetMap | None]:
+        """Return what came with a committed offset; what is not ours, or a map of another offset, is none."""
         if committed is None or not committed.metadata:
-            return None
+            return None, None
         told = decode(committed.metadata)
         known = offset_map.decode(told.map) if told and told.map else None
         if told is None or (told.map and (known is None or known.at != committed.offset)):
             log.warning("the metadata of the commit of %s/%d is not Headrace's, and is ignored", *partition)
             self._metrics.ignored_metadata.inc()
-            return None
-        return known
+            return None, None
+        return told, known
 
     def _look_for_mistrusted(self) -> None:
         for one in self._ledger.owned:
@@ -91,6 +95,16 @@ class Commits:
         self.crowded = frozenset(one for one, what in known.items() if self._is_crowded(what))
         told = self._told(known)
         self._commit({one: what for one, what in told.items() if one.told != what}, wait=False)
+
+    def begin(self, assignments: Collection[Assignment]) -> None:
+        """Tell the group, before anything runs, that it runs: who finds that told later knows of an unclean stop."""
+        for one in assignments:
+            one.begun = True
+        self.write_ahead(assignments)
+
+    def write_ahead(self, assignments: Collection[Assignment]) -> None:
+        """Commit what is known now; where Kafka does not take it, what was to be counted is not."""
+        self._commit(self._told(self._known(assignments)), wait=True)
 
     def confirm(self) -> bool:
         """Commit everything that is ours; False when Kafka refuses, as it does when it is no longer ours."""
@@ -135,8 +149,9 @@ class Commits:
 
     def _metadata(self, assignment: Assignment, known: OffsetMap) -> str:
         retrying, held = self._retrying(assignment)
+        running = assignment.begun and not assignment.given_away
         load = self._load.told_with(assignment)
-        counts = Progress(done=assignment.done, retrying=retrying, held=held, load=load)
+        counts = Progress(done=assignment.done, retrying=retrying, held=held, running=running, load=load)
         return with_map(counts, known, self._source.room)
 
 

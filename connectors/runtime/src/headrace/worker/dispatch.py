@@ -31,9 +31,11 @@ from headrace.flow.offset_map import Tried
 from headrace.flow.policy import DeadLetter, Failed, decide, resumed
 from headrace.flow.target import Target
 from headrace.handlers import exceptions
+from headrace.headers import Reason
 from headrace.metrics import Metrics
 from headrace.record import Headers, Record
 from headrace.worker.deduplication import Claim, Deduplication
+from headrace.worker.quarantine import Quarantine
 
 Handle = Callable[[Record], Awaitable[Failed | None]]
 log = logging.getLogger(__name__)
@@ -75,6 +77,7 @@ class Dispatcher:
         self.busy = Busy(config.delivery.concurrency, time.monotonic())
         self.finished: deque[Finished] = deque()
         self.retried: deque[Retried] = deque()
+        self.quarantine = Quarantine(lambda: self._lanes.running)
         metrics.in_flight.set_function(lambda: self._lanes.running)
 
     async def run(self) -> None:
@@ -134,15 +137,26 @@ class Dispatcher:
             if job is None:
                 await self._wait()
                 continue
-            if not await self._may_begin(job):
-                self._drop(job)
-            elif self._once is None:
-                await self._attempt(job)
-            else:
-                await self._attempt_once(job, self._once)
+            await self._pass(job)
             turns += 1
             if turns % FAIR == 0:
                 await asyncio.sleep(0)
+
+    async def _pass(self, job: Job) -> None:
+        """Handle a record once, in quarantine where it is suspect or others are; or leave it, when it is not ours."""
+        is_over = job.crashes >= self._retry.max_crash_attempts
+        if not is_over and (job.is_suspect or self.quarantine.is_active):
+            await self.quarantine.enter(job)
+        if not await self._may_begin(job):
+            self._drop(job)
+        elif is_over:
+            self._give_up(job, time.time())
+        elif self._once is None:
+            await self._attempt(job)
+        else:
+            await self._attempt_once(job, self._once)
+        if self.quarantine.is_active:
+            self.quarantine.leave(job)
 
     def _take(self) -> Job | None:
         """Begin the next record, if there is one and the gate has room."""
@@ -197,6 +211,8 @@ class Dispatcher:
         else:
             self._lanes.postpone(job, time.monotonic() + claim)
             self._delayed(job)
+            if self.quarantine.is_active:
+                self._tell(job)
         self._progress.set()
 
     async def _let_go(self, job: Job, claim: Claim | float) -> None:
@@ -215,6 +231,8 @@ class Dispatcher:
         if job.attempt > 1:
             self._metrics.retries.inc()
         counts = self._passed(job, failed)
+        if failed is not None and self.quarantine.is_active:
+            self._clear(job)
         if failed is None:
             self._succeed(job)
         elif job.assignment.given_away:
@@ -295,10 +313,19 @@ class Dispatcher:
         self._metrics.retried.inc()
         job.attempt += 1
         job.record = replace(job.record, attempt=job.attempt)
-        tried = Tried(job.attempt, due=math.ceil(now + fate.delay), since=int(job.first_failed_at))
-        self.retried.append(Retried(job.assignment, job.record.offset, tried))
+        self._tell(job, due=math.ceil(now + fate.delay))
         self._lanes.delay(job, time.monotonic() + fate.delay)
         self._delayed(job)
+
+    def _clear(self, job: Job) -> None:
+        """Suspect a record no more: the process has lived through an attempt at it."""
+        job.is_suspect, job.crashes = False, 0
+        self._tell(job)
+
+    def _tell(self, job: Job, due: int = 0) -> None:
+        """Have the next commit say how a record was tried."""
+        tried = Tried(job.attempt, job.crashes, due, int(job.first_failed_at or 0))
+        self.retried.append(Retried(job.assignment, job.record.offset, tried))
 
     def _delayed(self, job: Job) -> None:
         """Have a record woken when it is due, unless its partition is leaving."""
@@ -307,12 +334,22 @@ class Dispatcher:
         self._metrics.retrying_keys.set(self._lanes.waiting)
         self._arm()
 
+    def _give_up(self, job: Job, now: float) -> None:
+        """Dead-letter a record that has ended the process again and again; the attempts are those and the others."""
+        text = f"the process ended {job.crashes} times while it handled this record, the last time with no other"
+        failed = Failed(message=text, exception="headrace.Crash", retriable=False, internal=True)
+        job.attempt += job.crashes - 1
+        log.warning("dead-lettered (%s): %s", Reason.CRASH, _told(job, failed))
+        self._bury(job, failed, DeadLetter(reason=Reason.CRASH), now)
+        self._progress.set()
+
     def _bury(self, job: Job, failed: Failed, fate: DeadLetter, now: float) -> None:
         self._metrics.dead_lettered.inc()
         failure = headers.Failure(
             group=self._group,
             reason=fate.reason,
             attempts=job.attempt,
+            crashes=job.crashes,
             message=failed.message,
             exception=failed.exception,
             status=failed.status,

@@ -19,7 +19,7 @@ from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
-from headrace.flow.offset_map import UNKNOWN, stamp
+from headrace.flow.offset_map import UNKNOWN, Tried, stamp
 from headrace.flow.partitions import Partition, listed
 from headrace.flow.stall import Watch
 from headrace.kafka.consumer import Committed, Source, pause
@@ -33,6 +33,7 @@ from headrace.worker.dispatch import Dispatcher
 from headrace.worker.load import Load
 from headrace.worker.lost import Lost
 from headrace.worker.pauses import Pauses
+from headrace.worker.quarantine import Ahead
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class Poller(threading.Thread):
         self._pauses = Pauses(self._source, metrics)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
         self._moved: dict[Assignment, tuple[int | None, float]] = {}
+        self._risked: dict[tuple[Assignment, int], Tried] = {}
         self._watch = Watch()
         self._reading, self._looked_at = 0.0, 0.0
         self.stalled: list[Partition] = []
@@ -142,7 +144,7 @@ class Poller(threading.Thread):
             return
         self._pauses.end()
         self._restart(self._lost.restarts(self.beat))
-        self._deliver(BATCH, IDLE)
+        self._deliver(BATCH, STEP if self._dispatcher.quarantine.is_active else IDLE)
         self._reading += time.monotonic() - self.beat
         self._look_when_due(self.beat)
 
@@ -168,7 +170,12 @@ class Poller(threading.Thread):
         for (topic, number), offset in read.ends:
             self._ledger.reach(topic, number, offset)
         if jobs:
+            self._begin({job.assignment for job in jobs if not job.assignment.begun})
             self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
+
+    def _begin(self, fresh: Collection[Assignment]) -> None:
+        if fresh:
+            self._commits.begin(fresh)
 
     def _restart(self, offsets: Mapping[Partition, int]) -> None:
         """Read on at ``offsets`` where the present ones no longer exist, and elsewhere as before."""
@@ -198,7 +205,11 @@ class Poller(threading.Thread):
         tried = self._ledger.tried(assignment, record.offset)
         if tried is not None:
             record = replace(record, attempt=tried.attempt)
-        return Job(assignment, record, self._order, tried)
+        job = Job(assignment, record, self._order, tried)
+        if assignment.suspects:
+            assignment.suspects -= 1
+            job.is_suspect = True
+        return job
 
     def _is_full(self, now: float) -> bool:
         if not self._budget.is_full(self._ledger.unfinished, self._ledger.size):
@@ -221,8 +232,11 @@ class Poller(threading.Thread):
     def _settle(self) -> None:
         """Note what was finished and what failed, and go on writing dead letters."""
         retried, finished = self._dispatcher.retried, self._dispatcher.finished
+        ahead = self._dispatcher.quarantine.asked_before()
         while retried:
-            self._ledger.note(*retried.popleft())
+            failed = retried.popleft()
+            self._risked.pop((failed.assignment, failed.offset), None)
+            self._ledger.note(*failed)
         while finished:
             item = finished.popleft()
             if item.letter is None:
@@ -230,6 +244,22 @@ class Poller(threading.Thread):
             else:
                 self._letters.write(item)
         self._letters.serve()
+        if ahead is not None:
+            self._write_ahead(ahead)
+
+    def _write_ahead(self, ahead: Ahead) -> None:
+        """Commit that suspects run, before they do, with all that was finished before."""
+        for job in ahead.jobs:
+            tried = Tried(job.attempt, job.crashes, since=int(job.first_failed_at or 0))
+            self._risked[job.assignment, job.record.offset] = tried
+            self._ledger.note(job.assignment, job.record.offset, tried._replace(crashes=job.crashes + 1))
+        self._commits.write_ahead([one for one in self._ledger.owned if one.begun])
+        self._loop.call_soon_threadsafe(ahead.written)
+
+    def _end_risks(self, leaving: Collection[Assignment]) -> None:
+        """What still runs as its partition is given away has not ended the process."""
+        for assignment, offset in [at for at in self._risked if at[0] in leaving]:
+            self._ledger.note(assignment, offset, self._risked.pop((assignment, offset)))
 
     def _written(self, letter: Finished) -> None:
         self._complete(letter)
@@ -239,6 +269,8 @@ class Poller(threading.Thread):
         if not self._ledger.complete(item.assignment, record.offset):
             self._metrics.stale.inc()
             return
+        if self._risked:
+            self._risked.pop((item.assignment, record.offset), None)
         self._commits.completions += 1
         self._load.handled += 1
         self._metrics.records[record.topic].inc()
@@ -247,7 +279,7 @@ class Poller(threading.Thread):
 
     def _on_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
         for partition, committed in partitions.items():
-            self._commits.begin(partition, committed)
+            self._commits.assign(partition, committed)
         fresh = [partition for partition, committed in partitions.items() if committed is None]
         self._assigned = True
         self._lease.begin(time.monotonic())
@@ -272,6 +304,7 @@ class Poller(threading.Thread):
         for assignment in assignments:
             assignment.given_away = True
         self._settle()
+        self._end_risks(assignments)
         if commit:
             self._commits.finish(assignments)
         self._loop.call_soon_threadsafe(self._dispatcher.forget, list(assignments))

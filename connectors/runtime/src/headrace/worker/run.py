@@ -25,15 +25,13 @@ from headrace.handlers.http import HttpHandler
 from headrace.handlers.python import PythonHandler
 from headrace.kafka.consumer import Fatal, session
 from headrace.metrics import Metrics
-from headrace.worker import health
+from headrace.worker import health, last_words
 from headrace.worker.deduplication import deduplication
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.poll import STOP_BUDGET, Poller
 
 log = logging.getLogger(__name__)
 
-TERMINATION_LOG = Path("/dev/termination-log")
-TERMINATION_LIMIT = 4000
 WATCHDOG = STOP_BUDGET + 10.0
 """Seconds after the signal to stop when a client that hangs no longer keeps the process alive."""
 
@@ -145,6 +143,5 @@ def _end(fault: BaseException | None) -> int:
 
 def _refuse(message: str) -> int:
     log.error("%s", message)
-    if TERMINATION_LOG.exists():
-        TERMINATION_LOG.write_text(message[:TERMINATION_LIMIT], encoding="utf-8")
+    last_words.say(message)
     return 1
