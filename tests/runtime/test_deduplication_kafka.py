@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,14 @@ import pytest
 from headrace import config as contract
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import RedisServer
+from tests.runtime import test_crash_kafka as crash
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
 NO_COMMITS = "from headrace.worker.commits import Commits; Commits.when_due = lambda *_: None"
+SHORT_LEASE = "import headrace.worker.deduplication as own; own.LEASE, own.RENEW = 3.0, 1.0\n"
 MEMORY: dict[str, object] = {"memory": {}}
 
 
@@ -163,3 +167,29 @@ def test_a_store_is_exactly_one() -> None:
     for wrong in ({}, {"memory": {}, "redis": {"url": "redis://a"}}):
         with pytest.raises(ValueError, match="exactly one of memory and redis"):
             contract.Deduplication.model_validate(wrong)
+
+
+def _ends(running: Running, is_over: Callable[[], bool]) -> bool:
+    return crash.ends(running) or is_over()
+
+
+def test_a_record_that_ends_its_process_is_dead_lettered_though_dead_pods_have_it(
+    kafka_broker: KafkaBroker, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Whoever comes next waits for the leases of the dead; what waits so is no crash, and the others happen once."""
+    world = _world(kafka_broker, tmp_path, _redis(redis_server))
+    world.produce([("ok1", {"n": 1}), ("poison", {"exit": 139}), ("ok2", {"n": 2})])
+
+    def is_over() -> bool:
+        return world.committed() == {0: 3}
+
+    ended = 0
+    while not is_over() and ended < 8:
+        with consuming(world, crash.brief(world), before=SHORT_LEASE + crash.before(world)) as running:
+            until("its end, or that of the work", partial(_ends, running, is_over))
+            ended += crash.ends(running)
+
+    (letter,) = world.dead_letters(1)
+    said = dict(letter.headers() or ())
+    assert (letter.key(), said["headrace.reason"], said["headrace.attempts.crash"]) == (b"poison", b"crash", b"3")
+    assert _handled(world) == ['{"n": 1}', '{"n": 2}']

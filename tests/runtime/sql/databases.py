@@ -45,9 +45,9 @@ class Database:
         """Return how many rows a table has, of what is committed."""
         return int(self.run(f"SELECT count(*) FROM {table}")[0][0])
 
-    def waits(self) -> bool:
-        """Say whether a transaction waits for another one."""
-        return bool(self.run(WAITS[self.dialect])[0][0])
+    def waits(self, count: int = 1) -> bool:
+        """Say whether so many transactions wait for another one."""
+        return int(self.run(WAITS[self.dialect])[0][0]) >= count
 
 
 def postgres(server: PostgresServer) -> Database:

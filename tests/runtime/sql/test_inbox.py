@@ -116,6 +116,34 @@ def test_two_at_once_take_turns(database: Database, first_commits: bool) -> None
     assert database.count("effects") == 1
 
 
+def test_of_three_at_once_one_takes_effect(database: Database) -> None:
+    """The first is rolled back: MariaDB may end one of the two that waited as a deadlock, which comes again."""
+    found: list[bool | Exception] = []
+
+    def later() -> None:
+        with closing(database.connect()) as connection:
+            try:
+                found.append(take(connection, record()))
+                connection.commit()
+            except (psycopg.Error, pymysql.err.MySQLError) as error:
+                found.append(error)
+
+    others = [threading.Thread(target=later) for _ in range(2)]
+    with closing(database.connect()) as connection:
+        assert take(connection, record())
+        for other in others:
+            other.start()
+        until("the two to wait", lambda: database.waits(2))
+        connection.rollback()
+        for other in others:
+            other.join(PATIENCE)
+
+    assert found.count(True) == database.count("effects") == 1
+    (other_one,) = [one for one in found if one is not True]
+    deadlock = 1213
+    assert other_one is False or (isinstance(other_one, pymysql.err.OperationalError) and deadlock in other_one.args)
+
+
 def test_a_connection_that_commits_by_itself_is_refused(database: Database) -> None:
     """The message would count as handled though its effect fails."""
     refused = pytest.raises(RuntimeError, match=r"autocommit[^.]*[.] Turn autocommit off, or begin a transaction first")
