@@ -72,6 +72,31 @@ def test_the_contract_in_the_config_map_is_what_the_runtime_reads() -> None:
     assert document.handler.http == contract.Http(url="http://billing:8080/events", timeout=10)
 
 
+@pytest.mark.parametrize(
+    ("python", "delivery", "workers", "memory", "limit"),
+    [
+        ({}, {}, 8, None, "512Mi"),
+        ({"isolation": "Thread"}, {"concurrency": 3}, 3, None, "512Mi"),
+        ({"isolation": "Process"}, {}, 2, 256 << 20, "1024Mi"),
+        ({"isolation": "Process"}, {"concurrency": 5}, 5, 256 << 20, "1792Mi"),
+    ],
+)
+def test_the_container_has_room_for_what_all_its_workers_may_take(
+    python: dict[str, Any], delivery: dict[str, Any], workers: int, memory: int | None, limit: str
+) -> None:
+    asked = {"handler": {"python": {"function": "billing:handle", **python}}, "delivery": delivery}
+    resource = dataclasses.replace(worlds.CONSUMER, spec={**worlds.CONSUMER.spec, **asked})
+    plan = consumer.plan(worlds.consumer_world(resource=resource), worlds.SETTINGS, worlds.NOW)
+
+    made = {action.manifest["kind"]: action.manifest for action in plan.actions if isinstance(action, Apply)}
+    document = contract.load(made["ConfigMap"]["data"]["config.json"])
+    (container,) = made["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert document.delivery.concurrency == workers
+    assert document.handler.python is not None
+    assert document.handler.python.memory == memory
+    assert container["resources"]["limits"] == {"memory": limit}
+
+
 @pytest.mark.case("delivery-18")
 def test_a_pod_has_longer_to_stop_than_its_process_takes_at_the_latest() -> None:
     assert consumption.GRACE > run.WATCHDOG > STOP_BUDGET

@@ -40,6 +40,13 @@ def test_table(failure: Failed, attempt: int, fate: Again | DeadLetter) -> None:
     assert decide(failure, attempt=attempt, retry=RETRY, jitter=0.5) == fate
 
 
+@pytest.mark.parametrize(("crashes", "fate"), [(2, Again(delay=0.5)), (3, DeadLetter(reason=Reason.CRASH))])
+def test_a_worker_process_may_end_so_often(crashes: int, fate: Again | DeadLetter) -> None:
+    crash = Failed(message="m", exception="headrace.Crash", crashed=True)
+    assert decide(crash, attempt=1, retry=RETRY, jitter=0.5, crashes=crashes) == fate
+    assert isinstance(decide(failed(), attempt=1, retry=RETRY, jitter=0.5, crashes=crashes), Again)
+
+
 @pytest.mark.parametrize(
     ("failure", "age", "fate"),
     [

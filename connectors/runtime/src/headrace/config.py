@@ -73,12 +73,21 @@ class Http(Document):
     timeout: Seconds = 30.0
 
 
+Isolation = Literal["Thread", "Process"]
+"""Where a Python function runs: in the consumer's process, or in worker processes."""
+
+
 class Python(Document):
-    """Call ``module:function``; ``path`` is a directory put on ``sys.path`` first (code from a ConfigMap)."""
+    """Call ``module:function``; ``path`` is a directory put on ``sys.path`` first (code from a ConfigMap).
+
+    ``memory`` is what one worker process may take, in bytes; None is no limit.
+    """
 
     function: str
     path: str | None = None
     timeout: Seconds = 30.0
+    isolation: Isolation = "Thread"
+    memory: int | None = Field(None, gt=0)
 
 
 class Handler(Document):

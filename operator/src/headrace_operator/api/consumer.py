@@ -54,6 +54,11 @@ class Python(Model):
     )
     source: FunctionSource | None = Field(None, description="Take the code from a ConfigMap instead of an image.")
     timeout: Duration | None = Field(None, description="Longest time of one attempt, 1ms to 24h. Default: 30s.")
+    isolation: Literal["Thread", "Process"] | None = Field(
+        None,
+        description="Where the function runs: in the consumer's process, a plain function in a thread; or in worker "
+        "processes of 256Mi, which are ended at the time-out, and whose end fails their record alone. Default: Thread.",
+    )
 
 
 class Handler(Model):
@@ -146,7 +151,13 @@ class Delivery(Model):
     rate: Rate | None = Field(
         None, description="How fast records are handed to the handler at most. Default: no limit."
     )
-    concurrency: int | None = Field(None, ge=1, le=1000, description="Records in flight in one replica. Default: 8.")
+    concurrency: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Records in flight in one replica; with handler.python.isolation Process, its worker processes. "
+        "Default: 8; 2 with Process.",
+    )
     retry: Retry | None = Field(None, description="How often and when a failed record is tried again.")
     on_offset_lost: Literal["Stop", "Earliest", "Latest"] | None = Field(
         None,

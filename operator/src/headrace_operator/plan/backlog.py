@@ -11,13 +11,13 @@ from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen
 from headrace_operator.observed.value import Unknown
 from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan.conditions import Finding, false, instant, timestamp, true, unknown
+from headrace_operator.plan.consumption import concurrency
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.scaling.decide import decide
 from headrace_operator.scaling.terms import Decision, Limits, Measured, Memory
 
 MOST_PARTITIONS = 20
 DEFAULT_MIN, DEFAULT_MAX, DEFAULT_TARGET = 1, 10, 60
-DEFAULT_HANDS = 8
 
 
 def limits(spec: ConsumerSpec, partitions: int | None) -> Limits:
@@ -30,7 +30,7 @@ def limits(spec: ConsumerSpec, partitions: int | None) -> Limits:
         max=most,
         partitions=most if partitions is None else partitions,
         target_seconds=float((scale and scale.target_lag_seconds) or DEFAULT_TARGET),
-        hands=(spec.delivery and spec.delivery.concurrency) or DEFAULT_HANDS,
+        hands=concurrency(spec),
     )
 
 

@@ -23,6 +23,9 @@ CODE = "/etc/headrace/code"
 GRACE = 45
 """Seconds that a pod has to stop: longer than the runtime takes, which ends itself after 40 s at the latest."""
 
+MEMORY, WORKER = 512, 256
+"""Mebibytes that a container may take for the consumer's own process, and for each worker process."""
+
 START = 600
 """Seconds that a pod has until it answers: it imports the handler's code before, however long that takes."""
 
@@ -77,8 +80,18 @@ def configuration(
             resolutions=kafka_names.resolutions_topic(*place),
         ),
         handler=_handler(spec.handler),
-        delivery=_delivery(spec.delivery),
+        delivery=_delivery(spec.delivery, concurrency(spec)),
     )
+
+
+def concurrency(spec: ConsumerSpec) -> int:
+    """Return how many records are in flight in one replica."""
+    return (spec.delivery and spec.delivery.concurrency) or (2 if _is_isolated(spec) else 8)
+
+
+def _is_isolated(spec: ConsumerSpec) -> bool:
+    """Whether each record in flight has a worker process."""
+    return spec.handler.python is not None and spec.handler.python.isolation == "Process"
 
 
 def _kafka(kafka: KafkaConnectionSpec) -> contract.Kafka:
@@ -102,19 +115,25 @@ def _handler(handler: Handler) -> contract.Handler:
             return contract.Handler(http=contract.Http(url=http.url, timeout=seconds(http.timeout, 30)))
         case Handler(python=Python() as python):
             path = CODE if python.source else None
-            called = contract.Python(function=python.function, path=path, timeout=seconds(python.timeout, 30))
+            called = contract.Python(
+                function=python.function,
+                path=path,
+                timeout=seconds(python.timeout, 30),
+                isolation=python.isolation or "Thread",
+                memory=WORKER << 20 if python.isolation == "Process" else None,
+            )
             return contract.Handler(python=called)
         case _:
             raise AssertionError("an accepted handler is one of http and python")
 
 
-def _delivery(delivery: Delivery | None) -> contract.Delivery:
-    known = contract.Delivery()
+def _delivery(delivery: Delivery | None, concurrency: int) -> contract.Delivery:
+    known = contract.Delivery(concurrency=concurrency)
     if delivery is None:
         return known
     return contract.Delivery(
         order=delivery.order or known.order,
-        concurrency=delivery.concurrency or known.concurrency,
+        concurrency=concurrency,
         rate=delivery.rate and contract.Rate(per_second=delivery.rate.per_second),
         retry=_retry(delivery.retry),
         on_offset_lost=delivery.on_offset_lost or known.on_offset_lost,
@@ -164,12 +183,13 @@ def _container(spec: ConsumerSpec, volumes: Sequence[str], settings: Settings) -
         "tmp": "/tmp",
     }
     python = spec.handler.python
+    memory = MEMORY + WORKER * (concurrency(spec) if _is_isolated(spec) else 0)
     return {
         "name": "consumer",
         "image": (python and python.image) or settings.runtime_image,
         "command": ["headrace", "run"],
         "ports": [{"name": "http", "containerPort": contract.PORT}],
-        "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}},
+        "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": f"{memory}Mi"}},
         "securityContext": container_security(),
         "startupProbe": {**_probe("/healthz"), "periodSeconds": 1, "failureThreshold": START},
         "readinessProbe": {**_probe("/readyz"), "periodSeconds": 2, "timeoutSeconds": 3},

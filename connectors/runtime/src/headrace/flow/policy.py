@@ -19,7 +19,7 @@ class Failed:
 
     ``traced`` says where in the user's code it was, if it was there.
     ``unanswered``: nothing came back from the target, which says nothing of the record. ``internal``: the attempt broke
-    on this side, which says nothing of the target.
+    on this side, which says nothing of the target. ``crashed``: it ended the process that it ran in.
     """
 
     message: str
@@ -31,6 +31,7 @@ class Failed:
     traced: Traced | None = None
     unanswered: bool = False
     internal: bool = False
+    crashed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,11 +48,15 @@ class DeadLetter:
     reason: Reason
 
 
-def decide(failed: Failed, *, attempt: int, retry: Retry, jitter: float, age: float = 0.0) -> Again | DeadLetter:
+def decide(
+    failed: Failed, *, attempt: int, retry: Retry, jitter: float, age: float = 0.0, crashes: int = 0
+) -> Again | DeadLetter:
     """Decide about attempt number ``attempt`` (from 1) that failed; ``jitter`` is a random number in [0, 1).
 
-    ``age`` in seconds since the first one failed.
+    ``age`` in seconds since the first one failed; ``crashes`` is how many of them ended their process.
     """
+    if failed.crashed and crashes >= retry.max_crash_attempts:
+        return DeadLetter(reason=Reason.CRASH)
     if not failed.retriable:
         return DeadLetter(reason=Reason.NON_RETRIABLE)
     if attempt >= retry.attempts:

@@ -155,8 +155,7 @@ class Dispatcher:
             await self._attempt(job)
         else:
             await self._attempt_once(job, self._once)
-        if self.quarantine.is_active:
-            self.quarantine.leave(job)
+        self.quarantine.leave(job)
 
     def _take(self) -> Job | None:
         """Begin the next record, if there is one and the gate has room."""
@@ -231,7 +230,7 @@ class Dispatcher:
         if job.attempt > 1:
             self._metrics.retries.inc()
         counts = self._passed(job, failed)
-        if failed is not None and self.quarantine.is_active:
+        if failed is not None and self.quarantine.is_active and not failed.crashed:
             self._clear(job)
         if failed is None:
             self._succeed(job)
@@ -303,8 +302,9 @@ class Dispatcher:
 
     def _fail(self, job: Job, failed: Failed, now: float) -> None:
         job.first_failed_at = job.first_failed_at or now
-        age = now - job.first_failed_at
-        fate = decide(failed, attempt=job.attempt, retry=self._retry, jitter=random.random(), age=age)
+        job.crashes += failed.crashed
+        age, jitter = now - job.first_failed_at, random.random()
+        fate = decide(failed, attempt=job.attempt, retry=self._retry, jitter=jitter, age=age, crashes=job.crashes)
         if isinstance(fate, DeadLetter):
             log.warning("dead-lettered (%s): %s", fate.reason, _told(job, failed))
             self._bury(job, failed, fate, now)

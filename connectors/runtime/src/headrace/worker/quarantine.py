@@ -59,6 +59,8 @@ class Quarantine:
 
     def leave(self, job: Job) -> None:
         """Note that a record runs no more, whether it was suspect or not."""
+        if not self.is_active:
+            return
         self._admitted.discard(job)
         if not self.is_active:
             last_words.say("")

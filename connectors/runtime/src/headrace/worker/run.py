@@ -22,6 +22,7 @@ from headrace.config import Config
 from headrace.flow.lease import Lease
 from headrace.handlers import Broken
 from headrace.handlers.http import HttpHandler
+from headrace.handlers.isolated import IsolatedHandler
 from headrace.handlers.python import PythonHandler
 from headrace.kafka.consumer import Fatal, session
 from headrace.metrics import Metrics
@@ -56,7 +57,7 @@ def main(path: str) -> int:
 
 
 async def _run(config: Config, port: int) -> int:
-    handler = _handler(config)
+    handler = await _handler(config)
     metrics = Metrics(config)
     lease = Lease(session(config) / 2, time.monotonic())
     once = deduplication(config, metrics)
@@ -90,12 +91,17 @@ def _joined(poller: Poller) -> BaseException | None:
     return poller.fault
 
 
-def _handler(config: Config) -> HttpHandler | PythonHandler:
+async def _handler(config: Config) -> HttpHandler | PythonHandler | IsolatedHandler:
     concurrency = config.delivery.concurrency
     if config.handler.http is not None:
         return HttpHandler(config.handler.http, namespace=config.namespace, concurrency=concurrency)
-    assert config.handler.python is not None
-    return PythonHandler(config.handler.python, concurrency=concurrency)
+    python = config.handler.python
+    assert python is not None
+    if python.isolation == "Thread":
+        return PythonHandler(python, concurrency=concurrency)
+    isolated = IsolatedHandler(python)
+    await isolated.start()
+    return isolated
 
 
 def _stop_on_signals(poller: Poller) -> None:

@@ -1,0 +1,190 @@
+"""A function in a worker process answers as it does in a thread, and whatever it does to the process stays there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.config import Python
+from headrace.flow.policy import Failed
+from headrace.handlers import Broken
+from headrace.handlers.isolated import IsolatedHandler
+from headrace.record import Record
+from tests.waiting import PATIENCE
+
+CODE = """
+import asyncio, ctypes, os, re, subprocess, sys, time
+from datetime import timedelta
+import headrace
+
+class Odd(Exception):
+    def __init__(self):
+        super().__init__("odd", lambda: None)
+    def __reduce__(self):
+        raise RuntimeError("no")
+
+class Final(OSError): ...
+
+def deep(record):
+    raise RuntimeError("deep down")
+
+@headrace.handler(final=Final)
+def handle(record):
+    what = record.key.decode()
+    if what == "headers": assert record.header("a") == b"\\xff", record.headers
+    if what == "reject": raise headrace.Reject("not wanted")
+    if what == "retry": raise headrace.Retry("later", after=timedelta(seconds=30))
+    if what == "final": raise Final("for good")
+    if what == "deep": deep(record)
+    if what == "huge": raise RuntimeError("x" * 5_000_000)
+    if what == "text": raise RuntimeError("caf\\udce9")
+    if what == "odd": raise Odd
+    if what == "exit": os._exit(7)
+    if what == "leave": sys.exit(8)
+    if what == "segfault": ctypes.string_at(0)
+    if what == "memory": bytearray(1 << 30)
+    if what == "leak": leaked = [bytearray(1 << 20) for _ in range(1 << 12)]
+    if what == "spin": re.match("(a+)+$", "a" * 64 + "b")
+    if what == "hang": time.sleep(3600)
+    if what == "child": subprocess.Popen(["sleep", "3600"]); time.sleep(3600)
+    if what == "closed": os.closerange(3, 100); time.sleep(3600)
+
+async def later(record):
+    await asyncio.sleep(3600 if record.key == b"hang" else 0)
+    if record.key == b"deep": deep(record)
+"""
+
+Call = Callable[[str], Coroutine[Any, Any, Failed | None]]
+
+
+@asynccontextmanager
+async def handling(
+    folder: Path, name: str = "handle", code: str = CODE, limit: float = PATIENCE
+) -> AsyncIterator[Call]:
+    """Run workers with the code above, or other code, and give what calls the function with a key."""
+    (folder / "isolated_code.py").write_text(code)
+    settings = Python(function=f"isolated_code:{name}", path=str(folder), timeout=limit, memory=256 << 20)
+    handler = IsolatedHandler(settings)
+
+    async def call(key: str) -> Failed | None:
+        headers = (("a", b"\xff"), ("n", None))
+        record = Record(topic="orders", partition=0, offset=4, key=key.encode(), value=b"{}", headers=headers)
+        return await handler.handle(replace(record, attempt=2))
+
+    try:
+        await handler.start()
+        yield call
+    finally:
+        await handler.close()
+
+
+async def failure(call: Call, key: str) -> Failed:
+    """Return how it fails; then the next record goes well."""
+    failed = await call(key)
+    assert failed is not None, key
+    assert await call("headers") is None
+    return failed
+
+
+async def test_what_a_function_raises_means_what_it_does_in_a_thread(tmp_path: Path) -> None:
+    async with handling(tmp_path) as call:
+        reject, retry, final = [await failure(call, key) for key in ("reject", "retry", "final")]
+        deep, huge, text, odd = [await failure(call, key) for key in ("deep", "huge", "text", "odd")]
+        left = await failure(call, "leave")
+    assert (reject.message, reject.retriable, reject.exception) == ("not wanted", False, "headrace.record.Reject")
+    assert (retry.message, retry.retriable, retry.after) == ("later", True, 30.0)
+    assert (final.message, final.retriable) == ("Final: for good", False)
+    assert deep.retriable
+    assert deep.traced is not None
+    assert deep.traced.location == f"{tmp_path}/isolated_code.py, line 15"
+    assert "in handle" in deep.traced.stack
+    assert "isolated.py" not in deep.traced.stack
+    assert 1000 < len(huge.message) < 5000
+    assert text.message == "RuntimeError: caf?"
+    assert odd.exception == "isolated_code.Odd"
+    assert (left.exception, left.crashed) == ("builtins.SystemExit", False)
+
+
+async def test_an_async_function_ends_by_its_time_out_and_its_process_stays(tmp_path: Path) -> None:
+    async with handling(tmp_path, "later", limit=0.5) as call:
+        assert await call("quick") is None
+        hang = await call("hang")
+        deep = await call("deep")
+    assert hang is not None
+    assert hang.timed_out
+    assert hang.traced is not None
+    assert "isolated_code.py" in hang.traced.location, "it was cancelled there, and not killed"
+    assert deep is not None
+    assert deep.message == "RuntimeError: deep down"
+
+
+@pytest.mark.parametrize(
+    ("key", "how"),
+    [("exit", "ended with 7"), ("segfault", "ended with 139 (SIGSEGV)"), ("closed", "closed its channel")],
+)
+async def test_a_worker_that_ends_fails_its_record_alone(tmp_path: Path, key: str, how: str) -> None:
+    async with handling(tmp_path) as call:
+        failed = await failure(call, key)
+    assert failed.crashed
+    assert failed.retriable
+    assert failed.internal, "it says nothing of a target"
+    assert how in failed.message
+
+
+@pytest.mark.parametrize("key", ["memory", "leak"])
+async def test_a_worker_has_memory_of_its_own(tmp_path: Path, key: str) -> None:
+    """It gets no more, says so, and goes: what it holds is free again."""
+    async with handling(tmp_path) as call:
+        failed = await failure(call, key)
+    assert failed.exception == "builtins.MemoryError"
+
+
+@pytest.mark.parametrize(("key", "unanswered"), [("hang", True), ("spin", False)])
+async def test_past_the_time_out_a_worker_is_ended(
+    tmp_path: Path, key: str, unanswered: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What computes is no sign of a target that is away; where it was is in the log, interpreter held or not."""
+    async with handling(tmp_path, limit=3) as call:
+        began = time.monotonic()
+        failed = await failure(call, key)
+        assert time.monotonic() - began < PATIENCE
+    assert (failed.timed_out, failed.unanswered, failed.crashed) == (True, unanswered, False)
+    assert "isolated_code.py" in capfd.readouterr().err
+
+
+async def test_what_a_function_has_started_ends_with_its_process(tmp_path: Path) -> None:
+    async with handling(tmp_path, limit=2) as call:
+        failed = await failure(call, "child")
+    assert failed.timed_out
+    words = [Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdigit()]
+    left = [file for file in words if file.exists() and file.read_bytes() == b"sleep\x003600\x00"]
+    environments = [file.parent / "environ" for file in left]
+    assert not [
+        one
+        for one in environments
+        if f"PYTEST_CURRENT_TEST={os.environ['PYTEST_CURRENT_TEST']}".encode() in one.read_bytes()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import nothing_of_that_name", "cannot import module 'isolated_code'"),
+        ("import os; os._exit(9)", "ended with 9 while it imported isolated_code:handle"),
+        ("held = bytearray(1 << 30)", "MemoryError"),
+        ("def handle(): ...", "cannot be called with one argument"),
+    ],
+)
+async def test_what_cannot_be_loaded_is_told_at_the_start(tmp_path: Path, code: str, said: str) -> None:
+    with pytest.raises(Broken, match=said):
+        async with handling(tmp_path, code=code):
+            pass
+    assert "isolated_code" not in sys.modules, "the code runs in workers alone"

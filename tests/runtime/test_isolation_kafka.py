@@ -1,0 +1,131 @@
+"""Functions in worker processes, on real parts: each bad one is contained, and no process is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from headrace.config import Python
+from tests.kafka_broker import KafkaBroker
+from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+CODE = """
+import ctypes, json, os, re, time
+import effects_handler
+
+class Odd(Exception):
+    def __reduce__(self):
+        raise RuntimeError("no")
+
+def handle(record):
+    what = json.loads(record.value).get("do")
+    effects_handler.note("try", record)
+    if what == "hang": time.sleep(3600)
+    if what == "spin": re.match("(a+)+$", "a" * 64 + "b")
+    if what == "segfault": ctypes.string_at(0)
+    if what == "exit": os._exit(3)
+    if what == "memory": bytearray(1 << 30)
+    if what == "huge": raise RuntimeError("x" * 5_000_000)
+    if what == "text": raise RuntimeError("caf\\udce9")
+    if what == "odd": raise Odd("odd")
+    effects_handler.handle(record)
+"""
+
+BAD = {
+    "hang": "timeout",
+    "spin": "timeout",
+    "segfault": "crash",
+    "exit": "crash",
+    "memory": "max-attempts",
+    "huge": "max-attempts",
+    "text": "max-attempts",
+    "odd": "max-attempts",
+}
+
+
+def isolated(broker: KafkaBroker, folder: Path, timeout: float) -> World:
+    """Make a Consumer whose function runs in worker processes."""
+    retry = {"attempts": 3, "initial": 0.05, "factor": 1, "max": 0.05, "max_crash_attempts": 2}
+    world = make_world(broker, folder, partitions=2, concurrency=3, retry=retry)
+    (folder / "code" / "bad_handler.py").write_text(CODE)
+    python = Python(
+        function="bad_handler:handle", path=str(folder / "code"), timeout=timeout, isolation="Process", memory=256 << 20
+    )
+    handler = world.config.handler.model_copy(update={"python": python})
+    return World(broker=broker, config=world.config.model_copy(update={"handler": handler}), folder=folder)
+
+
+def workers(world: World) -> set[int]:
+    """Return the processes in which the function has run and that are alive."""
+    noted = {int(str(effect["pid"])) for effect in world.effects("try")}
+    return {pid for pid in noted if is_alive(pid)}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def end(running: Running, world: World) -> None:
+    """Stop in order: exit status 0, and no worker is left."""
+    assert running.stop() == 0
+    assert workers(world) == set()
+
+
+def test_bad_functions_are_contained_and_their_records_dead_lettered(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Research's case 8. One process of the consumer all the time, and each good record handled once."""
+    world = isolated(kafka_broker, tmp_path, timeout=2)
+    good: list[tuple[str | None, object]] = [(f"good{n}", {"n": n, "sleep": 0.05}) for n in range(120)]
+    bad: list[tuple[str | None, object]] = [(key, {"do": key}) for key in BAD]
+    world.produce([one for pair in zip(good, bad, strict=False) for one in pair] + good[len(bad) :])
+    with consuming(world) as running:
+        until("all", lambda: sum(world.committed().values()) == len(good) + len(bad))
+        assert running.get("/healthz")[0] == 200
+        end(running, world)
+
+    letters = {str(letter.key(), "ascii"): dict(letter.headers() or ()) for letter in world.dead_letters(len(BAD))}
+    assert {key: said["headrace.reason"].decode() for key, said in letters.items()} == BAD
+    assert letters["exit"]["headrace.attempts.crash"] == b"2"
+    assert b"139 (SIGSEGV)" in letters["segfault"]["__dlq.errors.message"]
+    assert letters["memory"]["kafka_dlt-exception-fqcn"] == b"builtins.MemoryError"
+    assert letters["odd"]["headrace.exception-location"].endswith(b"bad_handler.py, line 19")
+    done = sorted(str(effect["key"]) for effect in world.effects())
+    assert done == sorted(str(key) for key, _ in good), "each good one once"
+    tries = [effect["key"] for effect in world.effects("try")]
+    assert {key: tries.count(key) for key in ("hang", "spin", "segfault", "exit")} == {
+        "hang": 3,
+        "spin": 3,
+        "segfault": 2,
+        "exit": 2,
+    }
+
+
+def test_an_orderly_stop_lets_workers_finish(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """What runs when the consumer is asked to stop has its effect and is committed; then its processes end."""
+    world = isolated(kafka_broker, tmp_path, timeout=60)
+    world.produce([(f"k{n}", {"sleep": 3}) for n in range(3)])
+    with consuming(world) as running:
+        until("all run", lambda: len(world.effects("try")) == 3)
+        end(running, world)
+    assert len(world.effects()) == 3
+    assert sum(world.committed().values()) == 3
+
+
+@pytest.mark.parametrize("do", ["hang", "spin"])
+def test_no_worker_outlives_a_consumer_that_is_killed(kafka_broker: KafkaBroker, tmp_path: Path, do: str) -> None:
+    world = isolated(kafka_broker, tmp_path, timeout=600)
+    world.produce([("bad", {"do": do})])
+    with consuming(world) as running:
+        until("it runs", lambda: workers(world))
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait(timeout=60)
+        until("the end of its worker", lambda: not workers(world))
