@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -20,7 +22,11 @@ from headrace.flow.ledger import Assignment
 from headrace.flow.policy import Failed
 from headrace.metrics import Metrics
 from headrace.record import Record
-from headrace.worker.dispatch import LOOK, Dispatcher, RunnerLost
+from headrace.stores import Standing
+from headrace.stores.memory import MemoryStore
+from headrace.worker.deduplication import Deduplication
+from headrace.worker.dispatch import LOOK, Dispatcher
+from headrace.worker.runners import RunnerLost
 from tests.runtime.configs import BILLING
 from tests.waiting import PATIENCE
 
@@ -94,9 +100,11 @@ def _records(count: int, **more: object) -> list[Record]:
     ]
 
 
-async def _finished(handle: Callable[[Record], object], records: Sequence[Record]) -> list[Finished]:
+async def _finished(
+    handle: Callable[[Record], object], records: Sequence[Record], once: Deduplication | None = None
+) -> list[Finished]:
     """Handle ``records`` until each is finished, with what the handler of the runtime makes of ``handle``."""
-    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), Lease(600, time.monotonic()))  # type: ignore[arg-type]
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), Lease(600, time.monotonic()), once)  # type: ignore[arg-type]
     assignment = Assignment("orders", 0)
     async with asyncio.timeout(PATIENCE):
         runners = asyncio.create_task(dispatcher.run())
@@ -139,6 +147,33 @@ async def _is_cancelled_later(_: Record) -> None:
         pass
 
 
+async def _waits_and_is_cancelled_later(_: Record) -> None:
+    with Scope():
+        await asyncio.sleep(0)
+
+
+async def _is_cancelled_and_goes_on(_: Record) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+
+
+async def _has_a_slow_child(_: Record) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    children.append(asyncio.create_task(_cancel_later(task)))
+
+
+children: list[asyncio.Task[None]] = []
+
+
+async def _cancel_later(task: asyncio.Task[None]) -> None:
+    await asyncio.sleep(0.01)
+    task.cancel()
+
+
 async def _exits(_: Record) -> None:
     raise SystemExit
 
@@ -150,6 +185,9 @@ async def _exits(_: Record) -> None:
         (_cancels_itself, "max-attempts"),
         (_cancels_itself_and_returns, "max-attempts"),
         (_is_cancelled_later, None),
+        (_waits_and_is_cancelled_later, None),
+        (_is_cancelled_and_goes_on, None),
+        (_has_a_slow_child, None),
         (_exits, "max-attempts"),
     ],
 )
@@ -159,6 +197,49 @@ async def test_what_an_attempt_does_to_its_task_is_done_to_it_alone(
     """More records than runners, each with its own end: 40 letters, or 40 handled, and the runners go on."""
     finished = await _finished(handle, _records(40))
     assert [one.reason for one in finished] == [reason] * 40
+
+
+class SlowStore(MemoryStore):
+    """One that takes longer to note what is done than a scope takes to cancel its host."""
+
+    async def done(self, message_id: str) -> None:
+        await asyncio.sleep(0.05)
+        await super().done(message_id)
+
+
+@pytest.mark.case("delivery-6")
+@pytest.mark.parametrize("handle", [_is_cancelled_later, _waits_and_is_cancelled_later, _has_a_slow_child])
+async def test_what_an_attempt_did_to_its_task_does_not_keep_its_message_from_being_noted(
+    handle: Callable[[Record], object],
+) -> None:
+    store = SlowStore(most=100, window=1e6, lease=1e6, clock=time.monotonic)
+    finished = await _finished(handle, _records(40), Deduplication(store, Metrics(CONFIG)))
+    assert [one.reason for one in finished] == [None] * 40
+    assert {await store.claim(record.message_id, "another") for record in _records(40)} == {Standing.DONE}
+
+
+@pytest.mark.case("delivery-6")
+@pytest.mark.parametrize("waits", [True, False])
+async def test_what_an_attempt_leaves_in_its_context_no_other_finds(waits: bool) -> None:
+    """As for a log's bound fields: a value that can be compared with nothing is not found, either."""
+
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    bound: ContextVar[Odd | None] = ContextVar("bound", default=None)
+    found = []
+
+    async def handle(_: Record) -> None:
+        found.append(bound.get())
+        bound.set(Odd())
+        if waits:
+            await asyncio.sleep(0)
+
+    await _finished(handle, _records(40))
+    assert [one is None for one in found] == [True] * 40
 
 
 @pytest.mark.case("delivery-6")
@@ -229,7 +310,7 @@ async def test_each_probe_of_a_target_that_is_away_is_of_another_key(monkeypatch
             enough.set()
         return Failed(message="busy", exception="503", status=503)
 
-    dispatcher = Dispatcher(CONFIG, handle, metrics, Lease(600, time.monotonic()))
+    dispatcher = Dispatcher(BILLING, handle, metrics, Lease(600, time.monotonic()))
     async with asyncio.timeout(PATIENCE):
         runners = asyncio.create_task(dispatcher.run())
         dispatcher.accept([Job(Assignment("orders", 0), record) for record in _records(30)])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from headrace.worker.load import Load
 from tests.runtime.configs import BILLING
 from tests.waiting import PATIENCE
 
-Handle = Callable[[Record], Awaitable[Failed | None]]
+Handle = Callable[[Record], Coroutine[Any, Any, Failed | None]]
 HANDS = 4
 AWAY = Failed(message="refused", exception="aiohttp.ClientConnectorError", unanswered=True)
 

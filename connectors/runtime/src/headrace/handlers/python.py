@@ -12,15 +12,17 @@ import inspect
 import logging
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 from headrace import config, declared
 from headrace.declared import Declared
 from headrace.flow.finals import is_final
 from headrace.flow.policy import Failed
 from headrace.handlers import Broken, exceptions
+from headrace.handlers.steps import rest
 from headrace.record import Record, Reject, Retry
 
 Function = Callable[[Record], object]
@@ -82,27 +84,30 @@ class PythonHandler:
     async def handle(self, record: Record) -> Failed | None:
         """Call the function once with ``record``; None is success."""
         try:
-            outcome = await (self._await(self._function(record)) if self._is_async else self._call(record))
+            outcome = await (self._begin(self._function(record)) if self._is_async else self._call(record))
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
             outcome = error
         except BaseException as error:  # noqa: BLE001 - the user's function may raise anything
             outcome = error
-        return judge(outcome, self._declared)
+        return None if outcome is None else judge(outcome, self._declared)
 
     async def close(self) -> None:
         """Let go of the threads; one that still runs is abandoned."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _await(self, answer: object) -> object:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(None) as limit:
-            waits = loop.call_soon(limit.reschedule, loop.time() + self._timeout)  # most functions are done before
-            try:
-                return await answer  # type: ignore[misc]
-            finally:
-                waits.cancel()
+    async def _begin(self, answer: Any) -> object:
+        """Await the function's answer, with a time-out if it has to be waited for."""
+        try:
+            waits_for = answer.send(None)
+        except StopIteration as done:
+            return done.value
+        return await self._await(rest(answer, waits_for))
+
+    async def _await(self, answer: Awaitable[object]) -> object:
+        async with asyncio.timeout(self._timeout):
+            return await answer
 
     async def _call(self, record: Record) -> object:
         loop = asyncio.get_running_loop()

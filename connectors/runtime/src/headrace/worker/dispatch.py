@@ -13,8 +13,9 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 from prometheus_client import Histogram
 
@@ -36,22 +37,20 @@ from headrace.metrics import Metrics
 from headrace.record import Headers, Record
 from headrace.worker.deduplication import Claim, Deduplication
 from headrace.worker.quarantine import Quarantine
+from headrace.worker.runners import Runners, own_task
 
-Handle = Callable[[Record], Awaitable[Failed | None]]
+Handle = Callable[[Record], Coroutine[Any, Any, Failed | None]]
 log = logging.getLogger(__name__)
 
-FAIR = 64
-"""Attempts after which a runner lets others have the loop, also when its handler never waits."""
+OWN_CANCELLATION = Failed(
+    message="the handler cancelled its own task", exception="asyncio.CancelledError", internal=True
+)
 
 KEY_DIGITS = 12
 """Hexadecimal digits of a key's SHA-256 in the log."""
 
 LOOK = 0.05
 """Seconds between looks whether the group has confirmed a lease that lapsed."""
-
-
-class RunnerLost(Exception):
-    """A runner ended, though it runs as long as the process: its record would wait for ever."""
 
 
 class Dispatcher:
@@ -69,6 +68,7 @@ class Dispatcher:
         self._handle = handle
         self._metrics = metrics
         self._lanes = Lanes()
+        self._runners = Runners(self._handle_next, config.delivery.concurrency)
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
@@ -82,15 +82,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Work until cancelled; raises RunnerLost by a fault in here, not in the handling of a record."""
-        runners = [asyncio.create_task(self._runner()) for _ in range(self._concurrency)]
-        try:
-            done, _ = await asyncio.wait(runners, return_when=asyncio.FIRST_COMPLETED)
-            lost = done.pop()
-            why = "it was cancelled" if lost.cancelled() else repr(lost.exception())
-            raise RunnerLost(f"one that handles records has ended: {why}")
-        finally:
-            for runner in runners:
-                runner.cancel()
+        await self._runners.run()
 
     def accept(self, jobs: Sequence[Job]) -> None:
         """Queue a batch of records."""
@@ -130,17 +122,10 @@ class Dispatcher:
         self._lanes.drop(assignments)
         self._wake_runners()
 
-    async def _runner(self) -> None:
-        turns = 0
-        while True:
-            job = self._take()
-            if job is None:
-                await self._wait()
-                continue
-            await self._pass(job)
-            turns += 1
-            if turns % FAIR == 0:
-                await asyncio.sleep(0)
+    async def _handle_next(self) -> None:
+        while (job := self._take()) is None:
+            await self._wait()
+        await self._pass(job)
 
     async def _pass(self, job: Job) -> None:
         """Handle a record once, in quarantine where it is suspect or others are; or leave it, when it is not ours."""
@@ -223,7 +208,7 @@ class Dispatcher:
         started = time.perf_counter()
         if job.attempt == 1:
             _observe_age(self._metrics.dwell, job.record)
-        failed = await self._outcome(job.record)
+        failed = await (self._outcome(job.record) if claim is None else self._apart(job.record))
         self._metrics.processing.observe(time.perf_counter() - started)
         if claim is not None:
             await claim.settle(done=failed is None)
@@ -242,25 +227,30 @@ class Dispatcher:
             self._freeze(job, failed)
         self._progress.set()
 
+    async def _apart(self, record: Record) -> Failed | None:
+        """Handle once in a task that ends with it, so that nothing it left behind can cancel what follows."""
+        task = asyncio.ensure_future(self._outcome(record))
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self._runners.are_ending:
+                raise
+            return OWN_CANCELLATION
+
     async def _outcome(self, record: Record) -> Failed | None:
-        """Handle once, in a task of its own: whatever is done to that task is done to this attempt alone."""
+        """Handle once; what a handler lets pass is a bug, and fails this record's attempt, not every record's."""
         if record.unreadable is not None:
             return Failed(message=record.unreadable, exception="headrace.Unreadable", retriable=False)
-        attempt = asyncio.Task(self._tried(record), loop=asyncio.get_running_loop())
+        runner = own_task()
         try:
-            return await attempt
+            failed = await self._handle(record)
+            if runner.cancelling():
+                await asyncio.sleep(0)  # raises what was asked for and has not come yet
+            return failed
         except asyncio.CancelledError:
-            if not attempt.cancelled() or _is_cancelled():
+            if self._runners.are_ending:
                 raise
-            text = "the handler cancelled its own task"
-            return Failed(message=text, exception="asyncio.CancelledError", internal=True)
-
-    async def _tried(self, record: Record) -> Failed | None:
-        """Handle once; what a handler lets pass is a bug, and fails this record's attempt, not every record's."""
-        try:
-            return await self._handle(record)
-        except asyncio.CancelledError:
-            raise
+            return OWN_CANCELLATION
         except BaseException as error:
             log.exception("This is a bug: the attempt at %s/%d@%d fails by it", *record.source)
             text = "a bug of the consumer: its log has the traceback"
@@ -386,12 +376,6 @@ def _told(job: Job, failed: Failed) -> str:
 
 def _sooner(one: float | None, other: float | None) -> float | None:
     return min((due for due in (one, other) if due is not None), default=None)
-
-
-def _is_cancelled() -> bool:
-    """Whether it is the runner that is cancelled, which only the end of the process does."""
-    runner = asyncio.current_task()
-    return runner is not None and runner.cancelling() > 0
 
 
 def _observe_age(ages: Histogram, record: Record) -> None:
