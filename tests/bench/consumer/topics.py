@@ -12,6 +12,8 @@ from tests.bench.consumer.meter import INDEX
 from tests.kafka_broker import KafkaBroker
 
 PARTITIONS, SIZE = 6, 200
+IN_ORDER = {"enable.idempotence": "true"}
+"""Else a request that is tried again would come after the next one."""
 
 
 def keys(records: int, each: int) -> Iterator[int]:
@@ -28,7 +30,7 @@ def keys(records: int, each: int) -> Iterator[int]:
 def fill(broker: KafkaBroker, name: str, records: int, each: int) -> None:
     """Make a topic of so many records with so many keys."""
     broker.create_topic(name, PARTITIONS)
-    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 50, "batch.size": 1_000_000})
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, **IN_ORDER, "linger.ms": 50})
     for index, key in enumerate(keys(records, each)):
         _produce(producer, name, b"%07d" % key, (b"%08d" % index).ljust(SIZE))
     if producer.flush(300):
@@ -37,7 +39,7 @@ def fill(broker: KafkaBroker, name: str, records: int, each: int) -> None:
 
 def trickle(broker: KafkaBroker, name: str, records: int, each: int, rate: float) -> None:
     """Write so many records at ``rate`` a second, each of which tells when it was sent."""
-    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, **IN_ORDER, "linger.ms": 0})
     begun = time.monotonic()
     for index, key in enumerate(keys(records, each)):
         time.sleep(max(0.0, begun + index / rate - time.monotonic()))
