@@ -5,7 +5,14 @@ It must not decide anything; names are those that dashboards and the autoscaler 
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
+from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from headrace.config import Config
 from headrace.headers import Reason
@@ -100,7 +107,9 @@ class Metrics:
         return Gauge(name, text, LABELS, registry=self.registry).labels(*self._values)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, text, LABELS, registry=self.registry, buckets=buckets).labels(*self._values)
+        histogram = Histogram(name, text, self._values, buckets)
+        self.registry.register(histogram)
+        return histogram
 
     def _many_counters(self, name: str, text: str, label: str) -> Children:
         return Children(Counter(name, text, (*LABELS, label), registry=self.registry), self._values)
@@ -116,3 +125,30 @@ class Children:
     def __call__(self, value: str) -> Counter:
         """Return the counter where the last label is ``value``."""
         return self._parent.labels(*self._values, value)
+
+
+class Histogram(Collector):
+    """A histogram that one thread observes: it needs no lock, and a bucket is found by bisection.
+
+    ``buckets`` are upper bounds, in order.
+    """
+
+    def __init__(self, name: str, text: str, values: tuple[str, ...], buckets: tuple[float, ...]) -> None:
+        self._told = name, text
+        self._values = values
+        self._bounds = buckets
+        self._counts = [0] * (len(buckets) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Note one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Return what was observed so far."""
+        names = [*map(floatToGoString, self._bounds), "+Inf"]
+        buckets = list(zip(names, accumulate(self._counts), strict=True))
+        family = HistogramMetricFamily(*self._told, labels=LABELS)
+        family.add_metric(self._values, buckets, self._sum)
+        yield family

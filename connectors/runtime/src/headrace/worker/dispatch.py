@@ -17,8 +17,6 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prometheus_client import Histogram
-
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.busy import Busy
@@ -33,7 +31,7 @@ from headrace.flow.policy import DeadLetter, Failed, decide, resumed
 from headrace.flow.target import Target
 from headrace.handlers import exceptions
 from headrace.headers import Reason
-from headrace.metrics import Metrics
+from headrace.metrics import Histogram, Metrics
 from headrace.record import Headers, Record
 from headrace.worker.deduplication import Claim, Deduplication
 from headrace.worker.quarantine import Quarantine
