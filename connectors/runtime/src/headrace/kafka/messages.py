@@ -7,7 +7,7 @@ from operator import methodcaller
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TIMESTAMP_NOT_AVAILABLE, Message
 
 from headrace import headers
-from headrace.record import Headers, Record
+from headrace.record import Draft, Headers, Record, made
 
 UNREADABLE = "the name of one of its headers is not UTF-8, and Kafka's client then reads none of them"
 
@@ -38,18 +38,20 @@ def record_of(message: Message, retry: str, group: str = "") -> Record:
     topic = str(message.topic())
     own = headers_of(message)
     known = headers.decode(own or ()) if topic == retry else None
-    return Record(
+    kind, written = message.timestamp()
+    draft = Draft(
         topic=topic,
         partition=int(message.partition() or 0),
         offset=int(message.offset() or 0),
         key=message.key(),
         value=message.value(),
         headers=own or (),
-        timestamp=timestamp_of(message),
-        timestamp_type="LogAppendTime" if message.timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
+        timestamp=None if kind == TIMESTAMP_NOT_AVAILABLE else written,
+        timestamp_type="LogAppendTime" if kind == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
         attempt=1 + (known.attempts or 0) if known else 1,
         origin=known.origin if known else None,
         unreadable=UNREADABLE if own is None else None,
         leader_epoch=message.leader_epoch(),
         group=group,
     )
+    return made(draft)
