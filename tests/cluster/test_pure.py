@@ -25,6 +25,7 @@ from tests.cluster import (
     toolchain,
 )
 from tests.cluster.authority import Certificate
+from tests.cluster.images import debian, ingredients
 from tests.cluster.progress import duration
 
 GO_MOD = """module example
@@ -211,3 +212,11 @@ def test_without_uv_the_advice_is_make(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(failure.ClusterError, match="make"):
         pypi.uv()
+
+
+def test_what_only_the_bases_python_needs_is_fetched_too() -> None:
+    """The machine's may be a later release of it; what is for another system is left out as before."""
+    hashed = " \\\n    --hash=sha256:0\n"
+    own = f"one==1.0 ; python_full_version < '{debian.PYTHON}.3'"
+    other = "two==2.0 ; sys_platform == 'win32'"
+    assert ingredients.fetched(f"{own}{hashed}{other}\nthree==3.0\n") == f"one==1.0{hashed}{other}\nthree==3.0\n"

@@ -5,6 +5,7 @@ Everything is fetched on this machine, so that the build itself needs no network
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -62,19 +63,29 @@ def requirements(image: Image) -> str:
     return "".join(f"{one}=={pins[_plain(one)]}\n" for one in wanted)
 
 
+def fetched(text: str) -> str:
+    """Give what to fetch of pinned requirements: also what only older patch releases of the base's Python need.
+
+    pip judges that by the Python that it runs on; the base's decides when they are installed.
+    """
+    return re.sub(rf" ; python_full_version < '{re.escape(debian.PYTHON)}\.\d+'", "", text)
+
+
 def packages(image: Image) -> Path:
     """Give a folder with the wheels of the image's requirements for the base's Python, made once for each set."""
     text = requirements(image)
-    folder = store.WHEELS / f"{image.name}-{digest(text.encode(), debian.PYTHON.encode())}"
+    wanted = fetched(text)
+    folder = store.WHEELS / f"{image.name}-{digest(wanted.encode(), debian.PYTHON.encode())}"
     if not folder.exists():
         half = folder.with_name(folder.name + ".half")
         half.mkdir(parents=True, exist_ok=True)
         (half / "requirements.txt").write_text(text)
+        (half / "fetched.txt").write_text(wanted)
         tags = [word for tag in PLATFORMS for word in ("--platform", f"{tag}_{os.uname().machine}")]
         chosen = ["--only-binary=:all:", "--implementation=cp", f"--python-version={debian.PYTHON}", *tags]
         words = [pypi.pip(), "download", "--disable-pip-version-check", *chosen, "-d", str(half)]
         log = store.LOGS / f"wheels-{image.name}.log"
-        run_logged([*words, "-r", str(half / "requirements.txt")], log=log, advice="is PyPI within reach?")
+        run_logged([*words, "-r", str(half / "fetched.txt")], log=log, advice="is PyPI within reach?")
         half.rename(folder)
     return folder
 
