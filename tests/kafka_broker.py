@@ -55,6 +55,10 @@ _SETTINGS = {
     "transaction.state.log.min.isr": "1",
     "broker.session.timeout.ms": "600000",  # its own controller never takes it for dead while it is stopped
     "group.initial.rebalance.delay.ms": "0",
+    "group.consumer.min.session.timeout.ms": "6000",
+    "group.consumer.session.timeout.ms": "15000",
+    "group.consumer.min.heartbeat.interval.ms": "1000",
+    "group.consumer.heartbeat.interval.ms": "1000",
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",

@@ -75,7 +75,8 @@ def resource(kind: str, name: str, spec: Mapping[str, Any], **more: Any) -> Reso
 
 
 KAFKA_SPEC = {"bootstrapServers": "kafka.kafka:9092"}
-KAFKA = resource("KafkaConnection", "kafka", KAFKA_SPEC, status={"accepted": {"generation": 1, "spec": KAFKA_SPEC}})
+KAFKA_STATUS = {"accepted": {"generation": 1, "spec": KAFKA_SPEC}, "clusterId": "k"}
+KAFKA = resource("KafkaConnection", "kafka", KAFKA_SPEC, status=KAFKA_STATUS)
 CONNECT = resource("ConnectCluster", "main", {"kafka": "kafka", "workers": {}})
 CONNECTOR = resource(
     "Connector",

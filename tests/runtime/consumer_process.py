@@ -165,7 +165,13 @@ def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = PAT
 
 
 def make_world(
-    broker: KafkaBroker, folder: Path, *, partitions: int = 2, topics: bool = True, **delivery: object
+    broker: KafkaBroker,
+    folder: Path,
+    *,
+    partitions: int = 2,
+    topics: bool = True,
+    protocol: contract.GroupProtocol = "classic",
+    **delivery: object,
 ) -> World:
     """Make a Consumer of a fresh name with its topics; ``delivery`` goes into the contract."""
     name = f"c{uuid.uuid4().hex[:8]}"
@@ -183,6 +189,7 @@ def make_world(
         consumer=name,
         pipeline="orders",
         group=names.group("shop", name),
+        group_protocol=protocol,
         kafka=contract.Kafka(bootstrap_servers=broker.bootstrap_servers),
         topics=own,
         handler=contract.Handler(python=contract.Python(function="effects_handler:handle", path=str(folder / "code"))),

@@ -22,8 +22,8 @@ GROWN = 6
 
 
 @pytest.fixture
-def world(kafka_broker: KafkaBroker, tmp_path: Path) -> World:
-    made = make_world(kafka_broker, tmp_path, partitions=3)
+def world(kafka_broker: KafkaBroker, tmp_path: Path, request: pytest.FixtureRequest) -> World:
+    made = make_world(kafka_broker, tmp_path, partitions=3, protocol=getattr(request, "param", "classic"))
     kafka_broker.create_topic(made.config.topics.resolutions, 1, {"cleanup.policy": "compact"})
     return made
 
@@ -42,6 +42,7 @@ def done(world: World) -> set[object]:
     return {one["key"] for one in world.effects()}
 
 
+@pytest.mark.parametrize("world", ["classic", "consumer"], indirect=True)
 def test_partitions_are_read_once_their_retry_partition_is_there_and_keys_stay_in_order(world: World) -> None:
     """Of two processes with 3 of 6 partitions each, only the first has partners for some: 0 and 1."""
     with consuming(world) as first, consuming(world) as second:

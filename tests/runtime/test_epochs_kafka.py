@@ -79,12 +79,20 @@ def test_the_epoch_of_what_was_read_is_committed_and_kept(kafka_broker: KafkaBro
     assert epochs(world) == written
 
 
-@pytest.mark.parametrize(("wish", "begun"), [("Stop", []), ("Earliest", [0, 1, 2, 3, 4]), ("Latest", [4])])
+@pytest.mark.parametrize(
+    ("wish", "begun", "protocol"),
+    [
+        ("Stop", [], "classic"),
+        ("Earliest", [0, 1, 2, 3, 4], "classic"),
+        ("Earliest", [0, 1, 2, 3, 4], "consumer"),
+        ("Latest", [4], "classic"),
+    ],
+)
 def test_an_offset_of_a_leader_that_the_log_never_had(
-    kafka_broker: KafkaBroker, tmp_path: Path, wish: str, begun: list[int]
+    kafka_broker: KafkaBroker, tmp_path: Path, wish: str, begun: list[int], protocol: contract.GroupProtocol
 ) -> None:
     """As after a topic that was made anew and has reached the committed offset; the other partition goes on."""
-    world = make_world(kafka_broker, tmp_path)
+    world = make_world(kafka_broker, tmp_path, protocol=protocol)
     put(world, *range(4))
     commit(world, 2, epoch=7)
     with consuming(world, that_wants(world, wish)) as running:

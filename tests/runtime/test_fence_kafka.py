@@ -105,14 +105,20 @@ def pushing(world: World, url: str) -> Iterator[Running]:
 
 @pytest.mark.case("delivery-1")
 @pytest.mark.parametrize(
-    "wish", [{"after": 4, "fail": 9}, {"sleep": 4, "fail": 9}], ids=["waiting for its next attempt", "running"]
+    ("wish", "protocol"),
+    [
+        pytest.param({"after": 4, "fail": 9}, "classic", id="waiting for its next attempt"),
+        pytest.param({"sleep": 4, "fail": 9}, "classic", id="running"),
+        pytest.param({"after": 4, "fail": 9}, "consumer", id="waiting, with the brokers' session"),
+    ],
 )
 def test_a_pod_that_stood_still_begins_and_writes_nothing_of_what_others_have(
-    kafka_broker: KafkaBroker, tmp_path: Path, wish: dict[str, object]
+    kafka_broker: KafkaBroker, tmp_path: Path, wish: dict[str, object], protocol: contract.GroupProtocol
 ) -> None:
     """Stopped for longer than its session, it goes on where its partitions have long been handled by another."""
     attempts = 2 if "after" in wish else 1
-    world = make_world(kafka_broker, tmp_path, retry={"attempts": attempts, "initial": 5, "max": 5})
+    retry = {"attempts": attempts, "initial": 5, "max": 5}
+    world = make_world(kafka_broker, tmp_path, protocol=protocol, retry=retry)
     kafka = world.config.kafka.model_copy(update={"properties": {"session.timeout.ms": "6000"}})
     config = world.config.model_copy(update={"kafka": kafka})
     for partition in (0, 1):

@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from headrace.config import GroupProtocol
 from headrace.progress import encode
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
@@ -57,9 +58,12 @@ def test_two_keys_in_back_off_and_an_orderly_restart(kafka_broker: KafkaBroker, 
 
 
 @pytest.mark.case("delivery-3")
-def test_a_rebalance_repeats_nothing_that_is_finished(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_rebalance_repeats_nothing_that_is_finished(
+    kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol
+) -> None:
     """A second process comes and goes, in each partition a key in back-off, and records without a key between."""
-    world = make_world(kafka_broker, tmp_path, partitions=4, retry=HOUR)
+    world = make_world(kafka_broker, tmp_path, partitions=4, protocol=protocol, retry=HOUR)
     failing: list[tuple[str | None, object]] = [(f"bad{n}", {"n": -1 - n, "fail": 9}) for n in range(9)]
     world.produce([*failing, *((None if n % 2 else f"k{n % 50}", {"n": n}) for n in range(2_000))])
     with consuming(world) as first:

@@ -19,7 +19,8 @@ from headrace.config import Config
 from headrace.flow.lease import Lease
 from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
-from headrace.kafka.consumer import Source, session
+from headrace.kafka.consumer import Source
+from headrace.kafka.membership import session
 from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.worker import health, poll

@@ -172,6 +172,10 @@ class Delivery(Document):
     deduplication: Deduplication | None = None
 
 
+GroupProtocol = Literal["classic", "consumer"]
+"""How members of a consumer group share partitions: the classic way, or that of KIP-848; the names are Kafka's own."""
+
+
 class Config(Document):
     """Everything a consumer pod needs to know."""
 
@@ -179,6 +183,7 @@ class Config(Document):
     consumer: str
     pipeline: str
     group: str
+    group_protocol: GroupProtocol = "classic"
     kafka: Kafka
     topics: Topics
     handler: Handler

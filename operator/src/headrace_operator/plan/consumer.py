@@ -17,6 +17,7 @@ from headrace_operator.plan import (
     complaints,
     consumption,
     deduplication,
+    group_protocol,
     names,
     offsets,
     own_topics,
@@ -182,10 +183,18 @@ def _kept(world: ConsumerWorld, topics: tuple[str, ...]) -> list[Finding]:
 def _objects(
     world: ConsumerWorld, spec: ConsumerSpec, topics: tuple[str, ...], decision: Decision, settings: Settings
 ) -> tuple[Action, ...]:
-    kafka = kafka_spec(world.kafka)
-    if kafka is None or not topics or not isinstance(world.children, Children) or isinstance(world.code, Absent):
+    kafka, group = kafka_spec(world.kafka), group_protocol.chosen(world)
+    if (
+        kafka is None
+        or group is None
+        or not topics
+        or not isinstance(world.children, Children)
+        or isinstance(world.code, Absent)
+    ):
         return ()
-    made = consumption.manifests(_grouped(world), spec, kafka, topics, decision.desired, settings)
+    resource = _grouped(world)
+    config = consumption.configuration(resource, spec, kafka, group, topics)
+    made = consumption.manifests(resource, spec, kafka, config, decision.desired, settings)
     return applies(made, world.children)
 
 
@@ -254,6 +263,7 @@ def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | 
         "readyReplicas": ready,
         "replicasReady": pods.counted(ready, wanted),
         "group": kafka_names.group(*place),
+        "groupProtocol": group_protocol.chosen(world),
         "topics": list(topics),
         "retryTopic": kafka_names.retry_topic(*place),
     }

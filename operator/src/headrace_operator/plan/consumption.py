@@ -34,13 +34,13 @@ def manifests(
     resource: Resource,
     spec: ConsumerSpec,
     kafka: KafkaConnectionSpec,
-    topics: Sequence[str],
+    config: contract.Config,
     replicas: int,
     settings: Settings,
 ) -> tuple[Manifest, ...]:
-    """Return every object of a Consumer that reads `topics`, with `replicas` pods; what protects them comes first."""
+    """Return every object of a Consumer with this `configuration` and `replicas` pods; what protects comes first."""
     name = names.consumer_child(resource.name)
-    document = contract.dump(configuration(resource, spec, kafka, topics))
+    document = contract.dump(config)
     return (
         child(resource, "v1", "ServiceAccount", name, {"automountServiceAccountToken": False}),
         budget(resource, name),
@@ -63,7 +63,11 @@ def manifests(
 
 
 def configuration(
-    resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec, topics: Sequence[str]
+    resource: Resource,
+    spec: ConsumerSpec,
+    kafka: KafkaConnectionSpec,
+    group: contract.GroupProtocol,
+    topics: Sequence[str],
 ) -> contract.Config:
     """Return the contract that the consumer's pods read."""
     place = (resource.namespace, resource.name)
@@ -72,6 +76,7 @@ def configuration(
         consumer=resource.name,
         pipeline=resource.labels.get("headrace.dev/pipeline") or resource.name,
         group=kafka_names.group(*place),
+        group_protocol=group,
         kafka=_kafka(kafka),
         topics=contract.Topics(
             sources=tuple(topics),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -26,9 +26,10 @@ from headrace.config import Config
 from headrace.flow.budget import weight
 from headrace.flow.offsets import Span
 from headrace.flow.partitions import Partition
-from headrace.kafka import connection
+from headrace.kafka import connection, membership
 from headrace.kafka.connection import Login
 from headrace.kafka.epochs import Epochs
+from headrace.kafka.membership import Membership, with_epoch
 from headrace.kafka.messages import record_of
 from headrace.progress import LONGEST
 from headrace.record import Record
@@ -57,19 +58,12 @@ It counts values alone: what heavy headers and keys take is bounded by the numbe
 asked for while fewer are left, and brings up to 1 MiB of each partition, so few are enough to keep it busy.
 """
 
-SESSION = {"session.timeout.ms": "15000", "heartbeat.interval.ms": "3000"}
-"""After how long a silence the group gives a member's partitions to others."""
-
-POLL = {"max.poll.interval.ms": "300000"}
-"""The same for a member that is not silent, and does not read."""
-
 LAW = {
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
     "auto.offset.reset": "error",
     "check.crcs": "true",
     "isolation.level": "read_committed",
-    "partition.assignment.strategy": "range",
     "enable.partition.eof": "true",
 }
 """What correctness rests on; extra properties do not change it."""
@@ -112,7 +106,8 @@ class Source:
         self._topics = [*config.topics.sources, config.topics.retry]
         self._retry = config.topics.retry
         self._awaited: str | None = None
-        self._assignments = 0
+        self._membership = Membership(config.group_protocol)
+        self._begun: set[Partition] = set()
         self._epochs = Epochs()
         self.room = LONGEST
         """Characters of metadata that Kafka takes with a commit; fewer once it has refused them."""
@@ -128,11 +123,11 @@ class Source:
         number = self._opens
         return _consumer(
             {
-                **SESSION,
-                **POLL,
+                **membership.tuning(self._config),
                 **LEAN,
-                **connection.properties(self._config.kafka),
+                **membership.allowed(connection.properties(self._config.kafka), self._config.group_protocol),
                 **LAW,
+                **membership.law(self._config.group_protocol),
                 "group.id": self._config.group,
                 "client.id": f"headrace.{self._config.namespace}.{self._config.consumer}",
                 "on_commit": lambda *what: self._on_commit(*what) if number == self._opens else None,
@@ -171,15 +166,20 @@ class Source:
         self._assigned, self._revoked, self._committed = assigned, revoked, committed
         self._join()
 
+    @property
+    def has_joined(self) -> bool:
+        """Whether it is a member to which the group gives nothing, or not yet, and does not say so."""
+        return self._membership.has_joined(self._client)
+
     def _join(self) -> None:
         gone, lost = partial(self._on_gone, lost=False), partial(self._on_gone, lost=True)
         self._client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=gone, on_lost=lost)
 
     def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
-        self._assignments += 1
+        self._begun.update(_names(partitions))
         starts = self._positions(partitions)
         self._epochs.begin(starts)
-        client.assign(starts)
+        self._membership.take(client, starts)
         _compare(client, starts)
         self._assigned({name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)})
 
@@ -187,7 +187,7 @@ class Source:
         """Tell what is revoked or lost, but of a client that was left: what it had is told of already."""
         if client is self._client:
             self._revoked(_names(partitions), lost)
-        client.unassign()
+        self._membership.leave(client, partitions)
 
     def read(self, most: int, timeout: float) -> Read:
         """Return what arrives within ``timeout`` seconds, and at most ``most`` more records without more waiting.
@@ -198,12 +198,11 @@ class Source:
         if first is None:
             return Read([], [], [])
         result = Read([], [], [])
-        assignments = self._assignments
+        self._begun.clear()
         self._take(first, result)
         self._take_more(most, result)
-        if assignments != self._assignments:
-            self._start_over()
-            return Read([], [], result.lost)
+        if self._begun:
+            result = self._started_over(result, frozenset(self._begun))
         self._epochs.read(result.records)
         return result
 
@@ -222,9 +221,15 @@ class Source:
                 return
             chunk *= 4
 
-    def _start_over(self) -> None:
-        """Read an assignment anew that came amid a read: some records taken with it are of the one before."""
-        self._client.assign(self._positions(self._client.assignment()))
+    def _started_over(self, result: Read, begun: frozenset[Partition]) -> Read:
+        """Read anew what was assigned amid a read, and leave it out: some of its records may be of the time before."""
+        here = [one for one in self._client.assignment() if (one.topic, one.partition) in begun]
+        self._membership.move(self._client, self._positions(here), begun)
+        return Read(
+            [one for one in result.records if (one.topic, one.partition) not in begun],
+            [one for one in result.ends if one[0] not in begun],
+            [one for one in result.lost if one[0] not in begun],
+        )
 
     def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
         """Commit offsets, each with its metadata; with ``wait`` raises CommitFailed when Kafka refuses.
@@ -242,13 +247,19 @@ class Source:
             if not wait:
                 self._client.commit(offsets=wanted, asynchronous=True)
                 return
-            for done in self._client.commit(offsets=wanted, asynchronous=False) or ():
-                if done.error is not None:
-                    self._learn_room(done.error)
-                    raise KafkaException(done.error)
+            for done in with_epoch(lambda: self._taken(wanted)):
                 self._committed((done.topic, done.partition), done.offset)
         except KafkaException as error:
             raise CommitFailed(str(error)) from error
+
+    def _taken(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
+        """Return what Kafka took of a commit; raises KafkaException when it refused some of it."""
+        found = list(self._client.commit(offsets=wanted, asynchronous=False) or ())
+        for done in found:
+            if done.error is not None:
+                self._learn_room(done.error)
+                raise KafkaException(done.error)
+        return found
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the offset after all that can be read now; without partitions whose end is not answered in time."""
@@ -268,7 +279,7 @@ class Source:
             log.warning("what the log of %s/%d has is not known: %s", *partition, error.args[0].str())
             return None
 
-    def go_on(self, positions: Mapping[Partition, int | None], elsewhere: Iterable[Partition]) -> None:
+    def go_on(self, positions: Mapping[Partition, int | None], elsewhere: Collection[Partition]) -> None:
         """Read on at these offsets, None is the beginning; they must be of all that is assigned.
 
         Of what goes on ``elsewhere`` than where it was read the log is not compared with what was known. The client
@@ -277,9 +288,8 @@ class Source:
         """
         self._epochs.forget(elsewhere)
         places = ((at, OFFSET_BEGINNING if offset is None else offset) for at, offset in positions.items())
-        self._client.assign(
-            [TopicPartition(*at, offset, leader_epoch=self._epochs.of(at, offset)) for at, offset in places]
-        )
+        starts = [TopicPartition(*at, offset, leader_epoch=self._epochs.of(at, offset)) for at, offset in places]
+        self._membership.move(self._client, starts, elsewhere)
 
     def counts(self) -> dict[str, int] | None:
         """Return how many partitions each topic has that exists; None when that is not answered in time."""
@@ -312,15 +322,18 @@ class Source:
 
     def _committed_offsets(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         try:
-            found = self._client.committed(partitions, timeout=ANSWER)
-            for one in found:
-                if one.error is not None:
-                    raise KafkaException(one.error)
+            return with_epoch(lambda: self._answered(partitions))
         except KafkaException as error:
             raise Fatal(
                 f"cannot read the group's committed offsets of what was assigned: {error.args[0].str()}"
             ) from error
-        return list(found)
+
+    def _answered(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        found = list(self._client.committed(partitions, timeout=ANSWER))
+        for one in found:
+            if one.error is not None:
+                raise KafkaException(one.error)
+        return found
 
     def _take(self, message: Message, result: Read) -> None:
         error = message.error()
@@ -355,16 +368,6 @@ class Source:
         """Take less room for metadata where the broker's ``offset.metadata.max.bytes`` is below its default."""
         if error.code() == KafkaError.OFFSET_METADATA_TOO_LARGE:
             self.room //= 2
-
-
-def session(config: Config) -> float:
-    """Return the seconds of silence after which the group takes this member for gone."""
-    return int({**SESSION, **config.kafka.properties}["session.timeout.ms"]) / 1000
-
-
-def pause(config: Config) -> float:
-    """Return the seconds without reading after which the group takes this member for gone."""
-    return int({**POLL, **config.kafka.properties}["max.poll.interval.ms"]) / 1000
 
 
 def _consumer(settings: dict[str, object]) -> Consumer:

@@ -132,6 +132,8 @@ class Commits:
         try:
             self._source.commit([(one.name, *what) for one, what in due.items()], wait=wait)
         except CommitFailed as error:
+            for one in due:
+                one.told = None
             self._metrics.commit_failures.inc()
             log.warning("commit failed, what it covered may be delivered again: %s", error)
             return False

@@ -24,10 +24,26 @@ class Copartitions:
         self._source = source
         self._pauses = pauses
         self._retry = retry
+        self._is_due = False
         self._told: tuple[frozenset[Partition], frozenset[Partition]] = (frozenset(), frozenset())
+
+    def hold(self, owned: Collection[Assignment]) -> None:
+        """Let all of everything ``owned`` wait that are apart, until it is judged.
+
+        Inside the client's callbacks nothing may be asked: a second callback in the same read would end the process.
+        """
+        alone = apart((one.name for one in owned), self._retry)
+        self._pauses.set_alone(frozenset(one for one in owned if one.name in alone))
+        self._is_due = True
+
+    def judge_anew(self, owned: Collection[Assignment]) -> None:
+        """Judge what was held since the last time."""
+        if self._is_due:
+            self.judge(owned)
 
     def judge(self, owned: Collection[Assignment]) -> None:
         """Let those of everything ``owned`` wait that must, and read on where the retry partition has come."""
+        self._is_due = False
         alone = apart((one.name for one in owned), self._retry)
         wait = waiting(alone, self._retry, self._source.counts()) if alone else frozenset()
         self._pauses.set_alone(frozenset(one for one in owned if one.name in wait))

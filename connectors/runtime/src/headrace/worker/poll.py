@@ -22,7 +22,8 @@ from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import UNKNOWN, Tried, stamp
 from headrace.flow.partitions import Partition, listed
 from headrace.flow.stall import Watch
-from headrace.kafka.consumer import Committed, Source, pause
+from headrace.kafka.consumer import Committed, Source
+from headrace.kafka.membership import pause
 from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
 from headrace.record import Record
@@ -100,7 +101,7 @@ class Poller(threading.Thread):
 
     @property
     def ready(self) -> bool:
-        """Whether the group has ever given an assignment, and nothing stopped, stands still or is refused."""
+        """Whether the group has ever given an assignment, be it nothing, and nothing stopped, stands or is refused."""
         well = not self._lost and not self.stalled and self.refusal is None
         return self._assigned and well and not self._stopping.is_set()
 
@@ -145,6 +146,8 @@ class Poller(threading.Thread):
         self._pauses.end()
         self._restart(self._lost.restarts(self.beat))
         self._deliver(BATCH, STEP if self._dispatcher.quarantine.is_active else IDLE)
+        self._assigned = self._assigned or self._source.has_joined
+        self._copartitions.judge_anew(self._ledger.owned)
         self._reading += time.monotonic() - self.beat
         self._look_when_due(self.beat)
 
@@ -278,17 +281,23 @@ class Poller(threading.Thread):
             self._metrics.redriven.inc()
 
     def _on_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
+        """Begin with what is given beside what is here; of that nothing is confirmed by it."""
+        if not self._ledger.owned:
+            self._lease.begin(time.monotonic())
         for partition, committed in partitions.items():
             self._commits.assign(partition, committed)
-        fresh = [partition for partition, committed in partitions.items() if committed is None]
+        if partitions or not self._assigned:
+            self._tell_assigned(partitions)
         self._assigned = True
-        self._lease.begin(time.monotonic())
+        self._letters.look_anew()
+        self._copartitions.hold(self._ledger.owned)
+
+    def _tell_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
+        fresh = [partition for partition, committed in partitions.items() if committed is None]
         self._metrics.rebalances.inc()
         log.info(
             "assigned %s; without a committed offset, read from the beginning: %s", listed(partitions), listed(fresh)
         )
-        self._letters.look_anew()
-        self._copartitions.judge(self._ledger.owned)
 
     def _on_revoked(self, partitions: list[Partition], lost: bool) -> None:
         found = (self._ledger.find(*partition) for partition in partitions)
@@ -296,6 +305,7 @@ class Poller(threading.Thread):
         log.info("%s %s", "lost" if lost else "giving away", listed(partitions))
         self._pauses.release(assignments)
         self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
+        self._copartitions.hold(self._ledger.owned)
 
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
         """Let what runs finish within ``budget`` seconds, then fence, then commit, then forget the partitions."""

@@ -25,7 +25,8 @@ from headrace.handlers import Broken
 from headrace.handlers.http import HttpHandler
 from headrace.handlers.isolated import IsolatedHandler
 from headrace.handlers.python import PythonHandler
-from headrace.kafka.consumer import Fatal, session
+from headrace.kafka.consumer import Fatal
+from headrace.kafka.membership import session
 from headrace.metrics import Metrics
 from headrace.worker import health, last_words
 from headrace.worker.deduplication import deduplication
