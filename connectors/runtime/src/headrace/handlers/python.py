@@ -13,7 +13,6 @@ import logging
 import math
 import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from headrace.flow.finals import is_final
 from headrace.flow.policy import Failed
 from headrace.handlers import Broken, exceptions
 from headrace.handlers.steps import rest
+from headrace.handlers.threads import Threads
 from headrace.record import Record, Reject, Retry
 
 Function = Callable[[Record], object]
@@ -79,7 +79,7 @@ class PythonHandler:
         self._declared = declared.of(self._function)
         self._timeout = settings.timeout
         self._is_async = inspect.iscoroutinefunction(self._function)
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="handler")
+        self._threads = Threads(self._outcome, concurrency, self._timeout, self._tell_late)
 
     async def handle(self, record: Record) -> Failed | None:
         """Call the function once with ``record``; None is success."""
@@ -95,7 +95,7 @@ class PythonHandler:
 
     async def close(self) -> None:
         """Let go of the threads; one that still runs is abandoned."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     async def _begin(self, answer: Any) -> object:
         """Await the function's answer, with a time-out if it has to be waited for."""
@@ -110,12 +110,7 @@ class PythonHandler:
             return await answer
 
     async def _call(self, record: Record) -> object:
-        loop = asyncio.get_running_loop()
-        late = loop.call_later(self._timeout, self._tell_late, record)
-        try:
-            outcome = await loop.run_in_executor(self._threads, self._outcome, record)
-        finally:
-            late.cancel()
+        outcome = await self._threads.call(record)
         return await self._await(outcome) if outcome is not None and inspect.isawaitable(outcome) else outcome
 
     def _tell_late(self, record: Record) -> None:
