@@ -347,7 +347,7 @@ def test_a_missing_dead_letter_topic_holds_the_record(kafka_broker: KafkaBroker,
     world.produce([("k", {"n": 0, "reject": True})])
     with consuming(world) as running:
         until("the failure to be told", lambda: "is not written" in running.log.read_text())
-        assert world.committed() == {}
+        assert not any(world.committed().values())
         kafka_broker.create_topic(world.config.topics.dead_letters, 1)
         assert read_topic(kafka_broker, world.config.topics.dead_letters, 1)
         until("the commit", lambda: world.committed() == {0: 1})
