@@ -70,8 +70,8 @@ lifecycle: setup packages build ## Tests that bring the cluster up, kill it and 
 cluster: setup ## Tests on the cluster, which is up and has its images
 	@$(RUN) pytest -q -m cluster
 
-soak: setup ## Long runs on the cluster, after make demo: what it rests at under a steady load (20 min)
-	@$(RUN) pytest -q -s tests/e2e/soak.py
+soak: setup ## Long runs: a target that is away for minutes (15 min); after make demo, a steady load on the cluster (20 min)
+	@$(RUN) pytest -q -s tests/runtime/soak.py tests/e2e/soak.py
 
 bench-consumer: setup ## The runtime beside its peers (45 min; CASES="noop wait" RECORDS=20000 ROUNDS=1: less of it)
 	@$(RUN) python -m tests.bench.consumer $(CASES) $(if $(RECORDS),--records $(RECORDS)) $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class KafkaBroker:
     """A running broker; ``bootstrap_servers`` takes anybody, ``sasl_servers`` asks for SCRAM-SHA-512.
 
@@ -83,6 +83,16 @@ class KafkaBroker:
     sasl_servers: str
     tls_servers: str
     process: subprocess.Popen[bytes]
+    words: Sequence[str]
+    log: Path
+
+    def restart(self) -> None:
+        """End the broker in order and begin it anew, with what it had."""
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        self.process = _started(self.words, self.log)
+        _await_answer(self.bootstrap_servers, self.process, self.log)
+        until("the broker serving again", self._serves)
 
     @contextmanager
     def silent(self) -> Iterator[None]:
@@ -200,16 +210,27 @@ class Installed:
     def serving(self) -> Iterator[KafkaBroker]:
         """Run the broker; it is killed at the end, but where it has ended before."""
         log = self.folder / "broker.log"
-        with log.open("wb") as out:
-            words = [*END_WITH_PARENT, *_JAVA, _classes(), "kafka.Kafka", str(self.settings)]
-            broker = subprocess.Popen(words, stdout=out, stderr=out)
+        words = [*END_WITH_PARENT, *_JAVA, _classes(), "kafka.Kafka", str(self.settings)]
+        plain, sasl, tls = (f"127.0.0.1:{port}" for port in self.ports)
+        broker = KafkaBroker(
+            bootstrap_servers=plain,
+            sasl_servers=sasl,
+            tls_servers=tls,
+            process=_started(words, log),
+            words=words,
+            log=log,
+        )
         try:
-            plain, sasl, tls = (f"127.0.0.1:{port}" for port in self.ports)
-            _await_answer(plain, broker, log)
-            yield KafkaBroker(bootstrap_servers=plain, sasl_servers=sasl, tls_servers=tls, process=broker)
+            _await_answer(plain, broker.process, log)
+            yield broker
         finally:
-            broker.kill()
-            broker.wait(timeout=20)
+            broker.process.kill()
+            broker.process.wait(timeout=20)
+
+
+def _started(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        return subprocess.Popen(words, stdout=out, stderr=out)
 
 
 @contextmanager

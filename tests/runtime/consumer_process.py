@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from headrace.flow.offset_map import OffsetMap
 from headrace.progress import Progress, decode
 from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
+from tests.runtime.history import Effect
 from tests.waiting import PATIENCE
 
 NO_COORDINATOR = frozenset(
@@ -40,7 +42,7 @@ OUT = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 def note(what, record):
     key = None if record.key is None else record.key.decode()
     line = {"what": what, "key": key, "value": record.text(), "attempt": record.attempt, "pid": os.getpid(),
-            "position": list(record.source), "redriven": record.redriven, "topic": record.topic}
+            "at": time.time(), "position": list(record.source), "redriven": record.redriven, "topic": record.topic}
     os.write(OUT, (json.dumps(line) + "\\n").encode())
 
 def handle(record):
@@ -53,7 +55,7 @@ def handle(record):
         raise headrace.Reject("not wanted")
     if wish.get("after"):
         raise headrace.Retry("closed", after=wish["after"])
-    if record.attempt <= wish.get("fail", 0):
+    if record.attempt <= wish.get("fail", 0) or not os.path.exists(wish.get("until", "/")):
         raise RuntimeError("not yet")
     note("done", record)
 """
@@ -87,6 +89,10 @@ class World:
         text = file.read_text() if file.exists() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()
         return [line for line in map(json.loads, lines) if line["what"] == what]
+
+    def taken(self) -> list[Effect]:
+        """Return the effects of records whose value has a number ``n``, as the validator of histories has them."""
+        return [taken(effect) for effect in self.effects()]
 
     def committed(self, topic: str = "") -> dict[int, int]:
         """Return the committed offset of each partition of ``topic`` (else the source) that has one."""
@@ -128,6 +134,12 @@ class World:
     def dead_letters(self, count: int, timeout: float = PATIENCE) -> list[Message]:
         """Wait for that many dead letters and return them."""
         return read_topic(self.broker, self.config.topics.dead_letters, count, timeout)
+
+
+def taken(effect: Mapping[str, object]) -> Effect:
+    """Return what a handler noted of a record that it had done."""
+    number = json.loads(str(effect["value"]))["n"]
+    return Effect(str(effect["key"]), number, str(effect["pid"]), float(str(effect["at"])))
 
 
 def committed_offsets(client: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
@@ -265,6 +277,10 @@ def consuming(world: World, config: contract.Config | None = None, before: str =
 
 
 def free_port() -> int:
-    """Return a port of loopback that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
+    """Return a port of loopback that nothing listens on, below those that outgoing connections take meanwhile."""
+    while True:
+        try:
+            with socket.create_server(("127.0.0.1", random.randrange(20_000, 32_000))) as held:
+                return int(held.getsockname()[1])
+        except OSError:
+            continue

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.runtime.history import Effect
+
 
 class Target:
-    """A web service that notes what it took; ``refuses`` are keys that it answers with 500, all of them for None."""
+    """A web service that notes what it took; ``refuses`` are keys that it answers with 500, all of them for None.
+
+    Records of the keys that it ``rejects`` are not wanted (422). While it ``is_away`` it ends connections without an
+    answer. Who posts to a path of its own is known as another process. A record's value is its number.
+    """
 
     def __init__(self, port: int, refuses: set[str] | None) -> None:
         self.refuses = refuses
-        self.taken: dict[str, list[int]] = defaultdict(list)
+        self.rejects: set[str] = set()
+        self.is_away = False
+        self.taken: list[Effect] = []
         self.times: list[float] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
 
@@ -26,11 +33,15 @@ class Target:
             def do_POST(self) -> None:
                 number = int(self.rfile.read(int(self.headers["content-length"])))
                 key = self.headers["ce-subject"]
+                if target.is_away:
+                    self.close_connection = True
+                    return
                 target.times.append(time.monotonic())
                 refused = target.refuses is None or key in target.refuses
-                if not refused:
-                    target.taken[key].append(number)
-                self.send_response(500 if refused else 204)
+                rejected = key in target.rejects
+                if not refused and not rejected:
+                    target.taken.append(Effect(key, number, self.path.strip("/"), time.time()))
+                self.send_response(500 if refused else 422 if rejected else 204)
                 self.send_header("content-length", "0")
                 self.end_headers()
 

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,29 +28,25 @@ from tests.runtime.consumer_process import (
     make_world,
     read_topic,
 )
+from tests.runtime.history import History, violations
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
+
+SLACK = 5.0
+"""Seconds beside the promised one, in which a busy machine may not have come to commit."""
 
 
 def orders(count: int, keys: int = 10, **wish: object) -> list[tuple[str | None, object]]:
     return [(f"k{n % keys}", {"n": n, **wish}) for n in range(count)]
 
 
-def numbers(world: World) -> dict[object, list[int]]:
-    """The numbers that each key's effects carried, in order, first deliveries only."""
-    found: dict[object, list[int]] = defaultdict(list)
-    for effect in world.effects():
-        number = json.loads(str(effect["value"]))["n"]
-        if number not in found[effect["key"]]:
-            found[effect["key"]].append(number)
-    return found
-
-
-def assert_all_in_order(world: World, count: int) -> None:
-    found = numbers(world)
-    assert sorted(n for each in found.values() for n in each) == list(range(count))
-    assert all(each == sorted(each) for each in found.values())
+def assert_all_in_order(
+    world: World, produced: Sequence[tuple[str | None, object]], killed: Mapping[str, float] | None = None
+) -> None:
+    keys = {number: str(key) for number, (key, _) in enumerate(produced)}
+    history = History(produced=keys, effects=world.taken(), killed=killed or {})
+    assert violations(history, SLACK) == []
 
 
 def handled(world: World) -> int:
@@ -58,7 +55,9 @@ def handled(world: World) -> int:
 
 def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
-    world.produce([(f"k{n % 7}", {"n": n, "fail": 2 if n % 5 == 0 else 0}) for n in range(300)])
+    produced: list[tuple[str | None, object]]
+    produced = [(f"k{n % 7}", {"n": n, "fail": 2 if n % 5 == 0 else 0}) for n in range(300)]
+    world.produce(produced)
     with consuming(world) as running:
         until("300 effects", lambda: handled(world) == 300)
         until("readiness", lambda: running.get("/readyz")[0] == 200)
@@ -71,7 +70,7 @@ def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_p
         until("what is finished", lambda: running.metric("headrace_consumer_records_total", topic=world.source) == 300)
         until("a commit", lambda: running.metric("headrace_consumer_commits_total", outcome="ok") > 0)
         assert running.stop() == 0
-    assert_all_in_order(world, 300)
+    assert_all_in_order(world, produced)
     assert len(world.effects()) == 300
     assert sum(world.committed().values()) == 300
 
@@ -82,12 +81,13 @@ def test_killed_in_the_middle_nothing_is_lost(kafka_broker: KafkaBroker, tmp_pat
     with consuming(world) as running:
         until("a quarter", lambda: handled(world) > 150)
         running.process.kill()
+        killed = {str(running.process.pid): time.time()}
         running.process.wait()
     assert handled(world) < 600
     with consuming(world) as running:
         until("the rest", lambda: handled(world) == 600)
         assert running.stop() == 0
-    assert_all_in_order(world, 600)
+    assert_all_in_order(world, orders(600), killed)
     assert sum(world.committed().values()) == 600
 
 
@@ -190,7 +190,7 @@ def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBr
         assert second.stop() == 0
         until("all", lambda: handled(world) == 1500)
         assert first.stop() == 0
-    assert_all_in_order(world, 1500)
+    assert_all_in_order(world, orders(1500, keys=40))
     assert sum(world.committed().values()) == 1500
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,8 @@ import pytest
 from headrace.flow.budget import HIGH
 from headrace_operator.plan import consumption
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.runtime.consumer_process import Running, World, consuming, make_world, taken
+from tests.runtime.history import Effect, History, violations
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -23,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PARTITIONS, KEYS, RECORDS = 12, 200, 14_000
 AT_ONCE = 8
 FAILING = [f"f{number}" for number in range(5)]
-"""Keys whose first record fails many times: it is in back-off in each hand-over, with others of its key behind it."""
+"""Keys whose first record fails until all hand-overs are over, with others of its key behind it."""
 
 PATIENT = {"attempts": 100_000, "initial": 0.05, "factor": 2, "max": 1}
 
@@ -34,7 +33,7 @@ class Effects:
     def __init__(self, world: World) -> None:
         self._file = world.folder / "effects"
         self._at = 0
-        self.numbers: list[tuple[str, int]] = []
+        self.taken: list[Effect] = []
         self.pids: set[int] = set()
         self.distinct: set[int] = set()
 
@@ -43,9 +42,8 @@ class Effects:
         for line in self._lines():
             effect = json.loads(line)
             if effect["what"] == "done":
-                number = json.loads(effect["value"])["n"]
-                self.numbers.append((effect["key"], number))
-                self.distinct.add(number)
+                self.taken.append(taken(effect))
+                self.distinct.add(self.taken[-1].number)
                 self.pids.add(effect["pid"])
         return self
 
@@ -58,27 +56,10 @@ class Effects:
         self._at += len(whole) + 1 if whole else 0
         yield from whole.splitlines()
 
-    @property
-    def again(self) -> int:
-        """How many were deliveries of a record that had its effect already."""
-        return len(self.numbers) - len(self.distinct)
-
 
 def is_paused(running: Running) -> bool:
     """Whether the process has paused its partitions because its buffer is full."""
     return running.get("/readyz")[0] == 200 and running.metric("headrace_consumer_paused_partitions") > 0
-
-
-def assert_in_order(effects: Effects) -> None:
-    """Each key's effects are its records in order; a redelivery goes back and comes again in order from there."""
-    by_key: dict[str, list[int]] = defaultdict(list)
-    for key, number in effects.numbers:
-        by_key[key].append(number)
-    for key, numbers in by_key.items():
-        rank = {number: place for place, number in enumerate(sorted(set(numbers)))}
-        steps = [rank[after] - rank[before] for before, after in pairwise(numbers)]
-        assert rank[numbers[0]] == 0, f"{key} did not begin with its first record"
-        assert all(step <= 1 for step in steps), f"{key} skipped a record"
 
 
 class Work:
@@ -87,20 +68,40 @@ class Work:
     def __init__(self, world: World) -> None:
         self._world = world
         self._draw = random.Random(4)
-        self.count = 0
+        self._produced: dict[int, str] = {}
+        self._let_go = world.folder / "let-go"
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._produced)
 
     def add_failing(self) -> None:
-        """Produce keys that come right after sixty attempts."""
-        keys = FAILING * 20
-        failing = len(FAILING)
-        self._world.produce([(key, {"n": n, "fail": 60 * (n < failing)}) for n, key in enumerate(keys, self.count)])
-        self.count += len(keys)
+        """Produce keys that fail until they are let go."""
+        keys, failing = FAILING * 20, len(FAILING)
+        self._add([(key, {"until": str(self._let_go)} if place < failing else {}) for place, key in enumerate(keys)])
+
+    def let_go(self) -> None:
+        """Let the keys come right."""
+        self._let_go.touch()
+
+    def retries(self) -> bool:
+        """Whether all that fails is told to be tried again, so that whoever goes or comes hands it over."""
+        return sum(self._world.told(number).retrying for number in range(PARTITIONS)) == len(FAILING)
 
     def add(self, count: int) -> None:
         """Produce so many more."""
         numbers = range(self.count, self.count + count)
-        self._world.produce([(self._key(), {"n": n, "sleep": 0.4 if n % 150 == 0 else 0.008}) for n in numbers])
-        self.count += count
+        self._add([(self._key(), {"sleep": 0.4 if number % 150 == 0 else 0.008}) for number in numbers])
+
+    def assert_well(self, effects: Effects) -> None:
+        """Fail unless all was done in order, and nothing twice, as nobody was killed."""
+        assert violations(History(produced=self._produced, effects=effects.taken)) == []
+
+    def _add(self, records: Sequence[tuple[str, dict[str, object]]]) -> None:
+        numbered = list(enumerate(records, self.count))
+        self._world.produce([(key, {"n": number, **wish}) for number, (key, wish) in numbered])
+        self._produced |= {number: key for number, (key, _) in numbered}
 
     def keep(self, effects: Effects) -> None:
         """Let there be as much to do as at the beginning, however quick the processes are."""
@@ -125,6 +126,7 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
     with ExitStack() as stack:
         first = stack.enter_context(consuming(world))
         until("paused partitions", lambda: is_paused(first))
+        until("keys that fail", work.retries)
         second = stack.enter_context(consuming(world))
         until("two at work", lambda: at_work(2))
         until("paused partitions", lambda: is_paused(first) or is_paused(second))
@@ -132,31 +134,35 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
         until("four at work", lambda: at_work(4))
         share = len(effects.distinct) + 1000
         until("more by four", lambda: len(effects.read().distinct) > share)
+        until("keys that fail", work.retries)
         for other in others:
             other.process.terminate()
         assert [other.process.wait(timeout=45) for other in others] == [0, 0, 0]
+        until("keys that fail", work.retries)
+        work.let_go()
         until("all", lambda: len(effects.read().distinct) == work.count)
         until("all committed", lambda: sum(world.committed().values()) == work.count)
         assert first.stop() == 0
-    assert_in_order(effects)
-    assert effects.again == 0
+    work.assert_well(effects)
 
 
 def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, concurrency=AT_ONCE, retry=PATIENT)
     work, effects = Work(world), Effects(world)
     work.add_failing()
-    work.add(HIGH + 2000)
     with consuming(world) as first:
+        until("keys that fail", work.retries)
+        work.add(HIGH + 2000)
         until("paused partitions", lambda: is_paused(first))
         first.process.terminate()
         assert first.process.wait(timeout=consumption.GRACE) == 0
     assert len(effects.read().distinct) < HIGH
     with consuming(world) as second:
+        until("keys that fail", work.retries)
+        work.let_go()
         until("all", lambda: len(effects.read().distinct) == work.count)
         assert second.stop() == 0
-    assert_in_order(effects)
-    assert effects.again == 0
+    work.assert_well(effects)
 
 
 @pytest.mark.case("delivery-3")
@@ -172,6 +178,6 @@ def test_a_key_with_a_long_queue_does_not_hold_up_a_hand_over(kafka_broker: Kafk
             until("all", lambda: len(effects.read().distinct) == 400)
             assert second.stop() == 0
         assert first.stop() == 0
-    assert_in_order(effects)
-    assert effects.again == 0
+    produced = {n: "busy" if n < 200 else f"k{n % 20}" for n in range(400)}
+    assert violations(History(produced=produced, effects=effects.taken)) == []
     assert "still run" not in first.log.read_text()

@@ -59,7 +59,15 @@ def test_a_single_key_that_nothing_answers_is_an_outage() -> None:
     counted = [breaker.ended(lane(0), AWAY, number) for number in range(STREAK)]
 
     assert breaker.is_open
-    assert counted == [True] * STREAK
+    assert counted == [True] * (STREAK - 1) + [False], "what opens it is of the outage, and may be a last attempt"
+
+
+def test_the_failure_by_which_many_keys_are_an_outage_does_not_count() -> None:
+    breaker = Breaker(MOST, 0)
+    counted = [breaker.ended(lane(number), BUSY, 1) for number in range(KEYS)]
+
+    assert breaker.is_open
+    assert counted == [True] * (KEYS - 1) + [False]
 
 
 def test_a_definite_answer_says_that_the_target_is_there() -> None:

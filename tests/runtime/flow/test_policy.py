@@ -33,6 +33,8 @@ def failed(*, retriable: bool = True, timed_out: bool = False, after: float | No
         (failed(after=5.0), 1, Again(delay=5.0)),
         (failed(after=500.0), 1, Again(delay=10.0)),
         (failed(after=-1.0), 1, Again(delay=0.0)),
+        (failed(after=0.0), 1, Again(delay=0.0)),
+        (failed(after=None), 1, Again(delay=0.5)),
         (failed(after=5.0), 4, DeadLetter(reason=Reason.MAX_ATTEMPTS)),
     ],
 )

@@ -85,7 +85,7 @@ class Breaker:
         return self._until if self._until is not None and now < self._until else None
 
     def ended(self, lane: Lane, failed: Failed | None, now: float) -> bool:
-        """Note how an attempt ended; return whether it counts, which a failure does not while the target is away."""
+        """Note how an attempt ended; return whether it counts: a failure by which the target is away does not."""
         if failed is not None and failed.internal:
             return True
         well = failed is None or not failed.retriable
@@ -96,7 +96,7 @@ class Breaker:
             self._well(now)
         else:
             self._failed(lane, failed, now)
-        return True
+        return not self.is_open
 
     def _probed(self, well: bool, now: float) -> None:
         if self._until is None or now < self._until:

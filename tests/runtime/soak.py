@@ -1,0 +1,56 @@
+"""A load through faults as in test_faults_kafka.py, for as long as outages take: the target is away for five minutes.
+
+`make soak` runs it; it takes too long for `make test`, which collects files called ``test_…`` only.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kafka_broker import KafkaBroker
+from tests.runtime.consumer_process import free_port, make_world
+from tests.runtime.faulty_load import Load, loaded, make_topics
+from tests.runtime.history import violations
+from tests.runtime.http_target import serving
+from tests.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+AWAY = 300.0
+MANY = [f"more-{number}" for number in range(7)]
+SLACK = 5.0
+
+
+def test_a_target_that_is_away_for_minutes_costs_no_record(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """One, eight and one process; one of the eight is killed during the outage, and Kafka starts anew after it."""
+    retry = {"attempts": 3, "initial": 0.05, "factor": 2, "max": 0.5}
+    world, port = make_world(kafka_broker, tmp_path, partitions=12, retry=retry), free_port()
+    make_topics(kafka_broker, world)
+    with serving(port, set()) as target, loaded(Load(world, target, port, rate=80)) as load:
+        with load.coming():
+            load.start("one")
+            load.works("one")
+            for name in MANY:
+                load.start(name)
+            load.works("one", *MANY)
+
+            target.is_away = True
+            until("all circuits open", lambda: all(map(load.is_open, ("one", *MANY))))
+            load.kill(MANY[0])
+            time.sleep(AWAY)
+            target.is_away = False
+            load.works("one", *MANY[1:])
+
+            load.restart_kafka()
+            load.works("one", *MANY[1:])
+            for name in MANY[1:]:
+                assert load.processes[name].stop() == 0
+            load.works("one")
+        load.settle()
+        history = load.history()
+
+    assert violations(history, SLACK) == []
+    print(f"{len(history.produced)} records, {len(history.effects)} effects, {len(history.letters)} dead letters")
