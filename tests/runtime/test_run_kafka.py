@@ -179,11 +179,14 @@ def test_a_truncated_topic_stops_loudly_and_is_not_reset(kafka_broker: KafkaBrok
 
 def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=4)
-    world.produce(orders(1500, keys=40, sleep=0.08))
+    work = orders(1500, keys=40, sleep=0.08)
+    world.produce(work[:500])
     with ExitStack() as stack:
         first = stack.enter_context(consuming(world))
         until("a beginning", lambda: handled(world) > 200)
         second = stack.enter_context(consuming(world))
+        until("an assignment of the second", lambda: second.get("/readyz")[0] == 200)
+        world.produce(work[500:])
         until("both at work", lambda: len({effect["pid"] for effect in world.effects()}) == 2)
         done = handled(world)
         until("more by two", lambda: handled(world) > done + 100)
