@@ -34,21 +34,17 @@ def main(argv: list[str]) -> int:
     chosen = [case for case in CASES if case.name in options.cases or not options.cases]
     folder = Path(tempfile.mkdtemp(prefix="headrace-bench-"))
     try:
-        told = _run(chosen, folder, options.records, options.rounds)
+        gates = _run(chosen, folder, options.records, options.rounds)
     except (BenchError, ClusterError) as error:
         print(error, file=sys.stderr)
         return 2
     finally:
         clear(folder)
-    if options.records == USUAL and options.rounds >= ROUNDS:
-        report.write(told)
-    for case in chosen:
-        print(report.text(case, told[case.name]))
-    gates = [gate for one in told.values() for gate in one["gates"] if gate["kind"] == "must"]
-    return 0 if all(gate["holds"] for gate in gates) else 1
+    return 0 if all(gate["holds"] for gate in gates if gate["kind"] == "must") else 1
 
 
-def _run(cases: Sequence[Case], folder: Path, records: int, rounds: int) -> dict[str, Any]:
+def _run(cases: Sequence[Case], folder: Path, records: int, rounds: int) -> list[dict[str, Any]]:
+    """Run the cases and tell what each gave when it is done, so that a run that is stopped has told what it had."""
     for group in {one.kind for case in cases for one in case.contestants} & {"bare", "faststream", "quix"}:
         environments.python(group)
     with kafka_broker.serving() as broker, server() as (address, serving):
@@ -56,7 +52,14 @@ def _run(cases: Sequence[Case], folder: Path, records: int, rounds: int) -> dict
         with _progress() as progress:
             task = progress.add_task("", total=rounds * sum(len(case.contestants) for case in cases))
             running = (broker.process.pid, serving.pid)
-            return {case.name: _measured(bench, case, rounds, Shown(progress, task), running) for case in cases}
+            gates = []
+            for case in cases:
+                told = _measured(bench, case, rounds, Shown(progress, task), running)
+                if records == USUAL and rounds >= ROUNDS:
+                    report.write({case.name: told})
+                print(report.text(case, told))
+                gates += told["gates"]
+            return gates
 
 
 class Shown(NamedTuple):
