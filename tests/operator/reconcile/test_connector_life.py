@@ -137,7 +137,9 @@ class Life:
 
 
 @pytest.fixture
-async def life() -> AsyncIterator[Life]:
+async def life(request: pytest.FixtureRequest) -> AsyncIterator[Life]:
+    """The life of a Connector; a Kafka Connect that hangs is waited for as long as the test asks for."""
+    deadline = getattr(request, "param", PATIENCE)
     secret = SecretSeen(name="shop-db", keys=frozenset({"username", "password"}))
     resources = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR)
     shelf = Shelf(objects={(one.kind, one.name): one for one in resources}, secrets={"shop-db": secret})
@@ -147,7 +149,7 @@ async def life() -> AsyncIterator[Life]:
         port = int(fake.url.rpartition(":")[2])
         names = aiohttp.TCPConnector(resolver=EveryName(port))
         async with aiohttp.ClientSession(connector=names) as session:
-            known = {"kube": shelf, "connect": Connect(session, deadline=0.3, metrics_port=port), "kafkas": None}
+            known = {"kube": shelf, "connect": Connect(session, deadline, metrics_port=port), "kafkas": None}
             made = Life(fake=fake, remote=Remote(**cast(Any, known)), shelf=shelf)
             await made.look_at_workers(1)
             yield made
@@ -398,6 +400,7 @@ async def test_a_refused_edit_that_names_no_secret_does_not_hinder_what_runs(lif
     assert await life.look(3) == []
 
 
+@pytest.mark.parametrize("life", [0.3], indirect=True)
 async def test_a_connect_that_hangs_is_said_and_forgets_no_figures(life: Life) -> None:
     await life.look(3)
     before = life.status["offsets"]

@@ -17,6 +17,7 @@ from headrace.handlers import Broken
 from headrace.handlers.address import discreet
 from headrace.handlers.http import HttpHandler, event_headers, judge
 from headrace.record import Position, Record
+from tests.waiting import PATIENCE
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 RECORD = Record(
@@ -71,8 +72,10 @@ async def target() -> AsyncIterator[tuple[Target, str]]:
 
 
 @pytest.fixture
-async def handler(target: tuple[Target, str]) -> AsyncIterator[HttpHandler]:
-    handler = HttpHandler(config.Http(url=target[1], timeout=0.5), namespace="shop", concurrency=4)
+async def handler(request: pytest.FixtureRequest, target: tuple[Target, str]) -> AsyncIterator[HttpHandler]:
+    """A handler with the time-out that a test asks for, else one that is never over."""
+    timeout = getattr(request, "param", PATIENCE)
+    handler = HttpHandler(config.Http(url=target[1], timeout=timeout), namespace="shop", concurrency=4)
     yield handler
     await handler.close()
 
@@ -176,6 +179,7 @@ def test_no_retry_after_is_none_and_not_0() -> None:
     assert waits(None, now=0.0) is None
 
 
+@pytest.mark.parametrize("handler", [0.5], indirect=True)
 async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler: HttpHandler) -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.Event().wait()
