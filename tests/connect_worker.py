@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +26,7 @@ from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
+from tests.ports import free_port
 
 START = 90.0
 """Seconds that the worker has to answer."""
@@ -81,7 +81,7 @@ def connect_worker(kafka_broker: KafkaBroker) -> Iterator[ConnectWorker]:
 
 def _running(folder: Path, broker: KafkaBroker) -> Iterator[ConnectWorker]:
     image = next(image for image in catalog.IMAGES if image.name == "connect")
-    jars, port = ingredients.jars(image), _free_port()
+    jars, port = ingredients.jars(image), free_port()
     properties = folder / "worker.properties"
     properties.write_text(_properties(broker, jars / "plugins", port))
     log4j = (
@@ -118,8 +118,3 @@ def _await_answer(worker: ConnectWorker) -> None:
         except OSError:
             time.sleep(0.2)
     raise RuntimeError(f"Kafka Connect did not answer; it said last:\n{worker.log[-3000:]}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])

@@ -40,6 +40,7 @@ from confluent_kafka.admin import (
 from tests.cluster import authority
 from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
+from tests.ports import free_ports
 from tests.waiting import PATIENCE, until
 
 _JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-cp")
@@ -238,7 +239,7 @@ def installed() -> Iterator[Installed]:
     """Make a broker's folder and settings, and remove them in the end."""
     folder = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
     try:
-        port, sasl, tls, controller = _free_ports(4)
+        port, sasl, tls, controller = free_ports(4)
         settings = _written(folder, port, sasl, tls, controller)
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
@@ -286,11 +287,3 @@ def _await_answer(address: str, broker: subprocess.Popen[bytes], log: Path) -> N
                 return
         time.sleep(0.1)
     raise RuntimeError(f"the broker did not answer; it said last:\n{log.read_text()[-2000:]}")
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import pymysql
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import until
 
 USER = "mysql"
@@ -59,7 +59,7 @@ def _running(directory: Path) -> Iterator[MariadbServer]:
     where = ("--no-defaults", f"--datadir={directory / 'data'}")
     words = ["setpriv", *_user(), "mariadb-install-db", *where, "--auth-root-authentication-method=normal"]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/")
-    port = _free_port()
+    port = free_port()
     own = (f"--socket={directory / 'socket'}", f"--pid-file={directory / 'pid'}", "--skip-log-bin")
     address = ("--bind-address=127.0.0.1", f"--port={port}")
     log = directory / "log"
@@ -87,9 +87,3 @@ def _answers(server: MariadbServer, process: subprocess.Popen[bytes], log: Path)
 def _user() -> tuple[str, ...]:
     """Give setpriv's options for MariaDB's programs: they refuse root, so root lends them Debian's user."""
     return (f"--reuid={USER}", f"--regid={USER}", "--init-groups") if os.geteuid() == 0 else ()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

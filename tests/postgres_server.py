@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+
+from tests.ports import free_port
 
 START = 30.0
 """Seconds that the server has to answer."""
@@ -66,7 +67,7 @@ def _running(directory: Path) -> Iterator[PostgresServer]:
     if os.geteuid() == 0:
         shutil.chown(directory, "postgres", "postgres")
     _run("initdb", "--pgdata", str(files), "--auth", "trust", "--username", "postgres", "--no-sync")
-    port = _free_port()
+    port = free_port()
     with (files / "postgresql.conf").open("a") as settings:
         settings.writelines(f"{name} = '{value}'\n" for name, value in (_SETTINGS | {"port": str(port)}).items())
     log = directory / "log"
@@ -108,9 +109,3 @@ def _binaries() -> Path:
     if not versions:
         pytest.fail("PostgreSQL is not installed: run `make packages`")
     return versions[-1]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

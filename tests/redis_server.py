@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 
 from tests.cluster.fast import END_WITH_PARENT
+from tests.ports import free_port
 from tests.waiting import until
 
 
@@ -105,10 +105,3 @@ def running(*more: str) -> Iterator[RedisServer]:
             server.kill()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def free_port() -> int:
-    """Return a port of loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

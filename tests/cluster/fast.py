@@ -4,7 +4,6 @@ There are no controllers and no nodes: objects are stored, validated and watched
 """
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from tests.cluster import authority, build, components, kubeconfig, ready, setti
 from tests.cluster.authority import Certificate
 from tests.cluster.components import Component
 from tests.cluster.failure import ClusterError
+from tests.ports import free_ports
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
@@ -59,7 +59,7 @@ def apiserver() -> Iterator[ApiServer]:
             pki, [one for one in settings.CERTIFICATES if one.file in ("apiserver", "admin", "kubelet-client")]
         )
         (folder / "audit.json").write_text(settings.audit_policy())
-        etcd_port, peer_port, port = _free_ports(3)
+        etcd_port, peer_port, port = free_ports(3)
         etcd = components.etcd(kube, data=folder / "etcd", port=etcd_port, peer_port=peer_port)
         server = components.apiserver(
             kube,
@@ -102,9 +102,3 @@ def _await(component: Component, process: subprocess.Popen[bytes], folder: Path)
             what = f"{component.name} did not come up: {why}"
             raise ClusterError(what, log=folder / f"{component.name}.log", advice="mend what its log says")
         time.sleep(0.05)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in sockets]

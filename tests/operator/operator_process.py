@@ -19,6 +19,7 @@ from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import API_VERSION
 from tests import waiting
 from tests.cluster.fast import ApiServer
+from tests.ports import free_port
 from tests.waiting import PATIENCE
 
 NAMELESS = ("setpriv", "--reuid=65532", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
@@ -92,7 +93,7 @@ def operator(
     server: ApiServer, folder: Path, *, kubeconfig: Path | None = None, name: str = "one", program: str | None = None
 ) -> Iterator[Operator]:
     """Run ``headrace-operator run``, or ``program``, for the namespace ``shop`` until the end of the ``with``."""
-    health, metrics = _port(), _port()
+    health, metrics = free_port(), free_port()
     environment = {
         **{key: value for key, value in os.environ.items() if key not in ("LOGNAME", "USER")},
         "KUBECONFIG": str(kubeconfig or server.kubeconfig),
@@ -141,8 +142,3 @@ def relayed(server: ApiServer, folder: Path) -> Iterator[Relay]:
     finally:
         process.kill()
         process.wait()
-
-
-def _port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])

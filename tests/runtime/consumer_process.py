@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +24,7 @@ from headrace.flow.offset_map import OffsetMap
 from headrace.progress import Progress, decode
 from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
+from tests.ports import free_port
 from tests.runtime.history import Effect
 from tests.waiting import PATIENCE
 
@@ -274,13 +273,3 @@ def consuming(world: World, config: contract.Config | None = None, before: str =
     finally:
         process.kill()
         process.wait(timeout=20)
-
-
-def free_port() -> int:
-    """Return a port of loopback that nothing listens on, below those that outgoing connections take meanwhile."""
-    while True:
-        try:
-            with socket.create_server(("127.0.0.1", random.randrange(20_000, 32_000))) as held:
-                return int(held.getsockname()[1])
-        except OSError:
-            continue

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import free_port, make_world
+from tests.ports import free_port
+from tests.runtime.consumer_process import make_world
 from tests.runtime.faulty_load import Load, loaded, make_topics
 from tests.runtime.history import violations
 from tests.runtime.http_target import serving

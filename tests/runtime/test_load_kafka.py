@@ -12,7 +12,8 @@ from headrace import config as contract
 from headrace.load import FULL, LoadReport
 from headrace.worker.load import EVERY
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import World, consuming, free_port, make_world
+from tests.ports import free_port
+from tests.runtime.consumer_process import World, consuming, make_world
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow

@@ -27,7 +27,8 @@ from headrace.worker import health, poll
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.poll import Poller
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import free_port, make_world
+from tests.ports import free_port
+from tests.runtime.consumer_process import make_world
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow

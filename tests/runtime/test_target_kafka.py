@@ -11,7 +11,8 @@ import pytest
 
 from headrace import config as contract
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, free_port, make_world
+from tests.ports import free_port
+from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.runtime.history import History, violations
 from tests.runtime.http_target import Target, serving
 from tests.waiting import until

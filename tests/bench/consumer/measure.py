@@ -25,7 +25,8 @@ from tests.bench.consumer.contestants import Contestant, Run
 from tests.cluster.failure import tail
 from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import committed_offsets, free_port
+from tests.ports import free_port
+from tests.runtime.consumer_process import committed_offsets
 from tests.waiting import until
 
 Processes = list[subprocess.Popen[bytes]]

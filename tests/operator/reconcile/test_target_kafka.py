@@ -22,7 +22,8 @@ from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import looping
 from tests.operator.operator_process import kubectl, read
-from tests.runtime.consumer_process import World, consuming, free_port
+from tests.ports import free_port
+from tests.runtime.consumer_process import World, consuming
 from tests.runtime.http_target import serving
 from tests.waiting import PATIENCE
 

@@ -17,7 +17,8 @@ from headrace.stores.memory import MemoryStore
 from headrace.stores.redis import RedisStore
 from tests import redis_server as redis
 from tests.cluster import authority
-from tests.redis_server import RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_server import RedisServer
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
