@@ -102,6 +102,22 @@ def test_the_first_origin_wins_however_often_it_is_redriven(record: Record, fail
         assert size(written) - size(record.headers) <= 8192
 
 
+@given(record=RECORDS, failure=FAILURES, attempts=st.integers(0, 1000), since=st.integers(0, 2**33))
+def test_a_parked_record_says_how_it_was_tried_and_has_the_same_letter(
+    record: Record, failure: Failure, attempts: int, since: int
+) -> None:
+    """What it carries is unchanged, and nobody has put it back; its dead letter says what one of its source would."""
+    written = headers.for_parked(record, "g", attempts=attempts, since=since, due=since + 5)
+    parked = replace(record, topic="retry", offset=3, headers=written, origin=headers.decode(written).origin)
+    said = headers.decode(written)
+    assert parked.parked
+    assert (parked.source, parked.message_id) == (record.source, record.message_id)
+    assert (said.attempts, said.redrive_id) == (attempts, None)
+    assert (said.first_failed_at or 0, said.next_attempt_at) == (since * 1000, (since + 5) * 1000)
+    assert headers.original(written) == record.headers
+    assert headers.for_dead_letter(parked, failure) == headers.for_dead_letter(record, failure)
+
+
 def test_bytes_are_those_the_broker_and_spring_write() -> None:
     record = Record(topic="orders", partition=3, offset=258, key=b"k", value=b"v", timestamp=1_700_000_000_000)
     failure = Failure(

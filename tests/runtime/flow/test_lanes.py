@@ -30,13 +30,20 @@ def job(assignment: Assignment, offset: int, key: bytes | None, origin: Position
     )
 
 
+def assigned(place: tuple[str, int]) -> Assignment:
+    """Keys of a source may be parked, what comes from the retry topic never is."""
+    assignment = Assignment(*place)
+    assignment.parks = place[0] == "orders"
+    return assignment
+
+
 class LanesMachine(RuleBasedStateMachine):
     """Random arrivals, outcomes, time and rebalances, beside a model of what each lane holds and must do next."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lanes = Lanes()
-        self.assignments = {place: Assignment(*place) for place in PLACES}
+        self.assignments = {place: assigned(place) for place in PLACES}
         self.offset = 0
         self.now = 0.0
         self.queues: defaultdict[Lane, list[Job]] = defaultdict(list)
@@ -88,6 +95,22 @@ class LanesMachine(RuleBasedStateMachine):
         self.lanes.finish(ended)
         assert self.queues[ended.lane].pop(0) is ended
 
+    @rule(data=st.data())
+    def park(self, data: st.DataObject) -> None:
+        """What comes from the source leaves its lane in order, but for what runs; the rest stays."""
+        loads = {load.lane: load for load in self.lanes.loads()}
+        if not loads:
+            return
+        lane = data.draw(st.sampled_from(sorted(loads, key=repr)))
+        head, queue = self.queues[lane][0], self.queues[lane]
+        taken = [one for one in queue if one.assignment.parks and one not in self.running]
+        assert loads[lane].records == len(taken)
+        assert loads[lane].failing == (head in self.failed)
+        assert self.lanes.park([lane]) == taken
+        self.queues[lane] = [one for one in queue if one not in taken]
+        if head in taken:
+            self.due.pop(lane, None)
+
     @rule(step=st.floats(0, 3))
     def pass_time(self, step: float) -> None:
         self.now += step
@@ -116,7 +139,7 @@ class LanesMachine(RuleBasedStateMachine):
         self.lanes.drop([lost])
         self._drop(lost)
         assert self.lanes.pending([lost]) == sum(one.assignment is lost for one in self.running)
-        self.assignments[place] = Assignment(*place)
+        self.assignments[place] = assigned(place)
 
     def _drop(self, leaving: Assignment) -> None:
         """Take from the model all of a partition but what runs."""

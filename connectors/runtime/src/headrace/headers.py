@@ -92,6 +92,7 @@ class DeadLetter:
     timestamp: int | None
     timestamp_type: str | None
     attempts: int | None
+    crashes: int
     message: str | None
     exception: str | None
     location: str | None
@@ -99,10 +100,12 @@ class DeadLetter:
     status: int | None
     first_failed_at: int | None
     last_failed_at: int | None
+    next_attempt_at: int | None
     message_id: str | None
     redrive_count: int
     redrive_id: str | None
     origin_traceparent: str | None
+    unreadable: str | None
 
 
 def for_dead_letter(record: Record, failure: Failure) -> Headers:
@@ -145,6 +148,31 @@ def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
     )
 
 
+def for_parked(record: Record, group: str, *, attempts: int, crashes: int = 0, since: int = 0, due: int = 0) -> Headers:
+    """Return the headers of ``record`` in the retry topic, where its key is parked: its own unchanged, then ours.
+
+    So many ``attempts`` were made in vain ``since`` then, ``crashes`` times it ended its process, and the next is
+    ``due`` then, in seconds since 1970; 0 is not known. There is no redrive id, as nobody has put it back.
+    """
+    millis = -1 if record.timestamp is None else record.timestamp
+    return (
+        *record.headers,
+        *_broker_origin(record.source, group, attempts),
+        *_spring_origin(record.source, group, millis, str(record.timestamp_type)),
+        (f"{SPRING_RETRY}attempts", _int32(attempts + 1)),
+        (f"{SPRING_RETRY}backoff-timestamp", _big_integer(due * 1000)),
+        (f"{SPRING_RETRY}original-timestamp", _big_integer(millis)),
+        (f"{OWN}schema-version", SCHEMA_VERSION),
+        (f"{OWN}attempts", b"%d" % attempts),
+        *(((CRASHES, b"%d" % crashes),) if crashes else ()),
+        *(((f"{OWN}first-failed-at", b"%d" % (since * 1000)),) if since else ()),
+        *(((f"{OWN}next-attempt-at", b"%d" % (due * 1000)),) if due else ()),
+        *(((f"{OWN}unreadable", _cut(record.unreadable, NAME_LIMIT)),) if record.unreadable else ()),
+        (MESSAGE_ID, record.message_id.encode()),
+        (REDRIVE_COUNT, b"0"),
+    )
+
+
 def original(headers: Headers) -> Headers:
     """Return the headers that the record had before Headrace added its own."""
     return _parted(headers)[0]
@@ -168,6 +196,7 @@ def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         timestamp=parsing.integer(last.get(f"{SPRING}original-timestamp"), least=-INT64),
         timestamp_type=_name(last.get(f"{SPRING}original-timestamp-type")),
         attempts=parsing.digits(last.get(f"{OWN}attempts") or last.get(f"{BROKER}delivery.count"), most=INT32),
+        crashes=parsing.digits(last.get(CRASHES), most=INT32) or 0,
         message=parsing.text(last.get(f"{BROKER}message"), MESSAGE_LIMIT),
         exception=_name(last.get(f"{SPRING}exception-fqcn")),
         location=_name(last.get(f"{OWN}exception-location")),
@@ -175,10 +204,12 @@ def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         status=parsing.digits(last.get(f"{OWN}handler-status"), most=STATUS),
         first_failed_at=parsing.digits(last.get(f"{OWN}first-failed-at")),
         last_failed_at=parsing.digits(last.get(f"{OWN}last-failed-at")),
+        next_attempt_at=parsing.digits(last.get(f"{OWN}next-attempt-at")),
         message_id=parsing.text(last.get(MESSAGE_ID), parsing.LONGEST_ID),
         redrive_count=parsing.digits(last.get(REDRIVE_COUNT), most=INT32) or 0,
         redrive_id=_name(last.get(f"{OWN}redrive-id")),
         origin_traceparent=_name(last.get(f"{OWN}origin-traceparent")),
+        unreadable=_name(last.get(f"{OWN}unreadable")),
     )
 
 
@@ -194,12 +225,18 @@ def _parted(headers: Headers) -> tuple[Headers, Headers]:
 
 def _broker(source: Position, failure: Failure) -> Headers:
     return (
+        *_broker_origin(source, failure.group, failure.attempts),
+        (f"{BROKER}message", _cut(failure.message, MESSAGE_LIMIT)),
+    )
+
+
+def _broker_origin(source: Position, group: str, attempts: int) -> Headers:
+    return (
         (FIRST, source.topic.encode()),
         (f"{BROKER}partition", b"%d" % source.partition),
         (f"{BROKER}offset", b"%d" % source.offset),
-        (f"{BROKER}group", failure.group.encode()),
-        (f"{BROKER}delivery.count", b"%d" % failure.attempts),
-        (f"{BROKER}message", _cut(failure.message, MESSAGE_LIMIT)),
+        (f"{BROKER}group", group.encode()),
+        (f"{BROKER}delivery.count", b"%d" % attempts),
     )
 
 
@@ -209,15 +246,21 @@ def _spring(record: Record, known: DeadLetter | None, failure: Failure) -> Heade
         timestamp, kind = known.timestamp, known.timestamp_type or kind
     cause = failure.traced.cause if failure.traced else None
     return (
-        (f"{SPRING}original-topic", record.source.topic.encode()),
-        (f"{SPRING}original-partition", _int32(record.source.partition)),
-        (f"{SPRING}original-offset", _int64(record.source.offset)),
-        (f"{SPRING}original-timestamp", _int64(-1 if timestamp is None else timestamp)),
-        (f"{SPRING}original-timestamp-type", kind.encode()),
-        (f"{SPRING}original-consumer-group", failure.group.encode()),
+        *_spring_origin(record.source, failure.group, -1 if timestamp is None else timestamp, kind),
         (f"{SPRING}exception-fqcn", _cut(failure.exception, NAME_LIMIT)),
         *(((f"{SPRING}exception-cause-fqcn", _cut(cause, NAME_LIMIT)),) if cause else ()),
         (f"{SPRING}exception-message", _cut(failure.message, MESSAGE_LIMIT)),
+    )
+
+
+def _spring_origin(source: Position, group: str, millis: int, kind: str) -> Headers:
+    return (
+        (f"{SPRING}original-topic", source.topic.encode()),
+        (f"{SPRING}original-partition", _int32(source.partition)),
+        (f"{SPRING}original-offset", _int64(source.offset)),
+        (f"{SPRING}original-timestamp", _int64(millis)),
+        (f"{SPRING}original-timestamp-type", kind.encode()),
+        (f"{SPRING}original-consumer-group", group.encode()),
     )
 
 
@@ -315,6 +358,7 @@ __all__ = [
     "added",
     "decode",
     "for_dead_letter",
+    "for_parked",
     "for_redrive",
     "original",
 ]

@@ -82,6 +82,12 @@ class Metrics:
             "Partitions not read, as too much is unfinished or their retry partition is elsewhere.",
         )
         self.retrying_keys = self._gauge("headrace_consumer_retrying_keys", "Keys that wait for another attempt.")
+        self.parked_keys = self._gauge(
+            "headrace_consumer_parked_keys", "Keys whose records go through the retry topic, so that others are read."
+        )
+        self.parked = self._counter(
+            "headrace_consumer_parked_records", "Records written to the retry topic behind their key."
+        )
         self.frontier_age = self._gauge(
             "headrace_consumer_frontier_age_seconds", "How long the oldest unfinished record has held back commits."
         )

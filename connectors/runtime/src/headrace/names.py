@@ -17,7 +17,7 @@ def group(namespace: str, consumer: str) -> str:
 
 
 def retry_topic(namespace: str, consumer: str) -> str:
-    """Return the topic that redriven records go through."""
+    """Return the topic that redriven records and those of parked keys go through."""
     return f"retry.{namespace}.{consumer}"
 
 

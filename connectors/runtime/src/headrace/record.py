@@ -111,6 +111,11 @@ class Record:
         return self.message_id
 
     @property
+    def parked(self) -> bool:
+        """Whether the record came through the retry topic because its key was parked there, put back by nobody."""
+        return self.origin is not None and not self.redriven
+
+    @property
     def redriven(self) -> int:
         """How often the record was put back from the dead letters."""
         return parsing.digits(self.header(REDRIVE_COUNT), most=parsing.INT32) or 0 if self.origin else 0

@@ -255,7 +255,9 @@ class ConsumerStatus(Status):
         None, description="Protocol of that group: classic, or consumer (KIP-848). Kept once it is chosen."
     )
     topics: tuple[str, ...] | None = Field(None, description="Source topics that are read.")
-    retry_topic: str | None = Field(None, description="Topic that redriven records go through.")
+    retry_topic: str | None = Field(
+        None, description="Topic that redriven records, and those of parked keys, go through."
+    )
     lag: Lag | None = Field(None, description="What has still to be handled.")
     dead_letters: DeadLetters | None = Field(None, description="Records that could not be handled.")
     scaling: ScalingDecision | None = Field(None, description="The last scaling decision, with every term.")

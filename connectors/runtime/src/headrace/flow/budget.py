@@ -20,13 +20,15 @@ OVERHEAD, HEADER_OVERHEAD = 1_300, 150
 class Budget:
     """Whether there is room for more records; remembers on which side of the marks it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = 1.0) -> None:
+        """Of the marks ``share`` counts."""
+        self._share = share
         self._full = False
 
     def is_full(self, records: int, size: int) -> bool:
         """Return whether reading must stop, with so many records of ``size`` bytes unfinished."""
         high, high_bytes = (LOW, LOW_BYTES) if self._full else (HIGH, HIGH_BYTES)
-        self._full = records >= high or size >= high_bytes
+        self._full = records >= self._share * high or size >= self._share * high_bytes
         return self._full
 
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
 
 from headrace.config import Order
+from headrace.flow.budget import weight
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
 from headrace.record import Record
@@ -23,11 +25,21 @@ Lane = tuple[str, int, bytes | int | None]
 """Source topic, partition and key; an offset instead of a key: one record's own lane; None: the whole partition's."""
 
 
+class Load(NamedTuple):
+    """What a lane holds that could be parked: records of ``size`` bytes; ``failing`` if its head has failed."""
+
+    lane: Lane
+    records: int
+    size: int
+    failing: bool
+
+
 class Job:
     """One delivered record on its way: ``attempt`` made next (from 1), ``first_failed_at`` in seconds or None.
 
-    ``tried`` says what an owner before has tried, ``crashes`` how often it ended its process, ``is_suspect`` whether it
-    may have. ``number`` counts arrivals; `Lanes.add` sets it.
+    ``tried`` says how it was tried last, also by an owner before, ``crashes`` how often it ended its process,
+    ``is_suspect`` whether it may have. ``given``: it comes from the retry topic, and its source gives it here, too.
+    ``number`` counts arrivals; `Lanes.add` sets it.
     """
 
     __slots__ = (
@@ -35,6 +47,7 @@ class Job:
         "attempt",
         "crashes",
         "first_failed_at",
+        "given",
         "is_suspect",
         "lane",
         "number",
@@ -43,9 +56,16 @@ class Job:
     )
 
     def __init__(
-        self, assignment: Assignment, record: Record, order: Order = "Key", tried: Tried | None = None
+        self,
+        assignment: Assignment,
+        record: Record,
+        order: Order = "Key",
+        tried: Tried | None = None,
+        *,
+        given: bool = False,
     ) -> None:
         self.assignment = assignment
+        self.given = given
         self.tried = tried
         self.crashes = tried.crashes if tried else 0
         self.is_suspect = self.crashes > 0
@@ -57,12 +77,12 @@ class Job:
 
 
 def lane_of(record: Record, order: Order) -> Lane:
-    """Return the lane of ``record``; a redriven record shares its source's where the partition number is the same."""
+    """Return the lane of ``record``; of the retry topic, its source's where the partition number is the same."""
     topic = record.origin.topic if record.origin else record.topic
     if order == "Partition":
         return (topic, record.partition, None)
     if record.key is None or order == "None":
-        return (record.topic, record.partition, record.offset)
+        return (topic, record.partition, record.source.offset)
     return (topic, record.partition, record.key)
 
 
@@ -164,11 +184,36 @@ class Lanes:
             self._make_ready(lane)
         return self._heap[0][0] if self._heap else None
 
+    def loads(self) -> Iterator[Load]:
+        """Return what each lane holds that `park` would take."""
+        for lane, queue in self._queues.items():
+            jobs = [job for job in queue if self._is_parkable(job)]
+            if jobs:
+                yield Load(lane, len(jobs), sum(weight(job.record) for job in jobs), lane in self._failed)
+
+    def failing(self, assignment: Assignment) -> list[Lane]:
+        """Return the lanes of a partition whose head has failed."""
+        return [lane for lane in self._failed if self._queues[lane][0].assignment is assignment]
+
+    def park(self, lanes: Collection[Lane]) -> list[Job]:
+        """Take out what comes from the source and does not run; return it, of each lane in its order."""
+        taken = [job for lane in lanes for job in self._keep(lane, lambda one: not self._is_parkable(one))]
+        self._reorder()
+        return taken
+
+    def _is_parkable(self, job: Job) -> bool:
+        runs = job.lane in self._running and job is self._queues[job.lane][0]
+        return job.assignment.parks and not runs
+
     def drop(self, assignments: Collection[Assignment]) -> None:
         """Drop everything of these partitions but running records: what was not begun is its next owner's."""
         leaving = set(assignments)
         for lane in list(self._queues):
             self._thin(lane, leaving)
+        self._reorder()
+
+    def _reorder(self) -> None:
+        """Forget in heaps what was taken out of lanes."""
         self._heap = [(due, self._queues[lane][0].number, lane) for lane, due in self._due.items()]
         heapq.heapify(self._heap)
         self._ready = [(self._queues[lane][0].number, lane) for _, lane in self._ready if lane in self._queues]
@@ -178,18 +223,22 @@ class Lanes:
         queue = self._queues[lane]
         if not any(job.assignment in leaving for job in queue):
             return
-        running, waiting = lane in self._running, lane in self._due
-        head = queue[0]
-        failed = self._release(lane)
-        kept: deque[Job] = deque()
+        running, head = lane in self._running, queue[0]
+        self._keep(lane, lambda job: job.assignment not in leaving or (running and job is head))
+
+    def _keep(self, lane: Lane, wanted: Callable[[Job], bool]) -> list[Job]:
+        """Drop from a lane what is not ``wanted``, and return it; `_reorder` is due then."""
+        queue, failed = self._queues[lane], self._release(lane)
+        head, kept, dropped = queue[0], deque[Job](), list[Job]()
         for job in queue:
-            if job.assignment not in leaving or (running and job is head):
-                kept.append(job)
-            else:
-                self._forget(job)
-        self._replace(lane, kept, was_waiting=waiting and head.assignment in leaving)
-        if failed and kept and kept[0] is head:
+            (kept if wanted(job) else dropped).append(job)
+        for job in dropped:
+            self._forget(job)
+        same = bool(kept) and kept[0] is head
+        self._replace(lane, kept, was_waiting=lane in self._due and not same)
+        if failed and same:
             self._hold(lane)
+        return dropped
 
     def _replace(self, lane: Lane, kept: deque[Job], *, was_waiting: bool) -> None:
         if was_waiting:

@@ -21,7 +21,9 @@ class Assignment:
     ``given_away`` is the fence: once it is set, nothing begins for the partition and nothing is written for it. Any
     thread may read it. ``told`` is the offset and metadata that were committed last, None when that is not sure.
     ``mistrusted`` says that the map of the owner before was of another log. ``begun`` says that the group knows that we
-    work on it; ``suspects`` counts the records to come that may have ended the process of the owner before.
+    work on it; ``suspects`` counts the records to come that may have ended the process of the owner before. ``parks``:
+    its keys may be parked in the retry topic (`headrace.flow.parking`), which any thread may read. ``initial`` is what
+    was known at first.
     """
 
     __slots__ = (
@@ -36,8 +38,10 @@ class Assignment:
         "committed",
         "end",
         "given_away",
+        "initial",
         "mistrusted",
         "name",
+        "parks",
         "partition",
         "size",
         "suspects",
@@ -58,6 +62,8 @@ class Assignment:
         self.mistrusted = False
         self.begun = False
         self.suspects = 0
+        self.parks = False
+        self.initial = known or OffsetMap(at=committed or 0)
         self.told: tuple[int, str] | None = None
         self._open: dict[int, tuple[int, int]] = {}
         self._inherit(known or OffsetMap(at=0))
@@ -84,6 +90,10 @@ class Assignment:
     def frontier(self) -> int | None:
         """The offset to commit: the lowest unfinished one, else the end of what was read; None before it is known."""
         return next(iter(self._open), self.end)
+
+    def gives(self, offset: int) -> bool:
+        """Whether the record at ``offset`` was, or will be, delivered here: none that an owner before has finished."""
+        return offset >= self.initial.at and not self.initial.has_done(offset)
 
     def offset_map(self) -> OffsetMap:
         """Return what is known beyond the frontier, which must be known; in time by the unfinished records."""

@@ -11,10 +11,12 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 Range = tuple[int, int]
@@ -60,6 +62,11 @@ class OffsetMap:
     epoch: int = UNKNOWN
     done: tuple[Range, ...] = ()
     tried: Mapping[int, Tried] = field(default_factory=dict)
+
+    def has_done(self, offset: int) -> bool:
+        """Whether the record at ``offset`` is done."""
+        at = bisect_right(self.done, offset, key=itemgetter(0)) - 1
+        return at >= 0 and offset < self.done[at][1]
 
     @property
     def end(self) -> int:

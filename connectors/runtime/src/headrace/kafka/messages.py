@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import methodcaller
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TIMESTAMP_NOT_AVAILABLE, Message
@@ -34,7 +35,10 @@ def timestamp_of(message: Message) -> int | None:
 
 
 def record_of(message: Message, retry: str, group: str = "") -> Record:
-    """Return what ``message`` carries to ``group``; where it first was, too, when it lies in ``retry``, that topic."""
+    """Return what ``message`` carries to ``group``; where it first was, too, when it lies in ``retry``, that topic.
+
+    One that is parked there has the timestamp that it had.
+    """
     topic = str(message.topic())
     own = headers_of(message)
     known = headers.decode(own or ()) if topic == retry else None
@@ -54,4 +58,15 @@ def record_of(message: Message, retry: str, group: str = "") -> Record:
         leader_epoch=message.leader_epoch(),
         group=group,
     )
-    return made(draft)
+    record = made(draft)
+    return record if known is None or not record.parked else _as_it_was(record, known)
+
+
+def _as_it_was(record: Record, known: headers.DeadLetter) -> Record:
+    """Return a parked record with what its source said of it."""
+    return replace(
+        record,
+        timestamp=None if known.timestamp is None or known.timestamp < 0 else known.timestamp,
+        timestamp_type="LogAppendTime" if known.timestamp_type == "LogAppendTime" else "CreateTime",
+        unreadable=record.unreadable or known.unreadable,
+    )

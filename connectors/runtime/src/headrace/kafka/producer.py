@@ -29,6 +29,10 @@ LARGEST = "1000000000"
 """The client's own limit of a record, which is its highest: how much a topic takes is the topic's to say."""
 
 
+GAPLESS = {"enable.gapless.guarantee": "true", "message.timeout.ms": "0"}
+"""Nothing is written after what was not: the client ends instead, unless a record timed out, which none does then."""
+
+
 class NotSent(Exception):
     """Kafka did not take a record; ``is_refusal``: somebody has to mend that, or the record is too large."""
 
@@ -41,9 +45,10 @@ class NotSent(Exception):
 class Producer:
     """Sends records to one topic."""
 
-    def __init__(self, config: Config, topic: str) -> None:
-        """Make a client; nothing is sent yet."""
+    def __init__(self, config: Config, topic: str, *, gapless: bool = False) -> None:
+        """Make a client; nothing is sent yet. A ``gapless`` one ends with the first record that is not taken."""
         self._topic = topic
+        self._gapless = gapless
         self._partitions = 0
         self._fatal: str | None = None
         self._config = config
@@ -58,6 +63,7 @@ class Producer:
                 **connection.properties(self._config.kafka),
                 "message.max.bytes": LARGEST,
                 "enable.idempotence": "true",
+                **(GAPLESS if self._gapless else {}),
                 "acks": "all",
                 "error_cb": self._on_error,
             }
@@ -70,6 +76,7 @@ class Producer:
     def reopen(self) -> None:
         """Go on with a client that reads the mounted files anew; nobody learns what becomes of what is under way."""
         self._client = self._opened()
+        self._fatal = None
 
     def send(
         self,
@@ -79,8 +86,9 @@ class Producer:
         headers: Headers,
         delivered: Callable[[NotSent | None], None],
     ) -> None:
-        """Begin to send a record to ``partition``, modulo what the topic has; ``delivered`` is called from `poll`.
+        """Begin to send a record to ``partition``; ``delivered`` is called from `poll`.
 
+        Unless it is gapless, so ordered by partition, that is modulo what the topic has.
         Raises NotSent when it is not even begun, BufferError when too much is under way; blocks at most `ANSWER`
         seconds.
         """
@@ -91,7 +99,8 @@ class Producer:
             delivered(None if error is None else NotSent(error))
 
         try:
-            number = partition % self._partition_count()
+            count = self._partition_count()
+            number = partition if self._gapless else partition % count
             self._client.produce(
                 self._topic, partition=number, key=key, value=value, headers=list(headers), on_delivery=on_delivery
             )
@@ -105,7 +114,15 @@ class Producer:
 
     def poll(self, seconds: float) -> None:
         """Learn what became of what was sent."""
-        self._client.poll(seconds)
+        try:
+            self._client.poll(seconds)
+        except KafkaException as error:  # what ended the client, also from a callback
+            self._on_error(error.args[0])
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the producer is of no more use."""
+        return self._fatal is not None
 
     def check(self) -> None:
         """Raise Fatal when the producer is of no more use."""

@@ -84,18 +84,23 @@ class FencedError(Exception):
 
 
 class Reader:
-    """Reads committed records only, under no consumer group, and never past what it is told."""
+    """Reads committed records only, in no consumer group, and never past what it is told."""
 
-    def __init__(self, connection: Mapping[str, str]) -> None:
-        """Make a client of the brokers that ``connection`` (librdkafka properties) names; nothing is sent yet."""
+    def __init__(
+        self, connection: Mapping[str, str], *, group: str = "headrace.reader", isolation: str = "read_committed"
+    ) -> None:
+        """Make a client of the brokers that ``connection`` (librdkafka properties) names; nothing is sent yet.
+
+        ``group`` is asked about and never joined. With ``read_uncommitted`` all that is written is read.
+        """
         self._seen = _Errors()
         self._connection = dict(connection)
         self._client = Consumer(
             {
                 "fetch.wait.max.ms": "50",
                 **connection,
-                "group.id": "headrace.reader",
-                "isolation.level": "read_committed",
+                "group.id": group,
+                "isolation.level": isolation,
                 "enable.auto.commit": "false",
                 "enable.partition.eof": "true",
                 "check.crcs": "true",

@@ -7,11 +7,13 @@ anew, between which the partitions are let go. It must not write a secret anywhe
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from headrace.config import Kafka
 from headrace.kafka import connection
 from headrace.kafka.connection import Mounted
 from headrace.kafka.consumer import Source
+from headrace.letters.parking import Parked
 from headrace.letters.writing import Letters
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ class Credentials:
         self._looked_at = 0.0
         self._unread: str | None = None
 
-    def follow(self, source: Source, letters: Letters, now: float) -> None:
+    def follow(self, source: Source, writers: Collection[Letters | Parked], now: float) -> None:
         """Look every `LOOK_EVERY` seconds, and let the clients have what is new."""
         if now - self._looked_at < LOOK_EVERY:
             return
@@ -41,11 +43,13 @@ class Credentials:
         if found.authority != before.authority:
             log.info("the certificate authority of Kafka changed: leaving the group, to come back with new clients")
             source.reopen()
-            letters.reopen()
+            for writer in writers:
+                writer.reopen()
         elif found.login is not None:
             log.info("the login to Kafka changed: it is used from the next connection on")
             source.log_in(found.login)
-            letters.log_in(found.login)
+            for writer in writers:
+                writer.log_in(found.login)
 
     def _read(self) -> Mounted:
         """Return what is mounted; what cannot be read is as it was, and said once."""

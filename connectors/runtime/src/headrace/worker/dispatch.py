@@ -34,6 +34,7 @@ from headrace.headers import Reason
 from headrace.metrics import Histogram, Metrics
 from headrace.record import Headers, Record
 from headrace.worker.deduplication import Claim, Deduplication
+from headrace.worker.keys import Keys
 from headrace.worker.quarantine import Quarantine
 from headrace.worker.runners import Runners, own_task
 
@@ -73,6 +74,7 @@ class Dispatcher:
         self._leaving: frozenset[Assignment] = frozenset()
         self._outage = Target("open")
         self.busy = Busy(config.delivery.concurrency, time.monotonic())
+        self.keys = Keys(config, self._lanes, self._gate, metrics, self._arm)
         self.finished: deque[Finished] = deque()
         self.retried: deque[Retried] = deque()
         self.quarantine = Quarantine(lambda: self._lanes.running)
@@ -83,8 +85,8 @@ class Dispatcher:
         await self._runners.run()
 
     def accept(self, jobs: Sequence[Job]) -> None:
-        """Queue a batch of records."""
-        for job in jobs:
+        """Queue a batch of records, but for those that follow a parked key, and those that are done."""
+        for job in self.keys.sort(jobs):
             self._lanes.add(job, self._due(job))
         self._arm()
 
@@ -93,10 +95,6 @@ class Dispatcher:
         if job.tried is None or job.tried.attempt == 1:
             return None
         return time.monotonic() + resumed(job.tried, now=time.time(), retry=self._retry, jitter=random.random())
-
-    def retrying(self, assignment: Assignment) -> tuple[int, int]:
-        """Return how many keys of a partition are tried again, and how many records they hold; for any thread."""
-        return self._lanes.retrying(assignment)
 
     @property
     def target(self) -> Target:
@@ -130,7 +128,7 @@ class Dispatcher:
         is_over = job.crashes >= self._retry.max_crash_attempts
         if not is_over and (job.is_suspect or self.quarantine.is_active):
             await self.quarantine.enter(job)
-        if not await self._may_begin(job):
+        if not (await self._may_begin(job) and await self.keys.restore(job)):
             self._drop(job)
         elif is_over:
             self._give_up(job, time.time())
@@ -312,7 +310,7 @@ class Dispatcher:
 
     def _tell(self, job: Job, due: int = 0) -> None:
         """Have the next commit say how a record was tried."""
-        tried = Tried(job.attempt, job.crashes, due, int(job.first_failed_at or 0))
+        tried = job.tried = Tried(job.attempt, job.crashes, due, int(job.first_failed_at or 0))
         self.retried.append(Retried(job.assignment, job.record.offset, tried))
 
     def _delayed(self, job: Job) -> None:
@@ -349,6 +347,7 @@ class Dispatcher:
 
     def _finish(self, job: Job, letter: Headers | None, reason: str | None) -> None:
         self._lanes.finish(job)
+        self.keys.finish(job)
         self.finished.append(Finished(job.assignment, job.record, letter, reason))
 
     def _arm(self) -> None:

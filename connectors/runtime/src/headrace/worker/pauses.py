@@ -1,7 +1,7 @@
 """Which partitions are not read for now: all while too much is unfinished, some while too much is to be told of them.
 
-Others wait for the retry partition of their number. The poll thread alone owns it. A pause throws away what was fetched
-ahead, and the client keeps it beyond an assignment.
+Others wait for the retry partition of their number, and what is parked waits for what is older. The poll thread alone
+owns it. A pause throws away what was fetched ahead, and the client keeps it beyond an assignment.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Pauses:
         self._metrics = metrics
         self._crowded: frozenset[Assignment] = frozenset()
         self._alone: frozenset[Assignment] = frozenset()
+        self._held: frozenset[Assignment] = frozenset()
         self._all: tuple[Assignment, ...] = ()
 
     @property
@@ -35,7 +36,7 @@ class Pauses:
     @property
     def some(self) -> frozenset[Assignment]:
         """The partitions that are not read whatever else is: crowded ones, and those that wait."""
-        return self._crowded | self._alone
+        return self._crowded | self._alone | self._held
 
     @property
     def alone(self) -> frozenset[Assignment]:
@@ -62,20 +63,27 @@ class Pauses:
             return
         if came := crowded - self._crowded:
             log.warning("more is to be told of %s than fits in a commit: no more is read of it", listed(_names(came)))
-        self._change(crowded, self._alone)
+        self._change(crowded, self._alone, self._held)
 
     def set_alone(self, alone: frozenset[Assignment]) -> None:
         """Do not read these partitions, whose retry partition is not here."""
-        self._change(self._crowded, alone)
+        self._change(self._crowded, alone, self._held)
+
+    def set_held(self, held: frozenset[Assignment]) -> None:
+        """Do not read these partitions, which hold what is parked, or wait until that is known."""
+        if held != self._held:
+            self._change(self._crowded, self._alone, held)
 
     def release(self, assignments: Collection[Assignment]) -> None:
         """Pause none of what is given away: who has it next judges it anew."""
         self.end()
-        self._change(frozenset(), self._alone.difference(assignments))
+        self._change(frozenset(), self._alone.difference(assignments), self._held.difference(assignments))
 
-    def _change(self, crowded: frozenset[Assignment], alone: frozenset[Assignment]) -> None:
+    def _change(
+        self, crowded: frozenset[Assignment], alone: frozenset[Assignment], held: frozenset[Assignment]
+    ) -> None:
         before = self.some
-        self._crowded, self._alone = crowded, alone
+        self._crowded, self._alone, self._held = crowded, alone, held
         if not self._all:
             self._source.pause(_names(self.some - before))
             self._source.resume(_names(before - self.some))

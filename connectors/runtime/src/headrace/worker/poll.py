@@ -20,19 +20,21 @@ from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import UNKNOWN, Tried, stamp
+from headrace.flow.parking import tried_of
 from headrace.flow.partitions import Partition, listed
 from headrace.flow.stall import Watch
 from headrace.kafka.consumer import Committed, Source
 from headrace.kafka.membership import pause
 from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
-from headrace.record import Record
+from headrace.record import Position, Record
 from headrace.worker.commits import Commits
 from headrace.worker.copartitions import Copartitions
 from headrace.worker.credentials import Credentials
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.load import Load
 from headrace.worker.lost import Lost
+from headrace.worker.parking import Parking
 from headrace.worker.pauses import Pauses
 from headrace.worker.quarantine import Ahead
 
@@ -79,9 +81,9 @@ class Poller(threading.Thread):
         self._credentials = Credentials(config.kafka)
         self._source = Source(config)
         self._load = Load(config, pod, dispatcher, self._ledger)
-        self._commits = Commits(self._source, self._ledger, metrics, dispatcher.retrying, self._load)
+        self._commits = Commits(self._source, self._ledger, metrics, dispatcher.keys.retrying, self._load)
         self._longest_drain = pause(config) / 2
-        self._letters = Letters(config, metrics, self._written)
+        self._letters = Letters(config, metrics, self._complete)
         self._stopping = threading.Event()
         self._abandon = threading.Event()
         self._assigned = False
@@ -89,6 +91,7 @@ class Poller(threading.Thread):
         self._budget = Budget()
         self._full_since: float | None = None
         self._pauses = Pauses(self._source, metrics)
+        self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
         self._moved: dict[Assignment, tuple[int | None, float]] = {}
         self._risked: dict[tuple[Assignment, int], Tried] = {}
@@ -107,8 +110,8 @@ class Poller(threading.Thread):
 
     @property
     def refusal(self) -> str | None:
-        """Why dead letters have been refused for a while, if they have."""
-        return self._letters.refusal
+        """Why dead letters, or what is parked, have been refused for a while, if they have."""
+        return self._letters.refusal or self._parking.writer.refusal
 
     def stop(self) -> None:
         """Stop reading and finish what runs; a second call abandons what runs."""
@@ -132,15 +135,17 @@ class Poller(threading.Thread):
 
     def _turn(self) -> None:
         self.beat = time.monotonic()
-        self._credentials.follow(self._source, self._letters, self.beat)
+        self._credentials.follow(self._source, (self._letters, self._parking.writer), self.beat)
         if not self._is_ours(self.beat):
             self._deliver(0, IDLE)
             return
         self._settle()
         self._commits.when_due(self.beat)
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
+        self._parking.serve(self._commits.crowded, self._lost, self.beat)
         self._measure(self.beat)
         if self._is_full(self.beat):
+            self._parking.relieve(self.beat)
             self._hold_back(self.beat)
             return
         self._pauses.end()
@@ -194,7 +199,7 @@ class Poller(threading.Thread):
         assignment = self._ledger.find(*partition)
         if assignment is not None and offset < assignment.position:
             self._release([assignment], REVOKE_BUDGET, commit=False)
-            self._ledger.assign(*partition)
+            self._parking.renewed(assignment, self._ledger.assign(*partition))
         self._lost.forget(partition)
         self._ledger.reach(*partition, offset)
 
@@ -208,14 +213,20 @@ class Poller(threading.Thread):
         tried = self._ledger.tried(assignment, record.offset)
         if tried is not None:
             record = replace(record, attempt=tried.attempt)
-        job = Job(assignment, record, self._order, tried)
+        given = record.parked and self._gives(record.source)
+        job = Job(assignment, record, self._order, tried or tried_of(record), given=given)
         if assignment.suspects:
             assignment.suspects -= 1
             job.is_suspect = True
         return job
 
+    def _gives(self, source: Position) -> bool:
+        assignment = self._ledger.find(source.topic, source.partition)
+        return assignment is not None and assignment.gives(source.offset)
+
     def _is_full(self, now: float) -> bool:
-        if not self._budget.is_full(self._ledger.unfinished, self._ledger.size):
+        sources = [one for one in self._ledger.owned if one.topic != self._retry_topic]
+        if not self._budget.is_full(sum(one.unfinished for one in sources), sum(one.size for one in sources)):
             self._full_since = None
             return False
         self._full_since = self._full_since or now
@@ -233,7 +244,7 @@ class Poller(threading.Thread):
             time.sleep(STEP)
 
     def _settle(self) -> None:
-        """Note what was finished and what failed, and go on writing dead letters."""
+        """Note what was finished and what failed, and go on writing dead letters and what is parked."""
         retried, finished = self._dispatcher.retried, self._dispatcher.finished
         ahead = self._dispatcher.quarantine.asked_before()
         while retried:
@@ -246,7 +257,10 @@ class Poller(threading.Thread):
                 self._complete(item)
             else:
                 self._letters.write(item)
+        for item in self._dispatcher.keys.take_done():
+            self._note_done(item)
         self._letters.serve()
+        self._parking.write()
         if ahead is not None:
             self._write_ahead(ahead)
 
@@ -264,21 +278,26 @@ class Poller(threading.Thread):
         for assignment, offset in [at for at in self._risked if at[0] in leaving]:
             self._ledger.note(assignment, offset, self._risked.pop((assignment, offset)))
 
-    def _written(self, letter: Finished) -> None:
-        self._complete(letter)
-
     def _complete(self, item: Finished) -> None:
-        record = item.record
-        if not self._ledger.complete(item.assignment, record.offset):
+        if self._note_done(item):
+            self._load.handled += 1
+            self._metrics.records[item.record.topic].inc()
+            if item.record.redriven:
+                self._metrics.redriven.inc()
+
+    def _on_parked(self, item: Finished) -> None:
+        if self._note_done(item):
+            self._metrics.parked.inc()
+
+    def _note_done(self, item: Finished) -> bool:
+        """Note that nothing is left to do for a record here; False when its partition is no longer ours."""
+        if not self._ledger.complete(item.assignment, item.record.offset):
             self._metrics.stale.inc()
-            return
+            return False
         if self._risked:
-            self._risked.pop((item.assignment, record.offset), None)
+            self._risked.pop((item.assignment, item.record.offset), None)
         self._commits.completions += 1
-        self._load.handled += 1
-        self._metrics.records[record.topic].inc()
-        if record.topic == self._retry_topic:
-            self._metrics.redriven.inc()
+        return True
 
     def _on_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
         """Begin with what is given beside what is here; of that nothing is confirmed by it."""
@@ -291,6 +310,7 @@ class Poller(threading.Thread):
         self._assigned = True
         self._letters.look_anew()
         self._copartitions.hold(self._ledger.owned)
+        self._parking.begin(partitions)
 
     def _tell_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
         fresh = [partition for partition, committed in partitions.items() if committed is None]
@@ -336,7 +356,7 @@ class Poller(threading.Thread):
                 break
             was_drained = drained.done()
             self._settle()
-            if was_drained and not self._letters.outstanding:
+            if was_drained and not self._letters.outstanding and not self._parking.writer.outstanding:
                 return
             time.sleep(STEP)
         drained.cancel()

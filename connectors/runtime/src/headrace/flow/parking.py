@@ -1,0 +1,209 @@
+"""Which keys are parked: their records lie in the retry topic, or are on the way there, and later ones follow them.
+
+A key is parked when its records would keep those of others from being read. While it is, each record of it that comes
+from the source is written behind the ones before; it is live again once the last of them is finished. Arrivals and ends
+are judged by one thread, so that nothing slips in between. The idea is Confluent's "Error Handling Patterns for Apache
+Kafka" (pattern 4), without its second topic: what is parked is read from the retry topic itself at each assignment.
+
+Records are known by their lane and `Mark`. Pure: no Kafka, no clock. The event loop's thread alone owns it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from enum import Enum, auto
+from typing import NamedTuple
+
+from headrace import headers
+from headrace.config import Order
+from headrace.flow.budget import HIGH, HIGH_BYTES
+from headrace.flow.lanes import Lane, Load, lane_of
+from headrace.flow.offset_map import OffsetMap, Tried, stamp
+from headrace.flow.partitions import Partition
+from headrace.record import Record
+
+SHARE, HOT = 0.1, 0.5
+"""Shares of the budget: what keys that fail may hold together, and what a key that is well may hold beside others."""
+
+
+class Mark(NamedTuple):
+    """A record's offset in its source's log, and its timestamp there: a topic made anew has others at the offsets."""
+
+    offset: int
+    stamp: int
+
+
+class Found(NamedTuple):
+    """A record that a former owner parked, where the retry topic has it; ``done`` if it was finished there."""
+
+    lane: Lane
+    mark: Mark
+    done: bool
+
+
+class Verdict(Enum):
+    """What becomes of a record that arrives: it runs, it follows its key to the retry topic, or it is done already."""
+
+    RUN = auto()
+    FOLLOW = auto()
+    DONE = auto()
+
+
+class _Parked:
+    """One parked record: how many ``copies`` of it were not read yet, and what became of the first one."""
+
+    __slots__ = ("copies", "finished", "taken")
+
+    def __init__(self) -> None:
+        self.copies = 0
+        self.taken = False
+        self.finished = False
+
+
+def mark_of(record: Record) -> Mark:
+    """Return how ``record`` is known, from the source as from the retry topic."""
+    return Mark(record.source.offset, stamp(record.timestamp))
+
+
+def tried_of(record: Record) -> Tried | None:
+    """Return how a parked record was tried before it was parked; None when it was not, and of any other record."""
+    if not record.parked:
+        return None
+    said = headers.decode(record.headers)
+    due, since = (said.next_attempt_at or 0) // 1000, (said.first_failed_at or 0) // 1000
+    return Tried(record.attempt, said.crashes, due, since) if record.attempt > 1 or said.crashes else None
+
+
+class Parking:
+    """The parked keys of the partitions that are ours."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[Lane, dict[Mark, _Parked]] = {}
+        self._unread: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def __contains__(self, lane: object) -> bool:
+        return lane in self._lanes
+
+    def unread(self, number: int) -> int:
+        """Return how many parked records were not read from the retry partition ``number``; any thread may ask."""
+        return self._unread[number]
+
+    def begin(self, number: int, found: Iterable[Found]) -> None:
+        """Begin anew with what was found in the retry partition ``number``, in its order."""
+        self._lanes = {lane: known for lane, known in self._lanes.items() if lane[1] != number}
+        del self._unread[number]
+        done: list[Found] = []
+        for one in found:
+            if one.done:
+                self._entry(one.lane, one.mark).finished = True
+                done.append(one)
+            else:
+                self._copy(one.lane, one.mark)
+        for one in done:
+            self._settle(one.lane, one.mark)
+
+    def park(self, lane: Lane, mark: Mark) -> None:
+        """Note that a record is on the way to the retry topic."""
+        self._copy(lane, mark)
+
+    def from_source(self, lane: Lane, mark: Mark) -> Verdict:
+        """Judge a record that came from its source; one that follows is noted as parked.
+
+        One that is older than all that is parked was at the head of its key, in memory, when its pod ended.
+        """
+        known = self._lanes.get(lane)
+        if known is None:
+            return Verdict.RUN
+        if mark in known:
+            return Verdict.DONE
+        if mark.offset < next(iter(known)).offset:
+            return Verdict.RUN
+        self.park(lane, mark)
+        return Verdict.FOLLOW
+
+    def from_retry(self, lane: Lane, mark: Mark, *, given: bool) -> Verdict:
+        """Judge a parked record that came from the retry topic; ``given`` says that its source gives it here, too.
+
+        That of which nothing is known then was written by an owner before, who never learned so, and is run already.
+        """
+        one = self._lanes.get(lane, {}).get(mark)
+        if one is None and given:
+            return Verdict.DONE
+        one = one or self._copy(lane, mark)
+        if one.copies:
+            one.copies -= 1
+            self._count(lane, -1)
+        if one.taken or one.finished:
+            self._settle(lane, mark)
+            return Verdict.DONE
+        one.taken = True
+        return Verdict.RUN
+
+    def finish(self, lane: Lane, mark: Mark) -> None:
+        """Note that a parked record that ran is finished; after the last of a key the key is live."""
+        one = self._lanes.get(lane, {}).get(mark)
+        if one is not None:
+            one.finished = True
+            self._settle(lane, mark)
+
+    def _entry(self, lane: Lane, mark: Mark) -> _Parked:
+        return self._lanes.setdefault(lane, {}).setdefault(mark, _Parked())
+
+    def _copy(self, lane: Lane, mark: Mark) -> _Parked:
+        one = self._entry(lane, mark)
+        one.copies += 1
+        self._count(lane, 1)
+        return one
+
+    def _count(self, lane: Lane, number: int) -> None:
+        self._unread[lane[1]] += number
+
+    def _settle(self, lane: Lane, mark: Mark) -> None:
+        """Forget a record that is finished and of which no copy is to come."""
+        known = self._lanes.get(lane, {})
+        if mark in known and known[mark].finished and not known[mark].copies:
+            del known[mark]
+            if not known:
+                del self._lanes[lane]
+
+
+def parked_among(log: Iterable[Record], order: Order, known: OffsetMap) -> Iterator[Found]:
+    """Return what is parked among records of a retry partition, of which that is ``known``."""
+    for record in log:
+        if record.parked:
+            done = record.offset < known.at or known.has_done(record.offset)
+            yield Found(lane_of(record, order), mark_of(record), done)
+
+
+def beyond(found: Iterable[Found]) -> dict[Partition, int]:
+    """Return the last offset of each source partition that is parked: what is older may still come from the source."""
+    last: dict[Partition, int] = {}
+    for (topic, number, _), mark, done in found:
+        if not done:
+            last[topic, number] = max(mark.offset, last.get((topic, number), 0))
+    return last
+
+
+def crowding(loads: Collection[Load]) -> list[Lane]:
+    """Return the lanes that hold up others while the budget is used up; ``loads`` are those that could be parked.
+
+    Those that fail, the largest first, until the others that fail hold no more than `SHARE` together; and one that is
+    well where it holds more than `HOT` and is not alone.
+    """
+    chosen = [one.lane for one in loads if not one.failing and _share(one) > HOT and len(loads) > 1]
+    failing = sorted((one for one in loads if one.failing), key=_share, reverse=True)
+    left = sum(map(_share, failing))
+    for one in failing:
+        if left <= SHARE:
+            break
+        chosen.append(one.lane)
+        left -= _share(one)
+    return chosen
+
+
+def _share(load: Load) -> float:
+    return max(load.records / HIGH, load.size / HIGH_BYTES)

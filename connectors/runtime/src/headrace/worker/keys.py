@@ -1,0 +1,136 @@
+"""Which keys run here and which are parked in the retry topic: what arrives is sorted, and what hinders others leaves.
+
+Lives on the event loop's thread, as the dispatcher does; the poll thread takes what leaves from `leaving`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+
+from headrace import headers
+from headrace.config import Config
+from headrace.flow.finished import Finished
+from headrace.flow.gate import Gate
+from headrace.flow.lanes import Job, Lane, Lanes
+from headrace.flow.ledger import Assignment
+from headrace.flow.offset_map import Tried
+from headrace.flow.parking import Found, Parking, Verdict, crowding, mark_of
+from headrace.kafka.topics import RefusedError, UnansweredError
+from headrace.letters.parked import is_pointer, restored
+from headrace.letters.redrive import LostError
+from headrace.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+AGAIN = 2.0
+"""Seconds until a value is read again that could not be."""
+
+
+class Keys:
+    """The parked keys beside the lanes of those that run."""
+
+    def __init__(self, config: Config, lanes: Lanes, gate: Gate, metrics: Metrics, changed: Callable[[], None]) -> None:
+        """``changed`` is called when lanes have changed."""
+        self._config = config
+        self._group = config.group
+        self._retry_topic = config.topics.retry
+        self._lanes = lanes
+        self._gate = gate
+        self._changed = changed
+        self._parking = Parking()
+        self.leaving: deque[Finished] = deque()
+        self._done: deque[Finished] = deque()
+        metrics.parked_keys.set_function(lambda: len(self._parking))
+
+    def begin(self, number: int, found: Sequence[Found]) -> None:
+        """Begin with what the retry partition ``number`` holds: before anything of it, or of its sources, arrives."""
+        self._parking.begin(number, found)
+
+    def sort(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        """Return what may be queued; what follows its key is `leaving`, what is done already goes to `take_done`."""
+        for job in jobs:
+            verdict = self._judge(job)
+            if verdict is Verdict.RUN:
+                yield job
+            elif verdict is Verdict.FOLLOW:
+                self._leave(job)
+            else:
+                self._done.append(Finished(job.assignment, job.record, None, None))
+
+    def take_done(self) -> Iterator[Finished]:
+        """Return, once, what was done already when it arrived; for the poll thread."""
+        while self._done:
+            yield self._done.popleft()
+
+    def finish(self, job: Job) -> None:
+        """Note that a record is finished; the last parked one of its key lets it run here again."""
+        if job.record.parked:
+            self._parking.finish(job.lane, mark_of(job.record))
+
+    async def restore(self, job: Job) -> bool:
+        """Give a record its value that was too large for the retry topic; return whether it is still ours then.
+
+        One that is gone for good is unreadable.
+        """
+        while is_pointer(job.record) and not job.assignment.given_away:
+            try:
+                job.record = await asyncio.to_thread(restored, self._config, job.record)
+            except LostError as error:
+                job.record = replace(job.record, unreadable=str(error))
+                break
+            except (RefusedError, UnansweredError) as error:
+                log.warning("the value of %s/%d@%d cannot be read: %s", *job.record.source, error)
+                await asyncio.sleep(AGAIN)
+        return not job.assignment.given_away
+
+    def retrying(self, assignment: Assignment) -> tuple[int, int]:
+        """Return how many keys of a partition are tried again, and how many records they hold; for any thread.
+
+        What is parked and not read waits behind its key, too.
+        """
+        keys, held = self._lanes.retrying(assignment)
+        is_retry = assignment.topic == self._retry_topic
+        return keys, held + self._parking.unread(assignment.partition) if is_retry else held
+
+    def park_crowding(self) -> None:
+        """Park what holds up others now that the budget is used up; not while the target is away."""
+        self._park(crowding(list(self._lanes.loads())))
+
+    def park_failing(self, assignment: Assignment) -> None:
+        """Park the keys of a partition that fail; not while the target is away."""
+        self._park(self._lanes.failing(assignment))
+
+    def _park(self, lanes: Collection[Lane]) -> None:
+        """Have all that is queued of these keys written to the retry topic; what runs, or came from there, stays.
+
+        What is left of a key that is parked already is older than what is parked.
+        """
+        if self._gate.is_open:
+            return
+        for job in self._lanes.park([lane for lane in lanes if lane not in self._parking]):
+            self._parking.park(job.lane, mark_of(job.record))
+            self._leave(job)
+        self._changed()
+
+    def _judge(self, job: Job) -> Verdict:
+        if job.record.parked:
+            return self._parking.from_retry(job.lane, mark_of(job.record), given=job.given)
+        if not self._parking or job.assignment.topic == self._retry_topic:
+            return Verdict.RUN
+        return self._parking.from_source(job.lane, mark_of(job.record))
+
+    def _leave(self, job: Job) -> None:
+        tried = job.tried or Tried(job.attempt)
+        own = headers.for_parked(
+            job.record,
+            self._group,
+            attempts=job.attempt - 1,
+            crashes=job.crashes,
+            since=tried.since,
+            due=tried.due,
+        )
+        self.leaving.append(Finished(job.assignment, job.record, own, None))

@@ -1,0 +1,158 @@
+"""Parks keys that hold up others, and sees to their order when partitions come (`headrace.flow.parking`).
+
+The poll thread alone owns it. What a retry partition holds is read by a thread of its own when it is assigned; until
+then neither it nor the source partitions of its number are read. Then it waits until the sources are read beyond what
+is parked there: what is older runs first, and may come again from its source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Container, Mapping
+from queue import Empty, SimpleQueue
+
+from headrace.config import Config
+from headrace.flow.budget import Budget
+from headrace.flow.finished import Finished
+from headrace.flow.ledger import Assignment, Ledger
+from headrace.flow.parking import beyond
+from headrace.flow.partitions import Partition
+from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
+from headrace.letters.parked import Scan, scan
+from headrace.letters.parking import Parked
+from headrace.worker.dispatch import Dispatcher
+from headrace.worker.pauses import Pauses
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.2
+"""Of the budget for records in memory, what retry partitions have beside it: only keys that are parked wait for it."""
+
+LOOK_EVERY = 0.5
+"""Seconds between looks for keys to park, while they hold up others."""
+
+AGAIN = 2.0
+"""Seconds until a retry partition is read again that could not be."""
+
+
+class Parking:
+    """What is parked, written and waits, of the partitions in ``ledger``; ``written`` is told of what Kafka has."""
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        pauses: Pauses,
+        dispatcher: Dispatcher,
+        loop: asyncio.AbstractEventLoop,
+        written: Callable[[Finished], None],
+    ) -> None:
+        self._config = config
+        self._retry = config.topics.retry
+        self._ledger = ledger
+        self._pauses = pauses
+        self._dispatcher = dispatcher
+        self._loop = loop
+        self._budget = Budget(SHARE)
+        self._may_park = config.delivery.order != "Partition" and config.group_protocol == "classic"
+        self._fresh: dict[int, Assignment] = {}
+        self._unknown: set[Assignment] = set()
+        self._beyond: dict[Assignment, dict[Partition, int]] = {}
+        self._scans: SimpleQueue[tuple[dict[int, Assignment], Scan]] = SimpleQueue()
+        self._looked_at = 0.0
+        self.writer = Parked(config, written)
+
+    def begin(self, partitions: Collection[Partition]) -> None:
+        """Begin to learn what these hold, of all that are assigned, and let them and their sources wait until then."""
+        found = (self._ledger.find(*one) for one in partitions)
+        fresh = {one.partition: one for one in found if one is not None and one.topic == self._retry}
+        self._fresh = {number: one for number, one in self._fresh.items() if not one.given_away} | fresh
+        self._unknown = {one for one in self._unknown if not one.given_away} | {*fresh.values()}
+        self._beyond = {one: places for one, places in self._beyond.items() if not one.given_away}
+        self.writer.look_anew()
+        self._hold()
+
+    def _scan(self, fresh: Mapping[int, Assignment]) -> None:
+        """Read what is parked, again and again until that is answered or nobody waits for it; in its own thread."""
+        while left := {number: one for number, one in fresh.items() if not one.given_away}:
+            try:
+                self._scans.put((left, scan(self._config, {number: one.initial for number, one in left.items()})))
+            except (RefusedError, UnansweredError, TopicMissingError) as error:
+                log.warning("what is parked in %s is not known, asking again: %s", self._retry, error)
+                time.sleep(AGAIN)
+            else:
+                return
+
+    def renewed(self, before: Assignment, after: Assignment) -> None:
+        """Note that a partition goes on elsewhere, as another assignment."""
+        after.parks = before.parks
+
+    def serve(self, crowded: Collection[Assignment], lost: Container[Partition], now: float) -> None:
+        """Learn what is parked, write what is on the way there, and hold back what must wait."""
+        self._begin_scan()
+        self._take_scans()
+        for one in [one for one, places in self._beyond.items() if self._is_read(places, lost)]:
+            del self._beyond[one]
+        self._hold()
+        if crowded and now - self._looked_at >= LOOK_EVERY:
+            self._looked_at = now
+            for one in crowded:
+                self._loop.call_soon_threadsafe(self._dispatcher.keys.park_failing, one)
+
+    def write(self) -> None:
+        """Write what leaves for the retry topic."""
+        leaving = self._dispatcher.keys.leaving
+        while leaving:
+            self.writer.write(leaving.popleft())
+        self.writer.serve()
+
+    def relieve(self, now: float) -> None:
+        """Park what holds up others: the budget of records from sources is used up."""
+        if now - self._looked_at >= LOOK_EVERY:
+            self._looked_at = now
+            self._loop.call_soon_threadsafe(self._dispatcher.keys.park_crowding)
+
+    def _begin_scan(self) -> None:
+        """Read what is parked once nothing is on the way there: then that is all there is."""
+        if self._fresh and not self.writer.outstanding and not self._dispatcher.keys.leaving:
+            threading.Thread(target=self._scan, args=(self._fresh,), name="parked", daemon=True).start()
+            self._fresh = {}
+
+    def _take_scans(self) -> None:
+        while True:
+            try:
+                fresh, found = self._scans.get_nowait()
+            except Empty:
+                return
+            for number, assignment in fresh.items():
+                if assignment in self._unknown:
+                    self._learn(number, assignment, found)
+
+    def _learn(self, number: int, assignment: Assignment, seen: Scan) -> None:
+        self._unknown.remove(assignment)
+        found = seen.found[number]
+        self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found)
+        waiting = sum(not one.done for one in found)
+        if waiting:
+            log.info("%s/%d has %d parked records", self._retry, number, waiting)
+            self._beyond[assignment] = beyond(found)
+        for one in self._ledger.owned:
+            if one.partition == number and one.topic != self._retry:
+                one.parks = self._may_park and seen.counts.get(one.topic) == seen.counts.get(self._retry)
+
+    def _is_read(self, places: Mapping[Partition, int], lost: Container[Partition]) -> bool:
+        """Whether all that may be older than what is parked was read; a partition that stopped brings nothing."""
+        owned = ((self._ledger.find(*place), offset) for place, offset in places.items() if place not in lost)
+        return all(one is None or one.position > offset for one, offset in owned)
+
+    def _hold(self) -> None:
+        retry = [one for one in self._ledger.owned if one.topic == self._retry]
+        waits = {*self._unknown, *self._beyond}
+        if self._budget.is_full(sum(one.unfinished for one in retry), sum(one.size for one in retry)):
+            waits.update(retry)
+        numbers = {one.partition for one in self._unknown}
+        sources = (one for one in self._ledger.owned if one.topic != self._retry and one.partition in numbers)
+        self._pauses.set_held(frozenset(one for one in (*waits, *sources) if not one.given_away))

@@ -1,0 +1,270 @@
+"""A key that fails, or is slow, with more records than fit in memory holds up itself alone, and keeps its order."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AclOperation
+
+from headrace.config import Config, Handler
+from tests.kafka_broker import KafkaBroker
+from tests.runtime.consumer_process import HANDLER, Running, World, consuming, make_world, read_topic
+from tests.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SMALL = "from headrace.flow import budget; budget.HIGH, budget.LOW = 200, 100"
+"""Code that a process runs first: it holds two hundred unfinished records of its sources at most."""
+
+HOUR: Mapping[str, object] = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600}
+
+
+def numbers(world: World, key: str) -> list[int]:
+    """The numbers of the records of a key that had their effect, in order."""
+    return [json.loads(str(one["value"]))["n"] for one in world.effects() if one["key"] == key]
+
+
+def impatient(world: World, **retry: object) -> Config:
+    """The contract with a tenth of a second between attempts, whatever was due when."""
+    known = world.config.delivery
+    wish = known.retry.model_copy(update={"max": 0.1, **retry})
+    return world.config.model_copy(update={"delivery": known.model_copy(update={"retry": wish})})
+
+
+def counted(running: Running, name: str) -> float:
+    """The metric of this name; 0 while the process does not serve yet."""
+    return running.metric(f"headrace_consumer_{name}") if running.get("/healthz")[0] else 0.0
+
+
+def park_bad(world: World, count: int = 1_000) -> None:
+    """Write so many records of a key whose first waits for an hour, then some of another, and see them apart."""
+    world.produce([("bad", {"n": n, "after": 3600 if n == 0 else 0}) for n in range(count)])
+    world.produce([("good", {"n": n}) for n in range(50)])
+
+
+def parked(world: World, count: int = 1_000) -> bool:
+    """Whether the other key is handled, and all is done with the source."""
+    return numbers(world, "good") == list(range(50)) and world.committed() == {0: count + 50}
+
+
+@pytest.mark.case("delivery-16")
+def test_one_key_that_fails_with_six_thousand_records_holds_up_nobody(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """The others are handled while its first record waits for an hour; then it is handled in its order, once."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    park_bad(world, 6_000)
+    with consuming(world) as running:
+        until("the good ones", lambda: parked(world, 6_000))
+        assert numbers(world, "bad") == []
+        assert counted(running, "parked_keys") == 1
+        assert counted(running, "parked_records_total") == 6_000
+        assert counted(running, "redriven_total") == 0
+        assert running.stop() == 0
+    with consuming(world, impatient(world, attempts=2)) as running:
+        (letter,) = world.dead_letters(1)
+        until("its others", lambda: len(numbers(world, "bad")) == 5_999)
+        until("live again", lambda: counted(running, "parked_keys") == 0)
+        until("no lag", lambda: world.lag() == 0)
+        assert running.stop() == 0
+    assert numbers(world, "bad") == list(range(1, 6_000))
+    assert dict(letter.headers() or ())["headrace.attempts"] == b"2"
+    assert numbers(world, "good") == list(range(50))
+
+
+@pytest.mark.case("delivery-16")
+def test_a_few_large_records_of_a_key_that_fails_hold_up_nobody(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Thirty-six of nearly a megabyte fill the memory as well; those after them are of the other partition, too."""
+    world = make_world(kafka_broker, tmp_path, partitions=2, retry=HOUR)
+    large = "x" * 990_000
+    for n in range(36):
+        world.produce([("bad", {"n": n, "after": 3600 if n == 0 else 0, "x": large})], partition=0)
+    world.produce([("good", {"n": n}) for n in range(3)], partition=1)
+    world.produce([("fine", {"n": n}) for n in range(3)], partition=0)
+    with consuming(world):
+        until("the good ones", lambda: numbers(world, "good") == numbers(world, "fine") == [0, 1, 2])
+        assert numbers(world, "bad") == []
+
+
+def test_a_slow_key_holds_up_itself_alone(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Nine of ten records are its own and take a while; the others are through long before it, and its order holds."""
+    world = make_world(kafka_broker, tmp_path, partitions=1)
+    world.produce(
+        [(f"k{n % 7}" if n % 10 == 9 else "hot", {"n": n, "sleep": 0 if n % 10 == 9 else 0.03}) for n in range(1_500)]
+    )
+    others = [n for n in range(1_500) if n % 10 == 9]
+    with consuming(world, before=SMALL) as running:
+        until("the others", lambda: len(world.effects()) - len(numbers(world, "hot")) == len(others))
+        assert len(numbers(world, "hot")) < 900
+        until("the slow one", lambda: len(numbers(world, "hot")) == 1_350)
+        until("no lag", lambda: world.lag() == 0)
+        assert counted(running, "parked_records_total") > 0
+        assert counted(running, "parked_keys") == 0
+    assert numbers(world, "hot") == [n for n in range(1_500) if n % 10 != 9]
+
+
+def test_a_partition_in_order_is_never_parked(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Where the whole partition waits for its first record, nothing of it goes elsewhere."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, order="Partition", retry=HOUR)
+    park_bad(world)
+    with consuming(world, before=SMALL) as running:
+        until("a pause", lambda: counted(running, "paused_partitions") >= 1)
+        assert counted(running, "parked_records_total") == 0
+        assert numbers(world, "good") == []
+
+
+def test_keys_that_fail_leave_when_there_is_too_much_to_tell_of_them(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Else no more would be read of the partition; so its frontier moves, and what follows is handled."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    for start in range(0, 2_400, 300):
+        world.produce([(f"bad{start}", {"n": start, "after": 3600})])
+        world.produce([(f"k{n % 40}", {"n": n}) for n in range(start, start + 300)])
+    crowded = "from headrace.worker import commits; commits.CROWDED = 0.005"
+    with consuming(world, before=crowded) as running:
+        until("all that go well", lambda: len(world.effects()) == 2_400)
+        until("the oldest is not waited for", lambda: world.committed().get(0, 0) > 0)
+        assert counted(running, "parked_keys") > 0
+        assert running.stop() == 0
+    with consuming(world, impatient(world, attempts=2)) as running:
+        world.dead_letters(8)
+        until("no lag", lambda: world.lag() == 0)
+        assert running.stop() == 0
+    assert len(world.effects()) == 2_400
+
+
+def test_order_survives_failures_kill_stop_and_rebalance(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Through memory, retry topic and back, in one process, two and one: each key in its order, repeats only after."""
+    draw = random.Random(11)
+    world = make_world(
+        kafka_broker, tmp_path, partitions=2, retry={"attempts": 8, "initial": 0.2, "factor": 1, "max": 0.2}
+    )
+    keys = [f"bad{n}" for n in range(4)] * 3 + [f"k{n}" for n in range(12)]
+    counts = dict.fromkeys(keys, 0)
+    values: list[tuple[str | None, object]] = []
+    for _ in range(4_000):
+        key = draw.choice(keys)
+        values.append((key, {"n": counts[key], "fail": draw.randint(0, 2) if key.startswith("bad") else 0}))
+        counts[key] += 1
+    world.produce(values)
+    with consuming(world, before=SMALL) as first:
+        until("many parked", lambda: counted(first, "parked_records_total") > 300)
+        until("some back", lambda: any(one["topic"] == world.config.topics.retry for one in world.effects()))
+        first.process.kill()
+    with consuming(world, before=SMALL) as second:
+        before = len(world.effects())
+        until("it goes on", lambda: len(world.effects()) > before + 200)
+        with consuming(world, before=SMALL) as third:
+            until("shared", lambda: counted(third, "rebalances_total") >= 1)
+            before = len(world.effects())
+            until("both go on", lambda: len(world.effects()) > before + 100)
+            assert third.stop() == 0
+        until("all", lambda: all(set(numbers(world, key)) == set(range(counts[key])) for key in counts))
+        until("no lag", lambda: world.lag() == 0)
+        assert counted(second, "parked_keys") == 0
+        assert second.stop() == 0
+    for key, count in counts.items():
+        found = numbers(world, key)
+        assert list(dict.fromkeys(found)) == list(range(count)), key
+    repeated = len(world.effects()) - len(values)
+    assert repeated < 1_000, "more than what was finished in the second before the kill"
+
+
+def test_a_record_that_was_at_the_head_runs_before_what_is_parked(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """It runs, and for long, while those behind it are parked; its process is killed, and it comes again first."""
+    world = make_world(kafka_broker, tmp_path, partitions=1)
+    world.produce([("slow", {"n": n, "sleep": 3600 if n == 0 else 0}) for n in range(180)])
+    world.produce([(f"k{n % 50}", {"n": n}) for n in range(300)])
+    python = world.config.handler.python
+    assert python is not None
+    patient = Handler(python=python.model_copy(update={"timeout": 3600}))
+    with consuming(world, world.config.model_copy(update={"handler": patient}), before=SMALL) as running:
+        until("parked", lambda: counted(running, "parked_records_total") >= 179)
+        world.produce([("slow", {"n": n}) for n in range(180, 300)])
+        until("all the others", lambda: len(world.effects()) == 300)
+        until("told", lambda: world.told().done >= 590)
+        running.process.kill()
+    (tmp_path / "code" / "effects_handler.py").write_text(HANDLER.replace('wish.get("sleep", 0)', "0"))
+    with consuming(world, before=SMALL) as running:
+        until("it all", lambda: len(numbers(world, "slow")) >= 300)
+        until("no lag", lambda: world.lag() == 0)
+    assert numbers(world, "slow") == list(range(300))
+
+
+def test_what_comes_again_after_it_was_parked_runs_once(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """As after a crash between the write and the commit: the source gives everything again, and the writes double."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    park_bad(world)
+    with consuming(world, before=SMALL) as running:
+        until("parked", lambda: parked(world))
+        assert running.stop() == 0
+    retry = world.config.topics.retry
+    twice = read_topic(kafka_broker, retry, 1_000)
+    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers, "linger.ms": "5"})
+    for one in twice:
+        producer.produce(retry, partition=0, key=one.key(), value=one.value(), headers=one.headers())
+    assert producer.flush(60) == 0
+    commit(world, 0)
+    with consuming(world, impatient(world, attempts=2), before=SMALL) as running:
+        until("its others", lambda: len(numbers(world, "bad")) == 999)
+        world.produce([("bad", {"n": 1_000})])
+        until("one more, live", lambda: 1_000 in numbers(world, "bad"))
+        until("no lag", lambda: world.lag() == 0)
+        assert counted(running, "parked_keys") == 0
+        assert running.stop() == 0
+    assert numbers(world, "bad") == list(range(1, 1_001))
+    assert len(world.dead_letters(1)) == 1
+
+
+def test_nothing_is_done_that_the_retry_topic_refuses(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """While it does the source stands, and the pod says why; then all goes on in order, and nothing is missing."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    retry = world.config.topics.retry
+    kafka_broker.allow_only(retry, AclOperation.READ)
+    park_bad(world)
+    with consuming(world, before=SMALL) as running:
+        until("refused", lambda: running.get("/readyz")[0] == 503 and retry in running.get("/readyz")[1])
+        assert world.committed().get(0, 0) == 0
+        assert counted(running, "parked_records_total") == 0
+        kafka_broker.allow_only(retry, AclOperation.WRITE)
+        until("parked", lambda: parked(world))
+        until("ready", lambda: running.get("/readyz")[0] == 200)
+        assert running.stop() == 0
+    with consuming(world, impatient(world, attempts=2), before=SMALL) as running:
+        until("its others", lambda: len(numbers(world, "bad")) == 999)
+        assert running.stop() == 0
+    assert numbers(world, "bad") == list(range(1, 1_000))
+
+
+def test_a_record_that_is_too_large_for_the_retry_topic_keeps_its_place(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """It is written as a pointer, and handled with its value, its own headers and its number in the order."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    kafka_broker.alter(world.config.topics.retry, "max.message.bytes", "20000")
+    large = base64.b64encode(random.Random(3).randbytes(60_000)).decode()
+    world.produce([("bad", {"n": n, "after": 3600 if n == 0 else 0}) for n in range(150)])
+    world.produce([("bad", {"n": 150, "x": large})], headers=[("id", b"the-large-one")])
+    world.produce([("bad", {"n": n}) for n in range(151, 1_000)])
+    world.produce([("good", {"n": n}) for n in range(50)])
+    with consuming(world, before=SMALL) as running:
+        until("parked", lambda: parked(world))
+        assert running.stop() == 0
+    with consuming(world, impatient(world, attempts=2), before=SMALL) as running:
+        until("its others", lambda: len(numbers(world, "bad")) == 999)
+        assert running.stop() == 0
+    assert numbers(world, "bad") == list(range(1, 1_000))
+    whole = [json.loads(str(one["value"])).get("x") for one in world.effects() if one["key"] == "bad"]
+    assert whole.index(large) == 149
+
+
+def commit(world: World, offset: int) -> None:
+    """Commit an offset of the source's only partition, as whoever ended before the next commit would have left it."""
+    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
+    client.commit(offsets=[TopicPartition(world.source, 0, offset)], asynchronous=False)
+    client.close()

@@ -1,0 +1,290 @@
+"""Parked keys, beside a model of source and retry topic: nothing is lost, order holds, only a crash repeats."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from headrace import headers
+from headrace.flow.budget import HIGH, HIGH_BYTES
+from headrace.flow.finished import Finished
+from headrace.flow.gate import Gate
+from headrace.flow.lanes import Job, Lanes, Load
+from headrace.flow.ledger import Assignment, Ledger
+from headrace.flow.offset_map import OffsetMap, Tried
+from headrace.flow.parking import beyond, crowding, parked_among, tried_of
+from headrace.metrics import Metrics
+from headrace.record import Headers, Record
+from headrace.worker.keys import Keys
+from tests.runtime.configs import BILLING
+
+SOURCE, RETRY = "orders", BILLING.topics.retry
+KEYS = st.sampled_from([b"a", b"a", b"a", b"a", b"b", None])
+
+
+class Pod:
+    """One process: the ledger, lanes and keys of both partitions, from what was committed; what leaves is `leaving`."""
+
+    def __init__(self, source: OffsetMap, retry: OffsetMap, log: list[Record]) -> None:
+        self.ledger, self.lanes = Ledger(), Lanes()
+        self.keys = Keys(BILLING, self.lanes, Gate(BILLING.delivery, 0.0), Metrics(BILLING), lambda: None)
+        self.source = self.ledger.assign(SOURCE, 0, source.at, source)
+        self.retry = self.ledger.assign(RETRY, 0, retry.at, retry)
+        self.source.parks = True
+        found = list(parked_among(log, "Key", retry)) if log[retry.at :] else []
+        self.keys.begin(0, found)
+        self.beyond = beyond(found).get((SOURCE, 0), -1)
+        self.running: list[Job] = []
+        self.next = {SOURCE: source.at, RETRY: retry.at}
+
+    @property
+    def may_read_retry(self) -> bool:
+        return self.next[SOURCE] > self.beyond
+
+    def accept(self, assignment: Assignment, record: Record) -> None:
+        """A record is read, as the poll thread and the dispatcher have it."""
+        self.next[assignment.topic] = record.offset + 1
+        if not self.ledger.deliver(assignment, record.offset, 1):
+            return
+        tried = self.ledger.tried(assignment, record.offset) or (tried_of(record) if record.parked else None)
+        record = replace(record, attempt=tried.attempt if tried else 1)
+        job = Job(assignment, record, "Key", tried, given=self.source.gives(record.source.offset))
+        for one in self.keys.sort([job]):
+            self.lanes.add(one)
+        for done in self.keys.take_done():
+            self.ledger.complete(done.assignment, done.record.offset)
+
+    def finish(self, job: Job) -> None:
+        self.lanes.finish(job)
+        self.keys.finish(job)
+        self.ledger.complete(job.assignment, job.record.offset)
+
+    def fail(self, job: Job) -> None:
+        job.attempt += 1
+        job.record = replace(job.record, attempt=job.attempt)
+        job.tried = Tried(job.attempt, due=1, since=1)
+        self.ledger.note(job.assignment, job.record.offset, job.tried)
+        self.lanes.delay(job, 1.0)
+
+
+class ParkingMachine(RuleBasedStateMachine):
+    """Random arrivals, failures, parking, writes, commits, crashes and orderly hand-overs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source: list[Record] = []
+        self.retry: list[Record] = []
+        self.effects: list[int] = []
+        self.attempts: dict[int, int] = {}
+        self.repeatable: set[int] = set()
+        self.committed = OffsetMap(at=0), OffsetMap(at=0)
+        self.pod = Pod(*self.committed, self.retry)
+        self.told = 0
+
+    @rule(key=KEYS, count=st.integers(1, 4))
+    def produce(self, key: bytes | None, count: int) -> None:
+        for _ in range(count):
+            at = len(self.source)
+            own: Headers = ((headers.FIRST, b"a trap"), ("headrace.redrive-count", b"3"))
+            record = Record(topic=SOURCE, partition=0, offset=at, key=key, value=b"v", headers=own, timestamp=at)
+            self.source.append(record)
+
+    @rule(count=st.integers(1, 6))
+    def read_source(self, count: int) -> None:
+        start = self.pod.next[SOURCE]
+        for record in self.source[start : start + count]:
+            self.pod.accept(self.pod.source, record)
+
+    @rule(count=st.integers(1, 6))
+    def read_retry(self, count: int) -> None:
+        start = self.pod.next[RETRY]
+        for record in self.retry[start : start + count] if self.pod.may_read_retry else []:
+            self.pod.accept(self.pod.retry, record)
+
+    @rule()
+    def take(self) -> None:
+        job = self.pod.lanes.take()
+        if job is not None:
+            self.pod.running.append(job)
+
+    @precondition(lambda self: self.pod.running)
+    @rule(data=st.data(), fails=st.booleans())
+    def end(self, data: st.DataObject, fails: bool) -> None:
+        job = self.pod.running.pop(data.draw(st.integers(0, len(self.pod.running) - 1)))
+        if fails and job.attempt < 9:
+            self.pod.fail(job)
+        else:
+            self._succeed(job)
+
+    def _succeed(self, job: Job) -> None:
+        self.pod.finish(job)
+        at = job.record.source.offset
+        if at in self.effects:
+            assert at in self.repeatable, f"{at} runs again"
+        older = [one.offset for one in self.source[:at] if one.key == job.record.key is not None]
+        assert set(older) <= set(self.effects), f"{at} runs before {set(older) - set(self.effects)}"
+        self.effects.append(at)
+
+    @rule(count=st.integers(1, 4))
+    def work(self, count: int) -> None:
+        for _ in range(count):
+            job = self.pod.lanes.take()
+            if job is not None:
+                self._succeed(job)
+
+    @rule()
+    def wake(self) -> None:
+        self.pod.lanes.wake(2.0)
+
+    @rule(key=KEYS)
+    def park(self, key: bytes | None) -> None:
+        """Its head may have failed, run or not have begun; it may be parked already."""
+        lanes = [load.lane for load in self.pod.lanes.loads() if isinstance(load.lane[2], bytes | None) == bool(key)]
+        self.pod.keys._park([lane for lane in lanes if key is None or lane[2] == key])
+
+    @rule(count=st.integers(1, 6), known=st.sampled_from([True, True, False]))
+    def write(self, count: int, *, known: bool) -> None:
+        """Where Kafka's answer does not come, the same are written once more, in order."""
+        before = list(self.pod.keys.leaving)
+        landed = self._land(count)
+        if known:
+            for one in landed:
+                self.pod.ledger.complete(one.assignment, one.record.offset)
+        else:
+            self.pod.keys.leaving = deque(before)
+
+    def _land(self, count: int) -> list[Finished]:
+        """Kafka has the first of what is on the way; whoever wrote it may never learn so."""
+        leaving = self.pod.keys.leaving
+        landed = [leaving.popleft() for _ in range(min(count, len(leaving)))]
+        self.retry += [self._parked(one, len(self.retry) + at) for at, one in enumerate(landed)]
+        return landed
+
+    def _parked(self, one: Finished, at: int) -> Record:
+        assert one.letter is not None
+        said = headers.decode(one.letter)
+        assert headers.original(one.letter) == one.record.headers
+        known = replace(one.record, topic=RETRY, offset=at, headers=one.letter, origin=said.origin)
+        return replace(known, timestamp=said.timestamp, attempt=1 + (said.attempts or 0))
+
+    @rule()
+    def commit(self) -> None:
+        if self.pod.source.frontier is not None:
+            self.committed = self.pod.source.offset_map(), self.committed[1]
+        if self.pod.retry.frontier is not None:
+            self.committed = self.committed[0], self.pod.retry.offset_map()
+        self.told = len(self.effects)
+
+    @rule(landed=st.integers(0, 4), crashes=st.booleans(), lots=st.integers(0, 2))
+    def hand_over(self, landed: int, lots: int, *, crashes: bool) -> None:
+        """What runs is left to the next, as is what was not written, or not known to be; a crash tells nothing."""
+        if lots:
+            return
+        self._land(landed)
+        if crashes:
+            self.repeatable |= set(self.effects[self.told :])
+        else:
+            self.commit()
+        self.pod = Pod(*self.committed, self.retry)
+
+    def teardown(self) -> None:
+        """In the end each record had its effect, and every key is live."""
+        while self._goes_on():
+            pass
+        assert set(self.effects) == set(range(len(self.source)))
+        assert not self.pod.keys._parking
+        assert self.pod.source.unfinished == self.pod.retry.unfinished == 0
+
+    def _goes_on(self) -> bool:
+        before = (*self.pod.next.values(), len(self.effects), len(self.retry))
+        self.read_source(100)
+        self.write(100, known=True)
+        self.read_retry(100)
+        self.wake()
+        self.take()
+        while self.pod.running:
+            self._succeed(self.pod.running.pop())
+            self.take()
+        return before != (*self.pod.next.values(), len(self.effects), len(self.retry))
+
+
+TestParking = ParkingMachine.TestCase
+TestParking.settings = settings(max_examples=200, stateful_step_count=80)
+
+
+def parked(*keys: bytes) -> ParkingMachine:
+    """Two records of each key, all of them parked, written and read again."""
+    machine = ParkingMachine()
+    for key in keys:
+        machine.produce(key, 2)
+    machine.read_source(100)
+    for key in keys:
+        machine.park(key)
+    machine.write(100, known=True)
+    machine.read_retry(100)
+    return machine
+
+
+def test_a_copy_that_is_written_after_the_first_was_handled_runs_no_more() -> None:
+    machine = ParkingMachine()
+    machine.produce(b"a", 2)
+    machine.read_source(2)
+    machine.park(b"a")
+    machine.write(2, known=False)
+    machine.read_retry(2)
+    machine.work(2)
+    assert machine.effects == [0, 1]
+    machine.teardown()
+    assert machine.effects == [0, 1]
+
+
+def test_a_head_that_ran_while_its_key_was_parked_is_not_parked_behind_it() -> None:
+    machine = ParkingMachine()
+    machine.produce(b"a", 3)
+    machine.read_source(3)
+    machine.take()
+    machine.park(b"a")
+    machine.pod.fail(machine.pod.running.pop())
+    machine.park(b"a")
+    assert len(machine.pod.keys.leaving) == 2
+    machine.teardown()
+    assert machine.effects == [0, 1, 2]
+
+
+def test_a_key_whose_parked_records_are_done_is_live_after_a_hand_over() -> None:
+    """They were finished beyond the committed offset, where another key's first one still ran."""
+    machine = parked(b"a", b"b")
+    machine.take()
+    machine.work(2)
+    assert machine.effects == [2, 3]
+    machine.hand_over(0, 0, crashes=False)
+    assert len(machine.pod.keys._parking) == 1
+    machine.teardown()
+    assert machine.effects == [2, 3, 0, 1]
+
+
+def load(name: str, share: float, *, failing: bool) -> Load:
+    return Load((SOURCE, 0, name.encode()), int(share * HIGH), 1, failing)
+
+
+@pytest.mark.parametrize(
+    ("loads", "parked"),
+    [
+        ([load("bad", 1.0, failing=True)], ["bad"]),
+        ([load("bad", 0.11, failing=True), load("fine", 0.4, failing=False)], ["bad"]),
+        ([load("bad", 0.09, failing=True), load("fine", 0.4, failing=False)], []),
+        ([load(f"bad{n}", 0.05 + n / 1000, failing=True) for n in range(4)], ["bad3", "bad2", "bad1"]),
+        ([load("hot", 1.0, failing=False)], []),
+        ([load("hot", 0.6, failing=False), load("fine", 0.01, failing=False)], ["hot"]),
+        ([load(f"k{n}", 0.2, failing=False) for n in range(5)], []),
+        ([Load((SOURCE, 0, b"heavy"), 3, HIGH_BYTES, True)], ["heavy"]),
+    ],
+)
+def test_what_holds_up_others_is_parked(loads: list[Load], parked: list[str]) -> None:
+    """Keys that fail by what they hold together, the largest first; a healthy one if it has most, and is not alone."""
+    assert [lane[2] for lane in crowding(loads)] == [name.encode() for name in parked]
