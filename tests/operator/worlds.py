@@ -75,8 +75,7 @@ def resource(kind: str, name: str, spec: Mapping[str, Any], **more: Any) -> Reso
 
 
 KAFKA_SPEC = {"bootstrapServers": "kafka.kafka:9092"}
-KAFKA_STATUS = {"accepted": {"generation": 1, "spec": KAFKA_SPEC}, "clusterId": "k"}
-KAFKA = resource("KafkaConnection", "kafka", KAFKA_SPEC, status=KAFKA_STATUS)
+KAFKA = resource("KafkaConnection", "kafka", KAFKA_SPEC, status={"accepted": {"generation": 1, "spec": KAFKA_SPEC}})
 CONNECT = resource("ConnectCluster", "main", {"kafka": "kafka", "workers": {}})
 CONNECTOR = resource(
     "Connector",

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from headrace_operator.observed.kube import Children, Resource
-from headrace_operator.observed.value import Unknown
+from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan import consumer
 from headrace_operator.plan.actions import Apply
@@ -20,13 +19,12 @@ from tests.operator import worlds
 BOTH = ("classic", "consumer", "streams")
 
 
-def kafka(*protocols: str, **properties: str) -> Resource:
+def kafka(*protocols: str) -> Resource:
     """Return a KafkaConnection whose brokers allow these; none means that nobody may ask them."""
-    spec = {**worlds.KAFKA_SPEC, "properties": {name.replace("_", "."): value for name, value in properties.items()}}
-    status: dict[str, Any] = {"accepted": {"generation": 1, "spec": spec}, "clusterId": "k"}
+    status: dict[str, Any] = {"accepted": {"generation": 1, "spec": worlds.KAFKA_SPEC}}
     if protocols:
         status["features"] = {"groupProtocols": list(protocols)}
-    return worlds.resource("KafkaConnection", "kafka", spec, status=status)
+    return worlds.resource("KafkaConnection", "kafka", worlds.KAFKA_SPEC, status=status)
 
 
 def planned(world: ConsumerWorld) -> tuple[str | None, str | None]:
@@ -45,31 +43,9 @@ def labelled(world: ConsumerWorld, wish: str, status: Mapping[str, Any] | None =
     )
 
 
-def running(world: ConsumerWorld) -> ConsumerWorld:
-    """Return the world once its plan was carried out, with the status of before there was a choice."""
-    plan = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
-    status = {name: value for name, value in plan.status.items() if name != "groupProtocol"}
-    return worlds.with_status(worlds.after_consumer(world, plan.actions), status)
-
-
-@pytest.mark.parametrize(
-    ("connection", "protocol"),
-    [
-        pytest.param(kafka(*BOTH), "consumer", id="brokers have it"),
-        pytest.param(kafka("classic"), "classic", id="brokers have it not"),
-        pytest.param(kafka(), "classic", id="nobody may ask"),
-        pytest.param(kafka(*BOTH, session_timeout_ms="6000"), "classic", id="a session of its own is wanted"),
-        pytest.param(kafka(*BOTH, heartbeat_interval_ms="500"), "classic", id="heartbeats of its own are wanted"),
-        pytest.param(kafka(*BOTH, client_rack="a"), "consumer", id="other tuning"),
-    ],
-)
-def test_a_new_consumer_has_the_new_protocol_where_the_brokers_have_it(connection: Resource, protocol: str) -> None:
-    assert planned(worlds.consumer_world(kafka=connection)) == (protocol, protocol)
-
-
-def test_no_pods_are_made_before_the_brokers_were_asked() -> None:
-    connection = dataclasses.replace(kafka(*BOTH), status={"accepted": kafka().status["accepted"]})
-    assert planned(worlds.consumer_world(kafka=connection)) == (None, None)
+@pytest.mark.parametrize("connection", [kafka(*BOTH), kafka("classic"), kafka()])
+def test_a_new_consumer_has_the_classic_protocol(connection: Resource) -> None:
+    assert planned(worlds.consumer_world(kafka=connection)) == ("classic", "classic")
 
 
 @pytest.mark.parametrize("kept", ["classic", "consumer"])
@@ -77,17 +53,6 @@ def test_no_pods_are_made_before_the_brokers_were_asked() -> None:
 def test_what_was_chosen_is_kept(kept: str, connection: Resource) -> None:
     world = worlds.with_status(worlds.consumer_world(kafka=connection), {"groupProtocol": kept})
     assert planned(world) == (kept, kept)
-
-
-def test_a_consumer_from_before_there_was_a_choice_stays_classic() -> None:
-    world = running(worlds.consumer_world(kafka=kafka("classic")))
-    seen = dataclasses.replace(world, kafka=kafka(*BOTH))
-    assert consumer.plan(seen, worlds.SETTINGS, worlds.NOW).status["groupProtocol"] == "classic"
-
-
-def test_nothing_is_chosen_while_it_is_not_known_what_runs() -> None:
-    world = worlds.consumer_world(kafka=kafka(*BOTH), children=Unknown(reason="no answer"))
-    assert planned(world) == (None, None)
 
 
 @pytest.mark.parametrize("connection", [kafka(*BOTH), kafka()])
@@ -105,5 +70,5 @@ def test_a_label_that_cannot_be_followed_changes_nothing(wish: str, connection: 
 
 def test_pods_are_replaced_by_the_label_alone() -> None:
     """The contract differs, so that the template does: what runs is rolled over."""
-    world = running(worlds.consumer_world(kafka=kafka(*BOTH), children=Children(objects={})))
+    world = worlds.consumer_world(kafka=kafka(*BOTH))
     assert planned(labelled(world, "classic")) != planned(labelled(world, "consumer"))

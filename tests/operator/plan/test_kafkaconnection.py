@@ -23,7 +23,7 @@ EVIL = {**SERVERS, "properties": {"client.rack": "a", "plugin.library.paths": "/
 
 def connection(spec: dict[str, Any], last: dict[str, Any] | None = None) -> Resource:
     """Return a KafkaConnection of generation 2, whose spec ``last`` was accepted as generation 1."""
-    status = {"accepted": {"generation": 1, "spec": last}, "clusterId": "k"} if last else {}
+    status = {"accepted": {"generation": 1, "spec": last}} if last else {}
     return worlds.resource("KafkaConnection", "kafka", spec, generation=2, status=status)
 
 

@@ -251,9 +251,7 @@ class ConsumerStatus(Status):
     ready_replicas: int | None = Field(None, description="Replicas that are ready.")
     replicas_ready: str | None = Field(None, description="Ready and wanted replicas, as 1/3.")
     group: str | None = Field(None, description="Consumer group in Kafka.")
-    group_protocol: str | None = Field(
-        None, description="Protocol of that group: classic, or consumer (KIP-848). Kept once it is chosen."
-    )
+    group_protocol: str | None = Field(None, description="Protocol of that group: classic, or consumer (KIP-848).")
     topics: tuple[str, ...] | None = Field(None, description="Source topics that are read.")
     retry_topic: str | None = Field(
         None, description="Topic that redriven records, and those of parked keys, go through."

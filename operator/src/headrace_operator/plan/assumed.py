@@ -5,7 +5,6 @@ So a first pass is shown as it goes when all is well. Other resources that it na
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -106,10 +105,7 @@ def _reference(given: Given, kind: str, name: object) -> Reference:
 
 def _kafka(given: Given, name: object) -> Reference:
     found = _reference(given, "KafkaConnection", name)
-    if not isinstance(found, Resource):
-        return found
-    known = kafkaconnection.in_force(found)
-    return dataclasses.replace(known, status={**known.status, "clusterId": "assumed"})
+    return kafkaconnection.in_force(found) if isinstance(found, Resource) else found
 
 
 def _secrets(wanted: tuple[str, ...], keys: tuple[str, ...]) -> Secrets:

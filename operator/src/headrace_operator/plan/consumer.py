@@ -183,17 +183,11 @@ def _kept(world: ConsumerWorld, topics: tuple[str, ...]) -> list[Finding]:
 def _objects(
     world: ConsumerWorld, spec: ConsumerSpec, topics: tuple[str, ...], decision: Decision, settings: Settings
 ) -> tuple[Action, ...]:
-    kafka, group = kafka_spec(world.kafka), group_protocol.chosen(world)
-    if (
-        kafka is None
-        or group is None
-        or not topics
-        or not isinstance(world.children, Children)
-        or isinstance(world.code, Absent)
-    ):
+    kafka = kafka_spec(world.kafka)
+    if kafka is None or not topics or not isinstance(world.children, Children) or isinstance(world.code, Absent):
         return ()
     resource = _grouped(world)
-    config = consumption.configuration(resource, spec, kafka, group, topics)
+    config = consumption.configuration(resource, spec, kafka, group_protocol.chosen(world), topics)
     made = consumption.manifests(resource, spec, kafka, config, decision.desired, settings)
     return applies(made, world.children)
 
