@@ -56,6 +56,9 @@ def handle(record):
     if what == "hang": time.sleep(3600)
     if what == "child": subprocess.Popen(["sleep", "3600"]); time.sleep(3600)
     if what == "closed": os.closerange(3, 100); time.sleep(3600)
+    if what == "loop": asyncio.run(asyncio.sleep(0))
+    if what == "fork" and os.fork() == 0: raise RuntimeError("the fork goes on as if it were the worker")
+    if what == "slow": time.sleep(1); raise headrace.Reject("not wanted")
 
 async def later(record):
     await asyncio.sleep(3600 if record.key == b"hang" else 0)
@@ -188,3 +191,36 @@ async def test_what_cannot_be_loaded_is_told_at_the_start(tmp_path: Path, code: 
         async with handling(tmp_path, code=code):
             pass
     assert "isolated_code" not in sys.modules, "the code runs in workers alone"
+
+
+async def test_a_plain_function_may_run_a_loop_of_its_own(tmp_path: Path) -> None:
+    async with handling(tmp_path) as call:
+        assert await call("loop") is None
+        assert await call("loop") is None
+
+
+async def test_a_fork_that_comes_back_answers_for_nobody(tmp_path: Path) -> None:
+    """Else its answer would be taken for that of the next record."""
+    async with handling(tmp_path) as call:
+        assert await call("fork") is None
+        failed = await call("slow")
+
+    assert failed is not None
+    assert failed.message == "not wanted"
+
+
+async def test_a_process_that_cannot_be_started_says_nothing_of_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    async with handling(tmp_path) as call:
+        with monkeypatch.context() as patched:
+            patched.setattr("asyncio.create_subprocess_exec", refused)
+            await call("exit")
+            failed = await call("ok")
+        assert failed is not None
+        assert failed.unanswered
+        assert not failed.internal
+        assert await call("ok") is None

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 import pytest
 
@@ -112,3 +113,30 @@ async def test_a_call_that_takes_too_long_is_reported_once_and_so_is_the_next() 
         await asyncio.gather(*calls)
 
     assert told == [1, 2]
+
+
+async def test_what_a_call_sets_in_its_context_is_not_seen_by_another() -> None:
+    tenant: ContextVar[int] = ContextVar("tenant")
+
+    def function(record: Record) -> object:
+        before = tenant.get(None)
+        tenant.set(record.offset)
+        return before
+
+    async with _threads(function) as threads:
+        assert await _answers(threads, range(200)) == [None] * 200
+
+
+async def test_without_a_thread_a_record_is_refused_and_not_called_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[int] = []
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with _threads(lambda record: called.append(record.offset)) as threads:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError):
+                threads.call(_record(0))
+        await threads.call(_record(1))
+    assert called == [1]

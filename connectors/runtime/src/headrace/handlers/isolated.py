@@ -62,10 +62,14 @@ class Worker:
         """Start a process of its own session: what is sent to our group, such as Ctrl-C, does not reach it."""
         ours, theirs = socket.socketpair()
         words = [sys.executable, "-P", "-m", MODULE, str(theirs.fileno()), str(os.getpid()), settings.model_dump_json()]
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *words, stdin=DEVNULL, pass_fds=(theirs.fileno(),), start_new_session=True
-            )
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *words, stdin=DEVNULL, pass_fds=(theirs.fileno(),), start_new_session=True
+                )
+        except OSError:
+            ours.close()
+            raise
         return cls(process, *await asyncio.open_connection(sock=ours))
 
     @property
@@ -145,7 +149,7 @@ class IsolatedHandler:
         """Call the function once with ``record``; None is success."""
         try:
             worker = await self._take()
-        except Broken as error:
+        except (Broken, OSError) as error:
             return Failed(message=f"no worker process starts: {error}", exception="headrace.Broken", unanswered=True)
         try:
             return await self._asked(worker, record)

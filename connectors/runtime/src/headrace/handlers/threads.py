@@ -2,7 +2,8 @@
 
 A hand-over to a thread costs more than most calls. So while calls are typically quick, one thread calls for all that
 wait, and its answers come back together; whatever is not begun soon then gets more threads. While they are not quick,
-each record gets a thread of its own at once. Nothing can stop a call: one that takes too long is reported.
+each record gets a thread of its own at once. Nothing can stop a call: one that takes too long is reported. A context
+variable that one call sets is not seen by another.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import Context
 from queue import SimpleQueue
 
 from headrace.record import Record
@@ -56,7 +59,7 @@ class Threads:
         self._waiting.append((future, record))
         with self._lock:
             if not self._working or self._typical > QUICK:
-                self._add_thread(loop)
+                self._begin(loop)
         if self._look is None:
             self._look = loop.call_later(SOON, self._help, loop)
         if self._watch is None:
@@ -71,14 +74,23 @@ class Threads:
         for _ in range(self._started):
             self._calls.put(False)
 
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the last record called: raises RuntimeError, and leaves it, when nobody does and no thread can start."""
+        try:
+            self._add_thread(loop)
+        except RuntimeError:
+            if not self._working:
+                self._waiting.pop()
+                raise
+
     def _add_thread(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Set one more to work, if there is one that does not; under the lock."""
+        """Set one more to work, if there is one that does not; under the lock. Raises RuntimeError when none starts."""
         if self._working == self._most:
             return
-        self._working += 1
-        if self._working > self._started:
-            self._started += 1
+        if self._working == self._started:
             threading.Thread(target=self._work, args=(loop,), name="handler", daemon=True).start()
+            self._started += 1
+        self._working += 1
         self._calls.put(True)
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -102,7 +114,7 @@ class Threads:
             return
         begun = time.monotonic()
         self._running[threading.get_ident()] = begun, record
-        self._answered.append((future, self._function(record)))
+        self._answered.append((future, Context().run(self._function, record)))
         took = time.monotonic() - begun
         self._typical += (took - self._typical) * WEIGHT
         if not self._is_telling and (took > QUICK or not self._waiting):
@@ -118,11 +130,12 @@ class Threads:
 
     def _help(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give what still waits twice as many threads: those that work may stand still."""
+        still_waiting = bool(self._waiting)  # before: whoever takes the last one tells what is answered by then
         self._tell()
         self._look = None
-        if not self._waiting:
+        if not still_waiting:
             return
-        with self._lock:
+        with self._lock, suppress(RuntimeError):
             for _ in range(min(self._working, len(self._waiting))):
                 self._add_thread(loop)
         self._look = loop.call_later(SOON, self._help, loop)

@@ -35,9 +35,13 @@ PR_SET_PDEATHSIG = 1
 class InPlace(PythonHandler):
     """Calls a plain function in the one thread there is: the parent process keeps its time-out."""
 
+    def answer(self, record: Record, loop: asyncio.AbstractEventLoop) -> Failed | None:
+        """Call the function once; a plain one outside of ``loop``, as it may run a loop of its own."""
+        self._said = None if self._is_async else self._outcome(record)
+        return loop.run_until_complete(self.handle(record))
+
     async def _call(self, record: Record) -> object:
-        outcome = self._outcome(record)
-        return await self._await(outcome) if inspect.isawaitable(outcome) else outcome
+        return await self._await(self._said) if inspect.isawaitable(self._said) else self._said
 
 
 class Channel:
@@ -78,10 +82,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _serve(channel: Channel, handler: InPlace) -> None:
-    loop = asyncio.new_event_loop()
+    loop, own = asyncio.new_event_loop(), os.getpid()
     asyncio.set_event_loop(loop)
     while (message := channel.receive()) is not None:
-        failed = loop.run_until_complete(handler.handle(pickle.loads(message)))
+        failed = handler.answer(pickle.loads(message), loop)
+        if os.getpid() != own:
+            os._exit(1)  # a fork of the function's that came back: the record is its parent's
         channel.send(_answer(failed))
 
 
