@@ -14,6 +14,7 @@ from headrace.record import Record
 from headrace.worker.quarantine import Quarantine
 
 HELD = Assignment("orders", 0)
+TIMEOUT = 30.0
 
 
 def job(offset: int, crashes: int = 0) -> Job:
@@ -25,10 +26,10 @@ def job(offset: int, crashes: int = 0) -> Job:
 class Ward:
     """A quarantine, the records in it, and ``others`` that began before."""
 
-    def __init__(self, others: int = 0) -> None:
-        self.others = others
+    def __init__(self, *others: Job) -> None:
+        self.others = list(others)
         self.entered: dict[Job, asyncio.Task[None]] = {}
-        self.quarantine = Quarantine(lambda: self.others + len(self.entered))
+        self.quarantine = Quarantine(lambda: [*self.others, *self.entered], TIMEOUT)
 
     async def enter(self, *jobs: Job) -> None:
         for one in jobs:
@@ -72,14 +73,71 @@ async def test_nothing_runs_before_its_crash_is_committed_and_those_counted_run_
 @pytest.mark.case("delivery-19")
 async def test_a_record_that_hangs_since_before_keeps_no_suspect_from_running_but_those_counted() -> None:
     """What is alone beside another one proves nothing; the others need not wait for it."""
-    ward, counted, others = Ward(others=1), job(0, 1), [job(1), job(2)]
+    hangs = job(9)
+    ward, counted, others = Ward(hangs), job(0, 1), [job(1), job(2)]
     await ward.enter(counted, *others)
     assert await ward.begin() == [1]
     ward.leave(others[0])
     assert await ward.begin() == [2]
     ward.leave(others[1])
     assert await ward.begin() == []
-    ward.others = 0
-    ward.quarantine.leave(job(9))
+    ward.others.clear()
+    ward.quarantine.leave(hangs)
     assert await ward.begin() == [0]
+    await ward.end()
+
+
+@pytest.mark.looptime
+@pytest.mark.case("delivery-19")
+@pytest.mark.parametrize("crashes", [0, 1], ids=["suspect", "counted"])
+async def test_a_suspect_that_hangs_holds_up_nobody_once_its_time_out_is_over(crashes: int) -> None:
+    """It may run for an hour, or for ever; those counted are alone but for it, and then all is as in ordinary times."""
+    ward, hangs, counted, other = Ward(), job(0, crashes), job(1, 1), job(2)
+    await ward.enter(hangs)
+    assert await ward.begin() == [0]
+    await ward.enter(counted, other)
+    await asyncio.sleep(TIMEOUT - 1)
+    assert await ward.begin() == [0]
+    await asyncio.sleep(2)
+    assert await ward.begin() == [0, 1]
+    ward.leave(counted)
+    assert await ward.begin() == [0, 2]
+    ward.leave(other)
+    assert not ward.quarantine.is_active
+    assert ward.quarantine.has_counted(hangs)
+    ward.leave(hangs)
+    assert not ward.quarantine.has_counted(hangs)
+    await ward.end()
+
+
+@pytest.mark.looptime
+@pytest.mark.case("delivery-19")
+async def test_one_counted_waits_no_longer_than_a_time_out_for_what_hangs_since_before() -> None:
+    """Else as many of them as there are runners, beside one that hangs, would wait for ever."""
+    ward, counted = Ward(job(9)), [job(0, 1), job(1, 2)]
+    await ward.enter(*counted)
+    assert await ward.begin() == []
+    await asyncio.sleep(TIMEOUT + 1)
+    assert await ward.begin() == [0]
+    ward.leave(counted[0])
+    assert await ward.begin() == [1]
+    await ward.end()
+
+
+@pytest.mark.looptime
+@pytest.mark.case("delivery-19")
+async def test_the_time_out_is_that_of_each_attempt() -> None:
+    """A second attempt is not cut short by what the first one took."""
+    ward, again, counted = Ward(), job(0), job(1, 1)
+    await ward.enter(again)
+    await ward.begin()
+    await asyncio.sleep(TIMEOUT - 1)
+    ward.leave(again)
+    await ward.enter(again)
+    await ward.begin()
+    await ward.enter(counted)
+    await asyncio.sleep(TIMEOUT - 1)
+    assert await ward.begin() == [0]
+    await asyncio.sleep(2)
+    assert await ward.begin() == [0, 1]
     await ward.end()

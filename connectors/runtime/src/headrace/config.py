@@ -102,6 +102,13 @@ class Handler(Document):
             raise ValueError("a handler is exactly one of http and python")
         return self
 
+    @property
+    def timeout(self) -> float:
+        """Seconds for one attempt."""
+        one = self.http or self.python
+        assert one is not None
+        return one.timeout
+
 
 class Retry(Document):
     """Exponential back-off with full jitter: ``min(max, initial * factor ** n)``, in seconds; ``attempts`` in all.

@@ -112,6 +112,11 @@ class Lanes:
         return len(self._running)
 
     @property
+    def begun(self) -> list[Job]:
+        """The records that run now."""
+        return [self._queues[lane][0] for lane in self._running]
+
+    @property
     def waiting(self) -> int:
         """How many keys wait for their next attempt."""
         return len(self._due)

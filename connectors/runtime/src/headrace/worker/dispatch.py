@@ -77,7 +77,7 @@ class Dispatcher:
         self.keys = Keys(config, self._lanes, self._gate, metrics, self._arm)
         self.finished: deque[Finished] = deque()
         self.retried: deque[Retried] = deque()
-        self.quarantine = Quarantine(lambda: self._lanes.running)
+        self.quarantine = Quarantine(lambda: self._lanes.begun, config.handler.timeout)
         metrics.in_flight.set_function(lambda: self._lanes.running)
 
     async def run(self) -> None:
@@ -126,9 +126,10 @@ class Dispatcher:
     async def _pass(self, job: Job) -> None:
         """Handle a record once, in quarantine where it is suspect or others are; or leave it, when it is not ours."""
         is_over = job.crashes >= self._retry.max_crash_attempts
-        if not is_over and (job.is_suspect or self.quarantine.is_active):
+        is_ours = await self.keys.restore(job)
+        if is_ours and not is_over and (job.is_suspect or self.quarantine.is_active):
             await self.quarantine.enter(job)
-        if not (await self._may_begin(job) and await self.keys.restore(job)):
+        if not (is_ours and await self._may_begin(job)):
             self._drop(job)
         elif is_over:
             self._give_up(job, time.time())
@@ -191,7 +192,7 @@ class Dispatcher:
         else:
             self._lanes.postpone(job, time.monotonic() + claim)
             self._delayed(job)
-            if self.quarantine.is_active:
+            if self.quarantine.has_counted(job):
                 self._tell(job)
         self._progress.set()
 
@@ -211,7 +212,7 @@ class Dispatcher:
         if job.attempt > 1:
             self._metrics.retries.inc()
         counts = self._passed(job, failed)
-        if failed is not None and self.quarantine.is_active and not failed.crashed:
+        if failed is not None and self.quarantine.has_counted(job) and not failed.crashed:
             self._clear(job)
         if failed is None:
             self._succeed(job)
@@ -322,7 +323,7 @@ class Dispatcher:
 
     def _give_up(self, job: Job, now: float) -> None:
         """Dead-letter a record that has ended the process again and again; the attempts are those and the others."""
-        text = f"the process ended {job.crashes} times while it handled this record, the last time with no other"
+        text = f"the process ended {job.crashes} times while it handled this record, the last time begun alone"
         failed = Failed(message=text, exception="headrace.Crash", retriable=False, internal=True)
         job.attempt += job.crashes - 1
         log.warning("dead-lettered (%s): %s", Reason.CRASH, _told(job, failed))
