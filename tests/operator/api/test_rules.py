@@ -64,6 +64,12 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Consumer", "spec.delivery.deduplication", 0, {"delivery": {"deduplication": {"window": "7d"}}}),
     (
         "Consumer",
+        "spec.delivery.deduplication.redis",
+        0,
+        {"delivery": {"deduplication": {"redis": {"url": "redis://redis:6379", "ca": {"secret": "a", "key": "b"}}}}},
+    ),
+    (
+        "Consumer",
         "spec.delivery.deduplication.redis.url",
         0,
         {"delivery": {"deduplication": {"redis": {"url": "redis://:s3cret@redis:6379/0"}}}},

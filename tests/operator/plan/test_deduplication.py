@@ -83,6 +83,32 @@ def test_a_login_in_the_address_is_refused() -> None:
     assert "s3cret" not in json.dumps([one.get("message") for one in plan.status["conditions"]])
 
 
+def test_an_authority_for_an_address_that_is_not_encrypted_is_refused() -> None:
+    plan = planned({"redis": {**REDIS, "url": "redis://redis.shop:6379/3"}})
+
+    accepted = condition(plan, "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "InvalidSpec")
+    assert "spec.delivery.deduplication.redis.ca is for rediss://" in accepted["message"]
+
+
+@pytest.mark.parametrize(
+    ("url", "well"),
+    [
+        ("redis://redis", True),
+        ("rediss://redis.shop.svc:6379/15", True),
+        ("redis://[fd00::1]:6379", True),
+        ("redis://redis:port", False),
+        ("redis://redis:6379:6379", False),
+        ("redis://redis:", False),
+        ("redis://[::1", False),
+        ("redis://two words:6379", False),
+    ],
+)
+def test_an_address_of_redis_has_a_host_and_a_port_in_digits(url: str, well: bool) -> None:
+    accepted = condition(planned({"redis": {"url": url}}), "Accepted")
+    assert (accepted["status"] == "True") is well, accepted
+
+
 @pytest.mark.parametrize(
     ("asked", "dead", "delivery", "status", "said"),
     [

@@ -118,7 +118,7 @@ class Redis(Model):
     """Remember handled messages in a Redis that all pods ask."""
 
     url: str = Field(
-        pattern=r"^rediss?://[^/?#]+(/[0-9]{1,3})?$",
+        pattern=r"^rediss?://([^/?#]*@)?(\[[0-9a-fA-F:.]+\]|[^\[\]/?#@:\s]+)(:[0-9]{1,5})?(/[0-9]{1,3})?$",
         max_length=1000,
         description="Address, as redis://host:6379/0; rediss:// encrypts.",
     )
@@ -126,7 +126,7 @@ class Redis(Model):
         None, description="The Secret that holds the password, and the user name where there is one. Default: no login."
     )
     ca: SecretKey | None = Field(
-        None, description="Secret key with the authority's PEM certificates, for rediss://. Default: the image's."
+        None, description="Secret key with the authority's PEM certificates, for rediss:// alone. Default: the image's."
     )
 
 

@@ -112,6 +112,11 @@ NO_LOGIN_IN_IMAGE = Rule(
     rule=f"self.matches(r'{IMAGE}')",
     message="a login would stand here in plain text: write the image without the part before the @",
 )
+CA_OF_REDISS = Rule(
+    rule="!has(self.ca) || self.url.startsWith('rediss://')",
+    message="redis:// is not encrypted, so there is nothing to check by ca: write rediss://, or leave ca out",
+    field_path=".ca",
+)
 ONLY_TUNING = Rule(
     rule=f"self.all(key, key in {list(TUNING)})",
     message="only properties that tune the client may stand here (docs/kafka-connection.md lists them): remove the "
@@ -330,6 +335,7 @@ KINDS = (
             "spec.delivery.deduplication": (
                 _exactly_one("memory", "redis", "messages are remembered by exactly one of memory and redis"),
             ),
+            "spec.delivery.deduplication.redis": (CA_OF_REDISS,),
             "spec.delivery.deduplication.redis.url": (NO_LOGIN,),
             "spec.handler.python.image": (NO_LOGIN_IN_IMAGE,),
             "spec.handler.python": (

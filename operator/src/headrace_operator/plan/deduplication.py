@@ -32,6 +32,19 @@ def configuration(asked: Deduplication | None) -> contract.Deduplication | None:
     return contract.Deduplication(window=_window(asked), memory=memory, redis=asked.redis and _redis(asked.redis))
 
 
+def ca_of_plain(spec: ConsumerSpec) -> Finding | None:
+    """Say that an authority is named for a connection that is not encrypted."""
+    asked = wanted(spec)
+    redis = asked.redis if asked else None
+    if redis is None or redis.ca is None or redis.url.startswith("rediss://"):
+        return None
+    text = (
+        "spec.delivery.deduplication.redis.ca is for rediss://, and the address is redis://, which is not encrypted: "
+        "write rediss://, or leave ca out."
+    )
+    return false("Accepted", Reason.INVALID, text)
+
+
 def _redis(redis: Redis) -> contract.Redis:
     at = contract.REDIS_CREDENTIALS
     return contract.Redis(

@@ -38,6 +38,7 @@ def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
             "handler.http.url", spec.handler.http and spec.handler.http.url, raw.LOGIN_OF_URL
         ),
         lambda spec: acceptance.no_login("delivery.deduplication.redis.url", _redis(spec), raw.LOGIN_OF_URL),
+        deduplication.ca_of_plain,
         lambda spec: acceptance.no_login_in_image(
             "handler.python.image", spec.handler.python and spec.handler.python.image
         ),

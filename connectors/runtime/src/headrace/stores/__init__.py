@@ -14,6 +14,10 @@ class Away(Exception):
     """The store did not answer, or refused; the text says what it was asked, and why."""
 
 
+class Unusable(Exception):
+    """The store cannot be asked as it is configured; the text says what is wrong with it."""
+
+
 class Standing(Enum):
     """What is known of a message that somebody wants to handle."""
 

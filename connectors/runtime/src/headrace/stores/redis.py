@@ -14,10 +14,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
-from redis.exceptions import RedisError
 
 from headrace import config
-from headrace.stores import Away, Standing
+from headrace.stores import Away, Standing, Unusable
 
 DONE = b"done"
 PATIENCE = 1.0
@@ -29,20 +28,15 @@ RELEASE, RENEW = OWN.format("'del', KEYS[1]"), OWN.format("'pexpire', KEYS[1], A
 
 
 class RedisStore:
-    """Keys that begin with ``prefix``; ``window`` and ``lease`` in seconds. Opens nothing before it is asked."""
+    """Keys that begin with ``prefix``; ``window`` and ``lease`` in seconds. Opens nothing before it is asked.
+
+    Raises `Unusable` for what is no address.
+    """
 
     def __init__(self, settings: config.Redis, *, prefix: str, window: float, lease: float) -> None:
         self._prefix = prefix
         self._window, self._lease = int(window * 1000), int(lease * 1000)
-        secured: dict[str, Any] = {"ssl_ca_certs": settings.ca_file} if settings.ca_file else {}
-        self._client: Any = Redis.from_url(
-            settings.url,
-            credential_provider=Mounted(settings) if settings.password_file else None,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-            retry=Retry(NoBackoff(), 1),
-            **secured,
-        )
+        self._client = _client(settings)
 
     async def claim(self, message_id: str, token: str) -> Standing:
         """Claim a message; raises `Away`."""
@@ -75,6 +69,23 @@ class RedisStore:
         await self._client.aclose()
 
 
+def _client(settings: config.Redis) -> Any:
+    secured: dict[str, Any] = {}
+    if settings.ca_file and settings.url.startswith("rediss://"):
+        secured["ssl_ca_certs"] = settings.ca_file
+    try:
+        return Redis.from_url(
+            settings.url,
+            credential_provider=Mounted(settings) if settings.password_file else None,
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
+            retry=Retry(NoBackoff(), 1),
+            **secured,
+        )
+    except ValueError as error:
+        raise Unusable(f"the address of Redis (delivery.deduplication.redis.url) cannot be used: {error}") from error
+
+
 class Mounted(CredentialProvider):
     """The login from its mounted files, read for each new connection, so that a rotated one is followed."""
 
@@ -101,5 +112,5 @@ def _line(path: Path) -> str:
 async def _asking(what: str) -> AsyncIterator[None]:
     try:
         yield
-    except (RedisError, OSError, UnicodeDecodeError) as error:
+    except Exception as error:  # the client raises what its parts do, which says nothing of the record
         raise Away(f"Redis was asked {what}: {type(error).__name__}: {error}") from error

@@ -28,6 +28,7 @@ from headrace.handlers.python import PythonHandler
 from headrace.kafka.consumer import Fatal
 from headrace.kafka.membership import session
 from headrace.metrics import Metrics
+from headrace.stores import Unusable
 from headrace.worker import health, last_words
 from headrace.worker.deduplication import deduplication
 from headrace.worker.dispatch import Dispatcher
@@ -57,15 +58,15 @@ def main(path: str) -> int:
         return _refuse(f"cannot start from {path}: {error}")
     except Broken as error:
         return _refuse(f"handler: {error}")
-    except Fatal as error:
+    except (Fatal, Unusable) as error:
         return _refuse(str(error))
 
 
 async def _run(config: Config, port: int) -> int:
-    handler = await _handler(config)
     metrics = Metrics(config)
-    lease = Lease(session(config) / 2, time.monotonic())
     once = deduplication(config, metrics)
+    handler = await _handler(config)
+    lease = Lease(session(config) / 2, time.monotonic())
     dispatcher = Dispatcher(config, handler.handle, metrics, lease, once)
     poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease, _pod())
     server = await health.serve(poller, metrics, port)
