@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,6 +50,14 @@ def test_a_message_takes_effect_once(database: Database) -> None:
 
     assert found == [True, False, False]
     assert database.count("effects") == 1
+
+
+def test_another_record_at_the_same_place_takes_effect(database: Database) -> None:
+    """As after a topic was made anew; the same record does not."""
+    written = [replace(record(), headers=(), timestamp=at) for at in (1000, 1000, 2000, None, None)]
+    with closing(database.connect()) as connection:
+        assert [take(connection, one) for one in written] == [True, False, True, True, False]
+        connection.commit()
 
 
 def test_an_effect_that_fails_leaves_no_message_behind(database: Database) -> None:

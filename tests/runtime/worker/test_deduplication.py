@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -96,3 +97,18 @@ async def test_a_store_that_is_away_is_asked_by_one_record_at_a_time() -> None:
     waits = [await once.claim(RECORD) for _ in range(1000)]
     assert store.asked < 10
     assert all(isinstance(wait, float) and 0 < wait <= 15 for wait in waits)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("written", [2000, None])
+async def test_another_record_at_the_same_place_is_not_passed_over(written: int | None) -> None:
+    """As after a topic was made anew, or its log was cut and filled again."""
+    once = Deduplication(Store(), Metrics(BILLING))
+    first = replace(RECORD, headers=(), timestamp=1000)
+    claim = await once.claim(first)
+    assert isinstance(claim, Claim)
+    await claim.settle(done=True)
+    assert await once.claim(first) is None, "the same record is"
+    other = await once.claim(replace(first, timestamp=written))
+    assert isinstance(other, Claim)
+    await other.settle(done=False)

@@ -215,7 +215,7 @@ async def test_what_an_attempt_did_to_its_task_does_not_keep_its_message_from_be
     store = SlowStore(most=100, window=1e6, lease=1e6, clock=time.monotonic)
     finished = await _finished(handle, _records(40), Deduplication(store, Metrics(CONFIG)))
     assert [one.reason for one in finished] == [None] * 40
-    assert {await store.claim(record.message_id, "another") for record in _records(40)} == {Standing.DONE}
+    assert {await store.claim(record.deduplication_id, "another") for record in _records(40)} == {Standing.DONE}
 
 
 @pytest.mark.case("delivery-6")

@@ -19,6 +19,7 @@ TimestampType = Literal["CreateTime", "LogAppendTime"]
 
 REDRIVE_COUNT = "headrace.redrive-count"
 MESSAGE_ID = "headrace.message-id"
+ORIGINAL_TIMESTAMP = "kafka_dlt-original-timestamp"
 MESSAGE_ID_HEADERS = ("ce_id", "id")
 """Where a producer's own message id is looked for: CloudEvents on Kafka first, then the outbox event router.
 
@@ -97,9 +98,30 @@ class Record:
         where Debezium writes it again, else ``topic-partition-offset``. Printable text of at most 512 bytes, another
         one for each id: one that is no text is ``hex:…``, and one that is longer is ``digest:…``, its SHA-256.
         """
+        return self._named or "{}-{}-{}".format(*self.source)
+
+    @property
+    def deduplication_id(self) -> str:
+        """What a handled message is remembered by: ``message_id``, with the time it was written where that is a place.
+
+        A topic made anew, or a log cut and written again, has other records at the same places. A tab parts the two,
+        which no other id has.
+        """
+        return self._named or "{}-{}-{}\t{}".format(*self.source, self._written)
+
+    @property
+    def _named(self) -> str | None:
+        """The id of its producer, or of the change it is; None where it has but its place."""
         produced = filter(None, map(self.header, MESSAGE_ID_HEADERS))
         named = next(produced, None) or changes.identity(self.key, self.value)
-        return parsing.identifier(named) if named else "{}-{}-{}".format(*self.source)
+        return parsing.identifier(named) if named else None
+
+    @property
+    def _written(self) -> int | None:
+        """When its source had it written, in milliseconds since 1970; None where that says nothing."""
+        if not self.redriven:
+            return self.timestamp
+        return parsing.integer(self.header(ORIGINAL_TIMESTAMP))
 
     @property
     def correlation_id(self) -> str:

@@ -66,7 +66,7 @@ def _in_postgres(connection: Any, statement: bytes, record: Record) -> bool | Aw
 
     if connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE:
         raise RuntimeError(AUTOCOMMIT.format(begin="with connection.transaction()"))
-    row = (record.group, record.message_id)
+    row = (record.group, record.deduplication_id)
     if isinstance(connection, AsyncConnection):
         return _Answer(AsyncCursor(connection, row_factory=tuple_row), statement, row)
     with Cursor(connection, row_factory=tuple_row) as cursor:
@@ -102,7 +102,7 @@ def _in_mysql(connection: Any, statement: str, record: Record) -> bool:
         raise RuntimeError(AUTOCOMMIT.format(begin="connection.begin()"))
     with connection.cursor() as cursor:
         try:
-            cursor.execute(statement, (record.group.encode(), record.message_id.encode()))
+            cursor.execute(statement, (record.group.encode(), record.deduplication_id.encode()))
         except IntegrityError as error:
             if error.args[:1] != (dialects.DUPLICATE,):
                 raise

@@ -97,13 +97,13 @@ class Deduplication:
             return self._until - now
         token = uuid.uuid4().hex
         try:
-            standing = await self._store.claim(record.message_id, token)
+            standing = await self._store.claim(record.deduplication_id, token)
         except Away as error:
             return self._missed(error)
         self._answered()
         match standing:
             case Standing.NEW:
-                return Claim(self._store, record.message_id, token, self._metrics)
+                return Claim(self._store, record.deduplication_id, token, self._metrics)
             case Standing.HELD:
                 return HELD
             case Standing.DONE:
