@@ -57,6 +57,7 @@ class LanesMachine(RuleBasedStateMachine):
         self.offset += 1
         origin = Position("orders", place[1], 7) if place[0] == "retry" else None
         added = job(self.assignments[place], self.offset, key, origin)
+        added.attempt = 1 if failed is None else 2
         due = None if failed is None else self.now + failed
         self.lanes.add(added, due)
         queue = self.queues[added.lane]
@@ -87,6 +88,7 @@ class LanesMachine(RuleBasedStateMachine):
         if wait is None:
             self._finish(ended)
         else:
+            ended.attempt += counts
             (self.lanes.delay if counts else self.lanes.postpone)(ended, self.now + wait)
             self.due[ended.lane] = self.now + wait
             self.failed.add(ended)
@@ -105,7 +107,8 @@ class LanesMachine(RuleBasedStateMachine):
         head, queue = self.queues[lane][0], self.queues[lane]
         taken = [one for one in queue if one.assignment.parks and one not in self.running]
         assert loads[lane].records == len(taken)
-        assert loads[lane].failing == (head in self.failed)
+        assert loads[lane].failing == (head in self.failed and head.attempt > 1)
+        assert not (loads[lane].failing and head in self.running)
         assert self.lanes.park([lane]) == taken
         self.queues[lane] = [one for one in queue if one not in taken]
         if head in taken:
@@ -276,3 +279,38 @@ def test_a_record_that_failed_elsewhere_waits_and_holds_its_key() -> None:
     taken = lanes.take()
     assert taken is not None
     assert taken.record.offset == 0
+
+
+def failing(lanes: Lanes, assignment: Assignment) -> tuple[list[Lane], list[Lane]]:
+    """What counts as failing, of all and of the partition."""
+    return [load.lane for load in lanes.loads() if load.failing], lanes.failing(assignment)
+
+
+def test_a_key_fails_by_an_attempt_and_not_while_it_waits_for_a_target_or_a_store() -> None:
+    lanes, assignment = Lanes(), assigned(("orders", 0))
+    for offset, key in enumerate((b"waits", b"fails")):
+        lanes.add(job(assignment, offset, key))
+    waits, fails = lanes.take(), lanes.take()
+    assert waits is not None
+    assert fails is not None
+    lanes.postpone(waits, due=10.0)
+    fails.attempt += 1
+    lanes.delay(fails, due=10.0)
+    assert {load.lane[2]: load.failing for load in lanes.loads()} == {b"waits": False, b"fails": True}
+    assert lanes.failing(assignment) == [fails.lane]
+
+
+def test_a_key_that_fails_is_left_alone_while_its_head_runs() -> None:
+    """Else what is behind the head would be parked without it, and the head never could be."""
+    lanes, assignment = Lanes(), assigned(("orders", 0))
+    for offset in range(2):
+        lanes.add(job(assignment, offset, b"a"))
+    head = lanes.take()
+    assert head is not None
+    head.attempt += 1
+    lanes.delay(head, due=1.0)
+    assert failing(lanes, assignment) == ([head.lane], [head.lane])
+    lanes.wake(1.0)
+    assert lanes.take() is head
+    assert list(lanes.loads()) == []
+    assert failing(lanes, assignment) == ([], [])

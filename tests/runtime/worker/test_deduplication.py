@@ -11,6 +11,7 @@ from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.stores import Away, Standing
 from headrace.stores.memory import MemoryStore
+from headrace.worker import deduplication
 from headrace.worker.deduplication import LEASE, Claim, Deduplication
 from tests.runtime.configs import BILLING
 
@@ -112,3 +113,21 @@ async def test_another_record_at_the_same_place_is_not_passed_over(written: int 
     other = await once.claim(replace(first, timestamp=written))
     assert isinstance(other, Claim)
     await other.settle(done=False)
+
+
+@pytest.mark.looptime
+async def test_a_store_is_away_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not while another attempt has a message, which waits for that alone."""
+    store = Store()
+    once = Deduplication(store, Metrics(BILLING))
+    claim = await claimed(once)
+    await once.claim(RECORD)
+    assert not once.is_away
+    monkeypatch.setattr(deduplication, "REST", 1e-9)
+    store.away = True
+    await once.claim(RECORD)
+    assert once.is_away
+    store.away = False
+    await once.claim(RECORD)
+    assert not once.is_away
+    await claim.settle(done=False)

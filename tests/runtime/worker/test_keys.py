@@ -13,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from headrace import headers
 from headrace.flow.budget import HIGH, HIGH_BYTES
 from headrace.flow.finished import Finished
-from headrace.flow.gate import Gate
 from headrace.flow.lanes import Job, Lanes, Load
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import OffsetMap, Tried
@@ -32,7 +31,9 @@ class Pod:
 
     def __init__(self, source: OffsetMap, retry: OffsetMap, log: list[Record]) -> None:
         self.ledger, self.lanes = Ledger(), Lanes()
-        self.keys = Keys(BILLING, self.lanes, Gate(BILLING.delivery, 0.0), Metrics(BILLING), lambda: None)
+        self.is_away = False
+        metrics = Metrics(BILLING)
+        self.keys = Keys(BILLING, self.lanes, metrics, changed=lambda: None, is_away=lambda: self.is_away)
         self.source = self.ledger.assign(SOURCE, 0, source.at, source)
         self.retry = self.ledger.assign(RETRY, 0, retry.at, retry)
         self.source.parks = True
@@ -266,6 +267,61 @@ def test_a_key_whose_parked_records_are_done_is_live_after_a_hand_over() -> None
     assert len(machine.pod.keys._parking) == 1
     machine.teardown()
     assert machine.effects == [2, 3, 0, 1]
+
+
+def full(*keys: tuple[bytes, int]) -> ParkingMachine:
+    """A pod that has so many records of each key, as many as it may together."""
+    machine = ParkingMachine()
+    for key, count in keys:
+        machine.produce(key, count)
+    machine.read_source(HIGH)
+    return machine
+
+
+def test_nothing_is_parked_while_the_target_or_a_store_is_away() -> None:
+    """Nor are keys that fail: else all of the source would go through the retry topic."""
+    machine = full((b"bad", HIGH // 2))
+    machine.take()
+    machine.pod.fail(machine.pod.running.pop())
+    for is_away, left in ((True, 0), (False, HIGH // 2)):
+        machine.pod.is_away = is_away
+        machine.pod.keys.park_failing(machine.pod.source)
+        machine.pod.keys.park_crowding()
+        assert len(machine.pod.keys.leaving) == left
+
+
+def test_what_is_left_of_a_parked_key_says_nothing_of_others() -> None:
+    """Its head runs for long with nothing of others beside it but one key, which is alone then, and is not parked."""
+    machine = full((b"a", 2), (b"fine", HIGH))
+    machine.take()
+    machine.pod.keys._park([(SOURCE, 0, b"a")])
+    machine.pod.fail(machine.pod.running.pop())
+    assert len(machine.pod.keys.leaving) == 1
+    machine.pod.keys.park_crowding()
+    assert len(machine.pod.keys.leaving) == 1
+    assert machine.pod.keys.parked == 1
+
+
+def test_what_is_given_away_is_parked_here_no_more() -> None:
+    """What was noted and never written comes again from the source, to whoever has it next; that may be this pod."""
+    machine = full((b"a", 3))
+    machine.park(b"a")
+    pod = machine.pod
+    assert (pod.keys.parked, len(pod.keys.leaving)) == (1, 3)
+    pod.ledger.revoke(pod.source)
+    pod.keys.forget({0})
+    assert pod.keys.parked == 0
+    assert pod.keys.retrying(pod.retry) == (0, 0)
+    pod.source, pod.next[SOURCE] = pod.ledger.assign(SOURCE, 0, 0), 0
+    machine.read_source(3)
+    machine.work(3)
+    assert machine.effects == [0, 1, 2]
+
+
+def test_partitions_that_stay_keep_what_is_parked() -> None:
+    machine = parked(b"a")
+    machine.pod.keys.forget({1})
+    assert machine.pod.keys.parked == 1
 
 
 def load(name: str, share: float, *, failing: bool) -> Load:

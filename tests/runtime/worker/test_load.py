@@ -14,6 +14,7 @@ from headrace.config import Delivery, Rate
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
+from headrace.flow.parking import Found, Mark
 from headrace.flow.policy import Failed
 from headrace.load import LoadReport
 from headrace.metrics import Metrics
@@ -212,3 +213,11 @@ def test_a_pod_that_leaves_tells_nothing_more() -> None:
     assert pod.report()
     pod.load.end()
     assert pod.load.told_with(pod.assignment) is None
+
+
+def test_the_number_of_parked_keys_is_reported() -> None:
+    pod = Pod(never)
+    pod.ledger.deliver(pod.assignment, 0, 1)
+    assert pod.report().parked == 0
+    pod.dispatcher.keys.begin(0, [Found(("orders", 0, key), Mark(1, 1), False) for key in (b"a", b"b")])
+    assert pod.report().parked == 2

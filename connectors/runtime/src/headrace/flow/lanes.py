@@ -190,15 +190,20 @@ class Lanes:
         return self._heap[0][0] if self._heap else None
 
     def loads(self) -> Iterator[Load]:
-        """Return what each lane holds that `park` would take."""
+        """Return what each lane holds that `park` would take, but for those that fail and whose head runs now.
+
+        Those wait, as their head must be parked with them: it goes before all that is parked.
+        """
         for lane, queue in self._queues.items():
+            fails = lane in self._failed and queue[0].attempt > 1
             jobs = [job for job in queue if self._is_parkable(job)]
-            if jobs:
-                yield Load(lane, len(jobs), sum(weight(job.record) for job in jobs), lane in self._failed)
+            if jobs and not (fails and lane in self._running):
+                yield Load(lane, len(jobs), sum(weight(job.record) for job in jobs), fails)
 
     def failing(self, assignment: Assignment) -> list[Lane]:
-        """Return the lanes of a partition whose head has failed."""
-        return [lane for lane in self._failed if self._queues[lane][0].assignment is assignment]
+        """Return the lanes of a partition whose head has failed, but for those whose head runs now."""
+        heads = ((lane, self._queues[lane][0]) for lane in self._failed - self._running)
+        return [lane for lane, head in heads if head.assignment is assignment and head.attempt > 1]
 
     def park(self, lanes: Collection[Lane]) -> list[Job]:
         """Take out what comes from the source and does not run; return it, of each lane in its order."""

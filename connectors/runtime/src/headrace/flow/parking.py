@@ -92,10 +92,15 @@ class Parking:
         """Return how many parked records were not read from the retry partition ``number``; any thread may ask."""
         return self._unread[number]
 
+    def forget(self, numbers: Collection[int]) -> None:
+        """Forget what is parked of partitions of these numbers: whoever has them next reads it anew."""
+        self._lanes = {lane: known for lane, known in self._lanes.items() if lane[1] not in numbers}
+        for number in numbers:
+            del self._unread[number]
+
     def begin(self, number: int, found: Iterable[Found]) -> None:
         """Begin anew with what was found in the retry partition ``number``, in its order."""
-        self._lanes = {lane: known for lane, known in self._lanes.items() if lane[1] != number}
-        del self._unread[number]
+        self.forget([number])
         done: list[Found] = []
         for one in found:
             if one.done:

@@ -32,12 +32,15 @@ class Scan(NamedTuple):
 def scan(config: Config, begun: Mapping[int, OffsetMap]) -> Scan:
     """Read from these retry partitions what is parked there, from what was known of each when it was assigned.
 
-    All that is written is read, as records of open transactions do not hide what is parked. Raises what `Reader` does.
+    All that is written is read, as records of open transactions do not hide what is parked. Raises what `Reader` does,
+    and TopicMissingError too where a broker does not know one of the partitions yet.
     """
     topics, order = config.topics, config.delivery.order
     with Reader(connection.properties(config.kafka), group=config.group, isolation="read_uncommitted") as reader:
         counts = dict(_counts(reader, (*topics.sources, topics.retry)))
         spans = reader.spans(topics.retry)
+        if missing := begun.keys() - spans.keys():
+            raise TopicMissingError(f"{topics.retry}/{min(missing)}")
         found = {
             number: list(parked_among(_read(reader, topics.retry, number, spans[number], known), order, known))
             for number, known in begun.items()

@@ -90,6 +90,11 @@ class Deduplication:
         self._rest = 0.0
         self._until = 0.0
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the store did not answer when it was asked last."""
+        return self._rest > 0
+
     async def claim(self, record: Record) -> Claim | float | None:
         """Return the claim of ``record``'s message, None when it was handled, or the seconds to wait and ask again."""
         now = time.monotonic()

@@ -74,7 +74,7 @@ class Dispatcher:
         self._leaving: frozenset[Assignment] = frozenset()
         self._outage = Target("open")
         self.busy = Busy(config.delivery.concurrency, time.monotonic())
-        self.keys = Keys(config, self._lanes, self._gate, metrics, self._arm)
+        self.keys = Keys(config, self._lanes, metrics, changed=self._arm, is_away=self._is_away)
         self.finished: deque[Finished] = deque()
         self.retried: deque[Retried] = deque()
         self.quarantine = Quarantine(lambda: self._lanes.begun, config.handler.timeout)
@@ -102,6 +102,10 @@ class Dispatcher:
         if self._gate.is_open:
             return self._outage
         return Target("throttled" if self._gate.limit < self._concurrency else "closed")
+
+    def _is_away(self) -> bool:
+        """Whether records wait for the target, or the store of handled messages, whatever their keys are."""
+        return self._gate.is_open or (self._once is not None and self._once.is_away)
 
     async def drain(self, assignments: Collection[Assignment]) -> None:
         """Drop what has not begun and wait until nothing of these partitions runs; what fails is not tried again."""

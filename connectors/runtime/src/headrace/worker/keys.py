@@ -14,7 +14,6 @@ from dataclasses import replace
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.finished import Finished
-from headrace.flow.gate import Gate
 from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
@@ -33,18 +32,35 @@ AGAIN = 2.0
 class Keys:
     """The parked keys beside the lanes of those that run."""
 
-    def __init__(self, config: Config, lanes: Lanes, gate: Gate, metrics: Metrics, changed: Callable[[], None]) -> None:
-        """``changed`` is called when lanes have changed."""
+    def __init__(
+        self,
+        config: Config,
+        lanes: Lanes,
+        metrics: Metrics,
+        *,
+        changed: Callable[[], None],
+        is_away: Callable[[], bool],
+    ) -> None:
+        """``changed`` is called when lanes have changed; ``is_away`` says that all wait for the target or a store."""
         self._config = config
         self._group = config.group
         self._retry_topic = config.topics.retry
         self._lanes = lanes
-        self._gate = gate
         self._changed = changed
+        self._is_away = is_away
         self._parking = Parking()
         self.leaving: deque[Finished] = deque()
         self._done: deque[Finished] = deque()
-        metrics.parked_keys.set_function(lambda: len(self._parking))
+        metrics.parked_keys.set_function(lambda: self.parked)
+
+    @property
+    def parked(self) -> int:
+        """How many keys are parked; any thread may ask."""
+        return len(self._parking)
+
+    def forget(self, numbers: Collection[int]) -> None:
+        """Forget what is parked of partitions of these numbers, which are given away."""
+        self._parking.forget(numbers)
 
     def begin(self, number: int, found: Sequence[Found]) -> None:
         """Begin with what the retry partition ``number`` holds: before anything of it, or of its sources, arrives."""
@@ -97,11 +113,14 @@ class Keys:
         return keys, held + self._parking.unread(assignment.partition) if is_retry else held
 
     def park_crowding(self) -> None:
-        """Park what holds up others now that the budget is used up; not while the target is away."""
-        self._park(crowding(list(self._lanes.loads())))
+        """Park what holds up others now that the budget is used up; not while the target, or a store, is away.
+
+        What is left of a key that is parked already is older than what is parked, and stays.
+        """
+        self._park(crowding([load for load in self._lanes.loads() if load.lane not in self._parking]))
 
     def park_failing(self, assignment: Assignment) -> None:
-        """Park the keys of a partition that fail; not while the target is away."""
+        """Park the keys of a partition that fail; not while the target, or a store, is away."""
         self._park(self._lanes.failing(assignment))
 
     def _park(self, lanes: Collection[Lane]) -> None:
@@ -109,7 +128,7 @@ class Keys:
 
         What is left of a key that is parked already is older than what is parked.
         """
-        if self._gate.is_open:
+        if self._is_away():
             return
         for job in self._lanes.park([lane for lane in lanes if lane not in self._parking]):
             self._parking.park(job.lane, mark_of(job.record))

@@ -65,6 +65,7 @@ class Load:
             window=round(window * 1000),
             busy=round(FULL * busy / (window * self._most)),
             handled=self.handled,
+            parked=self._dispatcher.keys.parked,
             circuit=target.circuit,
             since=target.since,
             cause=target.cause,

@@ -61,7 +61,8 @@ class Parking:
         self._fresh: dict[int, Assignment] = {}
         self._unknown: set[Assignment] = set()
         self._beyond: dict[Assignment, dict[Partition, int]] = {}
-        self._scans: SimpleQueue[tuple[dict[int, Assignment], Scan]] = SimpleQueue()
+        self._ended: set[Assignment] = set()
+        self._scans: SimpleQueue[tuple[dict[int, Assignment], Scan] | BaseException] = SimpleQueue()
         self._looked_at = 0.0
         self.writer = Parked(config, written)
 
@@ -72,17 +73,27 @@ class Parking:
         self._fresh = {number: one for number, one in self._fresh.items() if not one.given_away} | fresh
         self._unknown = {one for one in self._unknown if not one.given_away} | {*fresh.values()}
         self._beyond = {one: places for one, places in self._beyond.items() if not one.given_away}
+        self._ended = {one for one in self._ended if not one.given_away}
         self.writer.look_anew()
         self._hold()
+
+    def reach(self, partition: Partition) -> None:
+        """Note that all that a partition had was read: nothing older than what is parked is to come from it."""
+        assignment = self._ledger.find(*partition)
+        if assignment is not None:
+            self._ended.add(assignment)
 
     def _scan(self, fresh: Mapping[int, Assignment]) -> None:
         """Read what is parked, again and again until that is answered or nobody waits for it; in its own thread."""
         while left := {number: one for number, one in fresh.items() if not one.given_away}:
             try:
                 self._scans.put((left, scan(self._config, {number: one.initial for number, one in left.items()})))
-            except (RefusedError, UnansweredError, TopicMissingError) as error:
+            except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
                 log.warning("what is parked in %s is not known, asking again: %s", self._retry, error)
                 time.sleep(AGAIN)
+            except BaseException as error:  # noqa: BLE001 - the thread's border: told to the poll thread, which ends
+                self._scans.put(error)
+                return
             else:
                 return
 
@@ -124,9 +135,12 @@ class Parking:
     def _take_scans(self) -> None:
         while True:
             try:
-                fresh, found = self._scans.get_nowait()
+                scanned = self._scans.get_nowait()
             except Empty:
                 return
+            if isinstance(scanned, BaseException):
+                raise scanned
+            fresh, found = scanned
             for number, assignment in fresh.items():
                 if assignment in self._unknown:
                     self._learn(number, assignment, found)
@@ -144,9 +158,12 @@ class Parking:
                 one.parks = self._may_park and seen.counts.get(one.topic) == seen.counts.get(self._retry)
 
     def _is_read(self, places: Mapping[Partition, int], lost: Container[Partition]) -> bool:
-        """Whether all that may be older than what is parked was read; a partition that stopped brings nothing."""
+        """Whether all that may be older than what is parked was read; a partition that stopped brings nothing.
+
+        One whose end was reached brings nothing older, either, though its log may be another that is shorter.
+        """
         owned = ((self._ledger.find(*place), offset) for place, offset in places.items() if place not in lost)
-        return all(one is None or one.position > offset for one, offset in owned)
+        return all(one is None or one in self._ended or one.position > offset for one, offset in owned)
 
     def _hold(self) -> None:
         retry = [one for one in self._ledger.owned if one.topic == self._retry]

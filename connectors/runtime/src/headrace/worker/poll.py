@@ -177,6 +177,7 @@ class Poller(threading.Thread):
         jobs = [job for job in map(self._job, read.records) if job is not None]
         for (topic, number), offset in read.ends:
             self._ledger.reach(topic, number, offset)
+            self._parking.reach((topic, number))
         if jobs:
             self._begin({job.assignment for job in jobs if not job.assignment.begun})
             self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
@@ -325,6 +326,7 @@ class Poller(threading.Thread):
         log.info("%s %s", "lost" if lost else "giving away", listed(partitions))
         self._pauses.release(assignments)
         self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
+        self._loop.call_soon_threadsafe(self._dispatcher.keys.forget, {number for _, number in partitions})
         self._copartitions.hold(self._ledger.owned)
 
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:

@@ -1,0 +1,157 @@
+"""What the poll thread makes of the retry partitions that it is given: what waits for them, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from headrace.flow.lease import Lease
+from headrace.flow.ledger import Assignment, Ledger
+from headrace.flow.offset_map import OffsetMap
+from headrace.flow.offsets import Span
+from headrace.flow.parking import Found, Mark
+from headrace.flow.partitions import Partition
+from headrace.flow.policy import Failed
+from headrace.kafka.topics import TopicMissingError
+from headrace.letters import parked
+from headrace.letters.parked import Scan
+from headrace.metrics import Metrics
+from headrace.record import Record
+from headrace.worker import parking
+from headrace.worker.dispatch import Dispatcher
+from headrace.worker.parking import Parking
+from headrace.worker.pauses import Pauses
+from tests.runtime.configs import BILLING
+from tests.waiting import until
+
+SOURCE, RETRY = ("orders", 0), (BILLING.topics.retry, 0)
+
+
+class Reading:
+    """What is not read now."""
+
+    def __init__(self) -> None:
+        self.paused: set[Partition] = set()
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        self.paused.update(partitions)
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        self.paused.difference_update(partitions)
+
+
+async def handle(record: Record) -> Failed | None:
+    return None
+
+
+class Pod:
+    """One that is given a source partition and the retry partition of its number."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.reading, self.ledger, metrics = Reading(), Ledger(), Metrics(BILLING)
+        self.dispatcher = Dispatcher(BILLING, handle, metrics, Lease(600, time.monotonic()))
+        self.pauses = Pauses(self.reading, metrics)  # type: ignore[arg-type]
+        self.parking = Parking(BILLING, self.ledger, self.pauses, self.dispatcher, loop, lambda finished: None)
+        self.loop = loop
+        self.source, self.retry = self.assign(SOURCE), self.assign(RETRY)
+        self.parking.begin([SOURCE, RETRY])
+
+    def assign(self, partition: Partition) -> Assignment:
+        return self.ledger.assign(*partition)
+
+    def waits(self) -> set[Partition]:
+        """Take a turn, and return what is not read after it."""
+        self.parking.serve((), (), time.monotonic())
+        self.loop.run_until_complete(asyncio.sleep(0))
+        return self.reading.paused
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+def holding(*offsets: int) -> Scan:
+    """A retry partition in which these records of a key of the source are parked."""
+    return Scan({0: [Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets]}, {})
+
+
+@pytest.mark.parametrize("error", [TopicMissingError("retry/0"), OSError("no such certificate")])
+def test_what_is_parked_is_asked_again_until_it_is_known(
+    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop, error: Exception
+) -> None:
+    answers: Iterator[Exception | Scan] = iter([error, holding()])
+
+    def scan(*about: object) -> Scan:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(parking, "scan", scan)
+    monkeypatch.setattr(parking, "AGAIN", 0.0)
+    pod = Pod(loop)
+    assert pod.reading.paused == {SOURCE, RETRY}
+    until("both are read", lambda: not pod.waits())
+
+
+def test_a_bug_of_the_scan_ends_the_pod(monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop) -> None:
+    """Else its sources would wait for ever, and the pod say that it is ready."""
+
+    def scan(*about: object) -> Scan:
+        raise LookupError("nobody thought of this")
+
+    monkeypatch.setattr(parking, "scan", scan)
+    pod = Pod(loop)
+    with pytest.raises(LookupError):
+        until("the fault", lambda: not pod.waits())
+
+
+class Metadata:
+    """A broker that knows of one partition yet."""
+
+    def __init__(self, *about: object, **more: object) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def count(self, topic: str) -> int:
+        return 1
+
+    def spans(self, topic: str) -> dict[int, Span]:
+        return {0: Span(0, 0)}
+
+
+def test_a_partition_that_a_broker_does_not_know_yet_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parked, "Reader", Metadata)
+    assert parked.scan(BILLING, {0: OffsetMap(at=0)}).found == {0: []}
+    with pytest.raises(TopicMissingError, match="/3"):
+        parked.scan(BILLING, {0: OffsetMap(at=0), 3: OffsetMap(at=0)})
+
+
+@pytest.mark.parametrize("how", ["passed", "at its end"])
+def test_what_is_parked_waits_until_its_source_is_read(
+    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop, how: str
+) -> None:
+    """Beyond what is parked, or to the end of a log that is another one, and shorter."""
+    monkeypatch.setattr(parking, "scan", lambda *about: holding(9))
+    pod = Pod(loop)
+    until("the source is read", lambda: SOURCE not in pod.waits())
+    pod.ledger.reach(*SOURCE, 9)
+    assert pod.waits() == {RETRY}
+    if how == "passed":
+        pod.ledger.deliver(pod.source, 9, 1)
+    else:
+        pod.parking.reach(SOURCE)
+    assert pod.waits() == set()
