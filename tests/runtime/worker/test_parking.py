@@ -10,6 +10,7 @@ from typing import Self
 
 import pytest
 
+from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import OffsetMap
@@ -21,7 +22,7 @@ from headrace.kafka.topics import TopicMissingError
 from headrace.letters import parked
 from headrace.letters.parked import Scan
 from headrace.metrics import Metrics
-from headrace.record import Record
+from headrace.record import Position, Record
 from headrace.worker import parking
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.parking import Parking
@@ -155,3 +156,39 @@ def test_what_is_parked_waits_until_its_source_is_read(
     else:
         pod.parking.reach(SOURCE)
     assert pod.waits() == set()
+
+
+def test_sources_wait_while_too_much_is_parked_and_not_read(
+    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
+) -> None:
+    """Until much of it is read; not before what is older than what is parked was read, which waits for that."""
+    monkeypatch.setattr(parking, "scan", lambda *about: holding(*range(5)))
+    monkeypatch.setattr(parking, "MOST_UNREAD", 4)
+    monkeypatch.setattr(parking, "FEW_UNREAD", 2)
+    pod = Pod(loop)
+    until("the source is read", lambda: pod.waits() == {RETRY})
+    pod.parking.reach(SOURCE)
+    assert pod.waits() == {SOURCE}
+    for offset, paused in enumerate(({SOURCE}, {SOURCE}, set())):
+        record = Record(
+            topic=RETRY[0],
+            partition=0,
+            offset=offset,
+            key=b"a",
+            value=b"v",
+            timestamp=1,
+            origin=Position(*SOURCE, offset),
+        )
+        assert record.parked
+        pod.dispatcher.accept([Job(pod.retry, record)])
+        assert pod.waits() == paused
+
+
+def test_a_partition_that_waits_as_another_assignment_is_still_not_read(loop: asyncio.AbstractEventLoop) -> None:
+    pod = Pod(loop)
+    assert pod.reading.paused == {SOURCE, RETRY}
+    pod.pauses.set_held(frozenset({pod.assign(SOURCE)}))
+    assert pod.reading.paused == {SOURCE}
+    pod.pauses.begin([pod.source, pod.assign(("orders", 1))])
+    pod.pauses.end()
+    assert pod.reading.paused == {SOURCE}

@@ -58,6 +58,10 @@ class Keys:
         """How many keys are parked; any thread may ask."""
         return len(self._parking)
 
+    def unread(self, number: int) -> int:
+        """Return how many parked records were not read from the retry partition ``number``; any thread may ask."""
+        return self._parking.unread(number)
+
     def forget(self, numbers: Collection[int]) -> None:
         """Forget what is parked of partitions of these numbers, which are given away."""
         self._parking.forget(numbers)

@@ -34,6 +34,9 @@ SHARE = 0.2
 LOOK_EVERY = 0.5
 """Seconds between looks for keys to park, while they hold up others."""
 
+MOST_UNREAD, FEW_UNREAD = 100_000, 50_000
+"""Parked records not read yet, each of which takes some 300 bytes: no more are added from so many on until so few."""
+
 AGAIN = 2.0
 """Seconds until a retry partition is read again that could not be."""
 
@@ -64,6 +67,7 @@ class Parking:
         self._ended: set[Assignment] = set()
         self._scans: SimpleQueue[tuple[dict[int, Assignment], Scan] | BaseException] = SimpleQueue()
         self._looked_at = 0.0
+        self._has_many = False
         self.writer = Parked(config, written)
 
     def begin(self, partitions: Collection[Partition]) -> None:
@@ -170,6 +174,15 @@ class Parking:
         waits = {*self._unknown, *self._beyond}
         if self._budget.is_full(sum(one.unfinished for one in retry), sum(one.size for one in retry)):
             waits.update(retry)
-        numbers = {one.partition for one in self._unknown}
+        numbers = {one.partition for one in self._unknown} | self._laden(retry)
         sources = (one for one in self._ledger.owned if one.topic != self._retry and one.partition in numbers)
         self._pauses.set_held(frozenset(one for one in (*waits, *sources) if not one.given_away))
+
+    def _laden(self, retry: Collection[Assignment]) -> set[int]:
+        """Return the numbers of which so much is parked that no more may follow; not where what is older is to come."""
+        unread = {one.partition: self._dispatcher.keys.unread(one.partition) for one in retry}
+        self._has_many = sum(unread.values()) > (FEW_UNREAD if self._has_many else MOST_UNREAD)
+        older = {one.partition for one in self._beyond}
+        return (
+            {number for number, count in unread.items() if count and number not in older} if self._has_many else set()
+        )

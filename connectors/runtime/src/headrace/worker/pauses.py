@@ -53,7 +53,7 @@ class Pauses:
     def end(self) -> None:
         """Read again, but for `some`."""
         if self._all:
-            self._source.resume(_names(one for one in self._all if one not in self.some))
+            self._source.resume(sorted({*_names(self._all)}.difference(_names(self.some))))
             self._all = ()
             self._measure()
 
@@ -82,11 +82,12 @@ class Pauses:
     def _change(
         self, crowded: frozenset[Assignment], alone: frozenset[Assignment], held: frozenset[Assignment]
     ) -> None:
-        before = self.some
+        before = {*_names(self.some)}
         self._crowded, self._alone, self._held = crowded, alone, held
         if not self._all:
-            self._source.pause(_names(self.some - before))
-            self._source.resume(_names(before - self.some))
+            after = {*_names(self.some)}
+            self._source.pause(sorted(after - before))
+            self._source.resume(sorted(before - after))
         self._measure()
 
     def _measure(self) -> None:
