@@ -232,6 +232,14 @@ class Ledger:
         self._owned[topic, partition] = assignment
         return assignment
 
+    def renew(self, before: Assignment, offset: int | None) -> Assignment:
+        """Begin a new time at ``offset`` in another log, or where it was, with all that is known, for None."""
+        if offset is not None:
+            return self.assign(*before.name, offset)
+        if before.frontier is None:
+            return self.assign(*before.name, before.committed, before.initial)
+        return self.assign(*before.name, before.frontier, before.offset_map())
+
     def find(self, topic: str, partition: int) -> Assignment | None:
         """Return the present assignment of a partition, or None when it is not ours."""
         return self._owned.get((topic, partition))

@@ -101,10 +101,6 @@ class Parking:
             else:
                 return
 
-    def renewed(self, before: Assignment, after: Assignment) -> None:
-        """Note that a partition goes on elsewhere, as another assignment."""
-        after.parks = before.parks
-
     def serve(self, crowded: Collection[Assignment], lost: Container[Partition], now: float) -> None:
         """Learn what is parked, write what is on the way there, and hold back what must wait."""
         self._begin_scan()
@@ -174,7 +170,7 @@ class Parking:
         waits = {*self._unknown, *self._beyond}
         if self._budget.is_full(sum(one.unfinished for one in retry), sum(one.size for one in retry)):
             waits.update(retry)
-        numbers = {one.partition for one in self._unknown} | self._laden(retry)
+        numbers = {one.partition for one in self._unknown if not one.given_away} | self._laden(retry)
         sources = (one for one in self._ledger.owned if one.topic != self._retry and one.partition in numbers)
         self._pauses.set_held(frozenset(one for one in (*waits, *sources) if not one.given_away))
 

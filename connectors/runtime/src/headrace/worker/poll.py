@@ -187,22 +187,28 @@ class Poller(threading.Thread):
             self._commits.begin(fresh)
 
     def _restart(self, offsets: Mapping[Partition, int]) -> None:
-        """Read on at ``offsets`` where the present ones no longer exist, and elsewhere as before."""
+        """Read on at ``offsets`` where the present ones no longer exist, and elsewhere as before.
+
+        One before what was read is of another log, of which nothing is known yet.
+        """
         if not offsets:
             return
+        numbers = {one.partition for one in self._ledger.owned if offsets.get(one.name, one.position) < one.position}
+        anew = self._begin_anew(numbers, offsets)
         for partition, offset in offsets.items():
-            self._renew(partition, offset)
-        owned = self._ledger.owned
-        self._source.go_on({one.name: one.committed if one.end is None else one.end for one in owned}, offsets)
+            self._lost.forget(partition)
+            self._ledger.reach(*partition, offset)
+        places = {one.name: one.committed if one.end is None else one.end for one in self._ledger.owned}
+        self._source.go_on(places, {*offsets, *anew})
 
-    def _renew(self, partition: Partition, offset: int) -> None:
-        """Go on at ``offset``; one before what was read is of another log, of which nothing is known yet."""
-        assignment = self._ledger.find(*partition)
-        if assignment is not None and offset < assignment.position:
-            self._release([assignment], REVOKE_BUDGET, commit=False)
-            self._parking.renewed(assignment, self._ledger.assign(*partition))
-        self._lost.forget(partition)
-        self._ledger.reach(*partition, offset)
+    def _begin_anew(self, numbers: Collection[int], offsets: Mapping[Partition, int]) -> list[Partition]:
+        """Begin with all partitions of these numbers as another owner does, as what is parked lies in several."""
+        before = [one for one in self._ledger.owned if one.partition in numbers]
+        if before:
+            self._release(before, REVOKE_BUDGET, commit=False)
+            self._loop.call_soon_threadsafe(self._dispatcher.keys.forget, numbers)
+            self._parking.begin([self._ledger.renew(one, offsets.get(one.name)).name for one in before])
+        return [one.name for one in before]
 
     def _job(self, record: Record) -> Job | None:
         assignment = self._ledger.find(record.topic, record.partition)
