@@ -40,7 +40,8 @@ def handle(record):
 
 
 def _world(broker: KafkaBroker, folder: Path, database: Database) -> World:
-    world = make_world(broker, folder, partitions=1)
+    """Return a Consumer that handles one record after another: it is killed at the second before the fourth."""
+    world = make_world(broker, folder, partitions=1, concurrency=1)
     (folder / "code" / "billing.py").write_text(HANDLER.replace("CONNECT", database.code))
     python = contract.Python(function="billing:handle", path=str(folder / "code"))
     config = world.config.model_copy(update={"handler": contract.Handler(python=python)})
