@@ -183,9 +183,13 @@ class ParkingMachine(RuleBasedStateMachine):
 
     @rule(landed=st.integers(0, 4), crashes=st.booleans(), lots=st.integers(0, 2))
     def hand_over(self, landed: int, lots: int, *, crashes: bool) -> None:
-        """What runs is left to the next, as is what was not written, or not known to be; a crash tells nothing."""
+        """What runs is left to the next, as is what was not written, or not known to be; a crash tells nothing.
+
+        What was handled though it is not known to be written is not done in its source, and may run again.
+        """
         if lots:
             return
+        self.repeatable |= {one.record.source.offset for one in self.pod.keys.leaving} & set(self.effects)
         self._land(landed)
         if crashes:
             self.repeatable |= set(self.effects[self.told :])
