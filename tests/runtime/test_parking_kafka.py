@@ -178,12 +178,14 @@ def test_order_survives_failures_kill_stop_and_rebalance(kafka_broker: KafkaBrok
 def test_a_record_that_was_at_the_head_runs_before_what_is_parked(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """It runs, and for long, while those behind it are parked; its process is killed, and it comes again first."""
     world = make_world(kafka_broker, tmp_path, partitions=1)
-    world.produce([("slow", {"n": n, "sleep": 3600 if n == 0 else 0}) for n in range(180)])
-    world.produce([(f"k{n % 50}", {"n": n}) for n in range(300)])
+    world.produce([("slow", {"n": 0, "sleep": 3600})])
     python = world.config.handler.python
     assert python is not None
     patient = Handler(python=python.model_copy(update={"timeout": 3600}))
     with consuming(world, world.config.model_copy(update={"handler": patient}), before=SMALL) as running:
+        until("the head", lambda: world.effects("begin"))
+        world.produce([("slow", {"n": n}) for n in range(1, 180)])
+        world.produce([(f"k{n % 50}", {"n": n}) for n in range(300)])
         until("parked", lambda: counted(running, "parked_records_total") >= 179)
         world.produce([("slow", {"n": n}) for n in range(180, 300)])
         until("all the others", lambda: len(world.effects()) == 300)
