@@ -248,6 +248,20 @@ def test_a_copy_that_is_written_after_the_first_was_handled_runs_no_more() -> No
     assert machine.effects == [0, 1]
 
 
+def test_a_copy_that_was_passed_over_says_nothing_of_the_first_that_still_waits() -> None:
+    """It counts as done when the partition is given away; the first has not run."""
+    machine = ParkingMachine()
+    machine.produce(b"a", 1)
+    machine.read_source(1)
+    machine.park(b"a")
+    machine.write(1, known=False)
+    machine.write(1, known=True)
+    machine.read_retry(2)
+    machine.hand_over(0, 0, crashes=False)
+    machine.teardown()
+    assert machine.effects == [0]
+
+
 def test_a_head_that_ran_while_its_key_was_parked_is_not_parked_behind_it() -> None:
     machine = ParkingMachine()
     machine.produce(b"a", 3)

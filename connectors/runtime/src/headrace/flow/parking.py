@@ -103,11 +103,11 @@ class Parking:
         self.forget([number])
         done: list[Found] = []
         for one in found:
-            if one.done:
+            if not one.done:
+                self._copy(one.lane, one.mark)
+            elif not self._entry(one.lane, one.mark).copies:  # else this copy was passed over, as one before it runs
                 self._entry(one.lane, one.mark).finished = True
                 done.append(one)
-            else:
-                self._copy(one.lane, one.mark)
         for one in done:
             self._settle(one.lane, one.mark)
 
