@@ -125,7 +125,10 @@ def test_a_pod_for_which_nothing_is_left_is_ready(kafka_broker: KafkaBroker, tmp
 def test_a_group_changes_its_protocol_while_it_works(
     kafka_broker: KafkaBroker, tmp_path: Path, before: GroupProtocol, after: GroupProtocol
 ) -> None:
-    """As a rollout does it: a new pod comes, an old one goes. Each record comes once, though others wait before it."""
+    """As a rollout does it: a new pod comes, an old one goes. Each record comes once, though others wait before it.
+
+    On the way back one that is finished while the group changes may come once more.
+    """
     retry = {"attempts": 2, "initial": 3600, "max": 3600}
     world = make_world(kafka_broker, tmp_path, partitions=PARTITIONS, protocol=before, retry=retry)
     changed = world.config.model_copy(update={"group_protocol": after})
@@ -145,4 +148,4 @@ def test_a_group_changes_its_protocol_while_it_works(
                 put(world, 120)
                 until("all of the third", lambda: len(done(world)) == 180)
                 assert c.stop() == d.stop() == 0
-    assert set(done(world).values()) == {1}
+    assert set(done(world).values()) <= ({1} if after == "consumer" else {1, 2})
