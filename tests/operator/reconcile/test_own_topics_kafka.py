@@ -17,25 +17,12 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
-from tests.operator.loops import looping
-from tests.operator.operator_process import kubectl, read
+from tests.operator.consumption import consumer
+from tests.operator.operator_process import read
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.apiserver, pytest.mark.case("delivery-2")]
 
-WORLD = """
-apiVersion: headrace.dev/v1alpha1
-kind: KafkaConnection
-metadata: {{name: kafka}}
-spec: {{bootstrapServers: "{servers}"}}
----
-apiVersion: headrace.dev/v1alpha1
-kind: Consumer
-metadata: {{name: billing}}
-spec:
-  from: {{kafka: kafka, topics: ["{source}"]}}
-  handler: {{http: {{url: "http://billing/"}}}}
-"""
 FOREVER = {"retention.ms": "-1", "retention.bytes": "-1"}
 
 
@@ -83,13 +70,8 @@ async def shop(server: ApiServer, kafka_broker: KafkaBroker, monkeypatch: pytest
     source = kafka_broker.create_topic(f"{place}.orders", 3, {"max.message.bytes": "3000000"})
     kafka_broker.create_topic(f"dlq.{place}.billing", 3, {"cleanup.policy": "compact"})
     kafka_broker.create_topic(f"retry.{place}.billing", 3, {"retention.ms": "10000"})
-    kubectl(server, "create", "namespace", place)
-    made = WORLD.format(servers=kafka_broker.bootstrap_servers, source=source)
-    kubectl(server, "apply", "-n", place, "-f", "-", text=made)
-    async with looping(server) as loop:
-        await loop.reconcile(Key("KafkaConnection", place, "kafka"))
+    async with consumer(server, kafka_broker, place, source, "http://billing/") as loop:
         yield Shop(server=server, broker=kafka_broker, loop=loop, place=place)
-    kubectl(server, "delete", "namespace", place, "--wait=false")
 
 
 async def test_topics_that_were_there_before_are_mended_and_again_while_running(shop: Shop) -> None:

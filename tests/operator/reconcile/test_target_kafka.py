@@ -20,7 +20,7 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
-from tests.operator.loops import looping
+from tests.operator.consumption import consumer
 from tests.operator.operator_process import kubectl, read
 from tests.ports import free_port
 from tests.runtime.consumer_process import World, consuming
@@ -29,19 +29,6 @@ from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.apiserver]
 
-WORLD = """
-apiVersion: headrace.dev/v1alpha1
-kind: KafkaConnection
-metadata: {{name: kafka}}
-spec: {{bootstrapServers: "{servers}"}}
----
-apiVersion: headrace.dev/v1alpha1
-kind: Consumer
-metadata: {{name: billing}}
-spec:
-  from: {{kafka: kafka, topics: ["{source}"]}}
-  handler: {{http: {{url: "http://127.0.0.1:{port}/"}}}}
-"""
 RECORDS = 40
 
 
@@ -86,13 +73,8 @@ class Shop:
 async def shop(server: ApiServer, kafka_broker: KafkaBroker) -> AsyncIterator[Shop]:
     place, port = f"away-{uuid4().hex[:8]}", free_port()
     source = kafka_broker.create_topic(f"{place}.orders", 3)
-    kubectl(server, "create", "namespace", place)
-    made = WORLD.format(servers=kafka_broker.bootstrap_servers, source=source, port=port)
-    kubectl(server, "apply", "-n", place, "-f", "-", text=made)
-    async with looping(server) as loop:
-        await loop.reconcile(Key("KafkaConnection", place, "kafka"))
+    async with consumer(server, kafka_broker, place, source, f"http://127.0.0.1:{port}/") as loop:
         yield Shop(server=server, broker=kafka_broker, loop=loop, place=place, port=port)
-    kubectl(server, "delete", "namespace", place, "--wait=false")
 
 
 async def test_a_target_that_is_away_is_said_and_that_it_is_back(shop: Shop, tmp_path: Path) -> None:
