@@ -23,7 +23,7 @@ from headrace.kafka.consumer import Source
 from headrace.kafka.membership import session
 from headrace.metrics import Metrics
 from headrace.record import Record
-from headrace.worker import health, poll
+from headrace.worker import health, stall
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.poll import Poller
 from tests.kafka_broker import KafkaBroker
@@ -103,7 +103,7 @@ def running(config: Config) -> Iterator[Consumer]:
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("LOOK_EVERY", 0.3), ("STALLED", 1.0), ("STUCK", 3.0)):
-        monkeypatch.setattr(poll, name, seconds)
+        monkeypatch.setattr(stall, name, seconds)
 
 
 @pytest.mark.usefixtures("_quick")
@@ -135,4 +135,4 @@ def test_an_idle_consumer_does_not_stand_still(kafka_broker: KafkaBroker, tmp_pa
         for number in range(5):
             world.produce([("k", {"n": number})], partition=0)
             until("its commit", lambda number=number: world.committed().get(0) == number + 1)  # type: ignore[misc]
-            assert consumer.poller.stalled == []
+            assert consumer.poller.stalls.stalled == []

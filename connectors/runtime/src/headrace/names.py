@@ -1,11 +1,9 @@
-"""Names of what a consumer owns on Kafka and of the headers Headrace writes; the same on both sides of the contract.
+"""Names of what a consumer owns on Kafka; the same on both sides of the contract.
 
 It must not look anything up: every name follows from its arguments.
 """
 
 from __future__ import annotations
-
-HEADER_PREFIX = "headrace."
 
 HANDLING = "while handling "
 """How the termination message of a container begins that ended with records which may be the cause; they follow."""

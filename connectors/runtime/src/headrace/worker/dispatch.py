@@ -13,9 +13,8 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 from headrace import headers
 from headrace.config import Config
@@ -29,21 +28,16 @@ from headrace.flow.masking import masked
 from headrace.flow.offset_map import Tried
 from headrace.flow.policy import DeadLetter, Failed, decide, resumed
 from headrace.flow.target import Target
-from headrace.handlers import exceptions
 from headrace.headers import Reason
 from headrace.metrics import Histogram, Metrics
 from headrace.record import Headers, Record
+from headrace.worker.attempts import Attempts, Handle
 from headrace.worker.deduplication import Claim, Deduplication
 from headrace.worker.keys import Keys
 from headrace.worker.quarantine import Quarantine
-from headrace.worker.runners import Runners, own_task
+from headrace.worker.runners import Runners
 
-Handle = Callable[[Record], Coroutine[Any, Any, Failed | None]]
 log = logging.getLogger(__name__)
-
-OWN_CANCELLATION = Failed(
-    message="the handler cancelled its own task", exception="asyncio.CancelledError", internal=True
-)
 
 KEY_DIGITS = 12
 """Hexadecimal digits of a key's SHA-256 in the log."""
@@ -64,10 +58,10 @@ class Dispatcher:
         self._retry = config.delivery.retry
         self._concurrency = config.delivery.concurrency
         self._gate = Gate(config.delivery, time.monotonic())
-        self._handle = handle
         self._metrics = metrics
         self._lanes = Lanes()
         self._runners = Runners(self._handle_next, config.delivery.concurrency)
+        self._attempts = Attempts(handle, self._runners)
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
@@ -209,7 +203,7 @@ class Dispatcher:
         started = time.perf_counter()
         if job.attempt == 1:
             _observe_age(self._metrics.dwell, job.record)
-        failed = await (self._outcome(job.record) if claim is None else self._apart(job.record))
+        failed = await (self._attempts.make(job.record) if claim is None else self._attempts.make_apart(job.record))
         self._metrics.processing.observe(time.perf_counter() - started)
         if claim is not None:
             await claim.settle(done=failed is None)
@@ -227,35 +221,6 @@ class Dispatcher:
         else:
             self._freeze(job, failed)
         self._progress.set()
-
-    async def _apart(self, record: Record) -> Failed | None:
-        """Handle once in a task that ends with it, so that nothing it left behind can cancel what follows."""
-        task = asyncio.ensure_future(self._outcome(record))
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if self._runners.are_ending:
-                raise
-            return OWN_CANCELLATION
-
-    async def _outcome(self, record: Record) -> Failed | None:
-        """Handle once; what a handler lets pass is a bug, and fails this record's attempt, not every record's."""
-        if record.unreadable is not None:
-            return Failed(message=record.unreadable, exception="headrace.Unreadable", retriable=False)
-        runner = own_task()
-        try:
-            failed = await self._handle(record)
-            if runner.cancelling():
-                await asyncio.sleep(0)  # raises what was asked for and has not come yet
-            return failed
-        except asyncio.CancelledError:
-            if self._runners.are_ending:
-                raise
-            return OWN_CANCELLATION
-        except BaseException as error:
-            log.exception("This is a bug: the attempt at %s/%d@%d fails by it", *record.source)
-            text = "a bug of the consumer: its log has the traceback"
-            return Failed(message=text, exception=exceptions.name(error), internal=True)
 
     def _passed(self, job: Job, failed: Failed | None) -> bool:
         """Tell the gate how an attempt ended; return whether it counts."""

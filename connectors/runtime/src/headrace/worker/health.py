@@ -23,13 +23,13 @@ async def serve(poller: Poller, metrics: Metrics, port: int) -> web.AppRunner:
 
     async def alive(_: web.Request) -> web.Response:
         silent = time.monotonic() - poller.beat
-        if poller.stuck:
-            return _answer(False, f"records in Kafka that do not come: {poller.stuck}")
+        if poller.stalls.stuck:
+            return _answer(False, f"records in Kafka that do not come: {poller.stalls.stuck}")
         return _answer(silent < SILENT, f"the poll thread last turned {silent:.0f} s ago")
 
     async def ready(_: web.Request) -> web.Response:
-        if poller.stalled:
-            return _answer(False, f"records in Kafka that do not come: {poller.stalled}")
+        if poller.stalls.stalled:
+            return _answer(False, f"records in Kafka that do not come: {poller.stalls.stalled}")
         if poller.refusal:
             return _answer(False, poller.refusal)
         return _answer(poller.ready, "partitions assigned" if poller.ready else "not assigned, stopped or stopping")

@@ -119,7 +119,7 @@ class Keys:
     def park_crowding(self) -> None:
         """Park what holds up others now that the budget is used up; not while the target, or a store, is away.
 
-        What is left of a key that is parked already is older than what is parked, and stays.
+        What is left of a key that is parked already is nobody's choice, so it takes no share of that.
         """
         self._park(crowding([load for load in self._lanes.loads() if load.lane not in self._parking]))
 

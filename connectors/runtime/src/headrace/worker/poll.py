@@ -22,7 +22,6 @@ from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import UNKNOWN, Tried, stamp
 from headrace.flow.parking import tried_of
 from headrace.flow.partitions import Partition, listed
-from headrace.flow.stall import Watch
 from headrace.kafka.consumer import Committed, Source
 from headrace.kafka.membership import pause
 from headrace.letters.writing import Letters
@@ -37,6 +36,7 @@ from headrace.worker.lost import Lost
 from headrace.worker.parking import Parking
 from headrace.worker.pauses import Pauses
 from headrace.worker.quarantine import Ahead
+from headrace.worker.stall import Stalls
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +45,6 @@ IDLE = 0.1
 
 PAUSE_AFTER = 0.5
 """Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
-
-LOOK_EVERY = 10.0
-STALLED, STUCK = 30.0, 120.0
-"""Seconds of reading without any of the records that Kafka has, until a pod is not ready, and until it is not alive."""
 
 STEP = 0.01
 REVOKE_BUDGET, STOP_BUDGET = 10.0, 30.0
@@ -93,19 +89,15 @@ class Poller(threading.Thread):
         self._pauses = Pauses(self._source, metrics)
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
-        self._moved: dict[Assignment, tuple[int | None, float]] = {}
         self._risked: dict[tuple[Assignment, int], Tried] = {}
-        self._watch = Watch()
-        self._reading, self._looked_at = 0.0, 0.0
-        self.stalled: list[Partition] = []
-        self.stuck: list[Partition] = []
+        self.stalls = Stalls(self._source, self._ledger, self._pauses, self._copartitions, self._lost, metrics)
         self.beat = time.monotonic()
         self.fault: BaseException | None = None
 
     @property
     def ready(self) -> bool:
         """Whether the group has ever given an assignment, be it nothing, and nothing stopped, stands or is refused."""
-        well = not self._lost and not self.stalled and self.refusal is None
+        well = not self._lost and not self.stalls.stalled and self.refusal is None
         return self._assigned and well and not self._stopping.is_set()
 
     @property
@@ -143,7 +135,7 @@ class Poller(threading.Thread):
         self._commits.when_due(self.beat)
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
         self._parking.serve(self._commits.crowded, self._lost, self.beat)
-        self._measure(self.beat)
+        self.stalls.measure(self.beat)
         if self._is_full(self.beat):
             self._parking.relieve(self.beat)
             self._hold_back(self.beat)
@@ -153,8 +145,7 @@ class Poller(threading.Thread):
         self._deliver(BATCH, STEP if self._dispatcher.quarantine.is_active else IDLE)
         self._assigned = self._assigned or self._source.has_joined
         self._copartitions.judge_anew(self._ledger.owned)
-        self._reading += time.monotonic() - self.beat
-        self._look_when_due(self.beat)
+        self.stalls.look_when_due(self.beat, read=time.monotonic() - self.beat)
 
     def _is_ours(self, now: float) -> bool:
         """Return whether what we own is surely still ours; only then may anything be written for it."""
@@ -348,11 +339,8 @@ class Poller(threading.Thread):
         self._loop.call_soon_threadsafe(self._dispatcher.forget, list(assignments))
         for assignment in assignments:
             self._ledger.revoke(assignment)
-            self._moved.pop(assignment, None)
             self._lost.forget(assignment.name)
-        gone = {assignment.name for assignment in assignments}
-        self.stalled = [one for one in self.stalled if one not in gone]
-        self.stuck = [one for one in self.stuck if one not in gone]
+        self.stalls.forget(assignments)
 
     def _drain(self, assignments: Collection[Assignment], deadline: float) -> None:
         if not assignments:
@@ -369,32 +357,6 @@ class Poller(threading.Thread):
             time.sleep(STEP)
         drained.cancel()
         log.warning("records still run in %s; they will be delivered again", listed(one.name for one in assignments))
-
-    def _measure(self, now: float) -> None:
-        self._metrics.waiting.set(self._ledger.unfinished)
-        oldest = 0.0
-        for assignment in self._ledger.owned:
-            frontier, since = self._moved.get(assignment, (None, now))
-            if frontier != assignment.frontier or not assignment.unfinished:
-                since = now
-            self._moved[assignment] = (assignment.frontier, since)
-            oldest = max(oldest, now - since)
-        self._metrics.frontier_age.set(oldest)
-
-    def _look_when_due(self, now: float) -> None:
-        """See whether records come from wherever Kafka has some; one that stopped loudly or waits is not meant."""
-        if now - self._looked_at < LOOK_EVERY:
-            return
-        self._looked_at = now
-        if self._pauses.alone:
-            self._copartitions.judge(self._ledger.owned)
-        owned = [one for one in self._ledger.owned if one.name not in self._lost and one not in self._pauses.some]
-        self._watch.look(owned, self._source.ends(one.name for one in owned), self._reading)
-        before, self.stalled = self.stalled, [one.name for one in self._watch.standing(STALLED)]
-        self.stuck = [one.name for one in self._watch.standing(STUCK)]
-        self._metrics.stalled.set(len(self.stalled))
-        if set(self.stalled) - set(before):
-            log.error("Kafka has records in %s and none comes for %.0f s", listed(self.stalled), STALLED)
 
     def _names(self) -> list[Partition]:
         return [assignment.name for assignment in self._ledger.owned]
