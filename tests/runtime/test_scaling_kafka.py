@@ -13,7 +13,7 @@ import pytest
 from headrace.flow.budget import HIGH
 from headrace_operator.plan import consumption
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world, taken
+from tests.runtime.consumer_process import HANDLER, Running, World, consuming, make_world, taken
 from tests.runtime.history import Effect, History, violations
 from tests.waiting import until
 
@@ -24,6 +24,8 @@ AT_ONCE = 8
 FAILING = [f"f{number}" for number in range(5)]
 """Keys whose first record fails until all hand-overs are over, with others of its key behind it."""
 
+WAIT = """while not os.path.exists(wish.get("until", "/")):
+        time.sleep(0.05)"""
 PATIENT = {"attempts": 100_000, "initial": 0.05, "factor": 2, "max": 1}
 
 
@@ -181,3 +183,22 @@ def test_a_key_with_a_long_queue_does_not_hold_up_a_hand_over(kafka_broker: Kafk
     produced = {n: "busy" if n < 200 else f"k{n % 20}" for n in range(400)}
     assert violations(History(produced=produced, effects=effects.taken)) == []
     assert "still run" not in first.log.read_text()
+
+
+def test_a_key_with_more_records_than_are_read_ahead_does_not_keep_other_partitions_from_being_read(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    world = make_world(kafka_broker, tmp_path, partitions=2, concurrency=AT_ONCE)
+    waits = HANDLER.replace('time.sleep(wish.get("sleep", 0))', WAIT)
+    (tmp_path / "code" / "effects_handler.py").write_text(waits)
+    let_go = tmp_path / "let-go"
+    world.produce([("busy", {"n": n, "until": str(let_go)}) for n in range(HIGH + 1500)], partition=0)
+    effects = Effects(world)
+    with consuming(world) as running:
+        until("a ready process", lambda: running.get("/readyz")[0] == 200)
+        until("more than is read ahead", lambda: running.metric("headrace_consumer_waiting_records") >= HIGH)
+        world.produce([("other", {"n": HIGH + 1500})], partition=1)
+        until("the other key", lambda: effects.read().distinct == {HIGH + 1500})
+        let_go.touch()
+        until("all", lambda: len(effects.read().distinct) == HIGH + 1501)
+        assert running.stop() == 0

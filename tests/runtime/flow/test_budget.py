@@ -14,12 +14,21 @@ def test_reading_goes_on_only_below_the_low_mark(high: tuple[int, int], low: tup
     budget = Budget()
     below_high = tuple(max(0, part - 1) for part in high)
     below_low = tuple(max(0, part - 1) for part in low)
-    assert not budget.is_full(*below_high)
-    assert budget.is_full(*high)
-    assert budget.is_full(*below_high)
-    assert budget.is_full(*low)
-    assert not budget.is_full(*below_low)
-    assert not budget.is_full(*below_high)
+    assert not budget.is_used_up(*below_high)
+    assert budget.is_used_up(*high)
+    assert budget.is_used_up(*below_high)
+    assert budget.is_used_up(*low)
+    assert not budget.is_used_up(*below_low)
+    assert not budget.is_used_up(*below_high)
+
+
+def test_where_keys_are_few_bytes_alone_count() -> None:
+    budget = Budget()
+    assert budget.is_used_up(HIGH, 0)
+    assert budget.may_go_beyond(lacks_keys=True)
+    assert not budget.may_go_beyond(lacks_keys=False)
+    assert budget.is_used_up(HIGH, HIGH_BYTES)
+    assert not budget.may_go_beyond(lacks_keys=True)
 
 
 @pytest.mark.case("delivery-9")

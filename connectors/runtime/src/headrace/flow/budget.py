@@ -1,7 +1,8 @@
 """How much may be read and not finished: by records and by bytes, each with a mark to stop at and one to go on at.
 
-Pure. The gap between the marks keeps reading from stopping and starting with each record: a pause throws away what was
-fetched ahead.
+Kafka gives one partition's records after the other's, so that the keys of those few may be all there is to handle: then
+bytes alone count. Pure. The gap between the marks keeps reading from stopping and starting with each record: a pause
+throws away what was fetched ahead.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 from headrace.record import Record
 
 HIGH, LOW = 5_000, 2_500
-"""Records unfinished at which reading stops, and at which it goes on."""
+"""Records unfinished at which reading stops, and at which it goes on; not while there are too few keys to handle."""
 
 HIGH_BYTES, LOW_BYTES = 32 * 1024 * 1024, 16 * 1024 * 1024
 
-OVERHEAD, HEADER_OVERHEAD = 1_300, 150
+OVERHEAD, HEADER_OVERHEAD = 900, 150
 """Bytes that a record takes beside its own, and each of its headers: its objects, its lane, its place in the ledger."""
 
 
@@ -23,13 +24,18 @@ class Budget:
     def __init__(self, share: float = 1.0) -> None:
         """Of the marks ``share`` counts."""
         self._share = share
-        self._full = False
+        self._many = False
+        self._heavy = False
 
-    def is_full(self, records: int, size: int) -> bool:
-        """Return whether reading must stop, with so many records of ``size`` bytes unfinished."""
-        high, high_bytes = (LOW, LOW_BYTES) if self._full else (HIGH, HIGH_BYTES)
-        self._full = records >= self._share * high or size >= self._share * high_bytes
-        return self._full
+    def is_used_up(self, records: int, size: int) -> bool:
+        """Note that so many records of ``size`` bytes are unfinished; return whether that is all there may be."""
+        self._many = records >= self._share * (LOW if self._many else HIGH)
+        self._heavy = size >= self._share * (LOW_BYTES if self._heavy else HIGH_BYTES)
+        return self._many or self._heavy
+
+    def may_go_beyond(self, *, lacks_keys: bool) -> bool:
+        """Return whether more may be read though it is used up: by records alone, and other keys could be handled."""
+        return lacks_keys and not self._heavy
 
 
 def weight(record: Record) -> int:

@@ -11,7 +11,7 @@ Pure: no clock, no tasks. The event loop's thread alone owns the lanes.
 from __future__ import annotations
 
 import heapq
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ class Lanes:
     """All lanes with work: ready, running or waiting."""
 
     def __init__(self) -> None:
-        self._queues: dict[Lane, deque[Job]] = {}
+        self._queues: dict[Lane, list[Job]] = {}
         self._ready: list[tuple[int, Lane]] = []
         self._arrived = 0
         self._running: set[Lane] = set()
@@ -143,7 +143,7 @@ class Lanes:
             if job.lane in self._failed:
                 _count(self._held, job.assignment, 1)
             return
-        self._queues[job.lane] = deque((job,))
+        self._queues[job.lane] = [job]
         if due is None:
             self._make_ready(job.lane)
         else:
@@ -164,7 +164,7 @@ class Lanes:
         self._release(lane)
         self._forget(job)
         queue = self._queues[lane]
-        queue.popleft()
+        del queue[0]
         if queue:
             self._make_ready(lane)
         else:
@@ -239,7 +239,7 @@ class Lanes:
     def _keep(self, lane: Lane, wanted: Callable[[Job], bool]) -> list[Job]:
         """Drop from a lane what is not ``wanted``, and return it; `_reorder` is due then."""
         queue, failed = self._queues[lane], self._release(lane)
-        head, kept, dropped = queue[0], deque[Job](), list[Job]()
+        head, kept, dropped = queue[0], list[Job](), list[Job]()
         for job in queue:
             (kept if wanted(job) else dropped).append(job)
         for job in dropped:
@@ -250,7 +250,7 @@ class Lanes:
             self._hold(lane)
         return dropped
 
-    def _replace(self, lane: Lane, kept: deque[Job], *, was_waiting: bool) -> None:
+    def _replace(self, lane: Lane, kept: list[Job], *, was_waiting: bool) -> None:
         if was_waiting:
             del self._due[lane]
         if not kept:

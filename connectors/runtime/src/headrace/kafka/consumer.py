@@ -50,12 +50,13 @@ LEAN = {
     "queued.max.messages.kbytes": "16384",
     "fetch.queue.backoff.ms": "10",
     "fetch.wait.max.ms": "100",
+    "fetch.message.max.bytes": "262144",
     "topic.metadata.refresh.interval.ms": "10000",
 }
 """librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes.
 
 It counts values alone: what heavy headers and keys take is bounded by the number of records fetched ahead. A fetch is
-asked for while fewer are left, and brings up to 1 MiB of each partition, so few are enough to keep it busy.
+asked for while fewer are left, and brings up to 256 KiB of each partition, so few are enough to keep it busy, and soon there are keys of all partitions.
 """
 
 LAW = {

@@ -67,6 +67,7 @@ class Dispatcher:
         self._progress = asyncio.Event()
         self._leaving: frozenset[Assignment] = frozenset()
         self._outage = Target("open")
+        self._accepted = 0
         self.busy = Busy(config.delivery.concurrency, time.monotonic())
         self.keys = Keys(config, self._lanes, metrics, changed=self._arm, is_away=self._is_away)
         self.finished: deque[Finished] = deque()
@@ -82,6 +83,7 @@ class Dispatcher:
         """Queue a batch of records, but for those that follow a parked key, and those that are done."""
         for job in self.keys.sort(jobs):
             self._lanes.add(job, self._due(job))
+        self._accepted += len(jobs)
         self._arm()
 
     def _due(self, job: Job) -> float | None:
@@ -96,6 +98,12 @@ class Dispatcher:
         if self._gate.is_open:
             return self._outage
         return Target("throttled" if self._gate.limit < self._concurrency else "closed")
+
+    def lacks_keys(self, handed: int) -> bool:
+        """Whether more keys could be handled at once than the ``handed`` records are of; any thread may ask."""
+        at_work = self._lanes.running + self._lanes.waiting
+        is_well = self._accepted == handed and not self._is_away()
+        return is_well and not self._lanes.ready and at_work < self._gate.limit
 
     def _is_away(self) -> bool:
         """Whether records wait for the target, or the store of handled messages, whatever their keys are."""

@@ -168,7 +168,7 @@ class Parking:
     def _hold(self) -> None:
         retry = [one for one in self._ledger.owned if one.topic == self._retry]
         waits = {*self._unknown, *self._beyond}
-        if self._budget.is_full(sum(one.unfinished for one in retry), sum(one.size for one in retry)):
+        if self._budget.is_used_up(sum(one.unfinished for one in retry), sum(one.size for one in retry)):
             waits.update(retry)
         numbers = {one.partition for one in self._unknown if not one.given_away} | self._laden(retry)
         sources = (one for one in self._ledger.owned if one.topic != self._retry and one.partition in numbers)

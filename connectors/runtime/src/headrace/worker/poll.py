@@ -86,6 +86,7 @@ class Poller(threading.Thread):
         self._lost = Lost(config.delivery.on_offset_lost, self._source, metrics)
         self._budget = Budget()
         self._full_since: float | None = None
+        self._handed = 0
         self._pauses = Pauses(self._source, metrics)
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
@@ -136,8 +137,10 @@ class Poller(threading.Thread):
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
         self._parking.serve(self._commits.crowded, self._lost, self.beat)
         self.stalls.measure(self.beat)
-        if self._is_full(self.beat):
+        used_up = self._is_used_up()
+        if used_up:
             self._parking.relieve(self.beat)
+        if self._is_full(self.beat, used_up=used_up):
             self._hold_back(self.beat)
             return
         self._pauses.end()
@@ -171,6 +174,7 @@ class Poller(threading.Thread):
             self._parking.reach((topic, number))
         if jobs:
             self._begin({job.assignment for job in jobs if not job.assignment.begun})
+            self._handed += len(jobs)
             self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
 
     def _begin(self, fresh: Collection[Assignment]) -> None:
@@ -222,9 +226,12 @@ class Poller(threading.Thread):
         assignment = self._ledger.find(source.topic, source.partition)
         return assignment is not None and assignment.gives(source.offset)
 
-    def _is_full(self, now: float) -> bool:
+    def _is_used_up(self) -> bool:
         sources = [one for one in self._ledger.owned if one.topic != self._retry_topic]
-        if not self._budget.is_full(sum(one.unfinished for one in sources), sum(one.size for one in sources)):
+        return self._budget.is_used_up(sum(one.unfinished for one in sources), sum(one.size for one in sources))
+
+    def _is_full(self, now: float, *, used_up: bool) -> bool:
+        if not used_up or self._budget.may_go_beyond(lacks_keys=self._dispatcher.lacks_keys(self._handed)):
             self._full_since = None
             return False
         self._full_since = self._full_since or now
