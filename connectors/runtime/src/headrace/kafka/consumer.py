@@ -56,7 +56,8 @@ LEAN = {
 """librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes.
 
 It counts values alone: what heavy headers and keys take is bounded by the number of records fetched ahead. A fetch is
-asked for while fewer are left, and brings up to 256 KiB of each partition, so few are enough to keep it busy, and soon there are keys of all partitions.
+asked for while fewer are left, and brings up to 256 KiB of each partition: few are enough to keep it busy, and soon
+there are keys of all partitions.
 """
 
 LAW = {
