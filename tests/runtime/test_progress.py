@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from headrace.load import LoadReport, words
-from headrace.progress import Progress, decode, encode
+from headrace.progress import Progress, Stop, decode, encode
 
 COUNTS = some.integers(0, 10**12)
 
@@ -30,13 +30,14 @@ LOADS = some.builds(
         running=some.booleans(),
         map=MAPS,
         load=some.none() | LOADS,
+        stopped=some.none() | some.builds(Stop, some.integers(0, 10**9), COUNTS, COUNTS),
     )
 )
 def test_what_is_told_is_read(progress: Progress) -> None:
     told = encode(progress)
     assert decode(told) == progress
     load = 300 if progress.load else 0
-    assert len(told) < 100 + len(progress.map) + load, "Kafka takes 4 KB, and a commit has many partitions"
+    assert len(told) < 150 + len(progress.map) + load, "Kafka takes 4 KB, and a commit has many partitions"
     assert told.isascii()
 
 
@@ -66,6 +67,11 @@ def test_no_metadata_is_an_error(metadata: str) -> None:
 
 def test_a_later_field_is_passed_over_and_a_missing_one_is_nothing() -> None:
     assert decode("h1 done=4 attempts=2 running=0") == Progress(done=4)
+
+
+@pytest.mark.parametrize("stopped", ["", "4", "4/12", "x/1@2", "4/-1@2", "9" * 5000 + "/1@2", "4/12@²"])
+def test_a_stop_that_nobody_can_read_is_none(stopped: str) -> None:
+    assert decode(f"h1 done=4 stopped={stopped}") == Progress(done=4)
 
 
 REPORT = LoadReport(pod="billing-7d4-x2", end=1_795_863_600, window=5003, busy=375, handled=1234)

@@ -139,6 +139,12 @@ OnOffsetLost = Literal["Stop", "Earliest", "Latest"]
 """What becomes of a partition whose offset no longer exists: it stands, or goes on at the log's beginning or end."""
 
 
+class OnDeadLetter(Document):
+    """What becomes of later records once a dead letter is written: they run, or its partition stands (Stop)."""
+
+    action: Literal["Skip", "Stop"] = "Skip"
+
+
 class Memory(Document):
     """Remember handled messages in the pod, so many at most."""
 
@@ -176,6 +182,7 @@ class Delivery(Document):
     rate: Rate | None = None
     retry: Retry = Retry()
     on_offset_lost: OnOffsetLost = "Stop"
+    on_dead_letter: OnDeadLetter = OnDeadLetter()
     deduplication: Deduplication | None = None
 
 

@@ -97,6 +97,9 @@ class Metrics:
         self.restarted = self._counter(
             "headrace_consumer_offset_resets", "Partitions that went on elsewhere, as their offset no longer existed."
         )
+        self.stopped = self._gauge(
+            "headrace_consumer_stopped_partitions", "Partitions that stand until their dead letters have a resolution."
+        )
         self.stalled = self._gauge(
             "headrace_consumer_stalled_partitions", "Partitions with records to read of which none comes."
         )

@@ -2,13 +2,15 @@
 
 It travels as the metadata of the committed offset, such as ``h1 done=12 retrying=1 held=3 running=1 map=AAt4…``. ``h1``
 is the version: metadata of another one, or of somebody else's consumer, says nothing. Fields that are not known are
-passed over. Only the consumer reads ``map`` (`headrace.flow.offset_map`). One partition of each pod also tells its
-`headrace.load`.
+passed over, as is ``stopped`` where it is not as in ``stopped=4/12@1031``. Only the consumer reads ``map``
+(`headrace.flow.offset_map`). One partition of each pod also tells its `headrace.load`.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from headrace import load
 from headrace.load import LoadReport
@@ -19,6 +21,18 @@ LONGEST = 4_095
 """Characters that Kafka takes as metadata by its defaults (``offset.metadata.max.bytes``), less the client's NUL."""
 
 COUNTS = ("done", "retrying", "held")
+STOP = re.compile(r"([0-9]{1,10})/([0-9]{1,19})@([0-9]{1,19})")
+
+
+class Stop(NamedTuple):
+    """The dead letter that a partition stands behind: where it lies in its topic, and its record's ``offset``."""
+
+    partition: int
+    letter: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}/{self.letter}@{self.offset}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +42,7 @@ class Progress:
     ``done`` counts offsets that need no more work though an earlier record is unfinished; ``retrying`` the keys whose
     record failed and is tried again; ``held`` the unfinished records of those keys. ``running`` says that a consumer
     works on the partition and has not ended in order; ``map`` is its offset map, empty when nothing is worth a map.
-    ``load`` is that of the pod, where this partition tells it.
+    ``load`` is that of the pod, where this partition tells it; ``stopped`` is there where the partition stands.
     """
 
     done: int = 0
@@ -37,13 +51,16 @@ class Progress:
     running: bool = False
     map: str = ""
     load: LoadReport | None = None
+    stopped: Stop | None = None
 
 
 def encode(progress: Progress) -> str:
-    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 90 characters more."""
+    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 150 characters more."""
     words = [VERSION, *(f"{name}={getattr(progress, name)}" for name in COUNTS)]
     if progress.running:
         words.append("running=1")
+    if progress.stopped:
+        words.append(f"stopped={progress.stopped}")
     if progress.load:
         words.extend(load.words(progress.load))
     if progress.map:
@@ -62,4 +79,10 @@ def decode(metadata: str | None) -> Progress | None:
         return None
     numbers = {name: int(counts.get(name, 0)) for name in COUNTS}
     running = counts.get("running") == "1"
-    return Progress(**numbers, running=running, map=said.get("map", ""), load=load.report(said))
+    stopped = _stop(said.get("stopped", ""))
+    return Progress(**numbers, running=running, map=said.get("map", ""), load=load.report(said), stopped=stopped)
+
+
+def _stop(said: str) -> Stop | None:
+    found = STOP.fullmatch(said)
+    return None if found is None else Stop(*map(int, found.groups()))

@@ -140,6 +140,16 @@ class Deduplication(Model):
     redis: Redis | None = Field(None, description="Remember handled messages in a Redis that all pods ask.")
 
 
+class OnDeadLetter(Model):
+    """What becomes of a record that is dead-lettered, and of those after it."""
+
+    action: Literal["Skip", "Stop"] | None = Field(
+        None,
+        description="What becomes of later records: they are handled (Skip), or the partition of the record stands "
+        "until its dead letter is put back or discarded (Stop). Default: Skip.",
+    )
+
+
 class Delivery(Model):
     """How records are handed to the handler."""
 
@@ -163,6 +173,9 @@ class Delivery(Model):
         None,
         description="What a partition does whose committed offset no longer exists: Stop, or go on at the Earliest or "
         "behind the Latest record there is. Default: Stop.",
+    )
+    on_dead_letter: OnDeadLetter | None = Field(
+        None, description="What becomes of a record that is dead-lettered, and of those after it."
     )
     deduplication: Deduplication | None = Field(
         None, description="Pass over records whose message was handled before. Default: none."

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from headrace.load import FULL, LoadReport
 from headrace.progress import Progress, decode
-from headrace_operator.observed.kafka import Committed, LogSeen, Partition, PodLoad, RecordSeen, Span
+from headrace_operator.observed.kafka import Committed, LogSeen, Partition, PodLoad, RecordSeen, Span, StopSeen
 
 MOST = 50_000
 """Records of one read."""
@@ -84,7 +84,14 @@ class Group:
 def _committed(at: TopicPartition) -> Committed:
     told = decode(at.metadata) or Progress()
     load = None if told.load is None else _load(told.load)
-    return Committed(offset=at.offset, done=told.done, retrying=told.retrying, held=told.held, load=load)
+    return Committed(
+        offset=at.offset,
+        done=told.done,
+        retrying=told.retrying,
+        held=told.held,
+        load=load,
+        stopped=told.stopped and StopSeen(f"{told.stopped.partition}/{told.stopped.letter}", told.stopped.offset),
+    )
 
 
 def _load(told: LoadReport) -> PodLoad | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from headrace_operator.observed.value import Unknown
 
@@ -68,12 +69,20 @@ class PodLoad:
     idle: bool = False
 
 
+class StopSeen(NamedTuple):
+    """The dead letter that a partition stands behind, as ``headrace dlq`` names it, and its record's offset."""
+
+    letter: str
+    offset: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Committed:
     """What a group has committed of a partition: the next offset to handle, and what its member told with it.
 
     ``done`` offsets beyond it need no more work, ``retrying`` keys failed and are tried again, and ``held`` records
-    wait with them; 0 where the member tells nothing. ``load`` is told with one partition of each member.
+    wait with them; 0 where the member tells nothing. ``load`` is told with one partition of each member, and
+    ``stopped`` where the partition stands behind a dead letter.
     """
 
     offset: int
@@ -81,6 +90,7 @@ class Committed:
     retrying: int = 0
     held: int = 0
     load: PodLoad | None = None
+    stopped: StopSeen | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +120,7 @@ class PartitionSeen:
     records lie behind a transaction that its producer has not ended; None is ``end``. ``done``, ``retrying`` and
     ``held`` are as in `Committed`. ``waiting`` counts the records not handled where they were read; None takes every
     offset for a record, so that the markers of transactions count as well. ``lag_seconds`` is how long the oldest
-    record waits, None when not known; with ``at_least`` it waits that long or longer.
+    record waits, None when not known; with ``at_least`` it waits that long or longer. ``stopped`` is as in `Committed`.
     """
 
     topic: str
@@ -126,6 +136,7 @@ class PartitionSeen:
     retrying: int = 0
     held: int = 0
     lost: bool = False
+    stopped: StopSeen | None = None
 
     @property
     def next(self) -> int:
@@ -145,8 +156,8 @@ class PartitionSeen:
 
     @property
     def workable(self) -> int:
-        """Records that could be handled now: not those of keys that fail, nor what nobody may read yet."""
-        if self.lost:
+        """Records that could be handled now: not those of keys that fail, nor what nobody may read yet, nor stands."""
+        if self.lost or self.stopped:
             return 0
         stable = self.end if self.stable is None else self.stable
         return max(0, min(self.lag, stable - self.next - self.done) - self.held)

@@ -24,6 +24,7 @@ from headrace_operator.plan import (
     pipeline,
     pods,
     sources,
+    stops,
     target,
 )
 from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, GrowTopic, Plan
@@ -54,6 +55,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
         ready_topics,
         *_kept(world, topics),
         *offsets.findings(resource, spec, world.backlog),
+        *stops.findings(resource, spec, world.backlog),
         *deduplication.findings(resource, spec, world.settings.of),
         _deployed(world, actions, now),
         _consuming(world),

@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace import config as contract
 from headrace import names as kafka_names
-from headrace_operator.api.consumer import ConsumerSpec, Delivery, Handler, Http, Python, Retry
+from headrace_operator.api.consumer import ConsumerSpec, Delivery, Handler, Http, OnDeadLetter, Python, Retry
 from headrace_operator.api.durations import seconds
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.api.properties import tuning
@@ -142,8 +142,14 @@ def _delivery(delivery: Delivery | None, concurrency: int) -> contract.Delivery:
         rate=delivery.rate and contract.Rate(per_second=delivery.rate.per_second),
         retry=_retry(delivery.retry),
         on_offset_lost=delivery.on_offset_lost or known.on_offset_lost,
+        on_dead_letter=_on_dead_letter(delivery.on_dead_letter),
         deduplication=deduplication.configuration(delivery.deduplication),
     )
+
+
+def _on_dead_letter(wish: OnDeadLetter | None) -> contract.OnDeadLetter:
+    known = contract.OnDeadLetter()
+    return contract.OnDeadLetter(action=(wish and wish.action) or known.action)
 
 
 def _retry(retry: Retry | None) -> contract.Retry:

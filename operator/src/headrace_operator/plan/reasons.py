@@ -40,6 +40,8 @@ class Reason(StrEnum):
     NO_COMMITS_YET = "NoCommitsYet"
     OFFSETS_EXIST = "OffsetsExist"
     OFFSET_LOST = "OffsetLost"
+    PARTITIONS_PROCEED = "PartitionsProceed"
+    DEAD_LETTER_STOPS = "DeadLetterStops"
     WINDOW_COVERS = "WindowCovers"
     WINDOW_TOO_SHORT = "WindowTooShort"
     WITHIN_TARGET = "WithinTarget"

@@ -102,6 +102,11 @@ class Lanes:
         self._held: Counter[Assignment] = Counter()
 
     @property
+    def assignments(self) -> list[Assignment]:
+        """The partitions of which records are queued, waiting or running."""
+        return list(self._pending)
+
+    @property
     def ready(self) -> int:
         """How many lanes could run now."""
         return len(self._ready)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from headrace.flow.offset_map import UNKNOWN, OffsetMap, Range, Tried
 from headrace.flow.partitions import Partition
+from headrace.progress import Stop
 
 
 class Assignment:
@@ -23,7 +24,8 @@ class Assignment:
     ``mistrusted`` says that the map of the owner before was of another log. ``begun`` says that the group knows that we
     work on it; ``suspects`` counts the records to come that may have ended the process of the owner before. ``parks``:
     its keys may be parked in the retry topic (`headrace.flow.parking`), which any thread may read. ``initial`` is what
-    was known at first.
+    was known at first. ``halted``: a record of it is dead-lettered, and nothing more begins, which any thread may note
+    and read; ``stopped`` names that letter once it is written.
     """
 
     __slots__ = (
@@ -38,12 +40,14 @@ class Assignment:
         "committed",
         "end",
         "given_away",
+        "halted",
         "initial",
         "mistrusted",
         "name",
         "parks",
         "partition",
         "size",
+        "stopped",
         "suspects",
         "told",
         "topic",
@@ -63,6 +67,8 @@ class Assignment:
         self.begun = False
         self.suspects = 0
         self.parks = False
+        self.halted = False
+        self.stopped: Stop | None = None
         self.initial = known or OffsetMap(at=committed or 0)
         self.told: tuple[int, str] | None = None
         self._open: dict[int, tuple[int, int]] = {}
@@ -233,7 +239,15 @@ class Ledger:
         return assignment
 
     def renew(self, before: Assignment, offset: int | None) -> Assignment:
-        """Begin a new time at ``offset`` in another log, or where it was, with all that is known, for None."""
+        """Begin a new time at ``offset`` in another log, or where it was, with all that is known, for None.
+
+        One that is stopped stays so.
+        """
+        renewed = self._renewed(before, offset)
+        renewed.stopped, renewed.halted = before.stopped, before.stopped is not None
+        return renewed
+
+    def _renewed(self, before: Assignment, offset: int | None) -> Assignment:
         if offset is not None:
             return self.assign(*before.name, offset)
         if before.frontier is None:

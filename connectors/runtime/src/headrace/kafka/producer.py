@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
@@ -43,6 +44,13 @@ class NotSent(Exception):
         super().__init__(error.str())
         self.is_refusal = is_refusal(error)
         self.is_for_size = is_for_size(error)
+
+
+class Written(NamedTuple):
+    """Where Kafka has a record."""
+
+    partition: int
+    offset: int
 
 
 class Producer:
@@ -87,7 +95,7 @@ class Producer:
         key: bytes | None,
         value: bytes | None,
         headers: Headers,
-        delivered: Callable[[NotSent | None], None],
+        delivered: Callable[[NotSent | Written], None],
     ) -> None:
         """Begin to send a record to ``partition``; ``delivered`` is called from `poll`.
 
@@ -96,10 +104,10 @@ class Producer:
         seconds.
         """
 
-        def on_delivery(error: KafkaError | None, _: Message) -> None:
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
             if error is not None:
                 self._partitions = 0
-            delivered(None if error is None else NotSent(error))
+            delivered(_written(message) if error is None else NotSent(error))
 
         try:
             count = self._partition_count()
@@ -144,3 +152,8 @@ class Producer:
         log.warning("producer: %s", error.str())
         if error.fatal():
             self._fatal = error.str()
+
+
+def _written(message: Message) -> Written:
+    """Return where a record lies; Kafka does not say so of one that it had already (a repeated request): from 0 on."""
+    return Written(int(message.partition() or 0), max(0, int(message.offset() or 0)))

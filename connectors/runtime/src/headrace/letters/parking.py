@@ -19,7 +19,7 @@ from headrace import headers
 from headrace.config import Config
 from headrace.flow.finished import Finished
 from headrace.kafka.connection import Login
-from headrace.kafka.producer import NotSent, Producer
+from headrace.kafka.producer import NotSent, Producer, Written
 from headrace.letters import pointers
 from headrace.letters.writing import AGAIN, REFUSED, REFUSED_AGAIN
 
@@ -129,10 +129,10 @@ class Parked:
         self._sent += 1
         self._unreported += 1
 
-    def _delivered(self, draft: _Draft, error: NotSent | None) -> None:
+    def _delivered(self, draft: _Draft, outcome: NotSent | Written) -> None:
         self._unreported -= 1
-        if error is not None:
-            self._error = self._error or error
+        if isinstance(outcome, NotSent):
+            self._error = self._error or outcome
             return
         draft.written = True
         self._refused = None

@@ -20,7 +20,7 @@ from headrace import headers
 from headrace.config import Config
 from headrace.flow.finished import Finished
 from headrace.kafka.connection import Login
-from headrace.kafka.producer import NotSent, Producer
+from headrace.kafka.producer import NotSent, Producer, Written
 from headrace.letters import pointers
 from headrace.metrics import Metrics
 
@@ -52,8 +52,8 @@ class Draft:
 class Letters:
     """The producer of dead letters and those not yet acknowledged."""
 
-    def __init__(self, config: Config, metrics: Metrics, written: Callable[[Finished], None]) -> None:
-        """``written`` is called, from `serve`, with each letter that Kafka has."""
+    def __init__(self, config: Config, metrics: Metrics, written: Callable[[Finished, Written], None]) -> None:
+        """``written`` is called, from `serve`, with each letter that Kafka has, and where."""
         self._topic = config.topics.dead_letters
         self._metrics = metrics
         self._written = written
@@ -147,13 +147,13 @@ class Letters:
         )
         self._sent += 1
 
-    def _delivered(self, draft: Draft, error: NotSent | None) -> None:
+    def _delivered(self, draft: Draft, outcome: NotSent | Written) -> None:
         self._sent -= 1
-        if error is not None:
-            self._failed(draft, error)
+        if isinstance(outcome, NotSent):
+            self._failed(draft, outcome)
             return
         self._metrics.dead_letters[str(draft.letter.reason)].inc()
-        self._written(draft.letter)
+        self._written(draft.letter, outcome)
 
     def _failed(self, draft: Draft, error: NotSent) -> None:
         now = time.monotonic()

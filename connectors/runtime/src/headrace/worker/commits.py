@@ -64,6 +64,7 @@ class Commits:
         assignment = self._ledger.assign(*partition, committed.offset if committed else None, known)
         assignment.told = committed and (committed.offset, committed.metadata or "")
         assignment.suspects = SUSPECTS if told and told.running else 0
+        assignment.stopped = told.stopped if told else None
 
     def _inherited(self, partition: Partition, committed: Committed | None) -> tuple[Progress | None, OffsetMap | None]:
         """Return what came with a committed offset; what is not ours, or a map of another offset, is none."""
@@ -153,7 +154,14 @@ class Commits:
         retrying, held = self._retrying(assignment)
         running = assignment.begun and not assignment.given_away
         load = self._load.told_with(assignment)
-        counts = Progress(done=assignment.done, retrying=retrying, held=held, running=running, load=load)
+        counts = Progress(
+            done=assignment.done,
+            retrying=retrying,
+            held=held,
+            running=running,
+            load=load,
+            stopped=assignment.stopped,
+        )
         return with_map(counts, known, self._source.room)
 
 

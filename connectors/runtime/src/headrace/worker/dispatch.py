@@ -26,6 +26,7 @@ from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment
 from headrace.flow.masking import masked
 from headrace.flow.offset_map import Tried
+from headrace.flow.partitions import Partition
 from headrace.flow.policy import DeadLetter, Failed, decide, resumed
 from headrace.flow.target import Target
 from headrace.headers import Reason
@@ -56,6 +57,7 @@ class Dispatcher:
         self._lease = lease
         self._group = config.group
         self._retry = config.delivery.retry
+        self._stops = config.delivery.on_dead_letter.action == "Stop"
         self._concurrency = config.delivery.concurrency
         self._gate = Gate(config.delivery, time.monotonic())
         self._metrics = metrics
@@ -80,8 +82,8 @@ class Dispatcher:
         await self._runners.run()
 
     def accept(self, jobs: Sequence[Job]) -> None:
-        """Queue a batch of records, but for those that follow a parked key, and those that are done."""
-        for job in self.keys.sort(jobs):
+        """Queue a batch of records, but for those that follow a parked key, are done, or come where nothing begins."""
+        for job in self.keys.sort([job for job in jobs if not job.assignment.halted]):
             self._lanes.add(job, self._due(job))
         self._accepted += len(jobs)
         self._arm()
@@ -122,6 +124,14 @@ class Dispatcher:
         """Drop everything of partitions that are no longer ours; what runs is finished in vain."""
         self._leaving = frozenset()
         self._lanes.drop(assignments)
+        self._wake_runners()
+
+    def halt(self, source: Partition) -> None:
+        """Begin nothing more of a source's partition, of which a record is dead-lettered; what runs ends."""
+        halted = [one for one in self._lanes.assignments if one.name == source]
+        for one in halted:
+            one.halted = True
+        self._lanes.drop(halted)
         self._wake_runners()
 
     async def _handle_next(self) -> None:
@@ -173,8 +183,8 @@ class Dispatcher:
                 future.set_result(None)
 
     async def _may_begin(self, job: Job) -> bool:
-        """Wait until it is sure whose the record is; return whether it is still ours."""
-        while not job.assignment.given_away:
+        """Wait until it is sure whose the record is; return whether it is still ours and may begin."""
+        while not (job.assignment.given_away or job.assignment.halted):
             if self._lease.holds(time.monotonic()):
                 return True
             await asyncio.sleep(LOOK)
@@ -292,9 +302,9 @@ class Dispatcher:
         self.retried.append(Retried(job.assignment, job.record.offset, tried))
 
     def _delayed(self, job: Job) -> None:
-        """Have a record woken when it is due, unless its partition is leaving."""
-        if job.assignment in self._leaving:
-            self._lanes.drop(self._leaving)
+        """Have a record woken when it is due, unless its partition is leaving or halted."""
+        if job.assignment.halted or job.assignment in self._leaving:
+            self._lanes.drop({job.assignment, *self._leaving})
         self._metrics.retrying_keys.set(self._lanes.waiting)
         self._arm()
 
@@ -322,6 +332,8 @@ class Dispatcher:
             traced=failed.traced,
         )
         self._finish(job, headers.for_dead_letter(job.record, failure), fate.reason.value)
+        if self._stops:
+            self.halt((job.record.source.topic, job.record.source.partition))
 
     def _finish(self, job: Job, letter: Headers | None, reason: str | None) -> None:
         self._lanes.finish(job)

@@ -60,7 +60,7 @@ class Parking:
         self._dispatcher = dispatcher
         self._loop = loop
         self._budget = Budget(SHARE)
-        self._may_park = config.delivery.order != "Partition" and config.group_protocol == "classic"
+        self._may_park = _may_park(config)
         self._fresh: dict[int, Assignment] = {}
         self._unknown: set[Assignment] = set()
         self._beyond: dict[Assignment, dict[Partition, int]] = {}
@@ -163,7 +163,7 @@ class Parking:
         One whose end was reached brings nothing older, either, though its log may be another that is shorter.
         """
         owned = ((self._ledger.find(*place), offset) for place, offset in places.items() if place not in lost)
-        return all(one is None or one in self._ended or one.position > offset for one, offset in owned)
+        return all(one is None or one.halted or one in self._ended or one.position > offset for one, offset in owned)
 
     def _hold(self) -> None:
         retry = [one for one in self._ledger.owned if one.topic == self._retry]
@@ -171,7 +171,9 @@ class Parking:
         if self._budget.is_used_up(sum(one.unfinished for one in retry), sum(one.size for one in retry)):
             waits.update(retry)
         numbers = {one.partition for one in self._unknown if not one.given_away} | self._laden(retry)
-        sources = (one for one in self._ledger.owned if one.topic != self._retry and one.partition in numbers)
+        sources = (
+            one for one in self._ledger.owned if one.topic != self._retry and (one.halted or one.partition in numbers)
+        )
         self._pauses.set_held(frozenset(one for one in (*waits, *sources) if not one.given_away))
 
     def _laden(self, retry: Collection[Assignment]) -> set[int]:
@@ -182,3 +184,10 @@ class Parking:
         return (
             {number for number, count in unread.items() if count and number not in older} if self._has_many else set()
         )
+
+
+def _may_park(config: Config) -> bool:
+    """Whether a key may go beside its source: not where its partition is to stand as it is dead-lettered."""
+    delivery = config.delivery
+    stops = delivery.on_dead_letter.action == "Stop"
+    return delivery.order != "Partition" and not stops and config.group_protocol == "classic"

@@ -1,7 +1,8 @@
 """Which partitions are not read for now: all while too much is unfinished, some while too much is to be told of them.
 
-Others wait for the retry partition of their number, and what is parked waits for what is older. The poll thread alone
-owns it. A pause throws away what was fetched ahead, and the client keeps it beyond an assignment.
+Others wait for the retry partition of their number, what is parked waits for what is older, and some stand behind a
+dead letter. The poll thread alone owns it. A pause throws away what was fetched ahead, and the client keeps it beyond
+an assignment.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Pauses:
         self._change(self._crowded, alone, self._held)
 
     def set_held(self, held: frozenset[Assignment]) -> None:
-        """Do not read these partitions, which hold what is parked, or wait until that is known."""
+        """Do not read these partitions: they hold what is parked, wait until that is known, or are halted."""
         if held != self._held:
             self._change(self._crowded, self._alone, held)
 

@@ -24,6 +24,7 @@ from headrace.flow.parking import tried_of
 from headrace.flow.partitions import Partition, listed
 from headrace.kafka.consumer import Committed, Source
 from headrace.kafka.membership import pause
+from headrace.kafka.producer import Written
 from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
 from headrace.record import Position, Record
@@ -37,6 +38,7 @@ from headrace.worker.parking import Parking
 from headrace.worker.pauses import Pauses
 from headrace.worker.quarantine import Ahead
 from headrace.worker.stall import Stalls
+from headrace.worker.stops import Stops
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ class Poller(threading.Thread):
         self._load = Load(config, pod, dispatcher, self._ledger)
         self._commits = Commits(self._source, self._ledger, metrics, dispatcher.keys.retrying, self._load)
         self._longest_drain = pause(config) / 2
-        self._letters = Letters(config, metrics, self._complete)
+        self._letters = Letters(config, metrics, self._on_letter)
         self._stopping = threading.Event()
         self._abandon = threading.Event()
         self._assigned = False
@@ -90,6 +92,7 @@ class Poller(threading.Thread):
         self._pauses = Pauses(self._source, metrics)
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
+        self._stops = Stops(config, self._ledger, dispatcher, loop, metrics)
         self._risked: dict[tuple[Assignment, int], Tried] = {}
         self.stalls = Stalls(self._source, self._ledger, self._pauses, self._copartitions, self._lost, metrics)
         self.beat = time.monotonic()
@@ -136,6 +139,7 @@ class Poller(threading.Thread):
         self._commits.when_due(self.beat)
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
         self._parking.serve(self._commits.crowded, self._lost, self.beat)
+        self._go_on(self._stops.serve(self.beat, writing=self._is_writing))
         self.stalls.measure(self.beat)
         used_up = self._is_used_up()
         if used_up:
@@ -193,8 +197,21 @@ class Poller(threading.Thread):
         for partition, offset in offsets.items():
             self._lost.forget(partition)
             self._ledger.reach(*partition, offset)
+        self._read_on({*offsets, *anew})
+
+    def _read_on(self, elsewhere: Collection[Partition]) -> None:
         places = {one.name: one.committed if one.end is None else one.end for one in self._ledger.owned}
-        self._source.go_on(places, {*offsets, *anew})
+        self._source.go_on(places, elsewhere)
+
+    def _go_on(self, stood: Collection[Assignment]) -> None:
+        """Begin with partitions anew that stood behind a dead letter; what was not begun there is read again."""
+        for one in stood:
+            log.info("%s/%d goes on", *one.name)
+            one.stopped = None
+            self._release([one], REVOKE_BUDGET, commit=False)
+            self._ledger.renew(one, None)
+        if stood:
+            self._read_on(())
 
     def _begin_anew(self, numbers: Collection[int], offsets: Mapping[Partition, int]) -> list[Partition]:
         """Begin with all partitions of these numbers as another owner does, as what is parked lies in several."""
@@ -227,7 +244,7 @@ class Poller(threading.Thread):
         return assignment is not None and assignment.gives(source.offset)
 
     def _is_used_up(self) -> bool:
-        sources = [one for one in self._ledger.owned if one.topic != self._retry_topic]
+        sources = [one for one in self._ledger.owned if one.topic != self._retry_topic and not one.halted]
         return self._budget.is_used_up(sum(one.unfinished for one in sources), sum(one.size for one in sources))
 
     def _is_full(self, now: float, *, used_up: bool) -> bool:
@@ -283,12 +300,24 @@ class Poller(threading.Thread):
         for assignment, offset in [at for at in self._risked if at[0] in leaving]:
             self._ledger.note(assignment, offset, self._risked.pop((assignment, offset)))
 
-    def _complete(self, item: Finished) -> None:
-        if self._note_done(item):
+    def _complete(self, item: Finished) -> bool:
+        is_ours = self._note_done(item)
+        if is_ours:
             self._load.handled += 1
             self._metrics.records[item.record.topic].inc()
             if item.record.redriven:
                 self._metrics.redriven.inc()
+        return is_ours
+
+    @property
+    def _is_writing(self) -> bool:
+        """Whether dead letters are on their way."""
+        return bool(self._letters.outstanding or self._dispatcher.finished)
+
+    def _on_letter(self, item: Finished, at: Written) -> None:
+        stopped = self._stops.note(item.record.source, at) if self._complete(item) else None
+        if stopped is not None:
+            self._commits.write_ahead({stopped, item.assignment})
 
     def _on_parked(self, item: Finished) -> None:
         if self._note_done(item):
@@ -315,6 +344,7 @@ class Poller(threading.Thread):
         self._assigned = True
         self._letters.look_anew()
         self._copartitions.hold(self._ledger.owned)
+        self._stops.begin(partitions)
         self._parking.begin(partitions)
 
     def _tell_assigned(self, partitions: dict[Partition, Committed | None]) -> None:

@@ -49,12 +49,15 @@ class Stalls:
         self.stuck: list[Partition] = []
 
     def measure(self, now: float) -> None:
-        """Tell how many records are unfinished, and for how long the oldest one of a partition has been."""
+        """Tell how many records are unfinished, and for how long the oldest one of a partition has been.
+
+        One that is halted is not meant.
+        """
         self._metrics.waiting.set(self._ledger.unfinished)
         oldest = 0.0
         for assignment in self._ledger.owned:
             frontier, since = self._moved.get(assignment, (None, now))
-            if frontier != assignment.frontier or not assignment.unfinished:
+            if frontier != assignment.frontier or not assignment.unfinished or assignment.halted:
                 since = now
             self._moved[assignment] = (assignment.frontier, since)
             oldest = max(oldest, now - since)

@@ -105,6 +105,7 @@ def _seen(at: Partition, span: Span, written: int, committed: Committed | None, 
         done=told.done,
         retrying=told.retrying,
         held=told.held,
+        stopped=told.stopped,
         lag_seconds=None,
         waiting=waiting,
     )

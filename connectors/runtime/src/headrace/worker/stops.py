@@ -1,0 +1,141 @@
+"""Lets a partition stand behind its dead letter until that has a resolution (`onDeadLetter.action: Stop`).
+
+The poll thread alone owns it. What a partition stands behind is told with its commits, so that every later owner knows.
+What became of the letters is read by a thread of its own. A record that was put back is handled before the partition
+goes on; if it fails again, its new letter is what the partition stands behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Collection, Mapping
+from queue import Empty, SimpleQueue
+
+from headrace.config import Config
+from headrace.flow.ledger import Assignment, Ledger
+from headrace.flow.partitions import Partition
+from headrace.kafka import connection
+from headrace.kafka.producer import Written
+from headrace.kafka.topics import Reader, RefusedError, TopicMissingError, UnansweredError
+from headrace.letters import stops
+from headrace.letters.stops import Ends, Look
+from headrace.metrics import Metrics
+from headrace.progress import Stop
+from headrace.record import Position
+from headrace.worker.dispatch import Dispatcher
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 5.0
+"""Seconds between looks whether there is a resolution."""
+
+
+class Stops:
+    """What stands of the partitions in ``ledger``."""
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        loop: asyncio.AbstractEventLoop,
+        metrics: Metrics,
+    ) -> None:
+        self._config = config
+        self._topics = config.topics
+        self._is_wanted = config.delivery.on_dead_letter.action == "Stop"
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._loop = loop
+        self._metrics = metrics
+        self._found: SimpleQueue[Look | BaseException] = SimpleQueue()
+        self._is_looking = False
+        self._looked_at = 0.0
+        self._seen: tuple[Mapping[Partition, Stop], Ends] | None = None
+        self._resolved: dict[Assignment, int] = {}
+
+    def begin(self, partitions: Collection[Partition]) -> None:
+        """Let those of these partitions stand that stood with their owner before, if that is still wanted."""
+        for partition in partitions:
+            assignment = self._ledger.find(*partition)
+            if assignment is None or assignment.stopped is None:
+                continue
+            if self._is_wanted:
+                log.warning("%s/%d still stands behind the dead letter %s", *partition, assignment.stopped)
+                assignment.halted = True
+            else:
+                assignment.stopped = None
+
+    def note(self, source: Position, at: Written) -> Assignment | None:
+        """Let the partition of a record stand whose dead letter is written; return it, or None where it goes on."""
+        assignment = self._ledger.find(source.topic, source.partition) if self._is_wanted else None
+        if assignment is None:
+            return None
+        assignment.halted = True
+        self._loop.call_soon_threadsafe(self._dispatcher.halt, assignment.name)
+        self._resolved.pop(assignment, None)
+        if assignment.stopped is None:
+            assignment.stopped = Stop(at.partition, at.offset, source.offset)
+            log.error("%s/%d stands until the dead letter %s has a resolution", *assignment.name, assignment.stopped)
+        return assignment
+
+    def serve(self, now: float, *, writing: bool) -> list[Assignment]:
+        """Return what goes on now: its letters have a resolution, and what was put back of them is handled.
+
+        ``writing``: dead letters are on their way. Without, what is halted had one that was dropped with its partition.
+        """
+        self._take()
+        halted = [one for one in self._ledger.owned if one.halted]
+        self._metrics.stopped.set(len(halted))
+        standing = {one.name: one.stopped for one in halted if one.stopped is not None}
+        if standing and not self._is_looking and now - self._looked_at >= LOOK_EVERY:
+            self._looked_at, self._is_looking = now, True
+            threading.Thread(target=self._look, args=(standing,), name="stops", daemon=True).start()
+        return [one for one in halted if self._may_go_on(one, writing=writing)]
+
+    def _may_go_on(self, one: Assignment, *, writing: bool) -> bool:
+        if one.stopped is None:
+            return not writing
+        retry = self._ledger.find(self._topics.retry, one.partition)
+        end = self._resolved.get(one)
+        return end is not None and (retry is None or _handled(retry) >= end)
+
+    def _take(self) -> None:
+        """Learn what was found; what is not ours any more, or stands behind another letter now, is found anew."""
+        try:
+            found = self._found.get_nowait()
+        except Empty:
+            return
+        self._is_looking = False
+        if isinstance(found, BaseException):
+            raise found
+        self._resolved = {one: end for one, end in self._resolved.items() if not one.given_away}
+        for partition, stop in found.stops.items():
+            assignment = self._ledger.find(*partition)
+            if assignment is None or assignment.stopped is None:
+                continue
+            if stop is None:
+                self._resolved[assignment] = found.ends.get(assignment.partition, 0)
+            else:
+                assignment.stopped = stop
+
+    def _look(self, standing: Mapping[Partition, Stop]) -> None:
+        """Look once; in its own thread."""
+        found: Look | BaseException = Look({}, {})
+        try:
+            with Reader(connection.properties(self._config.kafka), group=self._config.group) as reader:
+                seen = standing, stops.ends(reader, self._topics)
+                if seen != self._seen:
+                    found, self._seen = stops.look(reader, self._topics, standing), seen
+        except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
+            log.warning("whether dead letters have a resolution is not known, asking again: %s", error)
+        except BaseException as error:  # noqa: BLE001 - the thread's border: told to the poll thread, which ends
+            found = error
+        self._found.put(found)
+
+
+def _handled(retry: Assignment) -> int:
+    """Return the offset of a retry partition up to which all is handled."""
+    return retry.position if retry.frontier is None else retry.frontier
