@@ -82,6 +82,14 @@ def _failing() -> Row:
                 bad_from=1,
             ),
             Panel(
+                title="Store of handled messages away",
+                about="0 is good, also without `delivery.deduplication`. 1 while its store does not answer: records"
+                " wait, one asks now and then, and no attempt counts. See the log of the pods, and the store.",
+                unit="short",
+                queries={CONSUMER: most(K, "headrace_consumer_store_away")},
+                bad_from=1,
+            ),
+            Panel(
                 title="Records handled at once",
                 about="How many may be in flight in all pods: `delivery.concurrency` of each is good; less after the"
                 " target said that it has too much (429, 503) or answered too late.",
@@ -93,6 +101,13 @@ def _failing() -> Row:
                 about="0 is good. Each such key waits with all its later records; other keys go on.",
                 unit="short",
                 queries={CONSUMER: total(K, "headrace_consumer_retrying_keys")},
+            ),
+            Panel(
+                title="Parked keys",
+                about="0 is good. Each is a key that fails, or is slow, with more records than fit in memory: they go"
+                " through the retry topic in their order, and other keys go on.",
+                unit="short",
+                queries={CONSUMER: total(K, "headrace_consumer_parked_keys")},
             ),
             *_dead_letters(),
             Panel(

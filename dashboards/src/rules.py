@@ -142,6 +142,7 @@ NO_PASSES = (
     f" and on (namespace) max by (namespace) (last_over_time(headrace_operator_queue_depth[{GAP}])) > 0"
 )
 TARGET_AWAY = f"(max by ({CONSUMER}) (max_over_time(headrace_consumer_circuit_open[{GAP}])) > 0)"
+STORE_AWAY = f"(max by ({CONSUMER}) (max_over_time(headrace_consumer_store_away[{GAP}])) > 0)"
 CONSUMERS = (
     Alert(
         name="HeadraceTargetAway",
@@ -154,8 +155,19 @@ CONSUMERS = (
         next=f"{KUBECTL} logs deploy/{{{{ $labels.consumer }}}}-consumer --since=10m | grep target",
     ),
     Alert(
+        name="HeadraceStoreAway",
+        expr=f"{STORE_AWAY} {CONSUMER_EXISTS}",
+        after="5m",
+        severity="critical",
+        summary="The store of handled messages does not answer a Consumer, so its records wait.",
+        description=f"The store in which {WHO} remembers handled messages has not answered for 5 minutes: records wait,"
+        " and no attempt counts.",
+        next=f"{KUBECTL} logs deploy/{{{{ $labels.consumer }}}}-consumer --since=10m | grep store",
+    ),
+    Alert(
         name="HeadraceConsumerStandsStill",
         expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED} unless on ({CONSUMER}) {TARGET_AWAY}"
+        f" unless on ({CONSUMER}) {STORE_AWAY}"
         f" unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
         after="15m",
         severity="critical",

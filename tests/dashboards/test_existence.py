@@ -35,6 +35,7 @@ BAD: dict[str, Series] = {
         f"headrace_consumer_committed_offset{{{PARTITION}}}": "7x90",
     },
     "HeadraceTargetAway": {f"headrace_consumer_circuit_open{{{BILLING}}}": "1x90"},
+    "HeadraceStoreAway": {f"headrace_consumer_store_away{{{BILLING}}}": "1x90"},
     "HeadraceLagAboveTarget": {
         f"headrace_consumer_lag_seconds{{{PARTITION}}}": "61x90",
         f"headrace_consumer_slo_lag_seconds{{{BILLING}}}": "60x90",
@@ -56,6 +57,7 @@ BAD: dict[str, Series] = {
 WAITS = {
     "HeadraceConsumerStandsStill": 15,
     "HeadraceTargetAway": 5,
+    "HeadraceStoreAway": 5,
     "HeadraceLagAboveTarget": 5,
     "HeadraceRetriesHigh": 5,
     "HeadraceDeadLetterNotWritten": 5,

@@ -100,6 +100,10 @@ def _circuit(values: str, pod: str = "") -> Series:
     return {f"headrace_consumer_circuit_open{{{pod}{BILLING}}}": values}
 
 
+def _store(values: str, pod: str = "") -> Series:
+    return {f"headrace_consumer_store_away{{{pod}{BILLING}}}": values}
+
+
 def _cases(alert: str, *made: tuple[bool, str, Series]) -> tuple[Case, ...]:
     return tuple(Case(alert=alert, fires=fires, why=why, series=series) for fires, why, series in made)
 
@@ -124,6 +128,7 @@ CASES = (
          _offsets("0+1x36", "5x36", OLD) | _offsets("_x37 36x60", "_x37 0x60", NEW)),
         (False, "dead letters that cannot be written are the cause", _offsets("7x90") | {LETTERS: "0+2x90"}),
         (False, "the target is the cause", _offsets("7x90") | _circuit("1x90")),
+        (False, "the store is the cause", _offsets("7x90") | _store("1x90")),
         (False, "Kafka is the cause", _offsets("7x90") | _ready("KafkaConnection", "kafka", "False")),
     ),
     *_cases(
@@ -133,6 +138,14 @@ CASES = (
         (False, "for a moment", _circuit("0x37 1x1 0x60")),
         (False, "it answers", _circuit("0x90")),
         (False, "the Consumer is gone", _circuit("1x30 stale _x60") | {CONSUMER: "1x30 stale _x60"}),
+    ),
+    *_cases(
+        "HeadraceStoreAway",
+        (True, "since 10 minutes", _store("0x30 1x60")),
+        (True, "one pod of two misses it", _store("0x90", OLD) | _store("1x90", NEW)),
+        (False, "for a moment", _store("0x37 1x1 0x60")),
+        (False, "it answers", _store("0x90")),
+        (False, "the Consumer is gone", _store("1x30 stale _x60") | {CONSUMER: "1x30 stale _x60"}),
     ),
     *_cases(
         "HeadraceLagAboveTarget",

@@ -93,7 +93,9 @@ def test_a_store_that_is_away_makes_records_wait_and_counts_no_attempt(
         for turn, gone in enumerate((redis_server.away, redis_server.silent)):
             with gone():
                 _missed(world, running, turn)
+                assert running.metric("headrace_consumer_store_away") == 1
             _settled(world, 15 * (turn + 1))
+        assert running.metric("headrace_consumer_store_away") == 0
         assert running.metric("headrace_consumer_dead_letters_total") == 0
         assert running.process.poll() is None
 

@@ -76,6 +76,10 @@ class Metrics:
         self.circuit_open = self._gauge(
             "headrace_consumer_circuit_open", "1 while the target fails, so that records wait and no attempt counts."
         )
+        self.store_away = self._gauge(
+            "headrace_consumer_store_away",
+            "1 while the store of handled messages does not answer, so that records wait and no attempt counts.",
+        )
         self.waiting = self._gauge("headrace_consumer_waiting_records", "Records read and not finished.")
         self.paused = self._gauge(
             "headrace_consumer_paused_partitions",

@@ -127,12 +127,14 @@ class Deduplication:
         if now >= self._until:
             self._rest = min(LONGEST_REST, 2 * self._rest or REST)
             self._until = now + self._rest
+        self._metrics.store_away.set(1)
         return self._until - now
 
     def _answered(self) -> None:
         if self._rest:
             log.info("the store of handled messages answers again")
         self._rest = self._until = 0.0
+        self._metrics.store_away.set(0)
 
 
 def deduplication(config: Config, metrics: Metrics) -> Deduplication | None:
