@@ -10,9 +10,11 @@ import pytest
 from redis import Redis
 
 from headrace import config as contract
+from headrace.cli import answers
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import RedisServer
 from tests.runtime import test_crash_kafka as crash
+from tests.runtime.cli.test_round_trip_kafka import ask
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.waiting import until
 
@@ -63,6 +65,28 @@ def test_a_message_that_was_produced_twice_is_handled_once(
 
     assert _handled(world) == ['{"n": 1, "fail": 2}', '{"n": 4}']
     assert [one["attempt"] for one in world.effects()] == [3, 1]
+
+
+def test_a_message_is_known_by_the_header_that_the_consumer_names(
+    kafka_broker: KafkaBroker, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Whatever `id` its records have, also by way of a dead letter that is put back."""
+    world = _world(kafka_broker, tmp_path, _redis(redis_server))
+    kafka_broker.create_topic(world.config.topics.resolutions, 1, {"cleanup.policy": "compact"})
+    named = world.config.delivery.model_copy(update={"message_id_header": "event-id"})
+    config = world.config.model_copy(update={"delivery": named})
+    world.produce([("a", {"n": 1, "poison": True})], headers=[("id", b"one"), ("event-id", b"e-1")])
+    with consuming(world, config) as running:
+        world.dead_letters(1)
+        assert ask(world, "redrive")[-1] == answers.Done(count=1)
+        until("its effect", lambda: len(world.effects()) == 1)
+        world.produce([("b", {"n": 2})], headers=[("id", b"two"), ("event-id", b"e-1")])
+        world.produce([("b", {"n": 3})], headers=[("id", b"one"), ("event-id", b"e-2")])
+        until("all", lambda: world.committed().get(0) == 3)
+        assert running.metric("headrace_consumer_deduplicated_total") == 1
+
+    assert [one["key"] for one in world.effects()] == ["a", "b"]
+    assert _handled(world)[-1] == '{"n": 3}'
 
 
 def test_what_a_killed_pod_had_handled_is_not_handled_again(

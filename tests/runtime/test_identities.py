@@ -8,7 +8,7 @@ import pytest
 
 from headrace import headers
 from headrace.headers import Reason
-from headrace.record import Position, Record
+from headrace.record import Headers, Position, Record
 
 RECORD = Record(topic="orders", partition=0, offset=1, key=b"k", value=b"{}", timestamp=1000)
 
@@ -51,3 +51,17 @@ def test_an_id_of_a_producer_is_never_that_of_a_place(written: bytes) -> None:
     named = replace(RECORD, headers=(("id", written),))
     assert named.deduplication_id == named.message_id == replace(named, timestamp=2000).deduplication_id
     assert named.deduplication_id != RECORD.deduplication_id
+
+
+OWN = (("ce_id", b"c"), ("id", b"i"), ("event-id", b"mine"), ("event-id", b"\xff"), ("event-id", b"mine"))
+
+
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [(OWN, "mine"), (OWN[:2], "c"), ((*OWN[:2], ("event-id", b"")), "c"), ((("event-id", None),), "orders-0-1")],
+)
+def test_the_header_that_the_consumer_names_goes_first(own: Headers, named: str) -> None:
+    """Where a record has none, or an empty one, it is named as ever; and alike wherever it comes from."""
+    record = replace(RECORD, headers=own, id_header="event-id")
+    assert (record.message_id, put_back(record).message_id) == (named, named)
+    assert put_back(record).deduplication_id == record.deduplication_id

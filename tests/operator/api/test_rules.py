@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from headrace import headers, record
 from headrace_operator.api import crd
 from headrace_operator.api.consumer import ConsumerSpec
-from headrace_operator.api.kinds import KINDS
+from headrace_operator.api.kinds import ADDED, KINDS
 from headrace_operator.api.properties import IDENTITY, TUNING
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.plan import connectcluster, connector, kafkaconnection, sources
@@ -74,6 +75,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         0,
         {"delivery": {"deduplication": {"redis": {"url": "redis://:s3cret@redis:6379/0"}}}},
     ),
+    ("Consumer", "spec.delivery.messageIdHeader", 0, {"delivery": {"messageIdHeader": "headrace.message-id"}}),
     ("Consumer", "spec.scale", 0, {"scale": {"min": 3, "max": 2}}),
     ("Consumer", "spec.handler.http.timeout", 0, {"handler": {"http": {**HTTP["http"], "timeout": "0s"}}}),
     ("Consumer", "spec.handler.python.timeout", 0, {"handler": {"python": {"function": "a:b", "timeout": "25h"}}}),
@@ -198,6 +200,11 @@ DURATIONS = (
     *(("1.5s", False), ("1d", False), ("30", False), ("99999999h99999999h9s", False), ("NaN", False)),
 )
 """A length of time as written, and whether it is one that a Consumer may have."""
+
+
+def test_the_headers_that_name_no_message_are_those_that_the_runtime_adds() -> None:
+    added = {headers.OWN, headers.SPRING, headers.SPRING_RETRY, headers.BROKER, record.CORRELATION_ID}
+    assert set(ADDED) == added
 
 
 def test_every_rule_has_a_fixture() -> None:

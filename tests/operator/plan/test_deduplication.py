@@ -74,6 +74,15 @@ def test_memory_needs_nothing_mounted() -> None:
     assert "redis" not in json.dumps(applied(plan, "Deployment"))
 
 
+def test_the_header_of_message_ids_goes_to_the_pods() -> None:
+    """Whether or not messages are remembered: the inbox and an HTTP target know them by it, too."""
+    plan = planned(None, messageIdHeader="event-id")
+
+    config = contract.load(applied(plan, "ConfigMap")["data"]["config.json"])
+    assert config.delivery.message_id_header == "event-id"
+    assert config.delivery.deduplication is None
+
+
 def test_a_login_in_the_address_is_refused() -> None:
     plan = planned({"redis": {"url": "redis://:s3cret@redis:6379/0"}})
 

@@ -175,7 +175,10 @@ class Deduplication(Document):
 
 
 class Delivery(Document):
-    """How records are handed to the handler; ``concurrency`` is the number in flight in one replica."""
+    """How records are handed to the handler; ``concurrency`` is the number in flight in one replica.
+
+    ``message_id_header`` names the header that has a record's message id, before those that are looked for anyway.
+    """
 
     order: Order = "Key"
     concurrency: int = Field(8, ge=1)
@@ -184,6 +187,7 @@ class Delivery(Document):
     on_offset_lost: OnOffsetLost = "Stop"
     on_dead_letter: OnDeadLetter = OnDeadLetter()
     deduplication: Deduplication | None = None
+    message_id_header: str | None = Field(None, min_length=1)
 
 
 GroupProtocol = Literal["classic", "consumer"]

@@ -23,6 +23,8 @@ ORIGINAL_TIMESTAMP = "kafka_dlt-original-timestamp"
 MESSAGE_ID_HEADERS = ("ce_id", "id")
 """Where a producer's own message id is looked for: CloudEvents on Kafka first, then the outbox event router.
 
+A header that the Consumer names (`delivery.messageIdHeader`) goes before them.
+
 A dead letter and a retry record have them too, so the id is the same in every delivery."""
 
 CORRELATION_ID = "correlation-id"
@@ -68,7 +70,8 @@ class Record:
     through the retry topic. ``timestamp`` is in milliseconds since 1970 or None, ``attempt`` counts from 1.
     ``unreadable`` says what of it Kafka's client cannot read; no handler is given such a record. ``leader_epoch``
     is the number of the leader that wrote it, of all the partition has had; None where Kafka does not say it.
-    ``group`` is the consumer group that reads it, which names the Consumer.
+    ``group`` is the consumer group that reads it, which names the Consumer. ``id_header`` is the header that its
+    Consumer says has the message id; empty where it names none.
     """
 
     topic: str
@@ -84,6 +87,7 @@ class Record:
     unreadable: str | None = None
     leader_epoch: int | None = None
     group: str = ""
+    id_header: str = ""
 
     @property
     def source(self) -> Position:
@@ -112,7 +116,8 @@ class Record:
     @property
     def _named(self) -> str | None:
         """The id of its producer, or of the change it is; None where it has but its place."""
-        produced = filter(None, map(self.header, MESSAGE_ID_HEADERS))
+        names = (self.id_header, *MESSAGE_ID_HEADERS) if self.id_header else MESSAGE_ID_HEADERS
+        produced = filter(None, map(self.header, names))
         named = next(produced, None) or changes.identity(self.key, self.value)
         return parsing.identifier(named) if named else None
 

@@ -180,6 +180,12 @@ class Delivery(Model):
     deduplication: Deduplication | None = Field(
         None, description="Pass over records whose message was handled before. Default: none."
     )
+    message_id_header: str | None = Field(
+        None,
+        pattern=r"^[!-~]{1,200}$",
+        description="The header whose value names a message, wherever it comes again; records without it are named "
+        "as ever. Default: ce_id, then id.",
+    )
 
 
 class Scale(Model):

@@ -117,6 +117,13 @@ CA_OF_REDISS = Rule(
     message="redis:// is not encrypted, so there is nothing to check by ca: write rediss://, or leave ca out",
     field_path=".ca",
 )
+ADDED = ("headrace.", "kafka_dlt-", "retry_topic-", "__dlq.errors.", "correlation-id")
+"""How headers begin that the runtime adds to dead letters and retry records."""
+
+NOT_ADDED = Rule(
+    rule=f"!{list(ADDED)}.exists(prefix, self.startsWith(prefix))",
+    message="a header of this name is added by Headrace: name the one in which the records' producer says their ids",
+)
 ONLY_TUNING = Rule(
     rule=f"self.all(key, key in {list(TUNING)})",
     message="only properties that tune the client may stand here (docs/kafka-connection.md lists them): remove the "
@@ -332,6 +339,7 @@ KINDS = (
             "spec.from.tables[]": (IS_TABLE,),
             "spec.handler": (_exactly_one("http", "python", "a handler is exactly one of http and python"),),
             "spec.handler.http.url": (NO_LOGIN,),
+            "spec.delivery.messageIdHeader": (NOT_ADDED,),
             "spec.delivery.deduplication": (
                 _exactly_one("memory", "redis", "messages are remembered by exactly one of memory and redis"),
             ),

@@ -144,6 +144,7 @@ def _delivery(delivery: Delivery | None, concurrency: int) -> contract.Delivery:
         on_offset_lost=delivery.on_offset_lost or known.on_offset_lost,
         on_dead_letter=_on_dead_letter(delivery.on_dead_letter),
         deduplication=deduplication.configuration(delivery.deduplication),
+        message_id_header=delivery.message_id_header,
     )
 
 

@@ -107,6 +107,7 @@ class Source:
     def __init__(self, config: Config) -> None:
         self._topics = [*config.topics.sources, config.topics.retry]
         self._retry = config.topics.retry
+        self._id_header = config.delivery.message_id_header or ""
         self._awaited: str | None = None
         self._membership = Membership(config.group_protocol)
         self._begun: set[Partition] = set()
@@ -340,7 +341,7 @@ class Source:
     def _take(self, message: Message, result: Read) -> None:
         error = message.error()
         if error is None:
-            result.records.append(record_of(message, self._retry, self._config.group))
+            result.records.append(record_of(message, self._retry, self._config.group, self._id_header))
         elif error.code() == KafkaError._PARTITION_EOF:
             result.ends.append(((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)))
         elif error.code() in OUT_OF_RANGE and message.topic() is not None:

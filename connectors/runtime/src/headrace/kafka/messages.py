@@ -34,10 +34,10 @@ def timestamp_of(message: Message) -> int | None:
     return None if kind == TIMESTAMP_NOT_AVAILABLE else int(milliseconds)
 
 
-def record_of(message: Message, retry: str, group: str = "") -> Record:
+def record_of(message: Message, retry: str, group: str = "", id_header: str = "") -> Record:
     """Return what ``message`` carries to ``group``; where it first was, too, when it lies in ``retry``, that topic.
 
-    One that is parked there has the timestamp that it had.
+    One that is parked there has the timestamp that it had. ``id_header`` is as in `Record`.
     """
     topic = str(message.topic())
     own = headers_of(message)
@@ -57,6 +57,7 @@ def record_of(message: Message, retry: str, group: str = "") -> Record:
         unreadable=UNREADABLE if own is None else None,
         leader_epoch=message.leader_epoch(),
         group=group,
+        id_header=id_header,
     )
     record = made(draft)
     return record if known is None or not record.parked else _as_it_was(record, known)
