@@ -1,28 +1,21 @@
-"""A real PostgreSQL on loopback, from Debian's package, in a temporary directory, for tests.
-
-It must not touch any cluster that Debian manages, and leaves nothing behind; killed tests leave only its folder.
-"""
+"""A real PostgreSQL on loopback, from Debian's package, for tests."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from tests.debian_server import folder, run, serving
 from tests.ports import free_port
 
-START = 30.0
-"""Seconds that the server has to answer."""
+USER = "postgres"
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -55,53 +48,24 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a PostgreSQL for this session of tests."""
-    directory = Path(tempfile.mkdtemp(prefix="headrace-postgres-"))
+    with folder("postgres", USER) as directory:
+        files, server = directory / "data", PostgresServer(port=free_port())
+        initdb, program = (str(_binaries() / name) for name in ("initdb", "postgres"))
+        run(USER, initdb, "--pgdata", str(files), "--auth", "trust", "--username", "postgres", "--no-sync")
+        with (files / "postgresql.conf").open("a") as settings:
+            made = _SETTINGS | {"port": str(server.port)}
+            settings.writelines(f"{name} = '{value}'\n" for name, value in made.items())
+        at_once = signal.SIGQUIT  # its children too
+        with serving(USER, [program, "-D", str(files)], directory / "log", partial(_answers, server), at_once):
+            yield server
+
+
+def _answers(server: PostgresServer) -> bool:
     try:
-        yield from _running(directory)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _running(directory: Path) -> Iterator[PostgresServer]:
-    files = directory / "data"
-    if os.geteuid() == 0:
-        shutil.chown(directory, "postgres", "postgres")
-    _run("initdb", "--pgdata", str(files), "--auth", "trust", "--username", "postgres", "--no-sync")
-    port = free_port()
-    with (files / "postgresql.conf").open("a") as settings:
-        settings.writelines(f"{name} = '{value}'\n" for name, value in (_SETTINGS | {"port": str(port)}).items())
-    log = directory / "log"
-    with log.open("wb") as out:
-        words = ["setpriv", "--pdeathsig=QUIT", *_user(), str(_binaries() / "postgres"), "-D", str(files)]
-        server = subprocess.Popen(words, stdout=out, stderr=out, cwd="/")
-    try:
-        _await_answer(PostgresServer(port=port), server, log)
-        yield PostgresServer(port=port)
-    finally:
-        server.send_signal(signal.SIGQUIT)  # at once, its children too
-        server.wait(timeout=20)
-
-
-def _await_answer(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            psycopg.connect(server.url(), connect_timeout=2).close()
-        except psycopg.OperationalError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"PostgreSQL did not answer; it said last:\n{log.read_text()[-2000:]}")
-
-
-def _run(program: str, *arguments: str) -> None:
-    words = ["setpriv", *_user(), str(_binaries() / program), *arguments]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-
-def _user() -> tuple[str, ...]:
-    """Give setpriv's options for PostgreSQL's programs: they refuse root, so root lends them Debian's user."""
-    return ("--reuid=postgres", "--regid=postgres", "--init-groups") if os.geteuid() == 0 else ()
+        psycopg.connect(server.url(), connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _binaries() -> Path:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from tests.connect_worker import ConnectWorker
-from tests.kafka_broker import KafkaBroker
-from tests.operator.capturing import Capturing, capturing, slot
-from tests.postgres_server import PostgresServer
+from tests.operator.capturing import Capturing, slot
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-async def shop(
-    connect_worker: ConnectWorker,
-    postgres_server: PostgresServer,
-    kafka_broker: KafkaBroker,
-) -> AsyncIterator[Capturing]:
-    async with capturing(connect_worker, postgres_server, kafka_broker) as made:
-        made.run("CREATE TABLE public.t (id int PRIMARY KEY)")
-        yield made
+async def shop(shop: Capturing) -> Capturing:
+    shop.run("CREATE TABLE public.t (id int PRIMARY KEY)")
+    return shop
 
 
 async def captured(shop: Capturing, **postgres: object) -> str:

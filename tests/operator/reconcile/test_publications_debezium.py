@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
 
-from tests.connect_worker import ConnectWorker
-from tests.kafka_broker import KafkaBroker
-from tests.operator.capturing import Capturing, capturing, slot
-from tests.postgres_server import PostgresServer
+from tests.operator.capturing import Capturing, slot
 
 pytestmark = pytest.mark.slow
 OUTBOX = (
@@ -22,16 +18,6 @@ EVENT = (
     "INSERT INTO public.outbox (aggregatetype, aggregateid, type, payload) VALUES ('order', '{0}', 'Created', '{{}}')"
 )
 EVENTS = {"outbox": {"table": "public.outbox"}}
-
-
-@pytest.fixture
-async def shop(
-    connect_worker: ConnectWorker,
-    postgres_server: PostgresServer,
-    kafka_broker: KafkaBroker,
-) -> AsyncIterator[Capturing]:
-    async with capturing(connect_worker, postgres_server, kafka_broker) as made:
-        yield made
 
 
 def published(shop: Capturing, publication: str) -> list[str]:

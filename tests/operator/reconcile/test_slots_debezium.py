@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.connect_worker import ConnectWorker
-from tests.kafka_broker import KafkaBroker
-from tests.operator.capturing import PATIENCE, Capturing, capturing, slot
-from tests.postgres_server import PostgresServer
+from tests.operator.capturing import PATIENCE, Capturing, slot
 
 pytestmark = pytest.mark.slow
 SEGMENT = 16 * 1024 * 1024
 BUSY = "CREATE TABLE {0} AS SELECT g, repeat(md5(g::text), 30) t FROM generate_series(1, 32000) g"
-
-
-@pytest.fixture
-async def shop(
-    connect_worker: ConnectWorker,
-    postgres_server: PostgresServer,
-    kafka_broker: KafkaBroker,
-) -> AsyncIterator[Capturing]:
-    async with capturing(connect_worker, postgres_server, kafka_broker) as made:
-        yield made
 
 
 def kept(shop: Capturing) -> int:
