@@ -67,3 +67,20 @@ def test_a_change_that_is_written_again_is_the_same_message(parts: Parts, captur
         sources = [[json.loads(one.value())["source"] for one in half] for half in (first, second)]
         assert [one["lsn"] for one in sources[0]] == [one["lsn"] for one in sources[1]]
         assert not set(ids(found[5:6])) & set(ids(found[11:12]))
+
+
+@pytest.mark.slow
+def test_a_row_whose_key_changes_ends_at_one_key_and_begins_at_another(parts: Parts) -> None:
+    """Of a row that a snapshot read and that changes afterwards, each change is a message of its own, in order."""
+    with parts.database() as database:
+        database.sql(SCHEMA + OUTBOX)
+        database.sql("INSERT INTO orders VALUES (1, 10)")
+        captured = database.capture({"tables": ["public.orders"]})
+        captured.await_count("public.orders", 1)
+        database.sql("UPDATE orders SET amount = 11 WHERE id = 1")
+        database.sql("UPDATE orders SET id = 2 WHERE id = 1")
+        found = captured.records("public.orders", 5)
+
+    told = [(json.loads(one.key())["id"], one.value() and json.loads(one.value())["op"]) for one in found]
+    assert told == [(1, "r"), (1, "u"), (1, "d"), (1, None), (2, "c")]
+    assert len(set(ids(found))) == len(found)

@@ -257,15 +257,21 @@ class Running:
 
 
 @contextmanager
-def consuming(world: World, config: contract.Config | None = None, before: str = "") -> Iterator[Running]:
-    """Run one process of the Consumer; it is killed at the end if it still runs. ``before`` is code it runs first."""
+def consuming(
+    world: World, config: contract.Config | None = None, before: str = "", within: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Run one process of the Consumer; it is killed at the end if it still runs.
+
+    ``before`` is code it runs first, ``within`` the words of a program that starts it.
+    """
     number = uuid.uuid4().hex[:6]
     file, log = world.folder / f"config-{number}.json", world.folder / f"log-{number}"
     file.write_text(contract.dump(config or world.config))
     port = free_port()
     pod = f"{world.config.consumer}-{number}"
     settings = {"HEADRACE_CONFIG": str(file), "HEADRACE_PORT": str(port), "EFFECTS": str(world.folder / "effects")}
-    words = [*END_WITH_PARENT, sys.executable, "-c", f"{before}\nfrom headrace.cli import app; app()", "run"]
+    python = [sys.executable, "-c", f"{before}\nfrom headrace.cli import app; app()", "run"]
+    words = [*END_WITH_PARENT, *within, *python]
     with log.open("wb") as out:
         process = subprocess.Popen(words, env={**os.environ, **settings, "HOSTNAME": pod}, stdout=out, stderr=out)
     try:

@@ -39,9 +39,9 @@ def test_each_record_ends_once_and_in_order_whatever_happens(kafka_broker: Kafka
             load.kill("two")
             load.works("one", "three")
 
-            target.is_away = True
+            target.fail("closes")
             until("both circuits open", lambda: load.is_open("one") and load.is_open("three"))
-            target.is_away = False
+            target.recover()
             load.works("one", "three")
 
             load.restart_kafka()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.runtime.history import History, violations
-from tests.runtime.http_target import Target, serving
+from tests.runtime.http_target import Fault, Target, serving
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -22,9 +22,14 @@ pytestmark = pytest.mark.slow
 KEYS = 40
 
 
-def pushed(broker: KafkaBroker, folder: Path, port: int, **delivery: Any) -> World:
-    world = make_world(broker, folder, retry={"attempts": 2, "initial": 0.05, "max": 0.2}, **delivery)
-    handler = contract.Handler(http=contract.Http(url=f"http://127.0.0.1:{port}/", timeout=20))
+BRIEF = {"attempts": 2, "initial": 0.05, "max": 0.2}
+
+
+def pushed(
+    broker: KafkaBroker, folder: Path, port: int, *, timeout: float = 20, retry: object = BRIEF, **more: Any
+) -> World:
+    world = make_world(broker, folder, retry=retry, **more)
+    handler = contract.Handler(http=contract.Http(url=f"http://127.0.0.1:{port}/", timeout=timeout))
     config = world.config.model_copy(update={"handler": handler})
     return World(broker=broker, config=config, folder=folder)
 
@@ -74,6 +79,31 @@ def test_a_target_that_is_away_costs_no_record_an_attempt(kafka_broker: KafkaBro
         assert running.metric("headrace_consumer_dead_letters_total") == 0
         assert "the target fails" in running.log.read_text()
         assert "the target answers again" in running.log.read_text()
+
+
+@pytest.mark.parametrize("fault", get_args(Fault))
+def test_however_a_target_fails_no_attempt_counts_and_all_goes_on_by_itself(
+    kafka_broker: KafkaBroker, tmp_path: Path, fault: Fault
+) -> None:
+    """Without a dead letter and without a rebalance; afterwards with one record alone at first."""
+    port = free_port()
+    world = pushed(kafka_broker, tmp_path, port, timeout=1, retry={"attempts": 2, "initial": 0.05, "max": 10})
+    with serving(port, set()) as target, running_for(world) as running:
+        produce(world, KEYS)
+        until("those before", lambda: took(target) == KEYS)
+        target.fail(fault)
+        produce(world, 400)
+        until("the circuit opening", lambda: is_open(running))
+        until("a probe failing", lambda: running.metric("headrace_consumer_attempts_total", outcome="frozen") > 0)
+        before = len(target.beside)
+        target.recover()
+        until("every record", lambda: took(target) == 400 and len(target.taken) == KEYS + 400)
+        until("the circuit closing", lambda: not is_open(running))
+
+        assert target.beside[before] == 0
+        assert running.metric("headrace_consumer_dead_letters_total") == 0
+        assert running.metric("headrace_consumer_rebalances_total") == 1
+        assert running.stop() == 0
 
 
 def test_a_target_that_answers_everything_with_500_is_away_too(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

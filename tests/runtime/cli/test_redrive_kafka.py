@@ -320,7 +320,8 @@ def test_dead_letters_written_by_spring_go_back_to_their_partition(shop: Shop) -
     }
 
 
-def test_a_redrive_killed_in_mid_way_repeats_nothing_and_forgets_nothing(shop: Shop) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_a_redrive_ended_in_mid_way_repeats_nothing_and_forgets_nothing(shop: Shop, ending: signal.Signals) -> None:
     count = 3000
     shop.bury(count)
     process = subprocess.Popen(shop.command("redrive"), env=shop.environment, stdout=subprocess.PIPE, text=True)
@@ -328,7 +329,7 @@ def test_a_redrive_killed_in_mid_way_repeats_nothing_and_forgets_nothing(shop: S
     for line in process.stdout:
         if isinstance(answer := answers.decode(line), answers.Progress) and answer.done >= 500:
             break
-    process.send_signal(signal.SIGKILL)
+    process.send_signal(ending)
     process.wait(timeout=PATIENCE)
     process.stdout.close()
     code, said = shop.ask("redrive")

@@ -14,6 +14,7 @@ from headrace.cli import answers
 from headrace.record import REDRIVE_COUNT
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import World, consuming, make_world
+from tests.runtime.history import History, violations
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
@@ -67,3 +68,28 @@ def test_a_record_that_is_refused_again_is_a_new_dead_letter_that_counts(world: 
     assert (listed.letter.redrive_count, listed.letter.reason) == (1, "non-retriable")
     assert listed.letter.source is not None
     assert listed.letter.source.topic == world.source
+
+
+def test_a_consumer_that_stops_while_redriven_records_run_hands_them_over(world: World) -> None:
+    """In full load beside them: each once, and those of a key in their order."""
+    bad, good = range(300), range(300, 900)
+    world.produce([(f"c-{n % 5}", {"n": n, "poison": True, "sleep": 0.02}) for n in bad])
+    impatient = world.config.delivery.model_copy(update={"retry": contract.Retry(attempts=1)})
+    config = world.config.model_copy(update={"delivery": impatient})
+    with consuming(world, config) as running:
+        world.dead_letters(len(bad))
+        assert ask(world, "redrive")[-1] == answers.Done(count=len(bad))
+        world.produce([(f"c-{n % 5}", {"n": n, "sleep": 0.02}) for n in good])
+        until("some of the redriven", lambda: [one for one in world.effects() if one["redriven"]])
+        assert running.stop() == 0
+    before = world.taken()
+    with consuming(world, config) as running:
+        until("all", lambda: len(world.effects()) >= len(bad) + len(good))
+        until("no lag", lambda: world.lag() == 0)
+        assert running.stop() == 0
+    taken = world.taken()
+    assert 0 < len(before) < len(taken) == len(bad) + len(good)
+    for which in (bad, good):
+        produced = {n: f"c-{n % 5}" for n in which}
+        history = History(produced=produced, effects=[one for one in taken if one.number in which])
+        assert violations(history) == []
