@@ -171,8 +171,11 @@ def test_what_is_parked_waits_for_replicas_in_sync(cluster: MockCluster, tmp_pat
     park_bad(world)
     with ExitStack() as few:
         few.enter_context(cluster.refusing(PRODUCE, KafkaError.NOT_ENOUGH_REPLICAS))
-        with consuming(world, before=SMALL) as running:
+        with consuming(
+            world, before=f"{SMALL}; from headrace.letters import parking; parking.REFUSED = 3.0"
+        ) as running:
             until("a key to be parked", lambda: counted(running, "parked_keys") == 1)
+            until("it to be told", lambda: "nothing is written to retry." in running.log.read_text())
             assert counted(running, "parked_records_total") == 0
             assert world.committed().get(0, 0) == 0
             few.close()

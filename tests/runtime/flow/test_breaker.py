@@ -70,6 +70,29 @@ def test_the_failure_by_which_many_keys_are_an_outage_does_not_count() -> None:
     assert counted == [True] * (KEYS - 1) + [False]
 
 
+def test_a_busy_target_that_turns_is_away_whatever_went_well_before() -> None:
+    """Each key has failed once by then, so that no record has used up two attempts."""
+    breaker = Breaker(MOST, 0)
+    for number in range(1000):
+        breaker.ended(lane(number), None, 1)
+    counted = [breaker.ended(lane(number), FULL, 1.1) for number in range(KEYS)]
+
+    assert breaker.is_open
+    assert counted == [True] * (KEYS - 1) + [False]
+
+
+def test_many_keys_that_fail_with_a_success_between_them_are_poison() -> None:
+    breaker = Breaker(MOST, 0)
+    for number in range(1000):
+        breaker.ended(lane(number), None, 1)
+    for number in range(100):
+        breaker.ended(lane(number), BUSY, 2)
+        if number % (KEYS - 1) == KEYS - 2:
+            breaker.ended(lane(-1), None, 2)
+
+    assert not breaker.is_open
+
+
 def test_a_definite_answer_says_that_the_target_is_there() -> None:
     breaker = Breaker(MOST, 0)
     for number in range(100):

@@ -1,7 +1,8 @@
 """Whether the target takes records: while it does not, nothing begins, and no attempt counts.
 
 A circuit breaker (Nygard, "Release It!"): closed, it opens when many keys have failed of late and little went well, or
-when nothing has answered several times on end; a few keys that always fail are poison, and open nothing. After
+nothing since the first of them, or when nothing has answered several times on end; a few keys that always fail are
+poison, and open nothing. After
 a rest that doubles with each probe that fails, one record is tried; a success lets the others follow, twice as many
 each round. How many run at once is found as in TCP (Jacobson, "Congestion Avoidance and Control", 1988): halved when
 the target says that it has too much, or answers too late, and one more for each round that goes well.
@@ -19,7 +20,8 @@ HALF = 5.0
 KEYS, SHARE = 10, 0.75
 """Keys that must have failed for an outage, and their share of these and of the records that went well.
 
-A key that is tried again and again counts once: fewer keys, or a smaller share, are poison.
+A key that is tried again and again counts once: fewer keys, or a smaller share, are poison. What went well before the
+first of so many failures on end says nothing: a busy target that turns would cost records their attempts meanwhile.
 """
 
 STREAK = 5
@@ -56,6 +58,7 @@ class Breaker:
         self._halved_at = now
         self._span, self._before = _Span(now), _Span(now)
         self._unanswered = 0
+        self._on_end: dict[Lane, float] = {}
         self._rest = REST
         self._until: float | None = None
 
@@ -109,23 +112,27 @@ class Breaker:
 
     def _close(self, now: float) -> None:
         self._until, self._rest, self._unanswered = None, REST, 0
+        self._on_end.clear()
         self._limit, self._threshold = 1.0, float(self._most)
         self._span, self._before = _Span(now), _Span(now)
 
     def _well(self, now: float) -> None:
         self._current(now).well += 1
         self._unanswered = 0
+        if self._on_end:
+            self._on_end.clear()
         if self._limit < self._most:
             step = 1.0 if self._limit < self._threshold else 1.0 / self._limit
             self._limit = min(float(self._most), self._limit + step)
 
     def _failed(self, lane: Lane, failed: Failed, now: float) -> None:
         self._current(now).keys.add(lane)
+        self._on_end = {key: at for key, at in self._on_end.items() if now - at < 2 * HALF} | {lane: now}
         self._unanswered = self._unanswered + 1 if failed.unanswered else 0
         if (failed.timed_out or failed.status in OVERLOAD) and now - self._halved_at >= CALM:
             self._halved_at = now
             self._threshold = self._limit = max(1.0, self._limit / 2)
-        if self._unanswered >= STREAK or self._is_outage():
+        if self._unanswered >= STREAK or len(self._on_end) >= KEYS or self._is_outage():
             self._until = now + self._rest
 
     def _is_outage(self) -> bool:

@@ -59,6 +59,7 @@ class Parked:
         self._ended: float | None = None
         self._refused: float | None = None
         self._why = ""
+        self._heard = 0.0
         self.refusal: str | None = None
         self._producer = Producer(config, self._topic, gapless=True)
 
@@ -96,10 +97,20 @@ class Parked:
             self._send()
         if self._unreported:
             self._producer.poll(0)
+        self._listen(now)
         if self._error is not None or self._producer.has_ended:
             self._end(now)
         standing = self._refused is not None and now - self._refused >= REFUSED
         self.refusal = f"Kafka refuses records in {self._topic}: {self._why}" if standing else None
+
+    def _listen(self, now: float) -> None:
+        """Say it when nothing is written for long, which the client, without an end to its patience, does not."""
+        if not self._unreported:
+            self._heard = now
+        elif now - self._heard >= REFUSED:
+            self._heard = now
+            cause = "no broker answers, or too few replicas are in sync (min.insync.replicas)"
+            log.error("nothing is written to %s for %.0f s, so records wait: %s", self._topic, REFUSED, cause)
 
     def _send(self) -> None:
         while self._sent < min(self._window, len(self._drafts)):
@@ -135,6 +146,7 @@ class Parked:
             self._error = self._error or outcome
             return
         draft.written = True
+        self._heard = time.monotonic()
         self._refused = None
         self._window = min(MOST, 2 * self._window)
         while self._drafts and self._drafts[0].written:

@@ -70,9 +70,7 @@ class RedisStore:
 
 
 def _client(settings: config.Redis) -> Any:
-    secured: dict[str, Any] = {}
-    if settings.ca_file and settings.url.startswith("rediss://"):
-        secured["ssl_ca_certs"] = settings.ca_file
+    secured: dict[str, Any] = {"ssl_ca_certs": settings.ca_file} if settings.ca_file else {}
     try:
         return Redis.from_url(
             settings.url,
