@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def kill(victim: Container) -> None:
     found = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cgroup") if _holds(path, victim.id)]
     assert found, f"no process of container {victim.id} of pod {victim.pod}"
     for process in found:
-        os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # its first one takes the others with it
+            os.kill(process, signal.SIGKILL)
 
 
 def has_restarted(victim: Container) -> bool:

@@ -30,6 +30,9 @@ def run(
     path: Annotated[str, typer.Option("--config", help="The consumer's configuration.")] = "",
 ) -> None:
     """Handle records: what the pods of a Consumer run."""
+    from headrace.worker import init
+
+    init.step_aside()
     from headrace.worker import run as runtime
 
     raise typer.Exit(runtime.main(path or os.environ.get("HEADRACE_CONFIG", contract.PATH)))
