@@ -73,29 +73,7 @@ def _failing() -> Row:
                 unit="ops",
                 queries={f"{CONSUMER} {{{{outcome}}}}": rate(f"{K}, outcome", "headrace_consumer_attempts_total")},
             ),
-            Panel(
-                title="Target away",
-                about="0 is good. 1 while what the Consumer calls fails: records wait, one is tried now and then, and"
-                " no attempt counts. See the log of the pods, and the target.",
-                unit="short",
-                queries={CONSUMER: most(K, "headrace_consumer_circuit_open")},
-                bad_from=1,
-            ),
-            Panel(
-                title="Store of handled messages away",
-                about="0 is good, also without `delivery.deduplication`. 1 while its store does not answer: records"
-                " wait, one asks now and then, and no attempt counts. See the log of the pods, and the store.",
-                unit="short",
-                queries={CONSUMER: most(K, "headrace_consumer_store_away")},
-                bad_from=1,
-            ),
-            Panel(
-                title="Records handled at once",
-                about="How many may be in flight in all pods: `delivery.concurrency` of each is good; less after the"
-                " target said that it has too much (429, 503) or answered too late.",
-                unit="short",
-                queries={CONSUMER: total(K, "headrace_consumer_in_flight_limit")},
-            ),
+            *_held_back(),
             Panel(
                 title="Keys that wait for another attempt",
                 about="0 is good. Each such key waits with all its later records; other keys go on.",
@@ -117,6 +95,34 @@ def _failing() -> Row:
                 unit="s",
                 queries={CONSUMER: most(K, "headrace_consumer_frontier_age_seconds")},
             ),
+        ),
+    )
+
+
+def _held_back() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            title="Target away",
+            about="0 is good. 1 while what the Consumer calls fails: records wait, one is tried now and then, and"
+            " no attempt counts. See the log of the pods, and the target.",
+            unit="short",
+            queries={CONSUMER: most(K, "headrace_consumer_circuit_open")},
+            bad_from=1,
+        ),
+        Panel(
+            title="Store of handled messages away",
+            about="0 is good, also without `delivery.deduplication`. 1 while its store does not answer: records"
+            " wait, one asks now and then, and no attempt counts. See the log of the pods, and the store.",
+            unit="short",
+            queries={CONSUMER: most(K, "headrace_consumer_store_away")},
+            bad_from=1,
+        ),
+        Panel(
+            title="Records handled at once",
+            about="How many may be in flight in all pods: `delivery.concurrency` of each is good; less after the"
+            " target said that it has too much (429, 503) or answered too late.",
+            unit="short",
+            queries={CONSUMER: total(K, "headrace_consumer_in_flight_limit")},
         ),
     )
 
