@@ -10,11 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from headrace.config import GroupProtocol
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -119,6 +120,43 @@ def test_a_pod_for_which_nothing_is_left_is_ready(kafka_broker: KafkaBroker, tmp
         until("the next one", lambda: done(world)[1] == 1)
         assert second.stop() == 0
     assert done(world) == {0: 1, 1: 1}
+
+
+HOLDS = """
+import os, pathlib, time
+from headrace.kafka.consumer import Source
+close, folder = Source.close, pathlib.Path(os.environ["EFFECTS"]).parent
+
+def held(self):
+    (folder / "closing").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.05)
+    close(self)
+
+Source.close = held
+"""
+"""Code that a process runs first: it leaves its group only when it is told to."""
+
+
+def test_a_pod_that_is_given_more_while_it_leaves_ends_in_order(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    world = make_world(kafka_broker, tmp_path, partitions=2, protocol="consumer")
+    with consuming(world, before=HOLDS) as leaving, consuming(world) as other:
+        until("a partition each", lambda: len(owned(leaving)) == len(owned(other)) == 1)
+        leaving.process.terminate()
+        until("it to begin to leave", (tmp_path / "closing").exists)
+        assert other.stop() == 0
+        until("both to be its own", lambda: assigned_partitions(world) == 4)
+        (tmp_path / "go").touch()
+        assert leaving.process.wait(PATIENCE) == 0
+    assert "stopped, offsets committed" in leaving.log.read_text()
+
+
+def assigned_partitions(world: World) -> int:
+    """How many partitions of both topics the only member of the group is to have; 0 while it has others."""
+    admin = AdminClient({"bootstrap.servers": world.broker.bootstrap_servers})
+    group = world.config.group
+    members = admin.describe_consumer_groups([group])[group].result(timeout=PATIENCE).members
+    return len(members[0].target_assignment.topic_partitions) if len(members) == 1 else 0
 
 
 @pytest.mark.parametrize(("before", "after"), [("classic", "consumer"), ("consumer", "classic")])

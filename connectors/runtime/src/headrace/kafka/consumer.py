@@ -28,7 +28,7 @@ from headrace.flow.offsets import Span
 from headrace.flow.partitions import Partition
 from headrace.kafka import connection, membership
 from headrace.kafka.connection import Login
-from headrace.kafka.epochs import Epochs
+from headrace.kafka.epochs import Epochs, compare
 from headrace.kafka.membership import Membership, with_epoch
 from headrace.kafka.messages import record_of
 from headrace.progress import LONGEST
@@ -119,6 +119,7 @@ class Source:
         self._revoked: Callable[[list[Partition], bool], None] = lambda partitions, lost: None
         self._committed: Callable[[Partition, int | None], None] = lambda partition, offset: None
         self._opens = 0
+        self._leaves = False
         self._client = self._opened()
 
     def _opened(self) -> Consumer:
@@ -179,11 +180,15 @@ class Source:
         self._client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=gone, on_lost=lost)
 
     def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        """Begin with what is given, but to a client that leaves: its group answers no question, and takes it back."""
+        if client is not self._client or self._leaves:
+            self._membership.take(client, partitions)
+            return
         self._begun.update(_names(partitions))
         starts = self._positions(partitions)
         self._epochs.begin(starts)
         self._membership.take(client, starts)
-        _compare(client, starts)
+        compare(client, starts)
         self._assigned({name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)})
 
     def _on_gone(self, client: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
@@ -313,6 +318,7 @@ class Source:
 
     def close(self) -> None:
         """Leave the group."""
+        self._leaves = True
         self._client.close()
 
     def _positions(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
@@ -378,16 +384,6 @@ def _consumer(settings: dict[str, object]) -> Consumer:
         return Consumer(settings)
     except KafkaException as error:
         raise Fatal(f"the settings of the Kafka client are refused: {error}") from error
-
-
-def _compare(client: Consumer, starts: Iterable[TopicPartition]) -> None:
-    """Let the client ask the leaders whether their logs are the ones that were read up to ``starts``.
-
-    Where one was cut and written anew, the offset counts as out of range. By an assignment alone it does not ask.
-    """
-    for start in starts:
-        if start.offset > 0 and start.leader_epoch is not None:
-            client.seek(start)
 
 
 def _committed(at: TopicPartition) -> Committed | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from headrace.flow.partitions import Partition
 from headrace.record import Record
@@ -45,3 +45,13 @@ class Epochs:
         """Return the epoch that goes with ``offset``, or NONE."""
         end, epoch = self._known.get(partition, (0, NONE))
         return epoch if offset <= end else NONE
+
+
+def compare(client: Consumer, starts: Iterable[TopicPartition]) -> None:
+    """Let the client ask the leaders whether their logs are the ones that were read up to ``starts``.
+
+    Where one was cut and written anew, the offset counts as out of range. By an assignment alone it does not ask.
+    """
+    for start in starts:
+        if start.offset > 0 and start.leader_epoch is not None:
+            client.seek(start)
