@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -107,6 +108,48 @@ def test_bad_functions_are_contained_and_their_records_dead_lettered(kafka_broke
         "segfault": 2,
         "exit": 2,
     }
+
+
+def test_among_quick_records_the_one_that_ends_its_process_is_blamed_alone(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """Workers have more records than the one they handle: those are handled elsewhere, once, as are all others."""
+    world = isolated(kafka_broker, tmp_path, timeout=300)
+    good: list[tuple[str | None, object]] = [(f"good{n % 300}", {"n": n}) for n in range(1500)]
+    bad: list[tuple[str | None, object]] = [(f"bad{n}", {"do": do}) for n, do in enumerate(["exit", "segfault"] * 3)]
+    world.produce([one for at, key in enumerate(bad) for one in (*good[at * 250 : (at + 1) * 250], key)])
+    with consuming(world) as running:
+        until("all", lambda: sum(world.committed().values()) == len(good) + len(bad))
+        end(running, world)
+
+    letters = {str(letter.key(), "ascii"): dict(letter.headers() or ()) for letter in world.dead_letters(len(bad))}
+    assert {key: said["headrace.reason"] for key, said in letters.items()} == {key: b"crash" for key, _ in bad}
+    once(world, 1500)
+    tries = [str(effect["key"]) for effect in world.effects("try")]
+    assert {key: tries.count(key) for key in letters} == dict.fromkeys(letters, 2)
+    assert len(tries) == 1500 + 2 * len(bad), "no attempt but those"
+
+
+def test_an_orderly_stop_amid_quick_records_loses_and_repeats_none(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """What a worker was given and has not begun is left to the next process."""
+    world = isolated(kafka_broker, tmp_path, timeout=300)
+    world.produce([(f"good{n % 300}", {"n": n, "sleep": 0.002}) for n in range(3000)])
+    for some in (200, 1200):
+        with consuming(world) as running:
+            until("some", lambda some=some: len(world.effects()) >= some)  # type: ignore[misc]
+            end(running, world)
+    with consuming(world) as running:
+        until("all", lambda: sum(world.committed().values()) == 3000)
+        end(running, world)
+    once(world, 3000)
+
+
+def once(world: World, records: int) -> None:
+    """Each of so many good records has had its effect once, in the order of its key."""
+    numbers = [json.loads(str(effect["value"]))["n"] for effect in world.effects()]
+    assert sorted(numbers) == list(range(records))
+    for rest in range(300):
+        assert [n for n in numbers if n % 300 == rest] == list(range(rest, records, 300))
 
 
 def test_an_orderly_stop_lets_workers_finish(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ class LanesMachine(RuleBasedStateMachine):
             self.due[ended.lane] = self.now + wait
             self.failed.add(ended)
 
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """What was taken and has not begun stays where it was in its lane, and may be taken again."""
+        self.lanes.give_back(self.running.pop(data.draw(st.integers(0, len(self.running) - 1))))
+
     def _finish(self, ended: Job) -> None:
         self.lanes.finish(ended)
         assert self.queues[ended.lane].pop(0) is ended

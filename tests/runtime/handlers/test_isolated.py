@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from headrace.config import Python
-from headrace.flow.policy import Failed
+from headrace.flow.policy import NOT_BEGUN, Failed
 from headrace.handlers import Broken
 from headrace.handlers.isolated import IsolatedHandler
 from headrace.record import Record
@@ -75,12 +75,14 @@ async def handling(
     """Run workers with the code above, or other code, and give what calls the function with a key."""
     (folder / "isolated_code.py").write_text(code)
     settings = Python(function=f"isolated_code:{name}", path=str(folder), timeout=limit, memory=256 << 20)
-    handler = IsolatedHandler(settings)
+    handler = IsolatedHandler(settings, concurrency=2)
 
     async def call(key: str) -> Failed | None:
         headers = (("a", b"\xff"), ("n", None))
         record = Record(topic="orders", partition=0, offset=4, key=key.encode(), value=b"{}", headers=headers)
-        return await handler.handle(replace(record, attempt=2))
+        while (failed := await handler.handle(replace(record, attempt=2))) is NOT_BEGUN:
+            pass
+        return failed
 
     try:
         await handler.start()

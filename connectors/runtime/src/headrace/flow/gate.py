@@ -16,7 +16,8 @@ class Gate:
     """What every attempt passes before it begins, and is told to when it has ended."""
 
     def __init__(self, delivery: Delivery, now: float) -> None:
-        self._breaker = Breaker(delivery.concurrency, now)
+        self._most = delivery.concurrency
+        self._breaker = Breaker(self._most, now)
         self._rate = None if delivery.rate is None else Rate(delivery.rate.per_second, now)
 
     @property
@@ -34,9 +35,13 @@ class Gate:
         """Seconds from one probe of a failing target to the next."""
         return self._breaker.rest
 
-    def room(self, running: int, now: float) -> int:
-        """Return how many attempts may begin now beside the ``running`` ones."""
-        room = self._breaker.room(running, now)
+    def room(self, running: int, now: float, *, ahead: int = 0) -> int:
+        """Return how many attempts may begin now beside the ``running`` ones.
+
+        A handler takes ``ahead`` more than it begins, which is welcome where nothing but their number limits attempts.
+        """
+        is_free = self._rate is None and not self.is_open and self.limit == self._most
+        room = self._breaker.room(running - ahead if is_free else running, now)
         return room if self._rate is None or room <= 0 else min(room, self._rate.room(now))
 
     def begin(self, now: float) -> None:

@@ -186,6 +186,11 @@ class Lanes:
         job.number = self._arrived
         self.delay(job, due)
 
+    def give_back(self, job: Job) -> None:
+        """End what was taken and has not begun: it may be taken again."""
+        self._running.remove(job.lane)
+        self._make_ready(job.lane)
+
     def wake(self, now: float) -> float | None:
         """Make ready all lanes due at ``now``; return when the next one is due, or None."""
         while self._heap and self._heap[0][0] <= now:

@@ -34,6 +34,10 @@ class Failed:
     crashed: bool = False
 
 
+NOT_BEGUN = Failed(message="not begun", exception="headrace.NotBegun", internal=True)
+"""What is no attempt: the handler gives the record back before it has begun it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Again:
     """Try again after ``delay`` seconds."""

@@ -13,19 +13,20 @@ import faulthandler
 import inspect
 import json
 import os
-import pickle
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import NamedTuple
 
 from headrace import config, logs
 from headrace.flow.policy import Failed
 from headrace.handlers import Broken
-from headrace.handlers.isolated import SIZE
-from headrace.handlers.python import PythonHandler
+from headrace.handlers.python import PythonHandler, judge
+from headrace.handlers.wire import ANSWER, FRAME, LOADED, TICKET, TOO_LATE, is_exhausted, unpacked
 from headrace.record import Record
 
 PR_SET_PDEATHSIG = 1
@@ -37,64 +38,91 @@ class InPlace(PythonHandler):
 
     def answer(self, record: Record, loop: asyncio.AbstractEventLoop) -> Failed | None:
         """Call the function once; a plain one outside of ``loop``, as it may run a loop of its own."""
-        self._said = None if self._is_async else self._outcome(record)
-        return loop.run_until_complete(self.handle(record))
+        said = None if self._is_async else self._outcome(record)
+        if self._is_async or inspect.isawaitable(said):
+            self._said = said
+            return loop.run_until_complete(self.handle(record))
+        return None if said is None else judge(said, self._declared)
 
     async def _call(self, record: Record) -> object:
-        return await self._await(self._said) if inspect.isawaitable(self._said) else self._said
+        return await self._await(self._said)  # type: ignore[arg-type]
+
+
+class Given(NamedTuple):
+    """A record that may begin ``until`` then."""
+
+    number: int
+    until: float
+    record: Record
 
 
 class Channel:
-    """Messages to and from the parent; no process that the function starts has it."""
+    """Records, tickets and answers; no process that the function starts has them."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._socket = socket.socket(fileno=descriptor)
-        self._socket.set_inheritable(False)
+    def __init__(self, records: int, tickets: int) -> None:
+        self._socket, self._tickets = socket.socket(fileno=records), socket.socket(fileno=tickets)
+        for one in (self._socket, self._tickets):
+            one.set_inheritable(False)
         self._file = self._socket.makefile("rb")
 
-    def receive(self) -> bytes | None:
-        """Wait for a message; None at the end."""
-        size = self._file.read(SIZE)
-        return self._file.read(int.from_bytes(size)) if len(size) == SIZE else None
+    def receive(self) -> Iterator[Given]:
+        """Wait for one record after another and begin it; what was taken back meanwhile is passed over."""
+        while len(ticket := self._tickets.recv(TICKET.size)) == TICKET.size:
+            wanted, until = TICKET.unpack(ticket)
+            number = None
+            while number != wanted:
+                number, size = FRAME.unpack(self._file.read(FRAME.size))
+                message = self._file.read(size)
+            yield Given(wanted, until, unpacked(message))
 
-    def send(self, message: bytes) -> None:
-        """Send a message, whole."""
-        self._socket.sendall(len(message).to_bytes(SIZE) + message)
+    def send(self, number: int, seconds: float = 0.0, text: bytes = b"") -> None:
+        """Answer, whole."""
+        self._socket.sendall(ANSWER.pack(number, seconds, len(text)) + text)
+
+    def refuse(self, number: int) -> None:
+        """Say that a record was not begun."""
+        self._socket.sendall(ANSWER.pack(number, 0.0, TOO_LATE))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Answer until the parent closes the channel; returns the exit status."""
-    descriptor, parent, settings = arguments
+    records, tickets, parent, settings = arguments
     _end_with(int(parent))
     logs.start()
     faulthandler.enable()
-    channel = Channel(int(descriptor))
+    channel = Channel(int(records), int(tickets))
     asked = config.Python.model_validate_json(settings)
     _limit(asked.memory)
     try:
         handler = InPlace(asked, concurrency=1)
     except Broken as error:
-        channel.send(str(error).encode(errors="replace"))
+        channel.send(LOADED, text=str(error).encode(errors="replace"))
         return 1
-    channel.send(b"")
+    channel.send(LOADED)
     _serve(channel, handler)
     return 0
 
 
 def _serve(channel: Channel, handler: InPlace) -> None:
+    """Answer all; after one that ran out of memory nothing more begins, as the parent ends this process for it."""
     loop, own = asyncio.new_event_loop(), os.getpid()
     asyncio.set_event_loop(loop)
-    while (message := channel.receive()) is not None:
-        failed = handler.answer(pickle.loads(message), loop)
+    for given in channel.receive():
+        began = time.monotonic()
+        if began > given.until:
+            channel.refuse(given.number)
+            continue
+        failed = handler.answer(given.record, loop)
         if os.getpid() != own:
             os._exit(1)  # a fork of the function's that came back: the record is its parent's
-        channel.send(_answer(failed))
+        channel.send(given.number, time.monotonic() - began, _answer(failed))
+        if is_exhausted(failed):
+            break
 
 
 def _answer(failed: Failed | None) -> bytes:
-    """Return the answer as JSON; what is no text becomes question marks."""
-    said = None if failed is None else asdict(failed)
-    return json.dumps(said, ensure_ascii=False).encode(errors="replace")
+    """Return the answer as JSON, nothing for success; what is no text becomes question marks."""
+    return b"" if failed is None else json.dumps(asdict(failed), ensure_ascii=False).encode(errors="replace")
 
 
 def _limit(memory: int | None) -> None:

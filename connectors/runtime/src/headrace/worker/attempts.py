@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
+from headrace.flow.lanes import Job
 from headrace.flow.policy import Failed
 from headrace.handlers import exceptions
+from headrace.metrics import Histogram, Metrics
 from headrace.record import Record
+from headrace.worker.deduplication import Claim
 from headrace.worker.runners import Runners, own_task
 
 Handle = Callable[[Record], Coroutine[Any, Any, Failed | None]]
@@ -20,16 +24,43 @@ OWN_CANCELLATION = Failed(
 )
 
 
-class Attempts:
-    """Calls ``handle``, in tasks of ``runners``."""
+class Hands(Protocol):
+    """A handler that takes records before it begins them, and observes itself how long attempts take."""
 
-    def __init__(self, handle: Handle, runners: Runners) -> None:
+    most_ahead: int
+
+    @property
+    def ahead(self) -> int:
+        """How many records it takes now besides those that may run at once; at most ``most_ahead``."""
+
+    def withdraw(self) -> None:
+        """Give back, as `NOT_BEGUN`, all that has not begun."""
+
+
+class Attempts:
+    """Calls ``handle``, in tasks of ``runners``; what are ``hands`` observe themselves how long it takes."""
+
+    def __init__(self, handle: Handle, runners: Runners, metrics: Metrics, hands: Hands | None) -> None:
         self._handle = handle
         self._runners = runners
+        self._metrics = metrics
+        self._hands = hands
 
-    async def make_apart(self, record: Record) -> Failed | None:
+    async def make(self, job: Job, claim: Claim | None) -> Failed | None:
+        """Attempt a record once, and settle the claim there is to its message."""
+        started = time.perf_counter()
+        if job.attempt == 1:
+            observe_age(self._metrics.dwell, job.record)
+        failed = await (self._handled(job.record) if claim is None else self._handled_apart(job.record))
+        if self._hands is None:
+            self._metrics.processing.observe(time.perf_counter() - started)
+        if claim is not None:
+            await claim.settle(done=failed is None)
+        return failed
+
+    async def _handled_apart(self, record: Record) -> Failed | None:
         """Handle once in a task that ends with it, so that nothing it left behind can cancel what follows."""
-        task = asyncio.ensure_future(self.make(record))
+        task = asyncio.ensure_future(self._handled(record))
         try:
             return await task
         except asyncio.CancelledError:
@@ -37,7 +68,7 @@ class Attempts:
                 raise
             return OWN_CANCELLATION
 
-    async def make(self, record: Record) -> Failed | None:
+    async def _handled(self, record: Record) -> Failed | None:
         """Handle once; what a handler lets pass is a bug, and fails this record's attempt, not every record's."""
         if record.unreadable is not None:
             return Failed(message=record.unreadable, exception="headrace.Unreadable", retriable=False)
@@ -55,3 +86,9 @@ class Attempts:
             log.exception("This is a bug: the attempt at %s/%d@%d fails by it", *record.source)
             text = "a bug of the consumer: its log has the traceback"
             return Failed(message=text, exception=exceptions.name(error), internal=True)
+
+
+def observe_age(ages: Histogram, record: Record) -> None:
+    """Note for how long the record has been on its topic, where it says since when."""
+    if record.timestamp is not None:
+        ages.observe(max(0.0, time.time() - record.timestamp / 1000))

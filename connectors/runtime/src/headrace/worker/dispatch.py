@@ -27,12 +27,12 @@ from headrace.flow.ledger import Assignment
 from headrace.flow.masking import masked
 from headrace.flow.offset_map import Tried
 from headrace.flow.partitions import Partition
-from headrace.flow.policy import DeadLetter, Failed, decide, resumed
+from headrace.flow.policy import NOT_BEGUN, DeadLetter, Failed, decide, resumed
 from headrace.flow.target import Target
 from headrace.headers import Reason
-from headrace.metrics import Histogram, Metrics
-from headrace.record import Headers, Record
-from headrace.worker.attempts import Attempts, Handle
+from headrace.metrics import Metrics
+from headrace.record import Headers
+from headrace.worker.attempts import Attempts, Handle, Hands, observe_age
 from headrace.worker.deduplication import Claim, Deduplication
 from headrace.worker.keys import Keys
 from headrace.worker.quarantine import Quarantine
@@ -51,9 +51,16 @@ class Dispatcher:
     """The lanes and the runners that work on them."""
 
     def __init__(
-        self, config: Config, handle: Handle, metrics: Metrics, lease: Lease, once: Deduplication | None = None
+        self,
+        config: Config,
+        handle: Handle,
+        metrics: Metrics,
+        lease: Lease,
+        once: Deduplication | None = None,
+        hands: Hands | None = None,
     ) -> None:
         self._once = once
+        self._hands = hands
         self._lease = lease
         self._group = config.group
         self._retry = config.delivery.retry
@@ -62,8 +69,8 @@ class Dispatcher:
         self._gate = Gate(config.delivery, time.monotonic())
         self._metrics = metrics
         self._lanes = Lanes()
-        self._runners = Runners(self._handle_next, config.delivery.concurrency)
-        self._attempts = Attempts(handle, self._runners)
+        self._runners = Runners(self._handle_next, self._concurrency + (hands.most_ahead if hands else 0))
+        self._attempts = Attempts(handle, self._runners, metrics, hands)
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
@@ -75,7 +82,7 @@ class Dispatcher:
         self.finished: deque[Finished] = deque()
         self.retried: deque[Retried] = deque()
         self.quarantine = Quarantine(lambda: self._lanes.begun, config.handler.timeout)
-        metrics.in_flight.set_function(lambda: self._lanes.running)
+        metrics.in_flight.set_function(lambda: min(self._lanes.running, self._concurrency))
 
     async def run(self) -> None:
         """Work until cancelled; raises RunnerLost by a fault in here, not in the handling of a record."""
@@ -115,6 +122,7 @@ class Dispatcher:
         """Drop what has not begun and wait until nothing of these partitions runs; what fails is not tried again."""
         self._leaving = frozenset(assignments)
         self._lanes.drop(assignments)
+        self._withdraw()
         self._wake_runners()
         while self._lanes.pending(assignments):
             self._progress.clear()
@@ -124,6 +132,7 @@ class Dispatcher:
         """Drop everything of partitions that are no longer ours; what runs is finished in vain."""
         self._leaving = frozenset()
         self._lanes.drop(assignments)
+        self._withdraw()
         self._wake_runners()
 
     def halt(self, source: Partition) -> None:
@@ -132,7 +141,13 @@ class Dispatcher:
         for one in halted:
             one.halted = True
         self._lanes.drop(halted)
+        self._withdraw()
         self._wake_runners()
+
+    def _withdraw(self) -> None:
+        """Have back what the handler was given and has not begun."""
+        if self._hands is not None:
+            self._hands.withdraw()
 
     async def _handle_next(self) -> None:
         while (job := self._take()) is None:
@@ -159,7 +174,7 @@ class Dispatcher:
         """Begin the next record, if there is one and the gate has room."""
         now = time.monotonic()
         running, ready = self._lanes.running, self._lanes.ready
-        room = self._gate.room(running, now)
+        room = self._room(now)
         self.busy.note(running + max(0, min(ready, room)), now)
         if room <= 0:
             if ready:
@@ -175,8 +190,11 @@ class Dispatcher:
         self._idle.append(future)
         await future
 
+    def _room(self, now: float) -> int:
+        return self._gate.room(self._lanes.running, now, ahead=self._hands.ahead if self._hands else 0)
+
     def _wake_runners(self) -> None:
-        room = self._gate.room(self._lanes.running, time.monotonic())
+        room = self._room(time.monotonic())
         for _ in range(min(len(self._idle), self._lanes.ready, room)):
             future = self._idle.popleft()
             if not future.done():
@@ -218,13 +236,15 @@ class Dispatcher:
         self._drop(job)
 
     async def _attempt(self, job: Job, claim: Claim | None = None) -> None:
-        started = time.perf_counter()
-        if job.attempt == 1:
-            _observe_age(self._metrics.dwell, job.record)
-        failed = await (self._attempts.make(job.record) if claim is None else self._attempts.make_apart(job.record))
-        self._metrics.processing.observe(time.perf_counter() - started)
-        if claim is not None:
-            await claim.settle(done=failed is None)
+        failed = await self._attempts.make(job, claim)
+        if failed is NOT_BEGUN:
+            self._return(job)
+        else:
+            self._judge(job, failed)
+        self._progress.set()
+
+    def _judge(self, job: Job, failed: Failed | None) -> None:
+        """Note how an attempt ended."""
         if job.attempt > 1:
             self._metrics.retries.inc()
         counts = self._passed(job, failed)
@@ -238,7 +258,15 @@ class Dispatcher:
             self._fail(job, failed, time.time())
         else:
             self._freeze(job, failed)
-        self._progress.set()
+
+    def _return(self, job: Job) -> None:
+        """Let a record that its handler has not begun run again, or leave it to the new owner of its partition."""
+        if job.assignment.given_away or job.assignment.halted or job.assignment in self._leaving:
+            self._drop(job)
+            return
+        self._lanes.give_back(job)
+        if self.quarantine.has_counted(job):
+            self._tell(job)
 
     def _passed(self, job: Job, failed: Failed | None) -> bool:
         """Tell the gate how an attempt ended; return whether it counts."""
@@ -246,8 +274,12 @@ class Dispatcher:
         counts = self._gate.ended(job.lane, failed, time.monotonic())
         if self._gate.is_open != was_open:
             self._tell_target(job, failed)
+        if self._gate.limit < limit or self._gate.is_open:
+            self._withdraw()
         if self._gate.limit != limit or was_open:
             self._metrics.limit.set(self._gate.limit)
+            self._wake_runners()
+        elif self._hands is not None and self._idle:
             self._wake_runners()
         return counts
 
@@ -271,7 +303,7 @@ class Dispatcher:
 
     def _succeed(self, job: Job) -> None:
         self._metrics.ok.inc()
-        _observe_age(self._metrics.end_to_end, job.record)
+        observe_age(self._metrics.end_to_end, job.record)
         self._finish(job, None, None)
 
     def _fail(self, job: Job, failed: Failed, now: float) -> None:
@@ -363,9 +395,3 @@ def _told(job: Job, failed: Failed) -> str:
 
 def _sooner(one: float | None, other: float | None) -> float | None:
     return min((due for due in (one, other) if due is not None), default=None)
-
-
-def _observe_age(ages: Histogram, record: Record) -> None:
-    """Note for how long the record has been on its topic, where it says since when."""
-    if record.timestamp is not None:
-        ages.observe(max(0.0, time.time() - record.timestamp / 1000))

@@ -65,9 +65,9 @@ def main(path: str) -> int:
 async def _run(config: Config, port: int) -> int:
     metrics = Metrics(config)
     once = deduplication(config, metrics)
-    handler = await _handler(config)
+    handler = await _handler(config, metrics)
     lease = Lease(session(config) / 2, time.monotonic())
-    dispatcher = Dispatcher(config, handler.handle, metrics, lease, once)
+    dispatcher = Dispatcher(config, handler.handle, metrics, lease, once, _hands(handler))
     poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease, _pod())
     server = await health.serve(poller, metrics, port)
     _stop_on_signals(poller)
@@ -105,7 +105,11 @@ def _joined(poller: Poller) -> BaseException | None:
     return poller.fault
 
 
-async def _handler(config: Config) -> HttpHandler | PythonHandler | IsolatedHandler:
+def _hands(handler: object) -> IsolatedHandler | None:
+    return handler if isinstance(handler, IsolatedHandler) else None
+
+
+async def _handler(config: Config, metrics: Metrics) -> HttpHandler | PythonHandler | IsolatedHandler:
     concurrency = config.delivery.concurrency
     if config.handler.http is not None:
         return HttpHandler(config.handler.http, namespace=config.namespace, concurrency=concurrency)
@@ -113,7 +117,7 @@ async def _handler(config: Config) -> HttpHandler | PythonHandler | IsolatedHand
     assert python is not None
     if python.isolation == "Thread":
         return PythonHandler(python, concurrency=concurrency)
-    isolated = IsolatedHandler(python)
+    isolated = IsolatedHandler(python, concurrency=concurrency, observe=metrics.processing.observe)
     await isolated.start()
     return isolated
 
