@@ -61,11 +61,11 @@ def test_each_record_ends_once_and_in_order_whatever_happens(kafka_broker: Kafka
 
 LOST = "is lost"
 DROPS = """
-from headrace.worker.dispatch import Dispatcher
-outcome = Dispatcher._outcome
-async def drop(self, record):
-    return None if record.offset % 50 == 7 else await outcome(self, record)
-Dispatcher._outcome = drop
+from headrace.worker.attempts import Attempts
+make = Attempts.make
+async def drop(self, job, claim):
+    return None if job.record.offset % 50 == 7 else await make(self, job, claim)
+Attempts.make = drop
 """
 KEEPS = """
 from headrace.worker.poll import Poller

@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from headrace.config import Order
-from headrace.flow.budget import weight
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
 from headrace.record import Record
@@ -39,7 +38,7 @@ class Job:
 
     ``tried`` says how it was tried last, also by an owner before, ``crashes`` how often it ended its process,
     ``is_suspect`` whether it may have. ``given``: it comes from the retry topic, and its source gives it here, too.
-    ``number`` counts arrivals; `Lanes.add` sets it.
+    ``size`` is what it takes of the budget, in bytes. ``number`` counts arrivals; `Lanes.add` sets it.
     """
 
     __slots__ = (
@@ -52,6 +51,7 @@ class Job:
         "lane",
         "number",
         "record",
+        "size",
         "tried",
     )
 
@@ -63,8 +63,10 @@ class Job:
         tried: Tried | None = None,
         *,
         given: bool = False,
+        size: int = 0,
     ) -> None:
         self.assignment = assignment
+        self.size = size
         self.given = given
         self.tried = tried
         self.crashes = tried.crashes if tried else 0
@@ -205,10 +207,11 @@ class Lanes:
         Those wait, as their head must be parked with them: it goes before all that is parked.
         """
         for lane, queue in self._queues.items():
-            fails = lane in self._failed and queue[0].attempt > 1
-            jobs = [job for job in queue if self._is_parkable(job)]
-            if jobs and not (fails and lane in self._running):
-                yield Load(lane, len(jobs), sum(weight(job.record) for job in jobs), fails)
+            head, runs = queue[0], lane in self._running
+            fails = lane in self._failed and head.attempt > 1
+            jobs = [job for job in queue if job.assignment.parks and not (runs and job is head)]
+            if jobs and not (fails and runs):
+                yield Load(lane, len(jobs), sum([job.size for job in jobs]), fails)
 
     def failing(self, assignment: Assignment) -> list[Lane]:
         """Return the lanes of a partition whose head has failed, but for those whose head runs now."""

@@ -227,13 +227,14 @@ class Poller(threading.Thread):
         if assignment is None:
             return None
         epoch = UNKNOWN if record.leader_epoch is None else record.leader_epoch
-        if not self._ledger.deliver(assignment, record.offset, weight(record), stamp(record.timestamp), epoch):
+        size = weight(record)
+        if not self._ledger.deliver(assignment, record.offset, size, stamp(record.timestamp), epoch):
             return None
         tried = self._ledger.tried(assignment, record.offset)
         if tried is not None:
             record = replace(record, attempt=tried.attempt)
         given = record.parked and self._gives(record.source)
-        job = Job(assignment, record, self._order, tried or tried_of(record), given=given)
+        job = Job(assignment, record, self._order, tried or tried_of(record), given=given, size=size)
         if assignment.suspects:
             assignment.suspects -= 1
             job.is_suspect = True
