@@ -41,8 +41,9 @@ def handle(record):
 class World:
     """A handler that takes records ahead, as its function is known to be quick, and what that has begun."""
 
-    def __init__(self, handler: IsolatedHandler, folder: Path) -> None:
+    def __init__(self, handler: IsolatedHandler, folder: Path, observed: list[float]) -> None:
         self.handler = handler
+        self.observed = observed
         self._folder = folder
 
     def ask(self, key: str, size: int = 2) -> asyncio.Task[Failed | None]:
@@ -84,10 +85,11 @@ async def world(folder: Path, concurrency: int = 1, limit: float = PATIENCE) -> 
     """Run workers with the code above."""
     (folder / "ahead_code.py").write_text(CODE)
     settings = Python(function="ahead_code:handle", path=str(folder), timeout=limit, memory=256 << 20)
-    handler = IsolatedHandler(settings, concurrency=concurrency)
+    observed: list[float] = []
+    handler = IsolatedHandler(settings, concurrency=concurrency, observe=observed.append)
     try:
         await handler.start()
-        made = World(handler, folder)
+        made = World(handler, folder, observed)
         assert await made.handle("first") is None
         yield made
     finally:
@@ -116,6 +118,7 @@ async def test_what_waits_behind_a_record_that_ends_its_worker_is_given_back(tmp
         assert one.counted() == Counter(["first", *before, what])
         assert [await one.handle(key) for key in behind] == [None] * 20
         assert one.counted() == Counter(["first", *before, what, *behind])
+        assert len(one.observed) == 42, "each attempt, and nothing that was given back"
 
 
 async def test_a_record_that_takes_longer_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,13 +231,13 @@ class IsolatedHandler:
         elif spent:
             self._end(worker, self._drop(worker))
         else:
-            worker.listen(wanted=len(worker.calls) <= 1)
+            worker.listen_if_due()
         self._hand_over_soon()
 
     def _take_back(self, worker: Worker) -> None:
         """Give back what a worker has not begun."""
         _give_back(worker.take_back())
-        worker.listen(wanted=len(worker.calls) <= 1)
+        worker.listen_if_due()
 
     def _take_answers(self, worker: Worker) -> bool:
         """Hand on a worker's answers; return whether it has run out of memory."""
@@ -277,6 +277,7 @@ class IsolatedHandler:
         self._take_answers(worker)
         if worker.calls:
             call = worker.calls.popleft()
+            self._observe(time.monotonic() - worker.begun)
             log.error("a worker process %s while handling %s", how, _at(call.record))
             text = f"the worker process {how} while it handled this record"
             call.answer(Failed(message=text, exception="headrace.Crash", internal=True, crashed=True))
@@ -290,6 +291,8 @@ class IsolatedHandler:
         )
         await worker.abort()
         self._take_answers(worker)
+        if worker.calls:
+            self._observe(time.monotonic() - worker.begun)
         doing = "computes" if computes else "waits"
         text = f"{doing} after {self._settings.timeout:g} s: its process was ended, and the log says where it was"
         failed = Failed(

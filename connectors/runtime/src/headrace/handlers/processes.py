@@ -26,7 +26,7 @@ GRACE = 0.5
 LARGEST = 1 << 20
 """Bytes of an answer beyond which it is none of ours."""
 
-CHUNK = 1 << 16
+CHUNK = 1 << 14
 """Bytes that are read at once, and beyond which a worker is given no more before it has taken those."""
 
 MODULE = "headrace.handlers.worker"
@@ -136,6 +136,11 @@ class Worker:
         self.listen(wanted=False)
         self.listen(wanted=True)
 
+    def listen_if_due(self) -> None:
+        """Have what is to receive told at once where that is one answer; several are looked for, none is awaited."""
+        if self.calls:
+            self.listen(wanted=len(self.calls) == 1)
+
     def listen(self, *, wanted: bool) -> None:
         """Have what is to receive told at once, or no more."""
         if wanted == self._listens:
@@ -158,13 +163,13 @@ class Worker:
         self.calls.append(call)
 
     def flush(self) -> None:
-        """Send what it was given; to a process that has ended in vain. What it answers is told at once, if one call."""
+        """Send what it was given; to a process that has ended in vain."""
         self._send(b"".join(self._frames))
         self._tickets.sendall(b"".join(self._begins))
         self._frames.clear()
         self._begins.clear()
         self._weight = 0
-        self.listen(wanted=len(self.calls) <= 1)
+        self.listen_if_due()
 
     def take_back(self) -> list[Call]:
         """Return the calls that it has not begun, and now will not begin."""
