@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.apiserver
 CRDS = CHARTS / "headrace-crds"
-PODS = ("operator", "outbox-main", "outbox-billing", "tables-python-greeting", "errand")
+PODS = ("operator", "outbox-main", "outbox-billing", "payments-in-order-payments", "tables-python-greeting", "errand")
 ENFORCE = "pod-security.kubernetes.io/enforce=restricted"
 
 

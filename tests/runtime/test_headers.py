@@ -102,6 +102,26 @@ def test_the_first_origin_wins_however_often_it_is_redriven(record: Record, fail
         assert size(written) - size(record.headers) <= 8192
 
 
+@given(record=RECORDS, failure=FAILURES)
+def test_a_command_says_what_failed_and_its_own_failure_stands_apart(record: Record, failure: Failure) -> None:
+    """Put back after that, it is the command still."""
+    command = headers.for_command(headers.for_dead_letter(record, failure))
+    said = headers.decode(command)
+    assert (said.compensates, said.command_reason) == (True, failure.reason.value)
+    assert (said.attempts, said.redrive_count, said.redrive_id) == (0, 0, None)
+    assert said.origin == record.source
+    assert headers.original(command) == record.headers
+    assert size(command) - size(record.headers) <= 8192
+
+    returned = replace(again(record, command), compensates=said.compensates)
+    letter = headers.for_dead_letter(returned, replace(failure, reason=Reason.COMPENSATION_FAILED))
+    failed = headers.decode(letter)
+    assert (returned.parked, failed.reason) == (False, "compensation-failed")
+    assert (failed.command_reason, failed.command_error) == (said.command_reason, said.command_error)
+    assert size(letter) - size(record.headers) <= 8192
+    assert headers.decode(headers.for_redrive(letter, redrive_id="r", now=1.0)).compensates
+
+
 @given(record=RECORDS, failure=FAILURES, attempts=st.integers(0, 1000), since=st.integers(0, 2**33))
 def test_a_parked_record_says_how_it_was_tried_and_has_the_same_letter(
     record: Record, failure: Failure, attempts: int, since: int
@@ -231,6 +251,7 @@ FAILURE = Failure(
         ("headrace.origin-traceparent", b"00-aa"),
         ("headrace.redrive-count", b"41"),
         ("headrace.message-id", b"stolen"),
+        ("headrace.command", b"compensate"),
         ("__dlq.errors.topic", b"elsewhere"),
     ],
 )
@@ -249,6 +270,7 @@ def test_what_a_source_record_calls_like_ours_stays_data(name: str, value: bytes
         None,
         0,
     )
+    assert not found.compensates
     assert record.message_id == found.message_id == again(record, back).message_id == "orders-3-258"
     assert (record.redriven, again(record, back).redriven) == (0, 1)
 

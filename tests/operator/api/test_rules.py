@@ -36,6 +36,13 @@ SPECS: dict[str, dict[str, Any]] = {
 POSTGRES = worlds.CONNECTOR.spec["postgres"]
 HAS_PODS: dict[str, Any] = {"replicas": 1}
 IS_ACCEPTED: dict[str, Any] = {"accepted": {"generation": 1, "spec": {}}}
+
+
+def compensate(where: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a Consumer that says where commands go."""
+    return {"delivery": {"onDeadLetter": {"compensate": where}}}
+
+
 REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.properties", 0, {"properties": {"plugin.library.paths": "evil"}}),
     ("KafkaConnection", "spec.bootstrapServers", 0, {"bootstrapServers": "SASL_SSL://me:s3cret@kafka:9092"}),
@@ -76,6 +83,19 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         {"delivery": {"deduplication": {"redis": {"url": "redis://:s3cret@redis:6379/0"}}}},
     ),
     ("Consumer", "spec.delivery.messageIdHeader", 0, {"delivery": {"messageIdHeader": "headrace.message-id"}}),
+    ("Consumer", "spec.delivery.onDeadLetter.compensate", 0, compensate({"topic": "undo", **HTTP})),
+    (
+        "Consumer",
+        "spec.delivery.onDeadLetter.compensate.http.url",
+        0,
+        compensate({"http": {"url": "http://shop:s3cret@web:9/undo"}}),
+    ),
+    (
+        "Consumer",
+        "spec.delivery.onDeadLetter.compensate.http.timeout",
+        0,
+        compensate({"http": {**HTTP["http"], "timeout": "0s"}}),
+    ),
     ("Consumer", "spec.scale", 0, {"scale": {"min": 3, "max": 2}}),
     ("Consumer", "spec.handler.http.timeout", 0, {"handler": {"http": {**HTTP["http"], "timeout": "0s"}}}),
     ("Consumer", "spec.handler.python.timeout", 0, {"handler": {"python": {"function": "a:b", "timeout": "25h"}}}),

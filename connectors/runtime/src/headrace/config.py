@@ -139,10 +139,27 @@ OnOffsetLost = Literal["Stop", "Earliest", "Latest"]
 """What becomes of a partition whose offset no longer exists: it stands, or goes on at the log's beginning or end."""
 
 
+class Compensate(Document):
+    """Where the command goes that makes good for a dead letter: exactly one of a ``topic`` and ``http``."""
+
+    topic: str | None = None
+    http: Http | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.topic is None) == (self.http is None):
+            raise ValueError("a command goes to exactly one of topic and http")
+        return self
+
+
 class OnDeadLetter(Document):
-    """What becomes of later records once a dead letter is written: they run, or its partition stands (Stop)."""
+    """What becomes of later records once a dead letter is written: they run, or its partition stands (Stop).
+
+    And where a command goes that makes good for it.
+    """
 
     action: Literal["Skip", "Stop"] = "Skip"
+    compensate: Compensate | None = None
 
 
 class Memory(Document):

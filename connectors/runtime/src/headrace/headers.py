@@ -24,6 +24,11 @@ OWN = "headrace."
 CRASHES = f"{OWN}attempts.crash"
 """How many of the attempts ended the process."""
 
+COMMAND, COMMAND_REASON, COMMAND_ERROR = f"{OWN}command", f"{OWN}command-reason", f"{OWN}command-error"
+"""What a command is to do, and of the dead letter that it makes good for, why it was one and the error."""
+
+COMPENSATE = b"compensate"
+
 SCHEMA_VERSION = b"1"
 """Of our own headers: it grows when one of them changes its meaning."""
 
@@ -44,6 +49,8 @@ ADDED_LIMIT = 8192
 MESSAGE_LIMIT, NAME_LIMIT, STACK_LIMIT, POINTER_ROOM = 1500, 256, 4096, 512
 """Bytes kept of an error's text, which is written twice, of every name and of a stack, which is given what is left."""
 
+COMMAND_ERROR_LIMIT = 512
+
 STACK = f"{SPRING}exception-stacktrace"
 STATUS = 999
 
@@ -56,6 +63,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     CRASH = "crash"
     EXPIRED = "expired"
+    COMPENSATION_FAILED = "compensation-failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +114,9 @@ class DeadLetter:
     redrive_id: str | None
     origin_traceparent: str | None
     unreadable: str | None
+    compensates: bool
+    command_reason: str | None
+    command_error: str | None
 
 
 def for_dead_letter(record: Record, failure: Failure) -> Headers:
@@ -119,6 +130,7 @@ def for_dead_letter(record: Record, failure: Failure) -> Headers:
         *_broker(record.source, failure),
         *_spring(record, known, failure),
         *_ours(record, failure),
+        *(_command(known.command_reason, known.command_error) if known and known.compensates else ()),
         *_trace(known, traceparent),
         *_correlation(own, record.correlation_id),
     )
@@ -145,6 +157,31 @@ def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
         (f"{OWN}next-attempt-at", b"%d" % millis),
         (REDRIVE_COUNT, b"%d" % (known.redrive_count + 1)),
         (f"{OWN}redrive-id", _cut(redrive_id, NAME_LIMIT)),
+    )
+
+
+def for_command(letter: Headers) -> Headers:
+    """Return the headers of the command to make good for a dead letter with the headers ``letter``.
+
+    Those say what failed; its own attempts are counted anew, and what a failure of its own will write stands apart.
+    """
+    known = decode(letter)
+    own, ours = _parted(letter)
+    dropped = {f"{OWN}attempts", CRASHES, REDRIVE_COUNT, f"{OWN}redrive-id", STACK}
+    return (
+        *own,
+        *(item for item in ours if item[0] not in dropped),
+        *_command(known.reason, known.message),
+        (f"{OWN}attempts", b"0"),
+        (REDRIVE_COUNT, b"0"),
+    )
+
+
+def _command(reason: str | None, error: str | None) -> Headers:
+    return (
+        (COMMAND, COMPENSATE),
+        (COMMAND_REASON, _cut(reason or "", NAME_LIMIT)),
+        (COMMAND_ERROR, _cut(error or "", COMMAND_ERROR_LIMIT)),
     )
 
 
@@ -210,6 +247,9 @@ def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         redrive_id=_name(last.get(f"{OWN}redrive-id")),
         origin_traceparent=_name(last.get(f"{OWN}origin-traceparent")),
         unreadable=_name(last.get(f"{OWN}unreadable")),
+        compensates=last.get(COMMAND) == COMPENSATE,
+        command_reason=_name(last.get(COMMAND_REASON)),
+        command_error=parsing.text(last.get(COMMAND_ERROR), COMMAND_ERROR_LIMIT),
     )
 
 
@@ -348,17 +388,3 @@ def _int64(value: int) -> bytes:
 def _big_integer(value: int) -> bytes:
     """Two's complement, big-endian, as few bytes as it takes (Java's ``BigInteger.toByteArray``)."""
     return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-
-
-__all__ = [
-    "DeadLetter",
-    "Failure",
-    "Reason",
-    "Traced",
-    "added",
-    "decode",
-    "for_dead_letter",
-    "for_parked",
-    "for_redrive",
-    "original",
-]

@@ -71,7 +71,8 @@ class Record:
     ``unreadable`` says what of it Kafka's client cannot read; no handler is given such a record. ``leader_epoch``
     is the number of the leader that wrote it, of all the partition has had; None where Kafka does not say it.
     ``group`` is the consumer group that reads it, which names the Consumer. ``id_header`` is the header that its
-    Consumer says has the message id; empty where it names none.
+    Consumer says has the message id; empty where it names none. ``compensates``: it is the command to make good for a
+    dead letter, which no handler is given.
     """
 
     topic: str
@@ -88,6 +89,7 @@ class Record:
     leader_epoch: int | None = None
     group: str = ""
     id_header: str = ""
+    compensates: bool = False
 
     @property
     def source(self) -> Position:
@@ -140,7 +142,7 @@ class Record:
     @property
     def parked(self) -> bool:
         """Whether the record came through the retry topic because its key was parked there, put back by nobody."""
-        return self.origin is not None and not self.redriven
+        return self.origin is not None and not self.redriven and not self.compensates
 
     @property
     def redriven(self) -> int:

@@ -140,6 +140,15 @@ class Deduplication(Model):
     redis: Redis | None = Field(None, description="Remember handled messages in a Redis that all pods ask.")
 
 
+class Compensate(Model):
+    """Make good for a dead letter by a command: exactly one of topic and http receives it."""
+
+    topic: Topic | None = Field(
+        None, description="Topic of the same Kafka, which exists, to which the record is sent with the reason."
+    )
+    http: Http | None = Field(None, description="Push the record with the reason to a web service.")
+
+
 class OnDeadLetter(Model):
     """What becomes of a record that is dead-lettered, and of those after it."""
 
@@ -147,6 +156,9 @@ class OnDeadLetter(Model):
         None,
         description="What becomes of later records: they are handled (Skip), or the partition of the record stands "
         "until its dead letter is put back or discarded (Stop). Default: Skip.",
+    )
+    compensate: Compensate | None = Field(
+        None, description="Make good for the dead letter by a command. Default: none is sent."
     )
 
 

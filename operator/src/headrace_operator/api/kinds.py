@@ -338,6 +338,9 @@ KINDS = (
             ),
             "spec.from.tables[]": (IS_TABLE,),
             "spec.handler": (_exactly_one("http", "python", "a handler is exactly one of http and python"),),
+            "spec.delivery.onDeadLetter.compensate": (
+                _exactly_one("topic", "http", "a command goes to exactly one of topic and http"),
+            ),
             "spec.handler.http.url": (NO_LOGIN,),
             "spec.delivery.messageIdHeader": (NOT_ADDED,),
             "spec.delivery.deduplication": (
@@ -353,6 +356,8 @@ KINDS = (
                     field_path=".source",
                 ),
             ),
+            "spec.delivery.onDeadLetter.compensate.http.url": (NO_LOGIN,),
+            "spec.delivery.onDeadLetter.compensate.http.timeout": (SENSIBLE,),
             "spec.handler.http.timeout": (SENSIBLE,),
             "spec.handler.python.timeout": (SENSIBLE,),
             "spec.delivery.retry.backoff.initial": (SENSIBLE,),

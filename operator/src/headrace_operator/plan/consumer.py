@@ -14,6 +14,7 @@ from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import (
     backlog,
+    compensation,
     complaints,
     consumption,
     deduplication,
@@ -41,7 +42,11 @@ NEEDED = frozenset({"Accepted", "TopicsReady", "OffsetsExist", "Deployed"})
 def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     """Return topics to make, objects that differ from what is wanted, and the status."""
     resource = world.resource
-    judged = sources.judge(resource, lambda spec: sources.abandoned(world, spec))
+    judged = sources.judge(
+        resource,
+        lambda spec: sources.abandoned(world, spec),
+        lambda spec: compensation.loop(resource, spec, _topics(world, spec)),
+    )
     spec = judged.spec
     topics = _topics(world, spec)
     ready_topics = _topics_ready(world, spec, topics)

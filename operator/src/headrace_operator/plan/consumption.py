@@ -117,7 +117,7 @@ def _kafka(kafka: KafkaConnectionSpec) -> contract.Kafka:
 def _handler(handler: Handler) -> contract.Handler:
     match handler:
         case Handler(http=Http() as http):
-            return contract.Handler(http=contract.Http(url=http.url, timeout=seconds(http.timeout, 30)))
+            return contract.Handler(http=_http(http))
         case Handler(python=Python() as python):
             path = CODE if python.source else None
             called = contract.Python(
@@ -150,7 +150,15 @@ def _delivery(delivery: Delivery | None, concurrency: int) -> contract.Delivery:
 
 def _on_dead_letter(wish: OnDeadLetter | None) -> contract.OnDeadLetter:
     known = contract.OnDeadLetter()
-    return contract.OnDeadLetter(action=(wish and wish.action) or known.action)
+    compensate = wish.compensate if wish else None
+    return contract.OnDeadLetter(
+        action=(wish and wish.action) or known.action,
+        compensate=compensate and contract.Compensate(topic=compensate.topic, http=_http(compensate.http)),
+    )
+
+
+def _http(http: Http | None) -> contract.Http | None:
+    return contract.Http(url=http.url, timeout=seconds(http.timeout, 30)) if http else None
 
 
 def _retry(retry: Retry | None) -> contract.Retry:

@@ -11,7 +11,7 @@ from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
 from headrace_operator.observed.world import ConsumerWorld
-from headrace_operator.plan import acceptance, debezium, deduplication, names
+from headrace_operator.plan import acceptance, compensation, debezium, deduplication, names
 from headrace_operator.plan.acceptance import Acceptance, Check
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
@@ -38,6 +38,9 @@ def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
             "handler.http.url", spec.handler.http and spec.handler.http.url, raw.LOGIN_OF_URL
         ),
         lambda spec: acceptance.no_login("delivery.deduplication.redis.url", _redis(spec), raw.LOGIN_OF_URL),
+        lambda spec: acceptance.no_login(
+            "delivery.onDeadLetter.compensate.http.url", compensation.url(spec), raw.LOGIN_OF_URL
+        ),
         deduplication.ca_of_plain,
         lambda spec: acceptance.no_login_in_image(
             "handler.python.image", spec.handler.python and spec.handler.python.image

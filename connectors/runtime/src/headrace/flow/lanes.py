@@ -79,7 +79,12 @@ class Job:
 
 
 def lane_of(record: Record, order: Order) -> Lane:
-    """Return the lane of ``record``; of the retry topic, its source's where the partition number is the same."""
+    """Return the lane of ``record``; of the retry topic, its source's where the partition number is the same.
+
+    A command waits for nobody, and nobody for it.
+    """
+    if record.compensates:
+        return (record.topic, record.partition, record.offset)
     topic = record.origin.topic if record.origin else record.topic
     if order == "Partition":
         return (topic, record.partition, None)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from headrace import config, parsing
+from headrace import config, headers, parsing
 from headrace.flow.policy import Failed
 from headrace.handlers import address, connections, exceptions
 from headrace.handlers.address import discreet
@@ -27,6 +27,9 @@ DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:
 
 LONGEST_HEADER = 2048
 """Characters of a header made of what a record carries; servers refuse requests with more than about 8 KB of them."""
+
+OF_COMMAND = ":compensate"
+"""What a command's id has behind its record's: for its receiver it is another message."""
 
 IDLE = 408
 """What proxies say on a connection that was idle for too long, as they close it (RFC 9110, 15.5.9)."""
@@ -114,7 +117,7 @@ async def _excerpt(answer: aiohttp.ClientResponse) -> str:
 def event_headers(record: Record, namespace: str) -> dict[str, str]:
     """Return the CloudEvents and Headrace headers of the request that delivers ``record``."""
     source = record.source
-    message_id = _encoded(record.message_id)
+    message_id = _encoded(record.message_id) + (OF_COMMAND if record.compensates else "")
     found: dict[str, str | None] = {
         "ce-specversion": "1.0",
         "ce-id": message_id,
@@ -130,9 +133,18 @@ def event_headers(record: Record, namespace: str) -> dict[str, str]:
         "headrace-topic": source.topic,
         "headrace-partition": str(source.partition),
         "headrace-offset": str(source.offset),
+        **(_command(record) if record.compensates else {}),
         **{name: _passed(record.header(name)) for name in PASSED_ON},
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _command(record: Record) -> dict[str, str | None]:
+    """Return what says that the request is to make good for a dead letter, and for which."""
+    told = (headers.COMMAND, headers.COMMAND_REASON, headers.COMMAND_ERROR)
+    values = (record.header(name) for name in told)
+    names = ("headrace-command", "headrace-reason", "headrace-error")
+    return {name: _encoded((value or b"").decode(errors="replace")) for name, value in zip(names, values, strict=True)}
 
 
 def judge(status: int, retry_after: str | None, excerpt: str, *, now: float) -> Failed | None:

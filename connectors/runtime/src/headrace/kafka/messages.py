@@ -58,6 +58,7 @@ def record_of(message: Message, retry: str, group: str = "", id_header: str = ""
         leader_epoch=message.leader_epoch(),
         group=group,
         id_header=id_header,
+        compensates=known is not None and known.compensates,
     )
     record = made(draft)
     return record if known is None or not record.parked else _as_it_was(record, known)

@@ -26,6 +26,9 @@ ANSWER = 5.0
 COMPRESSED = {"compression.type": "zstd"}
 """A topic counts what a record has compressed: one that its producer compressed fits in ours only if we do so too."""
 
+BY_KEY = -1
+"""The partition that the client takes for none: it chooses by the key then, as other clients do (murmur2)."""
+
 LARGEST = "1000000000"
 """The client's own limit of a record, which is its highest: how much a topic takes is the topic's to say."""
 
@@ -74,6 +77,7 @@ class Producer:
                 **connection.properties(self._config.kafka),
                 "message.max.bytes": LARGEST,
                 "enable.idempotence": "true",
+                "partitioner": "murmur2_random",
                 **(GAPLESS if self._gapless else {}),
                 "acks": "all",
                 "error_cb": self._on_error,
@@ -91,13 +95,13 @@ class Producer:
 
     def send(
         self,
-        partition: int,
+        partition: int | None,
         key: bytes | None,
         value: bytes | None,
         headers: Headers,
         delivered: Callable[[NotSent | Written], None],
     ) -> None:
-        """Begin to send a record to ``partition``; ``delivered`` is called from `poll`.
+        """Begin to send a record to ``partition``, None is that of its key; ``delivered`` is called from `poll`.
 
         Unless it is gapless, so ordered by partition, that is modulo what the topic has.
         Raises NotSent when it is not even begun, BufferError when too much is under way; blocks at most `ANSWER`
@@ -111,7 +115,7 @@ class Producer:
 
         try:
             count = self._partition_count()
-            number = partition if self._gapless else partition % count
+            number = BY_KEY if partition is None else partition if self._gapless else partition % count
             self._client.produce(
                 self._topic, partition=number, key=key, value=value, headers=list(headers), on_delivery=on_delivery
             )

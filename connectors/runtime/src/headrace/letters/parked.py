@@ -74,12 +74,15 @@ def _read(reader: Reader, topic: str, number: int, span: Span, known: OffsetMap)
             headers=stored.headers,
             timestamp=said.timestamp,
             origin=said.origin,
+            compensates=said.compensates,
         )
 
 
 def is_pointer(record: Record) -> bool:
-    """Whether ``record`` is parked without its value, which it points to."""
-    return record.value is None and record.parked and pointers.decode(record.headers) is not None
+    """Whether ``record``, parked or a command, is without its value, which it points to."""
+    return (
+        record.value is None and (record.parked or record.compensates) and pointers.decode(record.headers) is not None
+    )
 
 
 def restored(config: Config, record: Record) -> Record:

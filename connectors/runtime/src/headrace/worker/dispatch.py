@@ -164,7 +164,7 @@ class Dispatcher:
             self._drop(job)
         elif is_over:
             self._give_up(job, time.time())
-        elif self._once is None:
+        elif self._once is None or job.record.compensates:
             await self._attempt(job)
         else:
             await self._attempt_once(job, self._once)
@@ -247,7 +247,7 @@ class Dispatcher:
         """Note how an attempt ended."""
         if job.attempt > 1:
             self._metrics.retries.inc()
-        counts = self._passed(job, failed)
+        counts = job.record.compensates or self._passed(job, failed)
         if failed is not None and self.quarantine.has_counted(job) and not failed.crashed:
             self._clear(job)
         if failed is None:
@@ -351,9 +351,10 @@ class Dispatcher:
 
     def _bury(self, job: Job, failed: Failed, fate: DeadLetter, now: float) -> None:
         self._metrics.dead_lettered.inc()
+        reason = Reason.COMPENSATION_FAILED if job.record.compensates else fate.reason
         failure = headers.Failure(
             group=self._group,
-            reason=fate.reason,
+            reason=reason,
             attempts=job.attempt,
             crashes=job.crashes,
             message=failed.message,
@@ -363,7 +364,7 @@ class Dispatcher:
             last_failed_at=now,
             traced=failed.traced,
         )
-        self._finish(job, headers.for_dead_letter(job.record, failure), fate.reason.value)
+        self._finish(job, headers.for_dead_letter(job.record, failure), reason.value)
         if self._stops:
             self.halt((job.record.source.topic, job.record.source.partition))
 

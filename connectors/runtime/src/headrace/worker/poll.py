@@ -13,13 +13,14 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from headrace import headers
 from headrace.config import Config
 from headrace.flow.budget import Budget, weight
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
-from headrace.flow.offset_map import UNKNOWN, Tried, stamp
+from headrace.flow.offset_map import UNKNOWN, stamp
 from headrace.flow.parking import tried_of
 from headrace.flow.partitions import Partition, listed
 from headrace.kafka.consumer import Committed, Source
@@ -37,6 +38,7 @@ from headrace.worker.lost import Lost
 from headrace.worker.parking import Parking
 from headrace.worker.pauses import Pauses
 from headrace.worker.quarantine import Ahead
+from headrace.worker.risks import Risks
 from headrace.worker.stall import Stalls
 from headrace.worker.stops import Stops
 
@@ -72,6 +74,7 @@ class Poller(threading.Thread):
         self._lease = lease
         self._retry_topic = config.topics.retry
         self._order = config.delivery.order
+        self._compensates = config.delivery.on_dead_letter.compensate is not None
         self._dispatcher = dispatcher
         self._loop = loop
         self._metrics = metrics
@@ -93,7 +96,7 @@ class Poller(threading.Thread):
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
         self._stops = Stops(config, self._ledger, dispatcher, loop, metrics)
-        self._risked: dict[tuple[Assignment, int], Tried] = {}
+        self._risks = Risks(self._ledger)
         self.stalls = Stalls(self._source, self._ledger, self._pauses, self._copartitions, self._lost, metrics)
         self.beat = time.monotonic()
         self.fault: BaseException | None = None
@@ -139,7 +142,8 @@ class Poller(threading.Thread):
         self._commits.when_due(self.beat)
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
         self._parking.serve(self._commits.crowded, self._lost, self.beat)
-        self._go_on(self._stops.serve(self.beat, writing=self._is_writing))
+        writing = self._letters.outstanding or self._dispatcher.finished or self._parking.writer.outstanding
+        self._go_on(self._stops.serve(self.beat, writing=bool(writing)))
         self.stalls.measure(self.beat)
         used_up = self._is_used_up()
         if used_up:
@@ -272,7 +276,7 @@ class Poller(threading.Thread):
         ahead = self._dispatcher.quarantine.asked_before()
         while retried:
             failed = retried.popleft()
-            self._risked.pop((failed.assignment, failed.offset), None)
+            self._risks.settle(failed.assignment, failed.offset)
             self._ledger.note(*failed)
         while finished:
             item = finished.popleft()
@@ -289,39 +293,36 @@ class Poller(threading.Thread):
 
     def _write_ahead(self, ahead: Ahead) -> None:
         """Commit that suspects run, before they do, with all that was finished before."""
-        for job in ahead.jobs:
-            tried = Tried(job.attempt, job.crashes, since=int(job.first_failed_at or 0))
-            self._risked[job.assignment, job.record.offset] = tried
-            self._ledger.note(job.assignment, job.record.offset, tried._replace(crashes=job.crashes + 1))
+        self._risks.count(ahead.jobs)
         self._commits.write_ahead([one for one in self._ledger.owned if one.begun])
         self._loop.call_soon_threadsafe(ahead.written)
 
-    def _end_risks(self, leaving: Collection[Assignment]) -> None:
-        """What still runs as its partition is given away has not ended the process."""
-        for assignment, offset in [at for at in self._risked if at[0] in leaving]:
-            self._ledger.note(assignment, offset, self._risked.pop((assignment, offset)))
-
-    def _complete(self, item: Finished) -> bool:
-        is_ours = self._note_done(item)
-        if is_ours:
+    def _complete(self, item: Finished) -> None:
+        if self._note_done(item):
             self._load.handled += 1
             self._metrics.records[item.record.topic].inc()
             if item.record.redriven:
                 self._metrics.redriven.inc()
-        return is_ours
-
-    @property
-    def _is_writing(self) -> bool:
-        """Whether dead letters are on their way."""
-        return bool(self._letters.outstanding or self._dispatcher.finished)
 
     def _on_letter(self, item: Finished, at: Written) -> None:
-        stopped = self._stops.note(item.record.source, at) if self._complete(item) else None
+        """Note that a dead letter is written; where a command follows, the record is done once that is, too."""
+        self._stops.note(item, at)
+        if self._compensates and not item.record.compensates:
+            self._parking.writer.write(item._replace(letter=headers.for_command(item.letter or ())))
+        else:
+            self._bury(item)
+
+    def _bury(self, item: Finished) -> None:
+        self._complete(item)
+        stopped = self._stops.stop(item)
         if stopped is not None:
             self._commits.write_ahead({stopped, item.assignment})
 
     def _on_parked(self, item: Finished) -> None:
-        if self._note_done(item):
+        """Note that a record lies in the retry topic: a command, where there is a reason, or one of a parked key."""
+        if item.reason is not None:
+            self._bury(item)
+        elif self._note_done(item):
             self._metrics.parked.inc()
 
     def _note_done(self, item: Finished) -> bool:
@@ -329,8 +330,7 @@ class Poller(threading.Thread):
         if not self._ledger.complete(item.assignment, item.record.offset):
             self._metrics.stale.inc()
             return False
-        if self._risked:
-            self._risked.pop((item.assignment, item.record.offset), None)
+        self._risks.settle(item.assignment, item.record.offset)
         self._commits.completions += 1
         return True
 
@@ -371,7 +371,7 @@ class Poller(threading.Thread):
         for assignment in assignments:
             assignment.given_away = True
         self._settle()
-        self._end_risks(assignments)
+        self._risks.end(assignments)
         if commit:
             self._commits.finish(assignments)
         self._loop.call_soon_threadsafe(self._dispatcher.forget, list(assignments))

@@ -30,6 +30,7 @@ from headrace.kafka.membership import session
 from headrace.metrics import Metrics
 from headrace.stores import Unusable
 from headrace.worker import health, last_words
+from headrace.worker.compensation import Compensation
 from headrace.worker.deduplication import deduplication
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.poll import STOP_BUDGET, Poller
@@ -67,7 +68,8 @@ async def _run(config: Config, port: int) -> int:
     once = deduplication(config, metrics)
     handler = await _handler(config, metrics)
     lease = Lease(session(config) / 2, time.monotonic())
-    dispatcher = Dispatcher(config, handler.handle, metrics, lease, once, _hands(handler))
+    compensation = Compensation(config)
+    dispatcher = Dispatcher(config, compensation.beside(handler.handle), metrics, lease, once, _hands(handler))
     poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease, _pod())
     server = await health.serve(poller, metrics, port)
     _stop_on_signals(poller)
@@ -82,6 +84,7 @@ async def _run(config: Config, port: int) -> int:
         return _end(Fatal("the event loop or its tasks were ended by something else than Headrace: by the handler"))
     await server.cleanup()
     await handler.close()
+    await compensation.close()
     if once is not None:
         await once.close()
     return _end(fault)

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from queue import Empty, SimpleQueue
 
 from headrace.config import Config
+from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.partitions import Partition
 from headrace.kafka import connection
@@ -23,7 +24,6 @@ from headrace.letters import stops
 from headrace.letters.stops import Ends, Look
 from headrace.metrics import Metrics
 from headrace.progress import Stop
-from headrace.record import Position
 from headrace.worker.dispatch import Dispatcher
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,11 @@ class Stops:
         self._looked_at = 0.0
         self._seen: tuple[Mapping[Partition, Stop], Ends] | None = None
         self._resolved: dict[Assignment, int] = {}
+        self._places: dict[tuple[Assignment, int], Written] = {}
 
     def begin(self, partitions: Collection[Partition]) -> None:
         """Let those of these partitions stand that stood with their owner before, if that is still wanted."""
+        self._places = {record: at for record, at in self._places.items() if not record[0].given_away}
         for partition in partitions:
             assignment = self._ledger.find(*partition)
             if assignment is None or assignment.stopped is None:
@@ -68,10 +70,17 @@ class Stops:
             else:
                 assignment.stopped = None
 
-    def note(self, source: Position, at: Written) -> Assignment | None:
-        """Let the partition of a record stand whose dead letter is written; return it, or None where it goes on."""
-        assignment = self._ledger.find(source.topic, source.partition) if self._is_wanted else None
-        if assignment is None:
+    def note(self, letter: Finished, at: Written) -> None:
+        """Note where a dead letter is written."""
+        if self._is_wanted:
+            self._places[letter.assignment, letter.record.offset] = at
+
+    def stop(self, letter: Finished) -> Assignment | None:
+        """Let the partition of a record stand that is dead-lettered; return it, or None where it goes on."""
+        at = self._places.pop((letter.assignment, letter.record.offset), None)
+        source = letter.record.source
+        assignment = self._ledger.find(source.topic, source.partition)
+        if at is None or assignment is None or self._ledger.find(*letter.assignment.name) is not letter.assignment:
             return None
         assignment.halted = True
         self._loop.call_soon_threadsafe(self._dispatcher.halt, assignment.name)
@@ -84,7 +93,8 @@ class Stops:
     def serve(self, now: float, *, writing: bool) -> list[Assignment]:
         """Return what goes on now: its letters have a resolution, and what was put back of them is handled.
 
-        ``writing``: dead letters are on their way. Without, what is halted had one that was dropped with its partition.
+        ``writing``: dead letters, or commands, are on their way. Without, what is halted had one that was dropped with
+        its partition.
         """
         self._take()
         halted = [one for one in self._ledger.owned if one.halted]
