@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 
 from headrace.cli import answers
-from headrace.config import Config, GroupProtocol, OnDeadLetter, Order
+from headrace.config import Config, GroupProtocol, Handler, Isolation, OnDeadLetter, Order
 from headrace.progress import Stop
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
@@ -140,6 +140,30 @@ def test_several_letters_of_a_partition_must_all_have_one(kafka_broker: KafkaBro
         discard(world, "0/3")
         until("the rest", lambda: handled(world) == [4])
         assert running.stop() == 0
+
+
+@pytest.mark.parametrize("isolation", get_args(Isolation))
+def test_what_was_read_behind_the_record_is_handled_once(
+    kafka_broker: KafkaBroker, tmp_path: Path, isolation: Isolation
+) -> None:
+    """Hundreds of records were read, some handed over to a worker process ahead: none is lost, none comes twice."""
+    world = make(kafka_broker, tmp_path)
+    python = world.config.handler.python
+    assert python is not None
+    handler = Handler(python=python.model_copy(update={"isolation": isolation}))
+    put(world, 0, *((f"k{n % 10}", {"n": n}) for n in range(300)))
+    with consuming(world, world.config.model_copy(update={"handler": handler})) as running:
+        until("the first ones", lambda: len(handled(world)) == 300)
+        more = [(f"k{n % 10}", {"n": n}) for n in range(300, 900)]
+        put(world, 0, *more[:100], ("a", {"n": 900, "reject": True}), *more[100:])
+        until("the stop", lambda: stands(running))
+        discard(world, "0/0")
+        until("the rest", lambda: len(handled(world)) >= 900)
+        until("no lag", lambda: world.lag() == 0)
+        assert running.stop() == 0
+    assert sorted(handled(world)) == list(range(900))
+    for key in range(10):
+        assert [n for n in handled(world) if n % 10 == key] == list(range(key, 900, 10))
 
 
 def test_one_that_stood_goes_on_where_it_is_wanted_no_more(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

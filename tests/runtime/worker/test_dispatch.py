@@ -13,7 +13,7 @@ from typing import Self
 
 import pytest
 
-from headrace.config import Delivery, Retry
+from headrace.config import Delivery, OnDeadLetter, Retry
 from headrace.flow import breaker
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
@@ -320,3 +320,42 @@ async def test_each_probe_of_a_target_that_is_away_is_of_another_key(monkeypatch
 
     assert len(set(probes)) == len(probes)
     assert not dispatcher.finished
+
+
+class AskedLate(MemoryStore):
+    """One that answers for all but the first record once it ``may``."""
+
+    may = asyncio.Event()
+
+    async def claim(self, message_id: str, token: str) -> Standing:
+        if message_id != _records(1)[0].deduplication_id:
+            await self.may.wait()
+        return await super().claim(message_id, token)
+
+
+async def test_nothing_begins_in_a_partition_that_stands_though_its_claim_was_on_the_way() -> None:
+    """A claim that came then is let go: whoever goes on with the partition handles its record."""
+    handled: list[Record] = []
+
+    async def handle(record: Record) -> Failed | None:
+        handled.append(record)
+        return Failed(message="not wanted", exception="headrace.Reject", retriable=False)
+
+    stopping = CONFIG.model_copy(update={"delivery": Delivery(on_dead_letter=OnDeadLetter(action="Stop"))})
+    store = AskedLate(most=100, window=1e6, lease=1e6, clock=time.monotonic)
+    once = Deduplication(store, Metrics(CONFIG))
+    dispatcher = Dispatcher(stopping, handle, Metrics(CONFIG), Lease(600, time.monotonic()), once)
+    assignment, records = Assignment("orders", 0), _records(3)
+    async with asyncio.timeout(PATIENCE):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(assignment, record) for record in records])
+        while not dispatcher.finished:  # noqa: ASYNC110 - the poll thread looks, nobody tells
+            await asyncio.sleep(0.005)
+        store.may.set()
+        await dispatcher.drain([assignment])
+    runners.cancel()
+    await asyncio.wait([runners])
+
+    assert handled == records[:1]
+    assert [one.reason for one in dispatcher.finished] == ["non-retriable"]
+    assert [await store.claim(one.deduplication_id, "another") for one in records] == [Standing.NEW] * 3

@@ -219,7 +219,7 @@ class Dispatcher:
         claim = await once.claim(job.record)
         if claim is None:
             self._finish(job, None, None)
-        elif job.assignment.given_away:
+        elif job.assignment.given_away or job.assignment.halted:
             await self._let_go(job, claim)
         elif isinstance(claim, Claim):
             await self._attempt(job, claim)
