@@ -56,7 +56,7 @@ FAILED: TypeAdapter[Failed] = TypeAdapter(Failed)
 class IsolatedHandler:
     """A handler that calls one function in at most ``most`` processes of its own, started as needed.
 
-    ``observe`` is told the seconds of each attempt.
+    ``observe`` is told the seconds of each attempt; ``ahead`` is how many records are taken now besides those that run.
     """
 
     most_ahead = AHEAD
@@ -66,6 +66,7 @@ class IsolatedHandler:
     ) -> None:
         self._settings = settings
         self._most = concurrency
+        self.ahead = 0
         self._observe = observe
         self._limit = settings.timeout + GRACE
         self._waiting: deque[Call] = deque()
@@ -77,12 +78,6 @@ class IsolatedHandler:
         self._turn: asyncio.Handle | None = None
         self._look: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
-
-    @property
-    def ahead(self) -> int:
-        """How many records it takes now besides those that its workers handle."""
-        depth = self._depth
-        return depth * sum(not worker.is_slow for worker in self._ready) if depth else 0
 
     @property
     def _depth(self) -> int:
@@ -188,7 +183,8 @@ class IsolatedHandler:
         worker.tell(lambda: self._read(worker))
 
     def _arm(self) -> None:
-        """Look for answers when half of what a worker was given should be done, and for time-outs when one is due."""
+        """Say what is taken ahead; look for answers when half of them should be there, and for time-outs when due."""
+        self.ahead = self._depth * sum(not worker.is_slow for worker in self._ready)
         loop = asyncio.get_running_loop()
         if self._look is None and self._typical is not None:
             many = [len(worker.calls) for worker in self._ready if len(worker.calls) > 1]

@@ -27,11 +27,10 @@ OWN_CANCELLATION = Failed(
 class Hands(Protocol):
     """A handler that takes records before it begins them, and observes itself how long attempts take."""
 
-    most_ahead: int
+    ahead: int
+    """How many records it takes now besides those that may run at once; at most ``most_ahead``."""
 
-    @property
-    def ahead(self) -> int:
-        """How many records it takes now besides those that may run at once; at most ``most_ahead``."""
+    most_ahead: int
 
     def withdraw(self) -> None:
         """Give back, as `NOT_BEGUN`, all that has not begun."""

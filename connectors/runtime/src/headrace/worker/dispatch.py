@@ -61,6 +61,7 @@ class Dispatcher:
     ) -> None:
         self._once = once
         self._hands = hands
+        self._ahead = 0
         self._lease = lease
         self._group = config.group
         self._retry = config.delivery.retry
@@ -194,6 +195,7 @@ class Dispatcher:
         return self._gate.room(self._lanes.running, now, ahead=self._hands.ahead if self._hands else 0)
 
     def _wake_runners(self) -> None:
+        self._ahead = self._hands.ahead if self._hands else 0
         room = self._room(time.monotonic())
         for _ in range(min(len(self._idle), self._lanes.ready, room)):
             future = self._idle.popleft()
@@ -279,7 +281,7 @@ class Dispatcher:
         if self._gate.limit != limit or was_open:
             self._metrics.limit.set(self._gate.limit)
             self._wake_runners()
-        elif self._hands is not None and self._idle:
+        elif self._hands is not None and self._hands.ahead != self._ahead:
             self._wake_runners()
         return counts
 
