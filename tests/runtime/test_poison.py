@@ -14,7 +14,7 @@ from headrace.cli import answers
 from headrace.handlers.http import event_headers
 from headrace.headers import Failure, Reason
 from headrace.kafka.messages import record_of
-from headrace.kafka.topics import _stored
+from headrace.kafka.topics import stored_of
 from headrace.letters import reading
 from headrace.record import Headers, Record
 from tests.runtime.test_headers import OURS
@@ -88,7 +88,7 @@ FAILURE = Failure(
 def test_any_record_is_read_delivered_dead_lettered_listed_and_put_back(sent: Sent) -> None:
     record = record_of(sent, RETRY)
     letter = headers.for_dead_letter(record, FAILURE)
-    stored = replace(_stored(sent), headers=letter)
+    stored = replace(stored_of(sent), headers=letter)
     back = headers.for_redrive(letter, redrive_id="r-1", now=1.0)
     returned = record_of(replace(sent, of=RETRY, written=back), RETRY)
 
@@ -102,7 +102,7 @@ def test_any_record_is_read_delivered_dead_lettered_listed_and_put_back(sent: Se
 @pytest.mark.case("delivery-5")
 @given(sent=SENT)
 def test_any_record_in_the_dead_letter_topic_is_listed_opened_and_put_back(sent: Sent) -> None:
-    stored = _stored(sent)
+    stored = stored_of(sent)
     opened = reading._opened(stored, sent.payload)
     said = answers.decode(answers.encode(answers.Found(opened=opened)))
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
-from headrace.flow.offset_map import OffsetMap
-from headrace.flow.offsets import Span
 from headrace.flow.parking import Found, Mark
 from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
-from headrace.kafka.topics import TopicMissingError
-from headrace.letters import parked
+from headrace.kafka.topics import TopicMissingError, UnansweredError
 from headrace.letters.parked import Scan
+from headrace.letters.parking import Parked
 from headrace.metrics import Metrics
 from headrace.record import Position, Record
 from headrace.worker import parking
@@ -79,24 +76,24 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made.close()
 
 
-def holding(*offsets: int) -> Scan:
+def holding(*offsets: int) -> Iterator[tuple[int, Scan]]:
     """A retry partition in which these records of a key of the source are parked."""
-    return Scan({0: [Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets]}, {})
+    yield 0, Scan([Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets], {})
 
 
 @pytest.mark.parametrize("error", [TopicMissingError("retry/0"), OSError("no such certificate")])
 def test_what_is_parked_is_asked_again_until_it_is_known(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop, error: Exception
 ) -> None:
-    answers: Iterator[Exception | Scan] = iter([error, holding()])
+    answers: Iterator[Exception | Iterator[tuple[int, Scan]]] = iter([error, holding()])
 
-    def scan(*about: object) -> Scan:
+    def scans(*about: object) -> Iterator[tuple[int, Scan]]:
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    monkeypatch.setattr(parking, "scan", scan)
+    monkeypatch.setattr(parking, "scans", scans)
     monkeypatch.setattr(parking, "AGAIN", 0.0)
     pod = Pod(loop)
     assert pod.reading.paused == {SOURCE, RETRY}
@@ -106,39 +103,58 @@ def test_what_is_parked_is_asked_again_until_it_is_known(
 def test_a_bug_of_the_scan_ends_the_pod(monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop) -> None:
     """Else its sources would wait for ever, and the pod say that it is ready."""
 
-    def scan(*about: object) -> Scan:
+    def scans(*about: object) -> Iterator[tuple[int, Scan]]:
         raise LookupError("nobody thought of this")
 
-    monkeypatch.setattr(parking, "scan", scan)
+    monkeypatch.setattr(parking, "scans", scans)
     pod = Pod(loop)
     with pytest.raises(LookupError):
         until("the fault", lambda: not pod.waits())
 
 
-class Metadata:
-    """A broker that knows of one partition yet."""
+def test_a_partition_that_does_not_answer_holds_up_no_other_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
+) -> None:
+    """Nor does one to which a record is on the way; the pod is not ready after a while, until it is read."""
+    answers = threading.Event()
 
-    def __init__(self, *about: object, **more: object) -> None:
-        pass
+    def scans(config: object, begun: Mapping[int, object]) -> Iterator[tuple[int, Scan]]:
+        if 1 in begun:
+            yield 1, Scan([], {})
+        if not answers.wait(0.05):
+            raise UnansweredError("no leader")
+        yield 0, Scan([], {})
 
-    def __enter__(self) -> Self:
-        return self
+    monkeypatch.setattr(parking, "scans", scans)
+    monkeypatch.setattr(parking, "AGAIN", 0.01)
+    monkeypatch.setattr(parking, "REFUSED", 0.1)
+    pod = Pod(loop)
+    others = {("orders", 1), (RETRY[0], 1)}
+    for other in others:
+        pod.assign(other)
+    pod.parking.begin(sorted(others))
+    assert others < pod.reading.paused
+    until("the other is read", lambda: pod.waits() == {SOURCE, RETRY})
+    until("it is told", lambda: pod.waits() == {SOURCE, RETRY} and pod.parking.refusal is not None)
+    assert pod.parking.refusal == f"what is parked in {RETRY[0]}/0 is not known: no leader"
+    answers.set()
+    until("all is read", lambda: pod.waits() == set())
+    assert pod.parking.refusal is None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        pass
 
-    def count(self, topic: str) -> int:
-        return 1
-
-    def spans(self, topic: str) -> dict[int, Span]:
-        return {0: Span(0, 0)}
-
-
-def test_a_partition_that_a_broker_does_not_know_yet_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parked, "Reader", Metadata)
-    assert parked.scan(BILLING, {0: OffsetMap(at=0)}).found == {0: []}
-    with pytest.raises(TopicMissingError, match="/3"):
-        parked.scan(BILLING, {0: OffsetMap(at=0), 3: OffsetMap(at=0)})
+def test_only_what_is_on_the_way_to_a_partition_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
+) -> None:
+    monkeypatch.setattr(parking, "scans", lambda config, begun: ((number, Scan([], {})) for number in begun))
+    monkeypatch.setattr(Parked, "under_way", {0})
+    pod = Pod(loop)
+    others = {("orders", 1), (RETRY[0], 1)}
+    for other in others:
+        pod.assign(other)
+    pod.parking.begin(sorted(others))
+    until("the other is read", lambda: pod.waits() == {SOURCE, RETRY})
+    monkeypatch.setattr(Parked, "under_way", set())
+    until("all is read", lambda: pod.waits() == set())
 
 
 @pytest.mark.parametrize("how", ["passed", "at its end"])
@@ -146,7 +162,7 @@ def test_what_is_parked_waits_until_its_source_is_read(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop, how: str
 ) -> None:
     """Beyond what is parked, or to the end of a log that is another one, and shorter."""
-    monkeypatch.setattr(parking, "scan", lambda *about: holding(9))
+    monkeypatch.setattr(parking, "scans", lambda *about: holding(9))
     pod = Pod(loop)
     until("the source is read", lambda: SOURCE not in pod.waits())
     pod.ledger.reach(*SOURCE, 9)
@@ -162,7 +178,7 @@ def test_sources_wait_while_too_much_is_parked_and_not_read(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
 ) -> None:
     """Until much of it is read; not before what is older than what is parked was read, which waits for that."""
-    monkeypatch.setattr(parking, "scan", lambda *about: holding(*range(5)))
+    monkeypatch.setattr(parking, "scans", lambda *about: holding(*range(5)))
     monkeypatch.setattr(parking, "MOST_UNREAD", 4)
     monkeypatch.setattr(parking, "FEW_UNREAD", 2)
     pod = Pod(loop)

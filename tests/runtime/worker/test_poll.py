@@ -105,15 +105,15 @@ class Pod:
         return self.dispatcher._lanes.pending([assignment])
 
 
-def holding(*offsets: int) -> Scan:
-    return Scan({0: [Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets]}, {})
+def holding(*offsets: int) -> Iterator[tuple[int, Scan]]:
+    yield 0, Scan([Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets], {})
 
 
 def test_what_was_queued_of_a_retry_log_that_was_cut_runs_when_it_comes_again(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
 ) -> None:
     """And the source of its number is read on where it was."""
-    monkeypatch.setattr(parking, "scan", lambda *about: holding(0, 1, 2))
+    monkeypatch.setattr(parking, "scans", lambda *about: holding(0, 1, 2))
     pod = Pod(loop)
     pod.poller._ledger.reach(*SOURCE, 3)
     pod.read(RETRY)
@@ -130,7 +130,7 @@ def test_what_was_queued_of_a_retry_log_that_was_cut_runs_when_it_comes_again(
 def test_what_was_on_the_way_to_the_retry_topic_runs_when_its_source_gives_it_again(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
 ) -> None:
-    monkeypatch.setattr(parking, "scan", lambda *about: holding())
+    monkeypatch.setattr(parking, "scans", lambda *about: holding())
     pod = Pod(loop)
     pod.read(SOURCE)
     source = pod.poller._ledger.find(*SOURCE)

@@ -93,7 +93,7 @@ class Reader:
 
         ``group`` is asked about and never joined. With ``read_uncommitted`` all that is written is read.
         """
-        self._seen = _Errors()
+        self._seen = Errors()
         self._connection = dict(connection)
         self._client = Consumer(
             {
@@ -179,7 +179,7 @@ class Reader:
             silent_since = time.monotonic()
             if _is_end(message, topic, self._seen) or _offset(message) >= end:
                 return
-            yield _stored(message)
+            yield stored_of(message)
             if _offset(message) + 1 >= end:
                 return
         raise UnansweredError(f"reading {topic} got no answer for {ANSWER:.0f} s{self._seen}")
@@ -194,7 +194,7 @@ class Writer:
 
     def __init__(self, connection: Mapping[str, str], transactional_id: str) -> None:
         """Make a client of the brokers that ``connection`` names; nothing is sent yet."""
-        self._seen = _Errors()
+        self._seen = Errors()
         self._id = transactional_id
         self._connection = dict(connection)
         self._not_taken: tuple[str, KafkaError] | None = None
@@ -289,17 +289,19 @@ class Writer:
             return None
 
 
-class _Errors:
+class Errors:
     """The last thing the client complained about, to say why a call went unanswered."""
 
     def __init__(self) -> None:
         self._last: KafkaError | None = None
 
     def note(self, error: KafkaError) -> None:
+        """Remember ``error``."""
         self._last = error
 
     @property
     def code(self) -> int | None:
+        """Its number; None without any."""
         return None if self._last is None else int(self._last.code())
 
     def __str__(self) -> str:
@@ -318,7 +320,7 @@ _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaEr
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 
 
-def _named(error: KafkaException, about: str, seen: _Errors) -> Exception:
+def _named(error: KafkaException, about: str, seen: Errors) -> Exception:
     cause: KafkaError = error.args[0]
     code = cause.code()
     if code in _FENCED:
@@ -330,7 +332,7 @@ def _named(error: KafkaException, about: str, seen: _Errors) -> Exception:
     return UnansweredError(f"{about}: {cause.str()}{seen}")
 
 
-def _is_end(message: Message, topic: str, seen: _Errors) -> bool:
+def _is_end(message: Message, topic: str, seen: Errors) -> bool:
     error = message.error()
     if error is None:
         return False
@@ -344,7 +346,8 @@ def _offset(message: Message) -> int:
     return OFFSET_INVALID if offset is None else int(offset)
 
 
-def _stored(message: Message) -> Stored:
+def stored_of(message: Message) -> Stored:
+    """Return what ``message`` carries."""
     own = headers_of(message)
     return Stored(
         topic=str(message.topic()),

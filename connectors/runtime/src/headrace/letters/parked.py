@@ -12,9 +12,8 @@ from typing import NamedTuple
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.offset_map import OffsetMap
-from headrace.flow.offsets import Span
 from headrace.flow.parking import Found, parked_among
-from headrace.kafka import connection
+from headrace.kafka import connection, tails
 from headrace.kafka.topics import Reader, Stored, TopicMissingError
 from headrace.letters import pointers
 from headrace.letters.parking import MOST
@@ -23,29 +22,29 @@ from headrace.record import Record
 
 
 class Scan(NamedTuple):
-    """What the retry topic holds: of each partition what is parked there, in its order; and how many topics have."""
+    """What a retry partition holds that is parked, in its order; and how many partitions topics have."""
 
-    found: dict[int, list[Found]]
+    found: list[Found]
     counts: dict[str, int]
 
 
-def scan(config: Config, begun: Mapping[int, OffsetMap]) -> Scan:
-    """Read from these retry partitions what is parked there, from what was known of each when it was assigned.
+def scans(config: Config, begun: Mapping[int, OffsetMap]) -> Iterator[tuple[int, Scan]]:
+    """Read from these retry partitions what is parked, from what was known of each when it was assigned.
 
-    All that is written is read, as records of open transactions do not hide what is parked. Raises what `Reader` does,
-    and TopicMissingError too where a broker does not know one of the partitions yet.
+    Yields each by its number as soon as it is read, whatever becomes of others. All that is written is read, as records
+    of open transactions do not hide what is parked. Of what is done the last `MOST` are read, unless all is: a record
+    that was written again, as no answer came, lies no farther behind. Raises UnansweredError for those of which nothing
+    comes, and what `Reader` does.
     """
-    topics, order = config.topics, config.delivery.order
-    with Reader(connection.properties(config.kafka), group=config.group, isolation="read_uncommitted") as reader:
-        counts = dict(_counts(reader, (*topics.sources, topics.retry)))
-        spans = reader.spans(topics.retry)
-        if missing := begun.keys() - spans.keys():
-            raise TopicMissingError(f"{topics.retry}/{min(missing)}")
-        found = {
-            number: list(parked_among(_read(reader, topics.retry, number, spans[number], known), order, known))
-            for number, known in begun.items()
-        }
-    return Scan(found, counts)
+    properties, topic, order = connection.properties(config.kafka), config.topics.retry, config.delivery.order
+    with Reader(properties) as reader:
+        counts = dict(_counts(reader, (*config.topics.sources, topic)))
+    found: dict[int, list[Found]] = {number: [] for number in begun}
+    for number, stored in tails.read(properties, topic, {one: known.at for one, known in begun.items()}, before=MOST):
+        if stored is None:
+            yield number, Scan(found.pop(number), counts)
+        else:
+            found[number] += parked_among([_record(stored)], order, begun[number])
 
 
 def _counts(reader: Reader, topics: Iterable[str]) -> Iterator[tuple[str, int]]:
@@ -56,26 +55,20 @@ def _counts(reader: Reader, topics: Iterable[str]) -> Iterator[tuple[str, int]]:
             continue
 
 
-def _read(reader: Reader, topic: str, number: int, span: Span, known: OffsetMap) -> Iterator[Record]:
-    """Yield the records of a retry partition without their values, and of those done the last `MOST`, unless all are.
-
-    A record that was written again, as no answer came, lies no farther behind.
-    """
-    if span.end <= known.at:
-        return
-    for stored in reader.read(topic, number, Span(max(known.at - MOST, span.start), span.end)):
-        said = headers.decode(stored.headers)
-        yield Record(
-            topic=topic,
-            partition=number,
-            offset=stored.offset,
-            key=stored.key,
-            value=None,
-            headers=stored.headers,
-            timestamp=said.timestamp,
-            origin=said.origin,
-            compensates=said.compensates,
-        )
+def _record(stored: Stored) -> Record:
+    """Return what lies in the retry topic, without its value."""
+    said = headers.decode(stored.headers)
+    return Record(
+        topic=stored.topic,
+        partition=stored.partition,
+        offset=stored.offset,
+        key=stored.key,
+        value=None,
+        headers=stored.headers,
+        timestamp=said.timestamp,
+        origin=said.origin,
+        compensates=said.compensates,
+    )
 
 
 def is_pointer(record: Record) -> bool:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 
 from headrace import headers
 from headrace.config import Config
@@ -67,6 +68,11 @@ class Parked:
     def outstanding(self) -> int:
         """How many records are not written yet."""
         return len(self._drafts)
+
+    @property
+    def under_way(self) -> set[int]:
+        """The partitions for which a record is on the way whose fate is not known."""
+        return {one.letter.record.partition for one in islice(self._drafts, self._sent)}
 
     def log_in(self, login: Login) -> None:
         """Log in as this user from the next connection on."""

@@ -19,10 +19,11 @@ from headrace.flow.budget import Budget
 from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.parking import beyond
-from headrace.flow.partitions import Partition
+from headrace.flow.partitions import Partition, listed
 from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
-from headrace.letters.parked import Scan, scan
+from headrace.letters.parked import Scan, scans
 from headrace.letters.parking import Parked
+from headrace.letters.writing import REFUSED
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.pauses import Pauses
 
@@ -62,10 +63,12 @@ class Parking:
         self._budget = Budget(SHARE)
         self._may_park = _may_park(config)
         self._fresh: dict[int, Assignment] = {}
-        self._unknown: set[Assignment] = set()
+        self._unknown: dict[Assignment, float] = {}
         self._beyond: dict[Assignment, dict[Partition, int]] = {}
         self._ended: set[Assignment] = set()
-        self._scans: SimpleQueue[tuple[dict[int, Assignment], Scan] | BaseException] = SimpleQueue()
+        self._scans: SimpleQueue[tuple[Assignment, Scan] | BaseException] = SimpleQueue()
+        self._unanswered = ""
+        self._silence: str | None = None
         self._looked_at = 0.0
         self._has_many = False
         self.writer = Parked(config, written)
@@ -75,7 +78,8 @@ class Parking:
         found = (self._ledger.find(*one) for one in partitions)
         fresh = {one.partition: one for one in found if one is not None and one.topic == self._retry}
         self._fresh = {number: one for number, one in self._fresh.items() if not one.given_away} | fresh
-        self._unknown = {one for one in self._unknown if not one.given_away} | {*fresh.values()}
+        now, left = time.monotonic(), {one: since for one, since in self._unknown.items() if not one.given_away}
+        self._unknown = {**left, **dict.fromkeys(fresh.values(), now)}
         self._beyond = {one: places for one, places in self._beyond.items() if not one.given_away}
         self._ended = {one for one in self._ended if not one.given_away}
         self.writer.look_anew()
@@ -87,24 +91,32 @@ class Parking:
         if assignment is not None:
             self._ended.add(assignment)
 
+    @property
+    def refusal(self) -> str | None:
+        """Why what is parked has not been written, or read, for a while, if it has not; any thread may ask."""
+        return self.writer.refusal or self._silence
+
     def _scan(self, fresh: Mapping[int, Assignment]) -> None:
-        """Read what is parked, again and again until that is answered or nobody waits for it; in its own thread."""
-        while left := {number: one for number, one in fresh.items() if not one.given_away}:
+        """Read what is parked, again and again until all is answered or nobody waits for it; in its own thread."""
+        left = dict(fresh)
+        while left := {number: one for number, one in left.items() if not one.given_away}:
             try:
-                self._scans.put((left, scan(self._config, {number: one.initial for number, one in left.items()})))
+                for number, found in scans(self._config, {number: one.initial for number, one in left.items()}):
+                    self._scans.put((left.pop(number), found))
             except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
-                log.warning("what is parked in %s is not known, asking again: %s", self._retry, error)
+                self._unanswered = str(error)
+                names = listed(one.name for one in left.values())
+                log.warning("not read, nor are its sources, until it is known what is parked: %s: %s", names, error)
                 time.sleep(AGAIN)
             except BaseException as error:  # noqa: BLE001 - the thread's border: told to the poll thread, which ends
                 self._scans.put(error)
                 return
-            else:
-                return
 
     def serve(self, crowded: Collection[Assignment], lost: Container[Partition], now: float) -> None:
         """Learn what is parked, write what is on the way there, and hold back what must wait."""
-        self._begin_scan()
+        self._begin_scans()
         self._take_scans()
+        self._note_silence(now)
         for one in [one for one, places in self._beyond.items() if self._is_read(places, lost)]:
             del self._beyond[one]
         self._hold()
@@ -126,11 +138,12 @@ class Parking:
             self._looked_at = now
             self._loop.call_soon_threadsafe(self._dispatcher.keys.park_crowding)
 
-    def _begin_scan(self) -> None:
-        """Read what is parked once nothing is on the way there: then that is all there is."""
-        if self._fresh and not self.writer.outstanding and not self._dispatcher.keys.leaving:
-            threading.Thread(target=self._scan, args=(self._fresh,), name="parked", daemon=True).start()
-            self._fresh = {}
+    def _begin_scans(self) -> None:
+        """Read what is parked of each partition once nothing is on the way there: then that is all there is."""
+        free = {number: one for number, one in self._fresh.items() if number not in self.writer.under_way}
+        if free:
+            threading.Thread(target=self._scan, args=(free,), name="parked", daemon=True).start()
+            self._fresh = {number: one for number, one in self._fresh.items() if number not in free}
 
     def _take_scans(self) -> None:
         while True:
@@ -140,14 +153,18 @@ class Parking:
                 return
             if isinstance(scanned, BaseException):
                 raise scanned
-            fresh, found = scanned
-            for number, assignment in fresh.items():
-                if assignment in self._unknown:
-                    self._learn(number, assignment, found)
+            if scanned[0] in self._unknown:
+                self._learn(*scanned)
 
-    def _learn(self, number: int, assignment: Assignment, seen: Scan) -> None:
-        self._unknown.remove(assignment)
-        found = seen.found[number]
+    def _note_silence(self, now: float) -> None:
+        """Say what is not known for long though it was asked for."""
+        silent = [one.name for one, since in self._unknown.items() if now - since >= REFUSED and not one.given_away]
+        is_silent = bool(silent and self._unanswered)
+        self._silence = f"what is parked in {listed(silent)} is not known: {self._unanswered}" if is_silent else None
+
+    def _learn(self, assignment: Assignment, seen: Scan) -> None:
+        del self._unknown[assignment]
+        number, found = assignment.partition, seen.found
         self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found)
         waiting = sum(not one.done for one in found)
         if waiting:

@@ -110,7 +110,7 @@ class Poller(threading.Thread):
     @property
     def refusal(self) -> str | None:
         """Why dead letters, or what is parked, have been refused for a while, if they have."""
-        return self._letters.refusal or self._parking.writer.refusal
+        return self._letters.refusal or self._parking.refusal
 
     def stop(self) -> None:
         """Stop reading and finish what runs; a second call abandons what runs."""
