@@ -15,7 +15,7 @@ from tests.waiting import until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 THREE = {"attempts": 3, "initial": 6, "factor": 1, "max": 6}
-HOUR = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600}
+HOUR = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600, "max_in_memory": 3600}
 
 
 def attempts(world: World, key: str) -> list[int]:

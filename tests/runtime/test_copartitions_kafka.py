@@ -11,14 +11,31 @@ from confluent_kafka import Producer
 
 from headrace.cli import answers
 from headrace.cli.failure import Exit
+from headrace.config import Handler
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
-from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.runtime.consumer_process import HANDLER, Running, World, consuming, make_world
+from tests.runtime.test_parking_kafka import SMALL, counted, numbers
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("delivery-15")]
 
 GROWN = 6
+
+GATED = """
+import asyncio, os
+from headrace.worker.dispatch import Dispatcher
+
+take = Dispatcher._take
+
+def gated(self):
+    if os.path.exists(os.environ["EFFECTS"] + ".go"):
+        return take(self)
+    asyncio.get_running_loop().call_later(0.1, self._wake_runners)
+
+Dispatcher._take = gated
+"""
+"""Code that a process runs first: it begins nothing before there is a file."""
 
 
 @pytest.fixture
@@ -69,6 +86,35 @@ def test_partitions_are_read_once_their_retry_partition_is_there_and_keys_stay_i
     redriven, later = [one for one in world.effects() if one["key"] == "k-4"]
     assert (redriven["redriven"], later["redriven"]) == (1, 0)
     assert redriven["pid"] == later["pid"]
+
+
+def test_what_is_parked_waits_for_the_older_head_of_its_key_while_the_source_grows(world: World) -> None:
+    """The head ran when its process was killed; source partition and retry partition lie in two processes since."""
+    put(world, 2, "slow", {"n": 0, "sleep": 3600})
+    python = world.config.handler.python
+    assert python is not None
+    patient = Handler(python=python.model_copy(update={"timeout": 3600}))
+    with consuming(world, world.config.model_copy(update={"handler": patient}), before=SMALL) as running:
+        until("the head", lambda: world.effects("begin"))
+        world.produce([("slow", {"n": n}) for n in range(1, 180)], partition=2)
+        world.produce([(f"k{n % 50}", {"n": n}) for n in range(300)], partition=2)
+        until("parked", lambda: counted(running, "parked_records_total") == 179)
+        until("all the others", lambda: len(world.effects()) == 300)
+        until("told", lambda: world.told(2).done >= 479)
+        running.process.kill()
+    world.broker.grow(world.source, GROWN)
+    (world.folder / "code" / "effects_handler.py").write_text(HANDLER.replace('wish.get("sleep", 0)', "0"))
+    with consuming(world, before=GATED) as first, consuming(world, before=GATED) as second:
+        until("the group", lambda: all(one.get("/readyz")[0] == 200 for one in (first, second)))
+        until("two that share", lambda: all(counted(one, "paused_partitions") for one in (first, second)))
+        until("partitions that wait", lambda: waiting([first, second]) == 5)
+        (world.folder / "effects.go").touch()
+        put(world, 0, "another", {"n": 0})
+        until("what is read", lambda: "another" in done(world))
+        assert numbers(world, "slow") == []
+        world.broker.grow(world.config.topics.retry, GROWN)
+        until("it all", lambda: len(numbers(world, "slow")) >= 180)
+    assert numbers(world, "slow") == list(range(180))
 
 
 def test_a_source_with_fewer_partitions_than_another_is_read_by_several_processes(

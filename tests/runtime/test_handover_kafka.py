@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-HOUR = {"attempts": 4, "initial": 3600, "factor": 2, "max": 3600}
+HOUR = {"attempts": 4, "initial": 3600, "factor": 2, "max": 3600, "max_in_memory": 3600}
 
 
 def done(world: World) -> Counter[int]:

@@ -127,9 +127,9 @@ def test_a_parked_record_says_how_it_was_tried_and_has_the_same_letter(
     record: Record, failure: Failure, attempts: int, since: int
 ) -> None:
     """What it carries is unchanged, and nobody has put it back; its dead letter says what one of its source would."""
-    written = headers.for_parked(record, "g", attempts=attempts, since=since, due=since + 5)
-    parked = replace(record, topic="retry", offset=3, headers=written, origin=headers.decode(written).origin)
+    written = headers.for_parked(record, "g", headers.Past(attempts, since=since, due=since + 5), by="a")
     said = headers.decode(written)
+    parked = replace(record, topic="retry", offset=3, headers=written, origin=said.origin, parked=said.parked)
     assert parked.parked
     assert (parked.source, parked.message_id) == (record.source, record.message_id)
     assert (said.attempts, said.redrive_id) == (attempts, None)

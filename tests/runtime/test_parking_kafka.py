@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SMALL = "from headrace.flow import budget; budget.HIGH, budget.LOW = 200, 100"
 """Code that a process runs first: it holds two hundred unfinished records of its sources at most."""
 
-HOUR: Mapping[str, object] = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600}
+HOUR: Mapping[str, object] = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600, "max_in_memory": 3600}
 
 
 def numbers(world: World, key: str) -> list[int]:
@@ -107,6 +107,30 @@ def test_a_slow_key_holds_up_itself_alone(kafka_broker: KafkaBroker, tmp_path: P
         assert counted(running, "parked_records_total") > 0
         assert counted(running, "parked_keys") == 0
     assert numbers(world, "hot") == [n for n in range(1_500) if n % 10 != 9]
+
+
+def test_a_key_whose_next_attempt_is_far_away_is_waited_for_by_nothing(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """Its source is all done with while it waits; its attempts go on where they were, and then it is live."""
+    retry = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600}
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=retry)
+    park_bad(world, 10)
+    with consuming(world) as running:
+        until("all done", lambda: parked(world, 10))
+        assert counted(running, "parked_records_total") == 10
+        assert running.stop() == 0
+    with consuming(world, impatient(world, attempts=3)) as running:
+        (letter,) = world.dead_letters(1)
+        until("its others", lambda: len(numbers(world, "bad")) == 9)
+        world.produce([("bad", {"n": 10})])
+        until("one more, live", lambda: 10 in numbers(world, "bad"))
+        assert counted(running, "parked_keys") == 0
+        assert running.stop() == 0
+    assert dict(letter.headers())["headrace.attempts"] == b"3"
+    bad = [one for one in world.effects("begin") if json.loads(str(one["value"])).get("after")]
+    assert [one["attempt"] for one in bad] == [1, 2, 3]
+    assert numbers(world, "bad") == list(range(1, 11))
 
 
 def test_a_partition_in_order_is_never_parked(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
@@ -265,6 +289,29 @@ def test_a_record_that_is_too_large_for_the_retry_topic_keeps_its_place(
     assert numbers(world, "bad") == list(range(1, 1_000))
     whole = [json.loads(str(one["value"])).get("x") for one in world.effects() if one["key"] == "bad"]
     assert whole.index(large) == 149
+
+
+def test_a_key_that_is_too_large_for_the_retry_topic_is_parked_and_keeps_its_order(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """Its records are pointers whose key is its digest; they are handled with their own key, and then it is live."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    kafka_broker.alter(world.config.topics.retry, "max.message.bytes", "20000")
+    large = base64.b64encode(random.Random(4).randbytes(30_000)).decode()
+    world.produce([(large, {"n": n, "after": 3600 if n == 0 else 0}) for n in range(300)])
+    world.produce([("good", {"n": n}) for n in range(50)])
+    with consuming(world, before=SMALL) as running:
+        until("parked", lambda: parked(world, 300))
+        assert running.get("/readyz")[0] == 200
+        assert running.stop() == 0
+    with consuming(world, impatient(world, attempts=2), before=SMALL) as running:
+        until("its others", lambda: len(numbers(world, large)) == 299)
+        world.produce([(large, {"n": 300})])
+        until("one more, live", lambda: len(numbers(world, large)) == 300)
+        until("live again", lambda: counted(running, "parked_keys") == 0)
+        until("no lag", lambda: world.lag() == 0)
+        assert running.stop() == 0
+    assert numbers(world, large) == list(range(1, 301))
 
 
 def commit(world: World, offset: int) -> None:

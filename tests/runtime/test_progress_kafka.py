@@ -17,7 +17,7 @@ from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
-HOUR = {"attempts": 4, "initial": 3600, "factor": 2, "max": 3600}
+HOUR = {"attempts": 4, "initial": 3600, "factor": 2, "max": 3600, "max_in_memory": 3600}
 
 
 def poisoned(count: int, every: int) -> list[tuple[str | None, object]]:

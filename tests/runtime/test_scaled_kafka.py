@@ -31,7 +31,7 @@ PARTITIONS = 6
 LIMITS = Limits(min=1, max=6, partitions=PARTITIONS, target_seconds=60, hands=8)
 LOOK = 5.0
 COST = 0.2
-HOUR = {"attempts": 4, "initial": 3600, "factor": 2, "max": 3600}
+HOUR = {"attempts": 4, "initial": 3600, "factor": 2, "max": 3600, "max_in_memory": 3600}
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def maps(draw: some.DrawFn) -> OffsetMap:
         after += gap + length
     unfinished += range(after, after + 5)
     chosen = sorted(draw(some.sets(some.sampled_from(unfinished), max_size=40)))
-    tried = some.builds(Tried, some.integers(1, 50), some.integers(0, 5), TIMES, TIMES)
+    tried = some.builds(Tried, some.integers(1, 50), some.integers(0, 5), TIMES, TIMES, some.integers(0, 3))
     return OffsetMap(
         at=at,
         stamp=draw(some.just(UNKNOWN) | some.integers(0, 10**13)),

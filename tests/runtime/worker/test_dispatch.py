@@ -13,12 +13,14 @@ from typing import Self
 
 import pytest
 
+from headrace import headers
 from headrace.config import Delivery, OnDeadLetter, Retry
 from headrace.flow import breaker
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment
+from headrace.flow.offset_map import Tried
 from headrace.flow.policy import Failed
 from headrace.metrics import Metrics
 from headrace.record import Record
@@ -359,3 +361,49 @@ async def test_nothing_begins_in_a_partition_that_stands_though_its_claim_was_on
     assert handled == records[:1]
     assert [one.reason for one in dispatcher.finished] == ["non-retriable"]
     assert [await store.claim(one.deduplication_id, "another") for one in records] == [Standing.NEW] * 3
+
+
+PATIENT = BILLING.model_copy(update={"delivery": Delivery(retry=Retry(attempts=3, initial=3600, max=3600))})
+
+
+@pytest.mark.parametrize(("seconds", "parked"), [(29.0, []), (31.0, [0, 1, 2])])
+async def test_a_key_whose_next_attempt_is_far_away_leaves_the_memory(seconds: float, parked: list[int]) -> None:
+    """With all that is behind its record, and how that was tried; what comes later follows."""
+
+    async def handle(record: Record) -> Failed | None:
+        return Failed(message="closed", exception="Retry", after=seconds)
+
+    dispatcher = Dispatcher(PATIENT, handle, Metrics(PATIENT), Lease(600, time.monotonic()))
+    assignment = Assignment("orders", 0)
+    assignment.parks = True
+    records = [replace(one, key=b"k") for one in _records(3)]
+    async with asyncio.timeout(PATIENCE):
+        runners = asyncio.create_task(dispatcher.run())
+        dispatcher.accept([Job(assignment, record) for record in records[:2]])
+        while not dispatcher.retried:  # noqa: ASYNC110 - the poll thread looks, nobody tells
+            await asyncio.sleep(0.005)
+        dispatcher.accept([Job(assignment, records[2])])
+    runners.cancel()
+    await asyncio.wait([runners])
+
+    leaving = list(dispatcher.keys.leaving)
+    assert [one.record.offset for one in leaving] == parked
+    assert [headers.decode(one.letter or ()).attempts for one in leaving] == [1, 0, 0][: len(parked)]
+    assert dispatcher._lanes.pending([assignment]) == 3 - len(parked)
+
+
+@pytest.mark.parametrize(("seconds", "parked"), [(20, False), (1000, True)])
+async def test_what_has_long_to_wait_after_a_restart_leaves_the_memory(seconds: int, parked: bool) -> None:
+    async def handle(record: Record) -> Failed | None:
+        return None
+
+    dispatcher = Dispatcher(PATIENT, handle, Metrics(PATIENT), Lease(600, time.monotonic()))
+    assignment = Assignment("orders", 0)
+    assignment.parks = True
+    (record,) = _records(1, attempt=2)
+    due = int(time.time()) + seconds
+    dispatcher.accept([Job(assignment, record, tried=Tried(2, due=due, since=1))])
+    assert (len(dispatcher.keys.leaving), dispatcher._lanes.pending([assignment])) == (parked, not parked)
+    for one in dispatcher.keys.leaving:
+        said = headers.decode(one.letter or ())
+        assert (said.attempts, said.next_attempt_at) == (1, due * 1000)

@@ -38,7 +38,7 @@ class Pod:
         self.retry = self.ledger.assign(RETRY, 0, retry.at, retry)
         self.source.parks = True
         found = list(parked_among(log, "Key", retry)) if log[retry.at :] else []
-        self.keys.begin(0, found)
+        self.keys.begin(0, found, len(log))
         self.beyond = beyond(found).get((SOURCE, 0), -1)
         self.running: list[Job] = []
         self.next = {SOURCE: source.at, RETRY: retry.at}
@@ -54,7 +54,7 @@ class Pod:
             return
         tried = self.ledger.tried(assignment, record.offset) or (tried_of(record) if record.parked else None)
         record = replace(record, attempt=tried.attempt if tried else 1)
-        job = Job(assignment, record, "Key", tried, given=self.source.gives(record.source.offset))
+        job = Job(assignment, record, "Key", tried)
         for one in self.keys.sort([job]):
             self.lanes.add(one)
         for done in self.keys.take_done():
@@ -86,6 +86,7 @@ class ParkingMachine(RuleBasedStateMachine):
         self.committed = OffsetMap(at=0), OffsetMap(at=0)
         self.pod = Pod(*self.committed, self.retry)
         self.told = 0
+        self.late: deque[Finished] = deque()
 
     @rule(key=KEYS, count=st.integers(1, 4))
     def produce(self, key: bytes | None, count: int) -> None:
@@ -161,7 +162,9 @@ class ParkingMachine(RuleBasedStateMachine):
 
     def _land(self, count: int) -> list[Finished]:
         """Kafka has the first of what is on the way; whoever wrote it may never learn so."""
-        leaving = self.pod.keys.leaving
+        return self._append(self.pod.keys.leaving, count)
+
+    def _append(self, leaving: deque[Finished], count: int) -> list[Finished]:
         landed = [leaving.popleft() for _ in range(min(count, len(leaving)))]
         self.retry += [self._parked(one, len(self.retry) + at) for at, one in enumerate(landed)]
         return landed
@@ -171,7 +174,15 @@ class ParkingMachine(RuleBasedStateMachine):
         said = headers.decode(one.letter)
         assert headers.original(one.letter) == one.record.headers
         known = replace(one.record, topic=RETRY, offset=at, headers=one.letter, origin=said.origin)
-        return replace(known, timestamp=said.timestamp, attempt=1 + (said.attempts or 0))
+        return replace(known, timestamp=said.timestamp, attempt=1 + (said.attempts or 0), parked=said.parked)
+
+    @precondition(lambda self: self.late and self.pod.may_read_retry)
+    @rule(count=st.integers(1, 6))
+    def write_late(self, count: int) -> None:
+        """What owners before, which stood still, had on the way is written now; it is read, and that committed."""
+        self._append(self.late, count)
+        self.read_retry(len(self.retry))
+        self.commit()
 
     @rule()
     def commit(self) -> None:
@@ -195,6 +206,7 @@ class ParkingMachine(RuleBasedStateMachine):
             self.repeatable |= set(self.effects[self.told :])
         else:
             self.commit()
+        self.late += self.pod.keys.leaving
         self.pod = Pod(*self.committed, self.retry)
 
     def teardown(self) -> None:
@@ -260,6 +272,60 @@ def test_a_copy_that_was_passed_over_says_nothing_of_the_first_that_still_waits(
     machine.hand_over(0, 0, crashes=False)
     machine.teardown()
     assert machine.effects == [0]
+
+
+def test_what_a_former_owner_writes_late_does_not_run_before_its_older_one() -> None:
+    """Of the same two records this owner's own copies are on the way behind it."""
+    machine = ParkingMachine()
+    machine.produce(b"a", 2)
+    machine.read_source(2)
+    machine.park(b"a")
+    machine.hand_over(0, 0, crashes=False)
+    machine.read_source(2)
+    machine.write_late(1)
+    machine.park(b"a")
+    machine.write_late(1)
+    machine.teardown()
+    assert machine.effects == [0, 1]
+
+
+def test_what_was_written_late_and_passed_over_says_nothing_of_the_owners_copy_behind_it() -> None:
+    """The late copy counts as done when the partition is given away; the record has not run."""
+    machine = ParkingMachine()
+    machine.produce(b"a", 2)
+    machine.read_source(1)
+    machine.park(b"a")
+    machine.hand_over(0, 0, crashes=False)
+    machine.read_source(1)
+    machine.write_late(1)
+    machine.park(b"a")
+    machine.read_source(1)
+    machine.hand_over(2, 0, crashes=False)
+    machine.teardown()
+    assert machine.effects == [0, 1]
+
+
+def test_what_a_former_owner_writes_late_runs_no_more() -> None:
+    """Not even where its record was handled and committed before the partitions were given again."""
+    machine = ParkingMachine()
+    machine.produce(b"a", 3)
+    machine.read_source(3)
+    machine.park(b"a")
+    machine.hand_over(1, 0, crashes=True)
+    machine.read_source(3)
+    machine.read_retry(1)
+    machine.work(3)
+    machine.write(3, known=True)
+    machine.read_retry(3)
+    machine.work(3)
+    machine.hand_over(0, 0, crashes=False)
+    machine.produce(b"a", 1)
+    machine.read_source(4)
+    machine.work(1)
+    assert (machine.effects, len(machine.late)) == ([0, 1, 2, 3], 2)
+    machine.write_late(2)
+    machine.teardown()
+    assert machine.effects == [0, 1, 2, 3]
 
 
 def test_a_head_that_ran_while_its_key_was_parked_is_not_parked_behind_it() -> None:

@@ -17,7 +17,6 @@ from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
 from headrace.kafka.topics import TopicMissingError, UnansweredError
 from headrace.letters.parked import Scan
-from headrace.letters.parking import Parked
 from headrace.metrics import Metrics
 from headrace.record import Position, Record
 from headrace.worker import parking
@@ -76,9 +75,9 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made.close()
 
 
-def holding(*offsets: int) -> Iterator[tuple[int, Scan]]:
+def holding(*offsets: int, counts: Mapping[str, int] | None = None) -> Iterator[tuple[int, Scan]]:
     """A retry partition in which these records of a key of the source are parked."""
-    yield 0, Scan([Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets], {})
+    yield 0, Scan([Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets], dict(counts or {}), 1_000)
 
 
 @pytest.mark.parametrize("error", [TopicMissingError("retry/0"), OSError("no such certificate")])
@@ -115,15 +114,15 @@ def test_a_bug_of_the_scan_ends_the_pod(monkeypatch: pytest.MonkeyPatch, loop: a
 def test_a_partition_that_does_not_answer_holds_up_no_other_and_is_told(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
 ) -> None:
-    """Nor does one to which a record is on the way; the pod is not ready after a while, until it is read."""
+    """The pod is not ready after a while, until it is read, too."""
     answers = threading.Event()
 
     def scans(config: object, begun: Mapping[int, object]) -> Iterator[tuple[int, Scan]]:
         if 1 in begun:
-            yield 1, Scan([], {})
+            yield 1, Scan([], {}, 0)
         if not answers.wait(0.05):
             raise UnansweredError("no leader")
-        yield 0, Scan([], {})
+        yield 0, Scan([], {}, 0)
 
     monkeypatch.setattr(parking, "scans", scans)
     monkeypatch.setattr(parking, "AGAIN", 0.01)
@@ -142,21 +141,6 @@ def test_a_partition_that_does_not_answer_holds_up_no_other_and_is_told(
     assert pod.parking.refusal is None
 
 
-def test_only_what_is_on_the_way_to_a_partition_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
-) -> None:
-    monkeypatch.setattr(parking, "scans", lambda config, begun: ((number, Scan([], {})) for number in begun))
-    monkeypatch.setattr(Parked, "under_way", {0})
-    pod = Pod(loop)
-    others = {("orders", 1), (RETRY[0], 1)}
-    for other in others:
-        pod.assign(other)
-    pod.parking.begin(sorted(others))
-    until("the other is read", lambda: pod.waits() == {SOURCE, RETRY})
-    monkeypatch.setattr(Parked, "under_way", set())
-    until("all is read", lambda: pod.waits() == set())
-
-
 @pytest.mark.parametrize("how", ["passed", "at its end"])
 def test_what_is_parked_waits_until_its_source_is_read(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop, how: str
@@ -172,6 +156,33 @@ def test_what_is_parked_waits_until_its_source_is_read(
     else:
         pod.parking.reach(SOURCE)
     assert pod.waits() == set()
+
+
+@pytest.mark.case("delivery-15")
+@pytest.mark.parametrize("partitions", [3, 6])
+def test_what_is_parked_waits_for_its_source_partition_while_it_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop, partitions: int
+) -> None:
+    """As after the source has got more partitions than the retry topic: what is older than it has not run there."""
+    counts = {SOURCE[0]: partitions, RETRY[0]: 3}
+    monkeypatch.setattr(parking, "scans", lambda *about: holding(9, counts=counts))
+    pod = Pod(loop)
+    pod.ledger.revoke(pod.source)
+    until("what is parked is known", lambda: pod.waits() == {RETRY} and pod.parking._beyond)
+    pod.source = pod.assign(SOURCE)
+    assert pod.waits() == {RETRY}
+    pod.ledger.deliver(pod.source, 9, 1)
+    assert pod.waits() == set()
+
+
+def test_what_is_parked_waits_for_no_source_partition_that_never_comes(
+    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
+) -> None:
+    """One of fewer partitions is assigned in another way, and one that is not read any more is nobody's."""
+    monkeypatch.setattr(parking, "scans", lambda *about: holding(9, counts={SOURCE[0]: 2, RETRY[0]: 3}))
+    pod = Pod(loop)
+    pod.ledger.revoke(pod.source)
+    until("it is read", lambda: pod.waits() == set())
 
 
 def test_sources_wait_while_too_much_is_parked_and_not_read(
@@ -194,8 +205,8 @@ def test_sources_wait_while_too_much_is_parked_and_not_read(
             value=b"v",
             timestamp=1,
             origin=Position(*SOURCE, offset),
+            parked=True,
         )
-        assert record.parked
         pod.dispatcher.accept([Job(pod.retry, record)])
         assert pod.waits() == paused
 

@@ -93,7 +93,14 @@ class Pod:
         for offset in range(3):
             origin = Position(*SOURCE, offset) if partition == RETRY else None
             record = Record(
-                topic=partition[0], partition=0, offset=offset, key=b"a", value=b"v", timestamp=1, origin=origin
+                topic=partition[0],
+                partition=0,
+                offset=offset,
+                key=b"a",
+                value=b"v",
+                timestamp=1,
+                origin=origin,
+                parked=origin is not None,
             )
             job = self.poller._job(record)
             assert job is not None
@@ -106,7 +113,7 @@ class Pod:
 
 
 def holding(*offsets: int) -> Iterator[tuple[int, Scan]]:
-    yield 0, Scan([Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets], {})
+    yield 0, Scan([Found((*SOURCE, b"a"), Mark(offset, 1), False) for offset in offsets], {}, 1_000)
 
 
 def test_what_was_queued_of_a_retry_log_that_was_cut_runs_when_it_comes_again(

@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from headrace.config import Delivery, Handler, Python
+from headrace import headers
+from headrace.config import Delivery, Handler, Python, Retry
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
+from headrace.flow.policy import Failed
 from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.worker.dispatch import Dispatcher
@@ -100,3 +102,47 @@ async def test_a_suspect_whose_value_cannot_be_read_yet_holds_up_no_other(monkey
     async with working(dispatcher):
         dispatcher.accept([job(at) for at in range(5)])
         assert await finished(dispatcher, 4) == {1, 2, 3, 4}
+
+
+@pytest.mark.case("delivery-19")
+async def test_a_kill_of_the_pod_adds_nothing_to_the_ends_of_workers() -> None:
+    """A record ended its worker twice, then its pod was killed while it ran: it is handled, not buried."""
+    failures = [Failed(message="ended", exception="headrace.WorkerEnded", crashed=True)] * 2
+
+    async def handle(_: Record) -> Failed | None:
+        return failures.pop() if failures else await asyncio.Event().wait() and None
+
+    quick = CONFIG.model_copy(update={"delivery": Delivery(retry=Retry(initial=0.01))})
+    first = Dispatcher(quick, handle, Metrics(quick), Lease(600, time.monotonic()))
+    record = Record(topic="orders", partition=0, offset=0, key=b"a", value=None)
+    async with working(first):
+        first.accept([Job(Assignment("orders", 0), record)])
+        while len(first.retried) < 2:  # noqa: ASYNC110 - the poll thread looks, nobody tells
+            await asyncio.sleep(0.005)
+    tried = first.retried[-1].tried
+    assert (tried.crashes, tried.worker_crashes) == (0, 2)
+
+    second = Dispatcher(quick, Target().handle, Metrics(quick), Lease(600, time.monotonic()))
+    async with working(second):
+        again = Record(topic="orders", partition=0, offset=0, key=b"a", value=None, attempt=3)
+        second.accept([Job(Assignment("orders", 0), again, tried=tried._replace(crashes=1))])
+        await finished(second, 1)
+    assert second.finished[0].letter is None
+
+
+async def test_a_record_that_ends_its_worker_for_the_third_time_is_dead_lettered_whatever_its_pod_went_through() -> (
+    None
+):
+    """And its letter says how often a process ended in all."""
+
+    async def handle(_: Record) -> Failed | None:
+        return Failed(message="ended", exception="headrace.WorkerEnded", crashed=True)
+
+    dispatcher = Dispatcher(CONFIG, handle, Metrics(CONFIG), Lease(600, time.monotonic()))
+    async with working(dispatcher):
+        record = Record(topic="orders", partition=0, offset=0, key=b"a", value=None, attempt=3)
+        tried = Tried(3, 1, worker_crashes=2)
+        dispatcher.accept([Job(Assignment("orders", 0), record, tried=tried)])
+        await finished(dispatcher, 1)
+    said = headers.decode(dispatcher.finished[0].letter or ())
+    assert (said.reason, said.crashes) == ("crash", 3)

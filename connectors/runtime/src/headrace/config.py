@@ -115,6 +115,7 @@ class Retry(Document):
 
     ``max_age`` in seconds since the first attempt failed, beyond which no other is made. ``max_crash_attempts``: how
     often a record may end its process; the first time it may be blamed for others, so it is more than one.
+    ``max_in_memory``: the longest wait, in seconds, for which a key stays in memory; for a longer one it is parked.
     """
 
     attempts: int = Field(8, ge=1)
@@ -123,6 +124,7 @@ class Retry(Document):
     max: Seconds = 600.0
     max_age: Seconds | None = None
     max_crash_attempts: int = Field(3, ge=2)
+    max_in_memory: Seconds = 30.0
 
 
 class Rate(Document):

@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from headrace import parsing
+from headrace.encoding import big_integer, cut, int32, int64, tail
 from headrace.parsing import INT32, INT64
 from headrace.record import CORRELATION_ID, MESSAGE_ID, REDRIVE_COUNT, Headers, Position, Record
 
@@ -21,13 +23,16 @@ BROKER = "__dlq.errors."
 SPRING = "kafka_dlt-"
 SPRING_RETRY = "retry_topic-"
 OWN = "headrace."
-CRASHES = f"{OWN}attempts.crash"
-"""How many of the attempts ended the process."""
+CRASHES, WORKER_CRASHES = f"{OWN}attempts.crash", f"{OWN}attempts.crash.worker"
+"""How many of the attempts ended a process, and how many of those a worker process only."""
 
 COMMAND, COMMAND_REASON, COMMAND_ERROR = f"{OWN}command", f"{OWN}command-reason", f"{OWN}command-error"
 """What a command is to do, and of the dead letter that it makes good for, why it was one and the error."""
 
 COMPENSATE = b"compensate"
+
+PARKED = f"{OWN}parked"
+"""By whom a record was written to the retry topic because its key is parked there; a dead letter has all else, too."""
 
 SCHEMA_VERSION = b"1"
 """Of our own headers: it grows when one of them changes its meaning."""
@@ -91,6 +96,20 @@ class Failure:
     traced: Traced | None = None
 
 
+class Past(NamedTuple):
+    """How a record was tried before it was parked: ``attempts`` in vain, the next is ``due`` then.
+
+    It fails ``since`` then; both are in seconds since 1970, 0 is not known. It was there ``crashes`` times when its
+    pod's process ended, and ended a worker process ``workers`` times.
+    """
+
+    attempts: int
+    crashes: int = 0
+    workers: int = 0
+    since: int = 0
+    due: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeadLetter:
     """What the headers of a dead letter or retry record say; None where they do not, times in milliseconds."""
@@ -101,6 +120,7 @@ class DeadLetter:
     timestamp_type: str | None
     attempts: int | None
     crashes: int
+    worker_crashes: int
     message: str | None
     exception: str | None
     location: str | None
@@ -117,6 +137,7 @@ class DeadLetter:
     compensates: bool
     command_reason: str | None
     command_error: str | None
+    parked: bool
 
 
 def for_dead_letter(record: Record, failure: Failure) -> Headers:
@@ -143,20 +164,28 @@ def for_redrive(headers: Headers, *, redrive_id: str, now: float) -> Headers:
     ``now`` is in seconds since 1970. The retry topic's headers are those Spring reads.
     """
     known = decode(headers)
-    dropped = {f"{OWN}attempts", CRASHES, REDRIVE_COUNT, f"{OWN}redrive-id", f"{OWN}next-attempt-at"}
+    dropped = {
+        PARKED,
+        f"{OWN}attempts",
+        CRASHES,
+        WORKER_CRASHES,
+        REDRIVE_COUNT,
+        f"{OWN}redrive-id",
+        f"{OWN}next-attempt-at",
+    }
     own, ours = _parted(headers)
     kept = (item for item in ours if item[0] not in dropped and not item[0].startswith(SPRING_RETRY))
     millis = int(now * 1000)
     return (
         *own,
         *kept,
-        (f"{SPRING_RETRY}attempts", _int32(1)),
-        (f"{SPRING_RETRY}backoff-timestamp", _big_integer(millis)),
-        (f"{SPRING_RETRY}original-timestamp", _big_integer(known.timestamp or 0)),
+        (f"{SPRING_RETRY}attempts", int32(1)),
+        (f"{SPRING_RETRY}backoff-timestamp", big_integer(millis)),
+        (f"{SPRING_RETRY}original-timestamp", big_integer(known.timestamp or 0)),
         (f"{OWN}attempts", b"0"),
         (f"{OWN}next-attempt-at", b"%d" % millis),
         (REDRIVE_COUNT, b"%d" % (known.redrive_count + 1)),
-        (f"{OWN}redrive-id", _cut(redrive_id, NAME_LIMIT)),
+        (f"{OWN}redrive-id", cut(redrive_id, NAME_LIMIT)),
     )
 
 
@@ -180,33 +209,35 @@ def for_command(letter: Headers) -> Headers:
 def _command(reason: str | None, error: str | None) -> Headers:
     return (
         (COMMAND, COMPENSATE),
-        (COMMAND_REASON, _cut(reason or "", NAME_LIMIT)),
-        (COMMAND_ERROR, _cut(error or "", COMMAND_ERROR_LIMIT)),
+        (COMMAND_REASON, cut(reason or "", NAME_LIMIT)),
+        (COMMAND_ERROR, cut(error or "", COMMAND_ERROR_LIMIT)),
     )
 
 
-def for_parked(record: Record, group: str, *, attempts: int, crashes: int = 0, since: int = 0, due: int = 0) -> Headers:
+def for_parked(record: Record, group: str, past: Past, *, by: str) -> Headers:
     """Return the headers of ``record`` in the retry topic, where its key is parked: its own unchanged, then ours.
 
-    So many ``attempts`` were made in vain ``since`` then, ``crashes`` times it ended its process, and the next is
-    ``due`` then, in seconds since 1970; 0 is not known. There is no redrive id, as nobody has put it back.
+    ``by`` names the ownership of its partition in which it is written. Nobody has put it back: it has no redrive id.
     """
+    attempts, crashes, workers, since, due = past
     millis = -1 if record.timestamp is None else record.timestamp
     return (
         *record.headers,
         *_broker_origin(record.source, group, attempts),
         *_spring_origin(record.source, group, millis, str(record.timestamp_type)),
-        (f"{SPRING_RETRY}attempts", _int32(attempts + 1)),
-        (f"{SPRING_RETRY}backoff-timestamp", _big_integer(due * 1000)),
-        (f"{SPRING_RETRY}original-timestamp", _big_integer(millis)),
+        (f"{SPRING_RETRY}attempts", int32(attempts + 1)),
+        (f"{SPRING_RETRY}backoff-timestamp", big_integer(due * 1000)),
+        (f"{SPRING_RETRY}original-timestamp", big_integer(millis)),
         (f"{OWN}schema-version", SCHEMA_VERSION),
         (f"{OWN}attempts", b"%d" % attempts),
-        *(((CRASHES, b"%d" % crashes),) if crashes else ()),
+        *(((CRASHES, b"%d" % (crashes + workers)),) if crashes + workers else ()),
+        *(((WORKER_CRASHES, b"%d" % workers),) if workers else ()),
         *(((f"{OWN}first-failed-at", b"%d" % (since * 1000)),) if since else ()),
         *(((f"{OWN}next-attempt-at", b"%d" % (due * 1000)),) if due else ()),
-        *(((f"{OWN}unreadable", _cut(record.unreadable, NAME_LIMIT)),) if record.unreadable else ()),
+        *(((f"{OWN}unreadable", cut(record.unreadable, NAME_LIMIT)),) if record.unreadable else ()),
         (MESSAGE_ID, record.message_id.encode()),
         (REDRIVE_COUNT, b"0"),
+        (PARKED, by.encode()),
     )
 
 
@@ -234,6 +265,7 @@ def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         timestamp_type=_name(last.get(f"{SPRING}original-timestamp-type")),
         attempts=parsing.digits(last.get(f"{OWN}attempts") or last.get(f"{BROKER}delivery.count"), most=INT32),
         crashes=parsing.digits(last.get(CRASHES), most=INT32) or 0,
+        worker_crashes=parsing.digits(last.get(WORKER_CRASHES), most=INT32) or 0,
         message=parsing.text(last.get(f"{BROKER}message"), MESSAGE_LIMIT),
         exception=_name(last.get(f"{SPRING}exception-fqcn")),
         location=_name(last.get(f"{OWN}exception-location")),
@@ -250,6 +282,7 @@ def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         compensates=last.get(COMMAND) == COMPENSATE,
         command_reason=_name(last.get(COMMAND_REASON)),
         command_error=parsing.text(last.get(COMMAND_ERROR), COMMAND_ERROR_LIMIT),
+        parked=any(name == PARKED for name, _ in ours),
     )
 
 
@@ -266,7 +299,7 @@ def _parted(headers: Headers) -> tuple[Headers, Headers]:
 def _broker(source: Position, failure: Failure) -> Headers:
     return (
         *_broker_origin(source, failure.group, failure.attempts),
-        (f"{BROKER}message", _cut(failure.message, MESSAGE_LIMIT)),
+        (f"{BROKER}message", cut(failure.message, MESSAGE_LIMIT)),
     )
 
 
@@ -287,18 +320,18 @@ def _spring(record: Record, known: DeadLetter | None, failure: Failure) -> Heade
     cause = failure.traced.cause if failure.traced else None
     return (
         *_spring_origin(record.source, failure.group, -1 if timestamp is None else timestamp, kind),
-        (f"{SPRING}exception-fqcn", _cut(failure.exception, NAME_LIMIT)),
-        *(((f"{SPRING}exception-cause-fqcn", _cut(cause, NAME_LIMIT)),) if cause else ()),
-        (f"{SPRING}exception-message", _cut(failure.message, MESSAGE_LIMIT)),
+        (f"{SPRING}exception-fqcn", cut(failure.exception, NAME_LIMIT)),
+        *(((f"{SPRING}exception-cause-fqcn", cut(cause, NAME_LIMIT)),) if cause else ()),
+        (f"{SPRING}exception-message", cut(failure.message, MESSAGE_LIMIT)),
     )
 
 
 def _spring_origin(source: Position, group: str, millis: int, kind: str) -> Headers:
     return (
         (f"{SPRING}original-topic", source.topic.encode()),
-        (f"{SPRING}original-partition", _int32(source.partition)),
-        (f"{SPRING}original-offset", _int64(source.offset)),
-        (f"{SPRING}original-timestamp", _int64(millis)),
+        (f"{SPRING}original-partition", int32(source.partition)),
+        (f"{SPRING}original-offset", int64(source.offset)),
+        (f"{SPRING}original-timestamp", int64(millis)),
         (f"{SPRING}original-timestamp-type", kind.encode()),
         (f"{SPRING}original-consumer-group", group.encode()),
     )
@@ -315,7 +348,7 @@ def _ours(record: Record, failure: Failure) -> Headers:
         (f"{OWN}last-failed-at", b"%d" % int(failure.last_failed_at * 1000)),
         (f"{OWN}reason", failure.reason.encode()),
         *status,
-        *(((f"{OWN}exception-location", _tail(location, NAME_LIMIT)),) if location else ()),
+        *(((f"{OWN}exception-location", tail(location, NAME_LIMIT)),) if location else ()),
         (MESSAGE_ID, record.message_id.encode()),
         (REDRIVE_COUNT, b"%d" % record.redriven),
     )
@@ -324,14 +357,14 @@ def _ours(record: Record, failure: Failure) -> Headers:
 def _stack(traced: Traced | None, room: int) -> Headers:
     """Return the end of the stack, where the last frames are; nothing where there is no room for any of it."""
     limit = min(STACK_LIMIT, room - len(STACK))
-    return ((STACK, _tail(traced.stack, limit)),) if traced and traced.stack and limit > 0 else ()
+    return ((STACK, tail(traced.stack, limit)),) if traced and traced.stack and limit > 0 else ()
 
 
 def _trace(known: DeadLetter | None, traceparent: str | None) -> Headers:
     redrive = known.redrive_id if known else None
     return (
-        *(((f"{OWN}redrive-id", _cut(redrive, NAME_LIMIT)),) if redrive else ()),
-        *(((f"{OWN}origin-traceparent", _cut(traceparent, NAME_LIMIT)),) if traceparent else ()),
+        *(((f"{OWN}redrive-id", cut(redrive, NAME_LIMIT)),) if redrive else ()),
+        *(((f"{OWN}origin-traceparent", cut(traceparent, NAME_LIMIT)),) if traceparent else ()),
     )
 
 
@@ -359,32 +392,9 @@ def _is_ours(name: str) -> bool:
     return name == CORRELATION_ID or name.startswith((BROKER, SPRING, SPRING_RETRY, OWN))
 
 
-def _cut(text: str, limit: int) -> bytes:
-    """UTF-8 of ``text``, whole characters only, at most ``limit`` bytes."""
-    return text.encode(errors="replace")[:limit].decode(errors="ignore").encode()
-
-
-def _tail(text: str, limit: int) -> bytes:
-    """UTF-8 of the end of ``text``, whole characters only, at most ``limit`` bytes."""
-    return text.encode(errors="replace")[-limit:].decode(errors="ignore").encode()
-
-
 def _size(headers: Headers) -> int:
     return sum(len(name.encode()) + len(value or b"") for name, value in headers)
 
 
 def _name(value: bytes | None) -> str | None:
     return parsing.text(value, NAME_LIMIT)
-
-
-def _int32(value: int) -> bytes:
-    return value.to_bytes(4, "big", signed=True)
-
-
-def _int64(value: int) -> bytes:
-    return value.to_bytes(8, "big", signed=True)
-
-
-def _big_integer(value: int) -> bytes:
-    """Two's complement, big-endian, as few bytes as it takes (Java's ``BigInteger.toByteArray``)."""
-    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)

@@ -72,7 +72,8 @@ class Record:
     is the number of the leader that wrote it, of all the partition has had; None where Kafka does not say it.
     ``group`` is the consumer group that reads it, which names the Consumer. ``id_header`` is the header that its
     Consumer says has the message id; empty where it names none. ``compensates``: it is the command to make good for a
-    dead letter, which no handler is given.
+    dead letter, which no handler is given. ``parked``: it came through the retry topic because its key was parked
+    there.
     """
 
     topic: str
@@ -90,6 +91,7 @@ class Record:
     group: str = ""
     id_header: str = ""
     compensates: bool = False
+    parked: bool = False
 
     @property
     def source(self) -> Position:
@@ -138,11 +140,6 @@ class Record:
             if value and len(value) <= parsing.LONGEST_ID and value.isascii() and value.decode().isprintable():
                 return value.decode()
         return self.message_id
-
-    @property
-    def parked(self) -> bool:
-        """Whether the record came through the retry topic because its key was parked there, put back by nobody."""
-        return self.origin is not None and not self.redriven and not self.compensates
 
     @property
     def redriven(self) -> int:

@@ -94,6 +94,11 @@ class Retry(Model):
         le=1000,
         description="How often a record may end its process before it is dead-lettered. Default: 3.",
     )
+    max_in_memory: Duration | None = Field(
+        None,
+        description="Longest wait for another attempt, 1ms to 24h, for which a key stays in memory; for a longer one "
+        "it is parked in the retry topic. Default: 30s.",
+    )
 
 
 class Rate(Model):

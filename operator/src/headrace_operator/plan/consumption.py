@@ -171,6 +171,7 @@ def _retry(retry: Retry | None) -> contract.Retry:
         max=seconds(backoff.max if backoff else None, known.max),
         max_age=seconds(retry.max_age, 0) if retry and retry.max_age else None,
         max_crash_attempts=(retry and retry.max_crash_attempts) or known.max_crash_attempts,
+        max_in_memory=seconds(retry.max_in_memory if retry else None, known.max_in_memory),
     )
 
 

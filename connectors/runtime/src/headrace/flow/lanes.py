@@ -10,6 +10,7 @@ Pure: no clock, no tasks. The event loop's thread alone owns the lanes.
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -22,6 +23,11 @@ from headrace.record import Record
 
 Lane = tuple[str, int, bytes | int | None]
 """Source topic, partition and key; an offset instead of a key: one record's own lane; None: the whole partition's."""
+
+LONGEST_KEY = 16 * 1024
+"""Bytes of the longest key that is written whole where a record itself is too large."""
+
+DIGEST = b"sha256:"
 
 
 class Load(NamedTuple):
@@ -36,8 +42,8 @@ class Load(NamedTuple):
 class Job:
     """One delivered record on its way: ``attempt`` made next (from 1), ``first_failed_at`` in seconds or None.
 
-    ``tried`` says how it was tried last, also by an owner before, ``crashes`` how often it ended its process,
-    ``is_suspect`` whether it may have. ``given``: it comes from the retry topic, and its source gives it here, too.
+    ``tried`` says how it was tried last, also by an owner before, ``crashes`` how often it was there when the process
+    ended, ``is_suspect`` whether it may be the cause, ``worker_crashes`` how often it ended a worker process.
     ``size`` is what it takes of the budget, in bytes. ``number`` counts arrivals; `Lanes.add` sets it.
     """
 
@@ -46,13 +52,13 @@ class Job:
         "attempt",
         "crashes",
         "first_failed_at",
-        "given",
         "is_suspect",
         "lane",
         "number",
         "record",
         "size",
         "tried",
+        "worker_crashes",
     )
 
     def __init__(
@@ -62,14 +68,13 @@ class Job:
         order: Order = "Key",
         tried: Tried | None = None,
         *,
-        given: bool = False,
         size: int = 0,
     ) -> None:
         self.assignment = assignment
         self.size = size
-        self.given = given
         self.tried = tried
         self.crashes = tried.crashes if tried else 0
+        self.worker_crashes = tried.worker_crashes if tried else 0
         self.is_suspect = self.crashes > 0
         self.record = record
         self.lane = lane_of(record, order)
@@ -90,7 +95,12 @@ def lane_of(record: Record, order: Order) -> Lane:
         return (topic, record.partition, None)
     if record.key is None or order == "None":
         return (topic, record.partition, record.source.offset)
-    return (topic, record.partition, record.key)
+    return (topic, record.partition, short_key(record.key))
+
+
+def short_key(key: bytes) -> bytes:
+    """Return ``key``, or what stands for one that is longer than `LONGEST_KEY`: its SHA-256, which is its own."""
+    return key if len(key) <= LONGEST_KEY else DIGEST + hashlib.sha256(key).digest()
 
 
 class Lanes:
@@ -144,8 +154,11 @@ class Lanes:
         """Return how many records of these partitions are queued, waiting or running."""
         return sum(self._pending[assignment] for assignment in assignments)
 
-    def add(self, job: Job, due: float | None = None) -> None:
-        """Put a record at the end of its lane; at the head of one, having failed before, it waits until ``due``."""
+    def add(self, job: Job, due: float | None = None) -> bool:
+        """Put a record at the end of its lane; at the head of one, having failed before, it waits until ``due``.
+
+        Returns whether it is the head.
+        """
         self._pending[job.assignment] += 1
         self._arrived += 1
         job.number = self._arrived
@@ -154,12 +167,13 @@ class Lanes:
             queue.append(job)
             if job.lane in self._failed:
                 _count(self._held, job.assignment, 1)
-            return
+            return False
         self._queues[job.lane] = [job]
         if due is None:
             self._make_ready(job.lane)
         else:
             self._wait(job, due)
+        return True
 
     def take(self) -> Job | None:
         """Start the record that arrived first of those that may, or return None; it runs until `finish` or `delay`."""

@@ -97,10 +97,6 @@ class Assignment:
         """The offset to commit: the lowest unfinished one, else the end of what was read; None before it is known."""
         return next(iter(self._open), self.end)
 
-    def gives(self, offset: int) -> bool:
-        """Whether the record at ``offset`` was, or will be, delivered here: none that an owner before has finished."""
-        return offset >= self.initial.at and not self.initial.has_done(offset)
-
     def offset_map(self) -> OffsetMap:
         """Return what is known beyond the frontier, which must be known; in time by the unfinished records."""
         frontier = self.frontier

@@ -38,15 +38,17 @@ def stamp(timestamp: int | None) -> int:
 
 
 class Tried(NamedTuple):
-    """Of an unfinished record: its next attempt's number (from 1), and how often it ended its process.
+    """Of an unfinished record: its next attempt's number (from 1), and how often it was there when the process ended.
 
-    It is ``due`` then, and has failed ``since`` then, in seconds since 1970; 0 is not known.
+    It is ``due`` then, and has failed ``since`` then, in seconds since 1970; 0 is not known. ``worker_crashes``: how
+    often it ended a worker process, in which nothing else ran.
     """
 
     attempt: int
     crashes: int = 0
     due: int = 0
     since: int = 0
+    worker_crashes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +108,7 @@ def _ever_less(known: OffsetMap) -> Iterator[OffsetMap]:
     yield known
     yield _undated(known)
     tried: Mapping[int, Tried] = _undated(known).tried
-    while any(not one.crashes for one in tried.values()):
+    while any(not _crashes(one) for one in tried.values()):
         tried = _half(tried)
         yield replace(known, tried=tried)
     done = known.done
@@ -124,8 +126,12 @@ def _undated(known: OffsetMap) -> OffsetMap:
 
 def _half(tried: Mapping[int, Tried]) -> dict[int, Tried]:
     """Return the half that was tried most."""
-    ranked = sorted(tried, key=lambda offset: (tried[offset].crashes, tried[offset].attempt), reverse=True)
+    ranked = sorted(tried, key=lambda offset: (_crashes(tried[offset]), tried[offset].attempt), reverse=True)
     return {offset: tried[offset] for offset in sorted(ranked[: len(ranked) // 2])}
+
+
+def _crashes(one: Tried) -> int:
+    return one.crashes + one.worker_crashes
 
 
 def _text(known: OffsetMap) -> str:
@@ -203,7 +209,8 @@ def _ranges(bitmap: bytes, at: int) -> tuple[Range, ...]:
 def _tried(known: OffsetMap) -> bytes:
     """Column by column, so that equal values lie beside each other: places, attempts, crashes, times.
 
-    A place is that among the unfinished offsets, as a step from the one before.
+    A place is that among the unfinished offsets, as a step from the one before. Crashes of workers come last, where
+    there are any.
     """
     values = known.tried.values()
     first = min((time for one in values for time in (one.due, one.since) if time), default=0)
@@ -215,6 +222,7 @@ def _tried(known: OffsetMap) -> bytes:
         *(one.crashes for one in values),
         *(one.due - first + 1 if one.due else 0 for one in values),
         *(one.since - first + 1 if one.since else 0 for one in values),
+        *(one.worker_crashes for one in values if any(each.worker_crashes for each in values)),
     )
 
 
@@ -244,8 +252,10 @@ def _read_tried(numbers: _Numbers, done: tuple[Range, ...], at: int) -> dict[int
     if not all(attempts) or not all(steps[1:]):
         raise ValueError("an attempt before the first, or a record twice")
     due, since = ([first + one - 1 if one else 0 for one in column] for column in times)
+    workers = [numbers.take() for _ in range(count)] if numbers.left else [0] * count
     offsets = _offsets(accumulate(steps), done, at)
-    return {offset: Tried(*said) for offset, *said in zip(offsets, attempts, crashes, due, since, strict=True)}
+    said = zip(attempts, crashes, due, since, workers, strict=True)
+    return {offset: Tried(*one) for offset, one in zip(offsets, said, strict=True)}
 
 
 def _numbers(*numbers: int) -> bytes:

@@ -35,11 +35,15 @@ class Mark(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A record that a former owner parked, where the retry topic has it; ``done`` if it was finished there."""
+    """A record that a former owner parked, where the retry topic has it; ``done`` if it was finished there.
+
+    ``by`` is the ownership in which it was written.
+    """
 
     lane: Lane
     mark: Mark
     done: bool
+    by: bytes | None = None
 
 
 class Verdict(Enum):
@@ -72,7 +76,8 @@ def tried_of(record: Record) -> Tried | None:
         return None
     said = headers.decode(record.headers)
     due, since = (said.next_attempt_at or 0) // 1000, (said.first_failed_at or 0) // 1000
-    return Tried(record.attempt, said.crashes, due, since) if record.attempt > 1 or said.crashes else None
+    crashes, workers = max(0, said.crashes - said.worker_crashes), said.worker_crashes
+    return Tried(record.attempt, crashes, due, since, workers) if record.attempt > 1 or said.crashes else None
 
 
 class Parking:
@@ -99,17 +104,20 @@ class Parking:
             del self._unread[number]
 
     def begin(self, number: int, found: Iterable[Found]) -> None:
-        """Begin anew with what was found in the retry partition ``number``, in its order."""
+        """Begin anew with what was found in the retry partition ``number``, in its order.
+
+        What is done and written again by the same owner is done. One of another owner says nothing of a copy behind it:
+        it may have been late, and passed over.
+        """
         self.forget([number])
-        done: list[Found] = []
-        for one in found:
-            if not one.done:
-                self._copy(one.lane, one.mark)
-            elif not self._entry(one.lane, one.mark).copies:  # else this copy was passed over, as one before it runs
-                self._entry(one.lane, one.mark).finished = True
-                done.append(one)
-        for one in done:
-            self._settle(one.lane, one.mark)
+        done: set[tuple[Lane, Mark, bytes | None]] = set()
+        for lane, mark, is_done, by in found:
+            is_first = mark not in self._lanes.get(lane, {})
+            if not is_done:
+                one = self._copy(lane, mark)
+                one.finished = (lane, mark, by) in done and (is_first or one.finished)
+            elif is_first:  # else this copy was passed over, as one before it runs
+                done.add((lane, mark, by))
 
     def park(self, lane: Lane, mark: Mark) -> None:
         """Note that a record is on the way to the retry topic."""
@@ -130,15 +138,14 @@ class Parking:
         self.park(lane, mark)
         return Verdict.FOLLOW
 
-    def from_retry(self, lane: Lane, mark: Mark, *, given: bool) -> Verdict:
-        """Judge a parked record that came from the retry topic; ``given`` says that its source gives it here, too.
+    def from_retry(self, lane: Lane, mark: Mark) -> Verdict:
+        """Judge a parked record that came from the retry topic.
 
-        That of which nothing is known then was written by an owner before, who never learned so, and is run already.
+        Of one that is handled already nothing is known.
         """
         one = self._lanes.get(lane, {}).get(mark)
-        if one is None and given:
+        if one is None:
             return Verdict.DONE
-        one = one or self._copy(lane, mark)
         if one.copies:
             one.copies -= 1
             self._count(lane, -1)
@@ -181,13 +188,13 @@ def parked_among(log: Iterable[Record], order: Order, known: OffsetMap) -> Itera
     for record in log:
         if record.parked:
             done = record.offset < known.at or known.has_done(record.offset)
-            yield Found(lane_of(record, order), mark_of(record), done)
+            yield Found(lane_of(record, order), mark_of(record), done, record.header(headers.PARKED))
 
 
 def beyond(found: Iterable[Found]) -> dict[Partition, int]:
     """Return the last offset of each source partition that is parked: what is older may still come from the source."""
     last: dict[Partition, int] = {}
-    for (topic, number, _), mark, done in found:
+    for (topic, number, _), mark, done, _ in found:
         if not done:
             last[topic, number] = max(mark.offset, last.get((topic, number), 0))
     return last

@@ -57,7 +57,7 @@ def decide(
 ) -> Again | DeadLetter:
     """Decide about attempt number ``attempt`` (from 1) that failed; ``jitter`` is a random number in [0, 1).
 
-    ``age`` in seconds since the first one failed; ``crashes`` is how many of them ended their process.
+    ``age`` in seconds since the first one failed; ``crashes`` is how many of them ended their worker process.
     """
     if failed.crashed and crashes >= retry.max_crash_attempts:
         return DeadLetter(reason=Reason.CRASH)

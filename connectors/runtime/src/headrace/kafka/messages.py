@@ -59,9 +59,18 @@ def record_of(message: Message, retry: str, group: str = "", id_header: str = ""
         group=group,
         id_header=id_header,
         compensates=known is not None and known.compensates,
+        parked=known is not None and is_parked(known, group),
     )
     record = made(draft)
-    return record if known is None or not record.parked else _as_it_was(record, known)
+    return _as_it_was(record, known) if known and record.parked else record
+
+
+def is_parked(known: headers.DeadLetter, group: str) -> bool:
+    """Whether what lies in the retry topic with these headers was parked there by a pod of ``group``.
+
+    What somebody copied there, such as a dead letter or what another Consumer parked, was not.
+    """
+    return known.parked and known.group == group and known.origin is not None
 
 
 def _as_it_was(record: Record, known: headers.DeadLetter) -> Record:

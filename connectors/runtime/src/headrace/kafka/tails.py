@@ -20,8 +20,8 @@ LIMITS = {"queued.min.messages": "1000", "queued.max.messages.kbytes": "16384", 
 
 def read(
     connection: Mapping[str, str], topic: str, starts: Mapping[int, int], *, before: int
-) -> Iterator[tuple[int, Stored | None]]:
-    """Yield the records of each partition in order, by its number, and None once at its end.
+) -> Iterator[tuple[int, Stored | int]]:
+    """Yield the records of each partition in order, by its number, and once the offset of its end.
 
     From its offset in ``starts`` on; and where anything lies there, from ``before`` offsets earlier. All that is
     written is read, also in open transactions. Raises UnansweredError after ANSWER seconds in which nothing came of any
@@ -61,7 +61,7 @@ class _Tails:
     def __exit__(self, *about: object) -> None:
         self._client.close()
 
-    def read(self) -> Iterator[tuple[int, Stored | None]]:
+    def read(self) -> Iterator[tuple[int, Stored | int]]:
         self._client.assign([TopicPartition(self._topic, *start) for start in self._starts.items()])
         heard = time.monotonic()
         while self._left:
@@ -73,12 +73,12 @@ class _Tails:
             elif time.monotonic() - heard >= ANSWER:
                 raise UnansweredError(self._silence())
 
-    def _take(self, number: int, message: Message) -> Iterator[tuple[int, Stored | None]]:
+    def _take(self, number: int, message: Message) -> Iterator[tuple[int, Stored | int]]:
         if message.error() is not None:
             if self._is_end(number, int(message.offset() or 0)):
                 self._left.remove(number)
                 self._client.pause([TopicPartition(self._topic, number)])
-                yield number, None
+                yield number, int(message.offset() or 0)
         elif number in self._back:
             self._back.remove(number)
             self._client.seek(TopicPartition(self._topic, number, max(0, self._starts[number] - self._before)))

@@ -14,6 +14,7 @@ from headrace.config import Config
 from headrace.flow.offset_map import OffsetMap
 from headrace.flow.parking import Found, parked_among
 from headrace.kafka import connection, tails
+from headrace.kafka.messages import is_parked
 from headrace.kafka.topics import Reader, Stored, TopicMissingError
 from headrace.letters import pointers
 from headrace.letters.parking import MOST
@@ -22,10 +23,11 @@ from headrace.record import Record
 
 
 class Scan(NamedTuple):
-    """What a retry partition holds that is parked, in its order; and how many partitions topics have."""
+    """What a retry partition holds up to ``end`` that is parked, in its order; and how many partitions topics have."""
 
     found: list[Found]
     counts: dict[str, int]
+    end: int
 
 
 def scans(config: Config, begun: Mapping[int, OffsetMap]) -> Iterator[tuple[int, Scan]]:
@@ -41,10 +43,10 @@ def scans(config: Config, begun: Mapping[int, OffsetMap]) -> Iterator[tuple[int,
         counts = dict(_counts(reader, (*config.topics.sources, topic)))
     found: dict[int, list[Found]] = {number: [] for number in begun}
     for number, stored in tails.read(properties, topic, {one: known.at for one, known in begun.items()}, before=MOST):
-        if stored is None:
-            yield number, Scan(found.pop(number), counts)
+        if isinstance(stored, int):
+            yield number, Scan(found.pop(number), counts, stored)
         else:
-            found[number] += parked_among([_record(stored)], order, begun[number])
+            found[number] += parked_among([_record(stored, config.group)], order, begun[number])
 
 
 def _counts(reader: Reader, topics: Iterable[str]) -> Iterator[tuple[str, int]]:
@@ -55,7 +57,7 @@ def _counts(reader: Reader, topics: Iterable[str]) -> Iterator[tuple[str, int]]:
             continue
 
 
-def _record(stored: Stored) -> Record:
+def _record(stored: Stored, group: str) -> Record:
     """Return what lies in the retry topic, without its value."""
     said = headers.decode(stored.headers)
     return Record(
@@ -67,7 +69,7 @@ def _record(stored: Stored) -> Record:
         headers=stored.headers,
         timestamp=said.timestamp,
         origin=said.origin,
-        compensates=said.compensates,
+        parked=is_parked(said, group),
     )
 
 

@@ -4,7 +4,8 @@ Owned by the poll thread. Nothing counts as written before all in-sync replicas 
 record, nothing after it is taken either (librdkafka's gapless guarantee), as the producer ends: a new one goes on with
 the first that is not written. It begins with one record and sends twice as many after each that succeeds (as TCP's
 slow start), so that what is refused by itself is soon known: Kafka refuses a batch for one record of it. Is it for its
-size, the record is written without its value, as a pointer to the record, and keeps its place.
+size, the record is written without its value, as a pointer to the record, and keeps its place; a long key has its
+digest there, by which its lane is known.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.finished import Finished
+from headrace.flow.lanes import short_key
 from headrace.kafka.connection import Login
 from headrace.kafka.producer import NotSent, Producer, Written
 from headrace.letters import pointers
@@ -68,11 +69,6 @@ class Parked:
     def outstanding(self) -> int:
         """How many records are not written yet."""
         return len(self._drafts)
-
-    @property
-    def under_way(self) -> set[int]:
-        """The partitions for which a record is on the way whose fate is not known."""
-        return {one.letter.record.partition for one in islice(self._drafts, self._sent)}
 
     def log_in(self, login: Login) -> None:
         """Log in as this user from the next connection on."""
@@ -138,7 +134,7 @@ class Parked:
             own = (*headers.added(own), *pointers.encode(pointers.to(record)))
         self._producer.send(
             record.partition,
-            key=record.key,
+            key=short_key(record.key) if draft.is_pointer and record.key is not None else record.key,
             value=None if draft.is_pointer else record.value,
             headers=own,
             delivered=partial(self._delivered, draft),

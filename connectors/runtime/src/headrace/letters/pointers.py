@@ -9,12 +9,10 @@ import hashlib
 from dataclasses import dataclass
 
 from headrace import headers, parsing
+from headrace.flow.lanes import LONGEST_KEY
 from headrace.record import Headers, Position, Record
 
 PREFIX = f"{headers.OWN}value-"
-
-KEY_LIMIT = 16 * 1024
-"""Bytes of the longest key that a letter without value still has; redriven, a record has its own anyway."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +59,8 @@ def without(letter: Headers) -> Headers:
 
 
 def short_key(key: bytes | None) -> bytes | None:
-    """Return the key that a letter without value has."""
-    return None if key is None or len(key) > KEY_LIMIT else key
+    """Return the key that a letter without value has; redriven, a record has its own anyway."""
+    return None if key is None or len(key) > LONGEST_KEY else key
 
 
 def digest(value: bytes | None) -> str:

@@ -7,7 +7,6 @@ it must not know Kafka's client.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import math
 import random
@@ -24,11 +23,11 @@ from headrace.flow.gate import Gate
 from headrace.flow.lanes import Job, Lanes
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment
-from headrace.flow.masking import masked
 from headrace.flow.offset_map import Tried
 from headrace.flow.partitions import Partition
 from headrace.flow.policy import NOT_BEGUN, DeadLetter, Failed, decide, resumed
 from headrace.flow.target import Target
+from headrace.flow.telling import told
 from headrace.headers import Reason
 from headrace.metrics import Metrics
 from headrace.record import Headers
@@ -39,9 +38,6 @@ from headrace.worker.quarantine import Quarantine
 from headrace.worker.runners import Runners
 
 log = logging.getLogger(__name__)
-
-KEY_DIGITS = 12
-"""Hexadecimal digits of a key's SHA-256 in the log."""
 
 LOOK = 0.05
 """Seconds between looks whether the group has confirmed a lease that lapsed."""
@@ -91,16 +87,24 @@ class Dispatcher:
 
     def accept(self, jobs: Sequence[Job]) -> None:
         """Queue a batch of records, but for those that follow a parked key, are done, or come where nothing begins."""
+        late = []
         for job in self.keys.sort([job for job in jobs if not job.assignment.halted]):
-            self._lanes.add(job, self._due(job))
+            wait = self._wait_left(job)
+            if self._lanes.add(job, None if wait is None else time.monotonic() + wait) and self._is_long(wait):
+                late.append(job.lane)
+        if late:
+            self.keys.park_waiting(late)
         self._accepted += len(jobs)
         self._arm()
 
-    def _due(self, job: Job) -> float | None:
-        """Return when a record that failed elsewhere may run, by the monotonic clock; None is at once."""
+    def _wait_left(self, job: Job) -> float | None:
+        """Return for how many seconds a record that failed elsewhere still waits; None is not at all."""
         if job.tried is None or job.tried.attempt == 1:
             return None
-        return time.monotonic() + resumed(job.tried, now=time.time(), retry=self._retry, jitter=random.random())
+        return resumed(job.tried, now=time.time(), retry=self._retry, jitter=random.random())
+
+    def _is_long(self, wait: float | None) -> bool:
+        return wait is not None and wait > self._retry.max_in_memory
 
     @property
     def target(self) -> Target:
@@ -250,7 +254,7 @@ class Dispatcher:
         if job.attempt > 1:
             self._metrics.retries.inc()
         counts = job.record.compensates or self._passed(job, failed)
-        if failed is not None and self.quarantine.has_counted(job) and not failed.crashed:
+        if failed is not None and self.quarantine.has_counted(job):
             self._clear(job)
         if failed is None:
             self._succeed(job)
@@ -291,14 +295,15 @@ class Dispatcher:
         if is_open and failed is not None:
             self._outage = Target("open", int(time.time()), failed.exception)
             log.error(
-                "the target fails, so records wait and no attempt counts until it answers: %s", _told(job, failed)
+                "the target fails, so records wait and no attempt counts until it answers: %s",
+                told(job.record, job.attempt, failed),
             )
         else:
             log.info("the target answers again")
 
     def _freeze(self, job: Job, failed: Failed) -> None:
         """Let a record wait for the target, behind all others: else one that always fails would be each probe."""
-        log.info("failed, which does not count as the target fails: %s", _told(job, failed))
+        log.info("failed, which does not count as the target fails: %s", told(job.record, job.attempt, failed))
         self._metrics.frozen.inc()
         self._lanes.postpone(job, time.monotonic() + self._gate.rest)
         self._delayed(job)
@@ -310,19 +315,23 @@ class Dispatcher:
 
     def _fail(self, job: Job, failed: Failed, now: float) -> None:
         job.first_failed_at = job.first_failed_at or now
-        job.crashes += failed.crashed
+        job.worker_crashes += failed.crashed
         age, jitter = now - job.first_failed_at, random.random()
-        fate = decide(failed, attempt=job.attempt, retry=self._retry, jitter=jitter, age=age, crashes=job.crashes)
+        fate = decide(
+            failed, attempt=job.attempt, retry=self._retry, jitter=jitter, age=age, crashes=job.worker_crashes
+        )
         if isinstance(fate, DeadLetter):
-            log.warning("dead-lettered (%s): %s", fate.reason, _told(job, failed))
+            log.warning("dead-lettered (%s): %s", fate.reason, told(job.record, job.attempt, failed))
             self._bury(job, failed, fate, now)
             return
-        log.info("failed, again in %.2f s: %s", fate.delay, _told(job, failed))
+        log.info("failed, again in %.2f s: %s", fate.delay, told(job.record, job.attempt, failed))
         self._metrics.retried.inc()
         job.attempt += 1
         job.record = replace(job.record, attempt=job.attempt)
         self._tell(job, due=math.ceil(now + fate.delay))
         self._lanes.delay(job, time.monotonic() + fate.delay)
+        if self._is_long(fate.delay) and not (job.assignment.halted or job.assignment in self._leaving):
+            self.keys.park_waiting([job.lane])
         self._delayed(job)
 
     def _clear(self, job: Job) -> None:
@@ -332,7 +341,8 @@ class Dispatcher:
 
     def _tell(self, job: Job, due: int = 0) -> None:
         """Have the next commit say how a record was tried."""
-        tried = job.tried = Tried(job.attempt, job.crashes, due, int(job.first_failed_at or 0))
+        since = int(job.first_failed_at or 0)
+        tried = job.tried = Tried(job.attempt, job.crashes, due, since, job.worker_crashes)
         self.retried.append(Retried(job.assignment, job.record.offset, tried))
 
     def _delayed(self, job: Job) -> None:
@@ -347,7 +357,7 @@ class Dispatcher:
         text = f"the process ended {job.crashes} times while it handled this record, the last time begun alone"
         failed = Failed(message=text, exception="headrace.Crash", retriable=False, internal=True)
         job.attempt += job.crashes - 1
-        log.warning("dead-lettered (%s): %s", Reason.CRASH, _told(job, failed))
+        log.warning("dead-lettered (%s): %s", Reason.CRASH, told(job.record, job.attempt, failed))
         self._bury(job, failed, DeadLetter(reason=Reason.CRASH), now)
         self._progress.set()
 
@@ -358,7 +368,7 @@ class Dispatcher:
             group=self._group,
             reason=reason,
             attempts=job.attempt,
-            crashes=job.crashes,
+            crashes=job.crashes + job.worker_crashes,
             message=failed.message,
             exception=failed.exception,
             status=failed.status,
@@ -384,16 +394,6 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if due is None else asyncio.get_running_loop().call_later(due - now, self._arm)
-
-
-def _told(job: Job, failed: Failed) -> str:
-    """Return what a log may have of a failed attempt: neither the record's key nor what is quoted of its value."""
-    record = job.record
-    key = "-" if record.key is None else hashlib.sha256(record.key).hexdigest()[:KEY_DIGITS]
-    at = f" ({failed.traced.location})" if failed.traced and failed.traced.location else ""
-    place = "{}/{}@{}".format(*record.source)
-    known = f"attempt={job.attempt} record={place} key={key} id={record.message_id} exception={failed.exception}"
-    return f"{known}: {masked(failed.message, record)}{at}"
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

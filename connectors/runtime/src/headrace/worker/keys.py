@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+import secrets
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from headrace import headers
 from headrace.config import Config
@@ -27,6 +29,13 @@ log = logging.getLogger(__name__)
 
 AGAIN = 2.0
 """Seconds until a value is read again that could not be."""
+
+
+class Scanned(NamedTuple):
+    """The end of what was read of a retry partition as it was assigned, and ``by`` what name we write since."""
+
+    end: int
+    by: str
 
 
 class Keys:
@@ -49,6 +58,7 @@ class Keys:
         self._changed = changed
         self._is_away = is_away
         self._parking = Parking()
+        self._scanned: defaultdict[int, Scanned] = defaultdict(lambda: Scanned(0, ""))
         self.leaving: deque[Finished] = deque()
         self._done: deque[Finished] = deque()
         metrics.parked_keys.set_function(lambda: self.parked)
@@ -66,9 +76,13 @@ class Keys:
         """Forget what is parked of partitions of these numbers, which are given away."""
         self._parking.forget(numbers)
 
-    def begin(self, number: int, found: Sequence[Found]) -> None:
-        """Begin with what the retry partition ``number`` holds: before anything of it, or of its sources, arrives."""
+    def begin(self, number: int, found: Sequence[Found], end: int) -> None:
+        """Begin with what the retry partition ``number`` holds up to ``end``, before anything of it arrives.
+
+        Nor of its sources.
+        """
         self._parking.begin(number, found)
+        self._scanned[number] = Scanned(end, secrets.token_hex(8))
 
     def sort(self, jobs: Sequence[Job]) -> Iterator[Job]:
         """Return what may be queued; what follows its key is `leaving`, what is done already goes to `take_done`."""
@@ -127,6 +141,10 @@ class Keys:
         """Park the keys of a partition that fail; not while the target, or a store, is away."""
         self._park(self._lanes.failing(assignment))
 
+    def park_waiting(self, lanes: Collection[Lane]) -> None:
+        """Park keys whose head waits for long, so that nothing waits for it here; not while the target is away."""
+        self._park(lanes)
+
     def _park(self, lanes: Collection[Lane]) -> None:
         """Have all that is queued of these keys written to the retry topic; what runs, or came from there, stays.
 
@@ -141,19 +159,22 @@ class Keys:
 
     def _judge(self, job: Job) -> Verdict:
         if job.record.parked:
-            return self._parking.from_retry(job.lane, mark_of(job.record), given=job.given)
+            return Verdict.DONE if self._is_late(job) else self._parking.from_retry(job.lane, mark_of(job.record))
         if not self._parking or job.assignment.topic == self._retry_topic:
             return Verdict.RUN
         return self._parking.from_source(job.lane, mark_of(job.record))
 
+    def _is_late(self, job: Job) -> bool:
+        """Whether a parked record was written after the scan, and not by us: by an owner before, whom nobody told so.
+
+        Its source gave the record to us, or to another owner before us.
+        """
+        end, by = self._scanned[job.assignment.partition]
+        return job.record.offset >= end and job.record.header(headers.PARKED) != by.encode()
+
     def _leave(self, job: Job) -> None:
         tried = job.tried or Tried(job.attempt)
-        own = headers.for_parked(
-            job.record,
-            self._group,
-            attempts=job.attempt - 1,
-            crashes=job.crashes,
-            since=tried.since,
-            due=tried.due,
-        )
+        past = headers.Past(job.attempt - 1, job.crashes, job.worker_crashes, tried.since, tried.due)
+        by = self._scanned[job.assignment.partition].by
+        own = headers.for_parked(job.record, self._group, past, by=by)
         self.leaving.append(Finished(job.assignment, job.record, own, None))

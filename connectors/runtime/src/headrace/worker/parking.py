@@ -66,6 +66,7 @@ class Parking:
         self._unknown: dict[Assignment, float] = {}
         self._beyond: dict[Assignment, dict[Partition, int]] = {}
         self._ended: set[Assignment] = set()
+        self._alike: set[str] = set()
         self._scans: SimpleQueue[tuple[Assignment, Scan] | BaseException] = SimpleQueue()
         self._unanswered = ""
         self._silence: str | None = None
@@ -114,7 +115,7 @@ class Parking:
 
     def serve(self, crowded: Collection[Assignment], lost: Container[Partition], now: float) -> None:
         """Learn what is parked, write what is on the way there, and hold back what must wait."""
-        self._begin_scans()
+        self._begin_scan()
         self._take_scans()
         self._note_silence(now)
         for one in [one for one, places in self._beyond.items() if self._is_read(places, lost)]:
@@ -138,12 +139,11 @@ class Parking:
             self._looked_at = now
             self._loop.call_soon_threadsafe(self._dispatcher.keys.park_crowding)
 
-    def _begin_scans(self) -> None:
-        """Read what is parked of each partition once nothing is on the way there: then that is all there is."""
-        free = {number: one for number, one in self._fresh.items() if number not in self.writer.under_way}
-        if free:
-            threading.Thread(target=self._scan, args=(free,), name="parked", daemon=True).start()
-            self._fresh = {number: one for number, one in self._fresh.items() if number not in free}
+    def _begin_scan(self) -> None:
+        """Read what is parked now; what is on the way there from before comes from its source again, too."""
+        if self._fresh:
+            threading.Thread(target=self._scan, args=(self._fresh,), name="parked", daemon=True).start()
+            self._fresh = {}
 
     def _take_scans(self) -> None:
         while True:
@@ -165,22 +165,38 @@ class Parking:
     def _learn(self, assignment: Assignment, seen: Scan) -> None:
         del self._unknown[assignment]
         number, found = assignment.partition, seen.found
-        self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found)
+        self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found, seen.end)
         waiting = sum(not one.done for one in found)
+        most = seen.counts.get(self._retry, 0)
+        self._alike = {topic for topic in self._config.topics.sources if seen.counts.get(topic, 0) >= most}
         if waiting:
             log.info("%s/%d has %d parked records", self._retry, number, waiting)
-            self._beyond[assignment] = beyond(found)
+            self._await(assignment, beyond(found))
         for one in self._ledger.owned:
             if one.partition == number and one.topic != self._retry:
                 one.parks = self._may_park and seen.counts.get(one.topic) == seen.counts.get(self._retry)
 
-    def _is_read(self, places: Mapping[Partition, int], lost: Container[Partition]) -> bool:
-        """Whether all that may be older than what is parked was read; a partition that stopped brings nothing.
+    def _await(self, assignment: Assignment, places: dict[Partition, int]) -> None:
+        """Let what is parked wait until its sources are read so far, which may first have to come here."""
+        self._beyond[assignment] = places
+        away = [place for place in places if place[0] in self._alike and self._ledger.find(*place) is None]
+        if away:
+            log.warning("%s/%d is not read until these are here: %s", *assignment.name, listed(away))
 
-        One whose end was reached brings nothing older, either, though its log may be another that is shorter.
+    def _is_read(self, places: Mapping[Partition, int], lost: Container[Partition]) -> bool:
+        """Whether all that may be older than what is parked was read; a partition that stopped brings nothing."""
+        return all(self._is_passed(place, offset) for place, offset in places.items() if place not in lost)
+
+    def _is_passed(self, place: Partition, offset: int) -> bool:
+        """Whether a source partition brings nothing more up to ``offset``.
+
+        One whose end was reached brings nothing older, though its log may be another that is shorter. One that is not
+        here comes, where its topic and the retry topic are assigned alike or will be.
         """
-        owned = ((self._ledger.find(*place), offset) for place, offset in places.items() if place not in lost)
-        return all(one is None or one.halted or one in self._ended or one.position > offset for one, offset in owned)
+        one = self._ledger.find(*place)
+        if one is None:
+            return place[0] not in self._alike
+        return one.halted or one in self._ended or one.position > offset
 
     def _hold(self) -> None:
         retry = [one for one in self._ledger.owned if one.topic == self._retry]

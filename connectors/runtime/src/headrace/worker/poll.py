@@ -28,7 +28,7 @@ from headrace.kafka.membership import pause
 from headrace.kafka.producer import Written
 from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
-from headrace.record import Position, Record
+from headrace.record import Record
 from headrace.worker.commits import Commits
 from headrace.worker.copartitions import Copartitions
 from headrace.worker.credentials import Credentials
@@ -237,16 +237,11 @@ class Poller(threading.Thread):
         tried = self._ledger.tried(assignment, record.offset)
         if tried is not None:
             record = replace(record, attempt=tried.attempt)
-        given = record.parked and self._gives(record.source)
-        job = Job(assignment, record, self._order, tried or tried_of(record), given=given, size=size)
+        job = Job(assignment, record, self._order, tried or tried_of(record), size=size)
         if assignment.suspects:
             assignment.suspects -= 1
             job.is_suspect = True
         return job
-
-    def _gives(self, source: Position) -> bool:
-        assignment = self._ledger.find(source.topic, source.partition)
-        return assignment is not None and assignment.gives(source.offset)
 
     def _is_used_up(self) -> bool:
         sources = [one for one in self._ledger.owned if one.topic != self._retry_topic and not one.halted]

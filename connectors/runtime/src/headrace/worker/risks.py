@@ -22,7 +22,8 @@ class Risks:
     def count(self, jobs: Collection[Job]) -> None:
         """Note that these records may end the process now, once more than they did."""
         for job in jobs:
-            tried = Tried(job.attempt, job.crashes, since=int(job.first_failed_at or 0))
+            since = int(job.first_failed_at or 0)
+            tried = Tried(job.attempt, job.crashes, since=since, worker_crashes=job.worker_crashes)
             self._before[job.assignment, job.record.offset] = tried
             self._ledger.note(job.assignment, job.record.offset, tried._replace(crashes=job.crashes + 1))
 
