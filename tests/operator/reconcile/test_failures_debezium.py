@@ -85,7 +85,10 @@ async def test_a_slot_that_another_holds_is_told_and_rows_come_once_it_is_free(s
 
 @pytest.mark.case("databases-1")
 async def test_a_publication_that_is_dropped_is_told(shop: Capturing) -> None:
-    """What was changed since can be read by nobody; docs/capturing-tables.md says how to go on behind it."""
+    """What was changed since can be read by nobody; docs/capturing-tables.md says how to go on behind it.
+
+    Where Kafka Connect did not keep the end of its snapshot yet, a new one reads that, too.
+    """
     topic, own = await captured(shop), slot(shop.name)
     shop.run(f"DROP PUBLICATION {own}", "INSERT INTO public.t VALUES (4)")
     failed = await shop.until(shop.name, "False", "TaskFailed")
@@ -98,4 +101,7 @@ async def test_a_publication_that_is_dropped_is_told(shop: Capturing) -> None:
     shop.run("INSERT INTO public.t VALUES (5)")
 
     assert f'publication "{own}" does not exist' in failed["message"]
-    assert (await shop.rows(topic, 1))[0][0] == b'{"id":5}'
+    keys = [key for key, _ in await shop.rows(topic, 1)]
+    if keys == [b'{"id":4}']:
+        keys = [key for key, _ in await shop.rows(topic, 2)][1:]
+    assert keys == [b'{"id":5}']
