@@ -55,6 +55,12 @@ def waiting(both: Sequence[Running]) -> float:
     return sum(one.metric("headrace_consumer_paused_partitions") for one in both)
 
 
+def without_partner(running: Running) -> str:
+    """Which partitions of the source a process said last to be without their retry partition."""
+    said = [line for line in running.log.read_text().splitlines() if "until their retry partition is here" in line]
+    return said[-1].rpartition("/")[2].rstrip('"') if said else ""
+
+
 def done(world: World) -> set[object]:
     return {one["key"] for one in world.effects()}
 
@@ -65,7 +71,8 @@ def test_partitions_are_read_once_their_retry_partition_is_there_and_keys_stay_i
     with consuming(world) as first, consuming(world) as second:
         until("the group", lambda: all(one.get("/readyz")[0] == 200 for one in (first, second)))
         world.broker.grow(world.source, GROWN)
-        until("partitions that wait", lambda: waiting([first, second]) == 4)
+        until("the partitions that wait", lambda: {without_partner(one) for one in (first, second)} == {"2", "3+4+5"})
+        until("them alone", lambda: waiting([first, second]) == 4)
         for number in range(GROWN):
             put(world, number, f"k-{number}", {"poison": number == 4, "sleep": 3 if number == 4 else 0})
         until("those that are read", lambda: done(world) == {"k-0", "k-1"})

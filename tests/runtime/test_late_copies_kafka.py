@@ -33,10 +33,8 @@ Producer.send = counted
 
 
 def lingering(world: World) -> Config:
-    """The contract with a client that sends what it has to write after two minutes."""
-    kafka = world.config.kafka.model_copy(
-        update={"properties": {"linger.ms": "120000", "message.timeout.ms": "600000"}}
-    )
+    """The contract with a client that sends what it has to write after half a minute."""
+    kafka = world.config.kafka.model_copy(update={"properties": {"linger.ms": "30000", "message.timeout.ms": "600000"}})
     return world.config.model_copy(update={"kafka": kafka})
 
 
