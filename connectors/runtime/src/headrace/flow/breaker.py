@@ -2,10 +2,10 @@
 
 A circuit breaker (Nygard, "Release It!"): closed, it opens when many keys have failed of late and little went well, or
 nothing since the first of them, or when nothing has answered several times on end; a few keys that always fail are
-poison, and open nothing. After
-a rest that doubles with each probe that fails, one record is tried; a success lets the others follow, twice as many
-each round. How many run at once is found as in TCP (Jacobson, "Congestion Avoidance and Control", 1988): halved when
-the target says that it has too much, or answers too late, and one more for each round that goes well.
+poison, and open nothing. After a rest that doubles with each probe that fails, one record is tried; a success lets the
+others follow, twice as many each round. How many run at once is found as in TCP (Jacobson, "Congestion Avoidance and
+Control", 1988): halved when the target says that it has too much, or answers too late, and one more for each round that
+goes well.
 Pure: time is an argument, in monotonic seconds.
 """
 

@@ -214,6 +214,7 @@ def _tried(known: OffsetMap) -> bytes:
     """
     values = known.tried.values()
     first = min((time for one in values for time in (one.due, one.since) if time), default=0)
+    workers = [one.worker_crashes for one in values]
     return _numbers(
         len(values),
         first,
@@ -222,7 +223,7 @@ def _tried(known: OffsetMap) -> bytes:
         *(one.crashes for one in values),
         *(one.due - first + 1 if one.due else 0 for one in values),
         *(one.since - first + 1 if one.since else 0 for one in values),
-        *(one.worker_crashes for one in values if any(each.worker_crashes for each in values)),
+        *(workers if any(workers) else ()),
     )
 
 
