@@ -48,6 +48,12 @@ def pushing(world: World, url: str) -> Config:
     return world.config.model_copy(update={"delivery": delivery})
 
 
+def patient(config: Config) -> Config:
+    """The contract with an hour between attempts, so that what fails first is left to the next process."""
+    retry = config.delivery.retry.model_copy(update={"initial": 3600.0, "max": 3600.0})
+    return config.model_copy(update={"delivery": config.delivery.model_copy(update={"retry": retry})})
+
+
 class Service:
     """A web service that notes the headers and the body of what it took, and refuses the first ``refuses`` with 500."""
 
@@ -212,15 +218,9 @@ def test_a_web_service_receives_it_after_it_failed(kafka_broker: KafkaBroker, tm
 def test_a_web_service_that_refuses_for_good_makes_a_dead_letter(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """Also through a kill and a restart meanwhile; the key of its record is not held up."""
     world, service = make_world(kafka_broker, tmp_path, partitions=1), Service(refuses=100)
-    slow = world.config.delivery.model_copy(
-        update={"retry": world.config.delivery.retry.model_copy(update={"initial": 3600.0, "max": 3600.0})}
-    )
     with service.serving() as url:
         config = pushing(world, url)
-        waiting = config.model_copy(
-            update={"delivery": slow.model_copy(update={"on_dead_letter": config.delivery.on_dead_letter})}
-        )
-        with consuming(world, waiting) as running:
+        with consuming(world, patient(config)) as running:
             world.produce([("a", {"n": 0, "reject": True}), ("a", {"n": 1})])
             until("the first attempt", lambda: service.refuses < 100)
             until("the other", lambda: world.committed().get(0) == 2)
@@ -239,7 +239,7 @@ def test_a_web_service_that_refuses_for_good_makes_a_dead_letter(kafka_broker: K
 def test_a_command_for_nobody_makes_a_dead_letter(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """It is not handed to the handler as the record that it is about."""
     world, service = make_world(kafka_broker, tmp_path, partitions=1), Service(refuses=100)
-    with service.serving() as url, consuming(world, pushing(world, url)) as running:
+    with service.serving() as url, consuming(world, patient(pushing(world, url))) as running:
         world.produce([("a", {"n": 0, "reject": True})])
         until("the first attempt", lambda: service.refuses < 100)
         until("its commit", lambda: world.committed().get(0) == 1)

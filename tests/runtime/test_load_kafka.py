@@ -60,7 +60,9 @@ def test_each_process_tells_once_and_one_that_leaves_no_more(kafka_broker: Kafka
         until("a report", lambda: pods(world) == [first.pod])
         with consuming(world) as second:
             until("two", lambda: sorted(loads(world)) == [0, 6] and len(set(pods(world))) == 2)
+            before = first.metric("headrace_consumer_rebalances_total")
             assert second.stop() == 0
+            until("all are given to it", lambda: first.metric("headrace_consumer_rebalances_total") > before)
             until("one again", lambda: list(loads(world)) == [0] and pods(world) == [first.pod])
         assert first.stop() == 0
     assert loads(world) == {}

@@ -421,10 +421,13 @@ def load(name: str, share: float, *, failing: bool) -> Load:
         ([load(f"bad{n}", 0.05 + n / 1000, failing=True) for n in range(4)], ["bad3", "bad2", "bad1"]),
         ([load("hot", 1.0, failing=False)], []),
         ([load("hot", 0.6, failing=False), load("fine", 0.01, failing=False)], ["hot"]),
+        ([load("hot", 0.6, failing=False), load("hotter", 0.7, failing=False)], ["hotter"]),
+        ([load("hot", 0.6, failing=False), load("bad", 0.7, failing=True)], ["bad"]),
+        ([load("bad", 0.6, failing=True), load("worse", 0.7, failing=True)], ["worse", "bad"]),
         ([load(f"k{n}", 0.2, failing=False) for n in range(5)], []),
         ([Load((SOURCE, 0, b"heavy"), 3, HIGH_BYTES, True)], ["heavy"]),
     ],
 )
 def test_what_holds_up_others_is_parked(loads: list[Load], parked: list[str]) -> None:
-    """Keys that fail by what they hold together, the largest first; a healthy one if it has most, and is not alone."""
+    """Keys that fail by what they hold together, the largest first; healthy ones that have most, but one."""
     assert [lane[2] for lane in crowding(loads)] == [name.encode() for name in parked]

@@ -203,11 +203,13 @@ def beyond(found: Iterable[Found]) -> dict[Partition, int]:
 def crowding(loads: Collection[Load]) -> list[Lane]:
     """Return the lanes that hold up others while the budget is used up; ``loads`` are those that could be parked.
 
-    Those that fail, the largest first, until the others that fail hold no more than `SHARE` together; and one that is
-    well where it holds more than `HOT` and is not alone.
+    Those that fail, the largest first, until the others that fail hold no more than `SHARE` together; and of those that
+    are well, the largest first, what holds more than `HOT`, but never the last of them.
     """
-    chosen = [one.lane for one in loads if not one.failing and _share(one) > HOT and len(loads) > 1]
-    failing = sorted((one for one in loads if one.failing), key=_share, reverse=True)
+    largest_first = sorted(loads, key=_share, reverse=True)
+    failing = [one for one in largest_first if one.failing]
+    well = [one for one in largest_first if not one.failing]
+    chosen = [one.lane for one in well[:-1] if _share(one) > HOT]
     left = sum(map(_share, failing))
     for one in failing:
         if left <= SHARE:
