@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -22,7 +22,11 @@ Check = Callable[[Any], Finding | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Acceptance(Generic[Spec]):
-    """The spec in force (None when none ever was), what was accepted as JSON, and what is wrong with the edit."""
+    """The spec in force, what was accepted as JSON, and what is wrong with the edit.
+
+    No spec is in force when none ever was accepted, or when this version cannot read the accepted one: what runs by it
+    is then left as it is.
+    """
 
     spec: Spec | None
     accepted: Mapping[str, Any] | None
@@ -57,13 +61,24 @@ def judge(model: type[Spec], resource: Resource, *checks: Check) -> Acceptance[S
 
 
 def refuse(model: type[Spec], resource: Resource, problem: Finding) -> Acceptance[Spec]:
-    """Keep the last accepted spec in force, because of `problem` with the one that was written."""
-    accepted = resource.status.get("accepted")
+    """Keep the last accepted spec in force, because of `problem` with the one that was written.
+
+    It stays on record also where another version of Headrace accepted it, and this one cannot read it.
+    """
+    accepted = recorded(resource)
+    if accepted is None:
+        return Acceptance(spec=None, accepted=None, problem=problem)
     try:
-        spec = model.model_validate(dict(accepted.get("spec") or {})) if accepted else None
-    except ValidationError:
-        spec, accepted = None, None
+        spec = model.model_validate(dict(accepted["spec"]))
+    except ValidationError as error:
+        return Acceptance(spec=None, accepted=accepted, problem=_unread(problem, _sentence(error)))
     return Acceptance(spec=spec, accepted=accepted, problem=problem)
+
+
+def recorded(resource: Resource) -> Mapping[str, Any] | None:
+    """Return what was accepted last, as `status.accepted` says, whether this version can read its spec or not."""
+    accepted = resource.status.get("accepted") or {}
+    return accepted if isinstance(accepted.get("spec"), Mapping) and accepted["spec"] else None
 
 
 def no_passwords(field: str, properties: Mapping[str, str] | None) -> Finding | None:
@@ -136,6 +151,16 @@ def plain_lines(field: str, properties: Mapping[str, str] | None) -> Finding | N
         return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
     why = "has a line break or another control character: write its value in one line."
     return _refused(field, raw.broken(properties), why)
+
+
+def _unread(problem: Finding, why: str) -> Finding:
+    """Say that the accepted spec is none of this version's either, so that nothing is changed until it is mended."""
+    same = "" if why == problem.message else f" ({why.rstrip('.')})"
+    text = (
+        f"{problem.message.rstrip('.')}. What was accepted before is not valid in this version of Headrace{same}: "
+        "it is kept, and what runs by it is left as it is, until the spec is mended."
+    )
+    return replace(problem, message=text)
 
 
 def _misnamed(resource: Resource) -> Finding | None:

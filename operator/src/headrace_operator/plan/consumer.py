@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace import names as kafka_names
-from headrace_operator.api.consumer import ConsumerSpec
+from headrace_operator.api.consumer import ConsumerSpec, Source
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
@@ -45,10 +45,10 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     judged = sources.judge(
         resource,
         lambda spec: sources.abandoned(world, spec),
-        lambda spec: compensation.loop(resource, spec, _topics(world, spec)),
+        lambda spec: compensation.loop(resource, spec, _topics(world, spec.source)),
     )
     spec = judged.spec
-    topics = _topics(world, spec)
+    topics = _topics(world, sources.read(judged))
     ready_topics = _topics_ready(world, spec, topics)
     decision = _decision(world, spec, topics, now)
     actions: tuple[Action, ...] = ()
@@ -83,9 +83,9 @@ def kafka_name(resource: Resource, connector: Resource | None, connect: Resource
     return None if connect is None else connect.spec.get("kafka")
 
 
-def _topics(world: ConsumerWorld, spec: ConsumerSpec | None) -> tuple[str, ...]:
+def _topics(world: ConsumerWorld, source: Source | None) -> tuple[str, ...]:
     connector = world.connector if isinstance(world.connector, Resource) else None
-    return () if spec is None else sources.topics(spec.source, connector)
+    return () if source is None else sources.topics(source, connector)
 
 
 def _topics_ready(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...]) -> Finding:
@@ -100,7 +100,7 @@ def _topics_ready(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple
     if isinstance(world.topics, Unknown):
         return unknown("TopicsReady", Reason.KAFKA_UNREACHABLE, world.topics.reason)
     absent = [topic for topic in topics if topic not in world.topics]
-    if spec is None or absent or not topics:
+    if absent or not topics:
         return false("TopicsReady", Reason.AWAITING_TOPIC, _awaiting(spec, absent))
     return true("TopicsReady", Reason.TOPICS_EXIST, f"All source topics exist: {len(topics)}.")
 
@@ -128,8 +128,10 @@ def _named(world: ConsumerWorld) -> dict[str, str | None]:
 
 
 def _awaiting(spec: ConsumerSpec | None, absent: list[str]) -> str:
-    if spec is None or not absent:
+    if not absent:
         return "No topic is known, because the spec was never accepted."
+    if spec is None:
+        return f"Awaiting topic {absent[0]}: it does not exist."
     source = spec.source
     if source.connector is None:
         return f"Awaiting topic {absent[0]} of KafkaConnection {source.kafka}: it does not exist."

@@ -57,7 +57,8 @@ def unaccepted(resource: Resource) -> str | None:
         return None
     problem = judge(resource).problem
     why = problem.message if problem else "Headrace has not looked at it yet."
-    return f"KafkaConnection {resource.name} was never accepted, so it is not used: {why}"
+    how = "was never accepted" if acceptance.recorded(resource) is None else "cannot be read by this version"
+    return f"KafkaConnection {resource.name} {how}, so it is not used: {why}"
 
 
 def _only_tuning(spec: KafkaConnectionSpec) -> Finding | None:
@@ -66,7 +67,7 @@ def _only_tuning(spec: KafkaConnectionSpec) -> Finding | None:
 
 def _reachable(world: KafkaConnectionWorld, spec: KafkaConnectionSpec | None) -> Finding:
     if spec is None:
-        return unknown("Reachable", Reason.UNKNOWN, "No spec was ever accepted, so no Kafka is asked.")
+        return unknown("Reachable", Reason.UNKNOWN, "No spec is in force, so no Kafka is asked.")
     missing = _absent(spec, world.secrets)
     if missing is not None:
         return missing

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import ValidationError
 
 from headrace_operator.api import properties as raw
@@ -54,10 +57,17 @@ def _redis(spec: ConsumerSpec) -> str | None:
     return asked.redis.url if asked and asked.redis else None
 
 
+def read(judged: Acceptance[ConsumerSpec]) -> Source | None:
+    """Return what is read: also where this version cannot read all of the accepted spec, as pods do so on and on."""
+    if judged.spec is not None:
+        return judged.spec.source
+    return None if judged.accepted is None else _written(judged.accepted["spec"].get("from"))
+
+
 def in_force(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
     """Return the topics of the spec in force, if no record waits in one that it takes out."""
-    spec = judge(resource).spec
-    return () if spec is None else topics(spec.source, connector)
+    source = read(judge(resource))
+    return () if source is None else topics(source, connector)
 
 
 def counted(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
@@ -93,13 +103,26 @@ def _refused(why: str) -> Finding:
 
 def _before(resource: Resource) -> Source | None:
     """Return what a Consumer that runs read until now."""
-    accepted = resource.status.get("accepted")
-    if not accepted or not resource.status.get("replicas"):
+    accepted = acceptance.recorded(resource)
+    if accepted is None or not resource.status.get("replicas"):
         return None
+    return _written(accepted["spec"].get("from"))
+
+
+def _written(source: Any) -> Source | None:
+    """Return what a spec says is read, of which this version may not take every word."""
     try:
-        return ConsumerSpec.model_validate(dict(accepted.get("spec") or {})).source
+        return Source.model_validate(source)
     except ValidationError:
-        return None
+        written = source if isinstance(source, Mapping) else {}
+    lists = {name: _texts(written.get(name)) for name in ("routes", "tables", "topics")}
+    words = {name: word for name in ("connector", "kafka") if isinstance(word := written.get(name), str)}
+    known: dict[str, Any] = {**words, **{name: texts for name, texts in lists.items() if texts}}
+    return Source.model_construct(**known) if known else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list | tuple) else ()
 
 
 def _names(source: Source) -> set[tuple[str, str]]:

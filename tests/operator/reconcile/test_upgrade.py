@@ -1,0 +1,97 @@
+"""An upgrade whose definitions take less than the ones before, at a real API server: what was accepted stays."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from headrace_operator.api import crd
+from headrace_operator.api.schema import API_VERSION
+from headrace_operator.reconcile.turns import Key
+from tests.cluster.fast import ApiServer
+from tests.operator import loops, worlds
+from tests.operator.operator_process import kubectl, read
+from tests.operator.plan import statuses
+from tests.waiting import until
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.case("clusters-13")]
+
+OLDER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "Consumer": (("scale", "max"), {**worlds.CONSUMER.spec, "scale": {"max": 5000}}),
+    "ConnectCluster": (("workers", "replicas"), {"kafka": "kafka", "workers": {"replicas": 5000}}),
+}
+"""A field that an earlier version let be greater, and a spec that makes use of it."""
+
+
+@pytest.mark.parametrize("kind", OLDER)
+def test_what_was_accepted_before_an_upgrade_is_not_erased_and_its_pods_are_left_alone(
+    server: ApiServer, kind: str
+) -> None:
+    field, spec = OLDER[kind]
+    accepted = {"generation": 1, "spec": spec}
+    _made_before(server, kind, field, spec, accepted)
+    deployment = _run_before(server, kind)
+
+    status = asyncio.run(_passed(server, kind))
+
+    (said,) = [one for one in status["conditions"] if one["type"] == "Accepted"]
+    assert status["accepted"] == accepted
+    assert (said["status"], said["reason"]) == ("False", "InvalidSpec")
+    assert f"spec.{'.'.join(field)}: " in said["message"]
+    assert "it is kept, and what runs by it is left as it is" in said["message"]
+    assert read(server, "deployment", deployment)["metadata"]["generation"] == 1
+    mended = {"spec": {field[0]: {field[1]: 3}}}
+    kubectl(server, "patch", kind, "upgraded", "-n", "shop", "--type=merge", "-p", json.dumps(mended))
+    assert asyncio.run(_passed(server, kind))["accepted"]["generation"] == 2
+    kubectl(server, "delete", kind, "upgraded", "-n", "shop")
+
+
+def _made_before(
+    server: ApiServer, kind: str, field: tuple[str, ...], spec: dict[str, Any], accepted: dict[str, Any]
+) -> None:
+    """Make a resource by the earlier definition, with what the earlier operator accepted, and then upgrade."""
+    (older,) = [one for one in crd.manifests() if one["spec"]["names"]["kind"] == kind]
+    node = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for part in field:
+        node = node["properties"][part]
+    node["maximum"] = 9999
+    metadata = {"name": "upgraded", "namespace": "shop"}
+    body = json.dumps({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec})
+    status = ("patch", kind, "upgraded", "-n", "shop", "--subresource=status", "--type=merge", "-p")
+    try:
+        kubectl(server, "apply", "-f", "-", text=json.dumps(older))
+        until("the earlier definition", lambda: _is_taken(server, body))
+        kubectl(server, *status, json.dumps({"status": {"accepted": accepted}}))
+    finally:
+        kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
+    until("the definition", lambda: not _is_taken(server, body.replace("upgraded", "another")))
+
+
+def _is_taken(server: ApiServer, body: str) -> bool:
+    try:
+        kubectl(server, "create", "-f", "-", text=body)
+    except AssertionError:
+        return False
+    return True
+
+
+def _run_before(server: ApiServer, kind: str) -> str:
+    """Make the Deployment that the earlier operator had made, and return its name."""
+    uid = read(server, kind, "upgraded")["metadata"]["uid"]
+    world = statuses.WORLDS[kind]()
+    owner = worlds.resource(kind, "upgraded", world.resource.spec, uid=uid)
+    made = statuses.planned(dataclasses.replace(world, resource=owner)).actions
+    (deployment,) = [one.manifest for one in made if hasattr(one, "manifest") and one.manifest["kind"] == "Deployment"]
+    kubectl(server, "apply", "-f", "-", text=json.dumps(deployment))
+    return str(deployment["metadata"]["name"])
+
+
+async def _passed(server: ApiServer, kind: str) -> dict[str, Any]:
+    async with loops.looping(server) as loop:
+        await loop.reconcile(Key(kind, "shop", "upgraded"))
+    status: dict[str, Any] = read(server, kind, "upgraded")["status"]
+    return status
