@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import headers
-from headrace.headers import Failure, Reason, Traced
+from headrace.failure import Failure, Past, Reason, Traced
 from headrace.record import Headers, Position, Record
 
 TEXT = st.text(max_size=50)
@@ -127,7 +127,7 @@ def test_a_parked_record_says_how_it_was_tried_and_has_the_same_letter(
     record: Record, failure: Failure, attempts: int, since: int
 ) -> None:
     """What it carries is unchanged, and nobody has put it back; its dead letter says what one of its source would."""
-    written = headers.for_parked(record, "g", headers.Past(attempts, since=since, due=since + 5), by="a")
+    written = headers.for_parked(record, "g", Past(attempts, since=since, due=since + 5), by="a")
     said = headers.decode(written)
     parked = replace(record, topic="retry", offset=3, headers=written, origin=said.origin, parked=said.parked)
     assert parked.parked

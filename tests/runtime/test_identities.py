@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from headrace import headers
-from headrace.headers import Reason
+from headrace.failure import Failure, Reason
 from headrace.record import Headers, Position, Record
 
 RECORD = Record(topic="orders", partition=0, offset=1, key=b"k", value=b"{}", timestamp=1000)
@@ -16,7 +16,7 @@ RECORD = Record(topic="orders", partition=0, offset=1, key=b"k", value=b"{}", ti
 def put_back(record: Record) -> Record:
     """Return a record as it comes after its dead letter was put back, twice."""
     for at in (5000, 9000):
-        failure = headers.Failure(
+        failure = Failure(
             group="g",
             reason=Reason.MAX_ATTEMPTS,
             attempts=8,

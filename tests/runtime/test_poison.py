@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from headrace import headers, parsing
 from headrace.cli import answers
+from headrace.failure import Failure, Reason
 from headrace.handlers.http import event_headers
-from headrace.headers import Failure, Reason
 from headrace.kafka.messages import record_of
 from headrace.kafka.topics import stored_of
 from headrace.letters import reading

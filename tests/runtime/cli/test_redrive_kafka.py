@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 from headrace import config as contract
 from headrace import headers
 from headrace.cli import answers
+from headrace.failure import Failure, Reason
 from headrace.kafka.topics import FencedError, Outgoing, Reader, Stored, Writer
 from headrace.letters import redrive
 from headrace.record import Headers, Position, Record
@@ -86,9 +87,9 @@ def _ours(partition: int, number: int) -> Headers:
     record = Record(
         topic="orders", partition=partition, offset=number, key=b"k", value=b"v", headers=(("id", b"m-%d" % number),)
     )
-    failure = headers.Failure(
+    failure = Failure(
         group="headrace.shop.billing",
-        reason=headers.Reason.MAX_ATTEMPTS if number % 2 else headers.Reason.NON_RETRIABLE,
+        reason=Reason.MAX_ATTEMPTS if number % 2 else Reason.NON_RETRIABLE,
         attempts=8,
         message="422 poisoned",
         exception="headrace.Reject",

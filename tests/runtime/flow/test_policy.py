@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.config import Retry
+from headrace.failure import Reason
 from headrace.flow.offset_map import Tried
 from headrace.flow.policy import Again, DeadLetter, Failed, decide, resumed
-from headrace.headers import Reason
 
 RETRY = Retry(attempts=4, initial=1.0, factor=2.0, max=10.0)
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import NamedTuple
 
 from headrace import parsing
 from headrace.encoding import big_integer, cut, int32, int64, tail
+from headrace.failure import Failure, Past, Traced
 from headrace.parsing import INT32, INT64
 from headrace.record import CORRELATION_ID, MESSAGE_ID, REDRIVE_COUNT, Headers, Position, Record
 
@@ -58,56 +57,6 @@ COMMAND_ERROR_LIMIT = 512
 
 STACK = f"{SPRING}exception-stacktrace"
 STATUS = 999
-
-
-class Reason(StrEnum):
-    """Why a record was dead-lettered."""
-
-    MAX_ATTEMPTS = "max-attempts"
-    NON_RETRIABLE = "non-retriable"
-    TIMEOUT = "timeout"
-    CRASH = "crash"
-    EXPIRED = "expired"
-    COMPENSATION_FAILED = "compensation-failed"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Traced:
-    """Where an exception came from: ``FILE, line N``, the last frames, and the qualified name of its cause."""
-
-    location: str
-    stack: str
-    cause: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """Why and how a record failed; times in seconds since 1970, ``exception`` is its qualified name."""
-
-    group: str
-    reason: Reason
-    attempts: int
-    message: str
-    exception: str
-    crashes: int = 0
-    status: int | None = None
-    first_failed_at: float
-    last_failed_at: float
-    traced: Traced | None = None
-
-
-class Past(NamedTuple):
-    """How a record was tried before it was parked: ``attempts`` in vain, the next is ``due`` then.
-
-    It fails ``since`` then; both are in seconds since 1970, 0 is not known. It was there ``crashes`` times when its
-    pod's process ended, and ended a worker process ``workers`` times.
-    """
-
-    attempts: int
-    crashes: int = 0
-    workers: int = 0
-    since: int = 0
-    due: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

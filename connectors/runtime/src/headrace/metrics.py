@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from headrace.config import Config
-from headrace.headers import Reason
+from headrace.failure import Reason
 
 LABELS = ("resource_namespace", "pipeline", "consumer")
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

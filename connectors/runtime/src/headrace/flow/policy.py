@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.config import Retry
+from headrace.failure import Reason, Traced
 from headrace.flow.offset_map import Tried
-from headrace.headers import Reason, Traced
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from headrace.headers import Traced
+from headrace.failure import Traced
 
 LONGEST = 2000
 """Characters kept of the text of an exception, and of a name."""

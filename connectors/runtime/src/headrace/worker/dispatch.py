@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from headrace import headers
 from headrace.config import Config
+from headrace.failure import Failure, Reason
 from headrace.flow.busy import Busy
 from headrace.flow.finished import Finished, Retried
 from headrace.flow.gate import Gate
@@ -28,7 +29,6 @@ from headrace.flow.partitions import Partition
 from headrace.flow.policy import NOT_BEGUN, DeadLetter, Failed, decide, resumed
 from headrace.flow.target import Target
 from headrace.flow.telling import told
-from headrace.headers import Reason
 from headrace.metrics import Metrics
 from headrace.record import Headers
 from headrace.worker.attempts import Attempts, Handle, Hands, observe_age
@@ -364,7 +364,7 @@ class Dispatcher:
     def _bury(self, job: Job, failed: Failed, fate: DeadLetter, now: float) -> None:
         self._metrics.dead_lettered.inc()
         reason = Reason.COMPENSATION_FAILED if job.record.compensates else fate.reason
-        failure = headers.Failure(
+        failure = Failure(
             group=self._group,
             reason=reason,
             attempts=job.attempt,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from headrace import headers
 from headrace.config import Config
+from headrace.failure import Past
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.ledger import Assignment
@@ -174,7 +175,7 @@ class Keys:
 
     def _leave(self, job: Job) -> None:
         tried = job.tried or Tried(job.attempt)
-        past = headers.Past(job.attempt - 1, job.crashes, job.worker_crashes, tried.since, tried.due)
+        past = Past(job.attempt - 1, job.crashes, job.worker_crashes, tried.since, tried.due)
         by = self._scanned[job.assignment.partition].by
         own = headers.for_parked(job.record, self._group, past, by=by)
         self.leaving.append(Finished(job.assignment, job.record, own, None))
