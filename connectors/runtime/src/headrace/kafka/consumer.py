@@ -26,7 +26,7 @@ from headrace.config import Config
 from headrace.flow.budget import weight
 from headrace.flow.offsets import Span
 from headrace.flow.partitions import Partition
-from headrace.kafka import connection, membership
+from headrace.kafka import settings
 from headrace.kafka.connection import Login
 from headrace.kafka.epochs import Epochs, compare
 from headrace.kafka.membership import Membership, with_epoch
@@ -44,31 +44,6 @@ READ_BYTES = 4 * 1024 * 1024
 
 GLANCE = 2.0
 """Seconds Kafka has to answer a question that may as well be asked later."""
-
-LEAN = {
-    "queued.min.messages": "200",
-    "queued.max.messages.kbytes": "16384",
-    "fetch.queue.backoff.ms": "10",
-    "fetch.wait.max.ms": "100",
-    "fetch.message.max.bytes": "262144",
-    "topic.metadata.refresh.interval.ms": "10000",
-}
-"""librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes.
-
-It counts values alone: what heavy headers and keys take is bounded by the number of records fetched ahead. A fetch is
-asked for while fewer are left, and brings up to 256 KiB of each partition: few are enough to keep it busy, and soon
-there are keys of all partitions.
-"""
-
-LAW = {
-    "enable.auto.commit": "false",
-    "enable.auto.offset.store": "false",
-    "auto.offset.reset": "error",
-    "check.crcs": "true",
-    "isolation.level": "read_committed",
-    "enable.partition.eof": "true",
-}
-"""What correctness rests on; extra properties do not change it."""
 
 AWAITED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
@@ -127,13 +102,7 @@ class Source:
         number = self._opens
         return _consumer(
             {
-                **membership.tuning(self._config),
-                **LEAN,
-                **membership.allowed(connection.properties(self._config.kafka), self._config.group_protocol),
-                **LAW,
-                **membership.law(self._config.group_protocol),
-                "group.id": self._config.group,
-                "client.id": f"headrace.{self._config.namespace}.{self._config.consumer}",
+                **settings.of(self._config),
                 "on_commit": lambda *what: self._on_commit(*what) if number == self._opens else None,
                 "error_cb": lambda error: log.warning("consumer: %s", error.str()),
             }
@@ -379,9 +348,9 @@ class Source:
             self.room //= 2
 
 
-def _consumer(settings: dict[str, object]) -> Consumer:
+def _consumer(properties: dict[str, object]) -> Consumer:
     try:
-        return Consumer(settings)
+        return Consumer(properties)
     except KafkaException as error:
         raise Fatal(f"the settings of the Kafka client are refused: {error}") from error
 
