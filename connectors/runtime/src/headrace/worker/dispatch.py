@@ -34,6 +34,7 @@ from headrace.record import Headers
 from headrace.worker.attempts import Attempts, Handle, Hands, observe_age
 from headrace.worker.deduplication import Claim, Deduplication
 from headrace.worker.keys import Keys
+from headrace.worker.outages import Outages
 from headrace.worker.quarantine import Quarantine
 from headrace.worker.runners import Runners
 
@@ -64,6 +65,7 @@ class Dispatcher:
         self._stops = config.delivery.on_dead_letter.action == "Stop"
         self._concurrency = config.delivery.concurrency
         self._gate = Gate(config.delivery, time.monotonic())
+        self._outages = Outages(self._gate, config.delivery, metrics)
         self._metrics = metrics
         self._lanes = Lanes()
         self._runners = Runners(self._handle_next, self._concurrency + (hands.most_ahead if hands else 0))
@@ -72,7 +74,6 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
         self._leaving: frozenset[Assignment] = frozenset()
-        self._outage = Target("open")
         self._accepted = 0
         self.busy = Busy(config.delivery.concurrency, time.monotonic())
         self.keys = Keys(config, self._lanes, metrics, changed=self._arm, is_away=self._is_away)
@@ -109,9 +110,7 @@ class Dispatcher:
     @property
     def target(self) -> Target:
         """What is known of the target; for any thread."""
-        if self._gate.is_open:
-            return self._outage
-        return Target("throttled" if self._gate.limit < self._concurrency else "closed")
+        return self._outages.target
 
     def lacks_keys(self, handed: int) -> bool:
         """Whether more keys could be handled at once than the ``handed`` records are of; any thread may ask."""
@@ -279,7 +278,7 @@ class Dispatcher:
         was_open, limit = self._gate.is_open, self._gate.limit
         counts = self._gate.ended(job.lane, failed, time.monotonic())
         if self._gate.is_open != was_open:
-            self._tell_target(job, failed)
+            self._outages.tell(job, failed)
         if self._gate.limit < limit or self._gate.is_open:
             self._withdraw()
         if self._gate.limit != limit or was_open:
@@ -288,18 +287,6 @@ class Dispatcher:
         elif self._hands is not None and self._hands.ahead != self._ahead:
             self._wake_runners()
         return counts
-
-    def _tell_target(self, job: Job, failed: Failed | None) -> None:
-        is_open = self._gate.is_open
-        self._metrics.circuit_open.set(is_open)
-        if is_open and failed is not None:
-            self._outage = Target("open", int(time.time()), failed.exception)
-            log.error(
-                "the target fails, so records wait and no attempt counts until it answers: %s",
-                told(job.record, job.attempt, failed),
-            )
-        else:
-            log.info("the target answers again")
 
     def _freeze(self, job: Job, failed: Failed) -> None:
         """Let a record wait for the target, behind all others: else one that always fails would be each probe."""
