@@ -1,6 +1,7 @@
 """The operator's loop in this process: the real API server and the real clients, without watches.
 
-Whoever uses it calls ``reconcile`` or puts keys; a ConnectCluster's address leads to a port of loopback.
+Whoever uses it calls ``reconcile`` or puts keys; a ConnectCluster's address leads to a port of loopback. Connect is
+asked live in each pass, so that it sees what was just done there.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> A
         stack.callback(kafkas.close)
         lease = Lease("default", me, retry=0.2)
         loop = Loop(
-            remote=Remote(kube=kube, connect=Connect(session), kafkas=kafkas),
+            remote=Remote(kube=kube, connect=Connect(session, kept=0), kafkas=kafkas),
             lease=lease,
             settings=worlds.SETTINGS,
             fleet=Fleet(),

@@ -291,3 +291,27 @@ def test_a_missing_secret_is_named() -> None:
 
     assert plan.actions == ()
     assert "Secret shop-db does not exist" in condition(plan, "Ready")["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "states", "left"),
+    [
+        ({}, ("RUNNING", "RUNNING"), True),
+        ({"state": "Paused"}, ("PAUSED", "PAUSED"), True),
+        ({"state": "Stopped"}, ("STOPPED",), True),
+        ({}, ("RUNNING", "RUNNING", "FAILED"), False),
+        ({}, ("FAILED",), False),
+        ({}, ("PAUSED", "PAUSED"), False),
+        ({"state": "Paused"}, ("RUNNING", "PAUSED"), False),
+        ({}, ("UNASSIGNED",), False),
+    ],
+)
+def test_only_what_is_as_wanted_is_left_alone(changes: dict[str, str], states: tuple[str, ...], left: bool) -> None:
+    resource = worlds.resource("Connector", "orders-db", changes)
+    state, *of_tasks = states
+    tasks = tuple(TaskSeen(id=0, state=one, worker=None, trace=None) for one in of_tasks)
+    seen = ConnectorSeen(name="shop.orders-db", config={"a": "b"}, state=state, trace=None, tasks=tasks)
+
+    assert connector.is_left_alone(resource, {"a": "b"}, seen) is left
+    assert not connector.is_left_alone(resource, {"a": "c"}, seen)
+    assert not connector.is_left_alone(resource, None, seen)

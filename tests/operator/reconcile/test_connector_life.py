@@ -149,7 +149,7 @@ async def life(request: pytest.FixtureRequest) -> AsyncIterator[Life]:
         port = int(fake.url.rpartition(":")[2])
         names = aiohttp.TCPConnector(resolver=EveryName(port))
         async with aiohttp.ClientSession(connector=names) as session:
-            known = {"kube": shelf, "connect": Connect(session, deadline, metrics_port=port), "kafkas": None}
+            known = {"kube": shelf, "connect": Connect(session, deadline, metrics_port=port, kept=0), "kafkas": None}
             made = Life(fake=fake, remote=Remote(**cast(Any, known)), shelf=shelf)
             await made.look_at_workers(1)
             yield made
@@ -418,6 +418,26 @@ async def test_a_connect_that_hangs_is_said_and_forgets_no_figures(life: Life) -
     assert "did not answer within" in hanging["message"]
     assert life.status["offsets"] == before
     assert life.condition("Ready")["status"] == "True"
+
+
+@pytest.mark.case("clusters-4")
+async def test_what_runs_as_wanted_is_read_from_a_list_and_nothing_is_written_on_its_word(life: Life) -> None:
+    """A list of before an edit: what is then done rests on a live answer."""
+    await life.look(3)
+    life.remote = dataclasses.replace(life.remote, connect=Connect(life.remote.connect._session, kept=3600))
+    life.fake.requests.clear()
+    assert await life.look(3) == []
+    at_rest = list(life.fake.requests)
+    life.edit(state="Paused")
+    paused = await life.look()
+    life.edit(state="Running", config={"heartbeat.interval.ms": "2000"})
+    resumed = await life.look(2)
+
+    assert [one for one in at_rest if "/offsets" not in one and "/topics" not in one] == ["GET /connectors"]
+    assert paused == [f"PUT /connectors/{NAME}/pause"]
+    assert resumed == [PUT, f"PUT /connectors/{NAME}/resume"]
+    assert life.fake.requests.count("GET /connectors") == 3
+    assert life.fake.requests.count(f"GET /connectors/{NAME}/config") == 2
 
 
 async def test_a_connect_that_rebalances_is_waited_for(life: Life) -> None:

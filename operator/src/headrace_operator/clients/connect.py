@@ -7,8 +7,9 @@ It must not decide anything.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import quote
@@ -17,6 +18,7 @@ import aiohttp
 
 from headrace_operator.clients import answers, errors
 from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, PLAIN, Host, body
+from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.connect import (
     ConnectorSeen,
@@ -33,6 +35,9 @@ DEADLINE = 5.0
 
 PATIENCE = 15.0
 """Seconds that a write or a validation may take: Connect asks the database meanwhile."""
+
+KEPT = 5.0
+"""Seconds for which one list of a Connect's connectors, and one page of a worker, serve all: half a tick of theirs."""
 
 METRICS = 9404
 """The port of a worker's metrics page, which Prometheus reads, too."""
@@ -51,17 +56,25 @@ UNTOLD: Mapping[str, Any] = {"connector": {"state": "UNASSIGNED"}}
 class Connect:
     """Reads and writes of any Connect by its address; every method raises `HeadraceError`."""
 
-    def __init__(self, session: aiohttp.ClientSession, deadline: float = DEADLINE, metrics_port: int = METRICS) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        deadline: float = DEADLINE,
+        metrics_port: int = METRICS,
+        kept: float = KEPT,
+    ) -> None:
         self._session = session
         self._deadline = deadline
         self._metrics_port = metrics_port
         self._hosts: dict[str, Host] = {}
+        self._lists = Kept(self._list, kept)
+        self._pages = Kept(self._page, kept)
 
     async def workers(self, url: str) -> WorkersSeen:
         """Read version, plug-ins and every connector of the workers at ``url``."""
         root = await self._send("GET", f"{url}/")
         plugins = await self._send("GET", f"{url}/connector-plugins")
-        expanded = await self._send("GET", f"{url}/connectors?expand=info&expand=status", most=LONGEST_LIST)
+        connectors = await self._list(url)
         with _understood(url):
             return WorkersSeen(
                 version=_text(root["version"]),
@@ -70,14 +83,29 @@ class Connect:
                     PluginSeen(class_name=_text(one["class"]), version=str(one.get("version")), type=one["type"])
                     for one in plugins
                 ),
-                connectors={
-                    name: _connector(name, one["info"]["config"], one["status"]) for name, one in expanded.items()
-                },
+                connectors=connectors,
             )
 
+    async def looked_at(self, url: str, name: str, suffices: Callable[[ConnectorSeen], bool]) -> ConnectorSeen | Absent:
+        """Read one connector with its source offsets and topics; its status may be some seconds old where it suffices.
+
+        One list serves all who look, until something is written. What it lacks or does not tell, and what does not
+        suffice, is asked live, and each apart while the list fails.
+        """
+        try:
+            seen = (await self._lists.ask(url)).get(name)
+        except errors.HeadraceError:
+            seen = None
+        if seen is None or not suffices(seen):
+            return await self.connector(url, name)
+        at = _at(url, name)
+        offsets, topics = await self._figures(at)
+        with _understood(at):
+            return dataclasses.replace(seen, **_told_figures(name, offsets, topics))
+
     async def connector(self, url: str, name: str) -> ConnectorSeen | Absent:
-        """Read one connector with its status, source offsets and topics."""
-        at = f"{url}/connectors/{quote(name)}"
+        """Read one connector with its status, source offsets and topics, live."""
+        at = _at(url, name)
         try:
             config = await self._send("GET", f"{at}/config")
         except errors.Missing:
@@ -86,28 +114,16 @@ class Connect:
             status = await self._send("GET", f"{at}/status")
         except errors.Missing:
             status = UNTOLD
-        offsets, topics = await asyncio.gather(self._figure(f"{at}/offsets"), self._figure(f"{at}/topics"))
+        offsets, topics = await self._figures(at)
         with _understood(at):
-            return _connector(
-                name,
-                config,
-                status,
-                None if offsets is None else offsets["offsets"],
-                None if topics is None else topics.get(name, {}).get("topics", ()),
-            )
+            return dataclasses.replace(_connector(name, config, status), **_told_figures(name, offsets, topics))
 
     async def lag(self, host: str, prefix: str) -> float | None:
         """Read how many seconds the connector of this topic prefix is behind its database, from its worker's metrics.
 
-        None where the worker does not tell, as before the first change, or tells no number.
+        None where the worker does not tell, as before the first change, or tells no number. One page serves all.
         """
-        at = f"http://{host}:{self._metrics_port}/metrics"
-        timeout = aiohttp.ClientTimeout(total=self._deadline)
-        try:
-            async with self._session.get(at, timeout=timeout, headers=PLAIN, allow_redirects=False) as response:
-                return _told(await body(response, LONGEST_LIST), prefix)
-        except (TimeoutError, OSError, aiohttp.ClientError, ValueError):
-            return None
+        return (await self._pages.ask(host)).get(prefix)
 
     async def validate(self, url: str, config: Mapping[str, str]) -> Validation:
         """Ask Connect whether ``config`` would run; it tries the database, too."""
@@ -130,26 +146,52 @@ class Connect:
     ) -> None:
         """Create or update a connector; with ``initial`` create it in that state (KIP-980), so that it never runs."""
         if initial is None:
-            await self._send("PUT", f"{url}/connectors/{quote(name)}/config", body=config, deadline=PATIENCE)
+            await self._write("PUT", url, f"/{quote(name)}/config", config)
         else:
-            body = {"name": name, "config": config, "initial_state": initial}
-            await self._send("POST", f"{url}/connectors", body=body, deadline=PATIENCE)
+            await self._write("POST", url, "", {"name": name, "config": config, "initial_state": initial})
 
     async def set_state(self, url: str, name: str, verb: Literal["pause", "stop", "resume"]) -> None:
         """Pause, stop or resume a connector."""
-        await self._send("PUT", f"{url}/connectors/{quote(name)}/{verb}", deadline=PATIENCE)
+        await self._write("PUT", url, f"/{quote(name)}/{verb}")
 
     async def restart(self, url: str, name: str, *, only_failed: bool) -> None:
         """Restart a connector and its tasks; ``only_failed`` leaves running ones alone (KIP-745)."""
         which = f"includeTasks=true&onlyFailed={str(only_failed).lower()}"
-        await self._send("POST", f"{url}/connectors/{quote(name)}/restart?{which}", deadline=PATIENCE)
+        await self._write("POST", url, f"/{quote(name)}/restart?{which}")
 
     async def remove(self, url: str, name: str) -> None:
         """Remove a connector; one that is gone is well."""
         try:
-            await self._send("DELETE", f"{url}/connectors/{quote(name)}", deadline=PATIENCE)
+            await self._write("DELETE", url, f"/{quote(name)}")
         except errors.Missing:
             return
+
+    async def _list(self, url: str) -> Mapping[str, ConnectorSeen]:
+        """Read every connector that is understood, by name: one that is odd, or has no status yet, is left out."""
+        expanded = await self._send("GET", f"{url}/connectors?expand=info&expand=status", most=LONGEST_LIST)
+        with _understood(url):
+            return {name: seen for name, one in expanded.items() if (seen := _listed(name, one)) is not None}
+
+    async def _page(self, host: str) -> Mapping[str, float]:
+        """Read what a worker tells of lags, by topic prefix; nothing where it does not answer."""
+        at = f"http://{host}:{self._metrics_port}/metrics"
+        timeout = aiohttp.ClientTimeout(total=self._deadline)
+        try:
+            async with self._session.get(at, timeout=timeout, headers=PLAIN, allow_redirects=False) as response:
+                return _lags(await body(response, LONGEST_LIST))
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError):
+            return {}
+
+    async def _write(self, method: str, url: str, what: str, sent: Any = None) -> None:
+        """Change something of a Connect's connectors; what was read of them before serves nobody any more."""
+        try:
+            await self._send(method, f"{url}/connectors{what}", body=sent, deadline=PATIENCE)
+        finally:
+            self._lists.forget(url)
+
+    async def _figures(self, at: str) -> tuple[Any, Any]:
+        """Read source offsets and topics of the connector at this address."""
+        return await asyncio.gather(self._figure(f"{at}/offsets"), self._figure(f"{at}/topics"))
 
     async def _figure(self, url: str) -> Any:
         """Read what is shown and decides nothing; None when Connect does not tell, as without topic tracking."""
@@ -213,16 +255,20 @@ def _understood(what: str) -> Iterator[None]:
         raise errors.Unreachable(text) from error
 
 
-def _told(page: bytes, prefix: str) -> float | None:
-    """Find the lag on a metrics page; the exporter has the two parts of the prefix as labels (jmx-exporter.yaml)."""
-    namespace, _, name = prefix.partition(".")
-    mine = (f'resource_namespace="{namespace}"', f'connector="{name}"')
-    for line in re.findall(rb"^" + LAG.encode() + rb"\{.*", page, re.MULTILINE):
-        told = line.decode(errors="replace")
-        if all(label in told for label in mine):
-            lag = float(told.rpartition(" ")[2])
-            return lag if 0 <= lag < LONGEST_LAG else None
-    return None
+def _lags(page: bytes) -> Mapping[str, float]:
+    """Find the lags on a metrics page; the exporter has the two parts of a prefix as labels (jmx-exporter.yaml)."""
+    lines = re.findall(rb"^" + LAG.encode() + rb"\{.*", page, re.MULTILINE)
+    return dict(told for line in lines if (told := _lag(line.decode(errors="replace"))) is not None)
+
+
+def _lag(line: str) -> tuple[str, float] | None:
+    labels = dict(re.findall(r'(resource_namespace|connector)="([^"]*)"', line))
+    try:
+        lag = float(line.rpartition(" ")[2])
+    except ValueError:
+        return None
+    known = len(labels) == 2 and 0 <= lag < LONGEST_LAG
+    return (f"{labels['resource_namespace']}.{labels['connector']}", lag) if known else None
 
 
 def _meant(status: int, text: bytes) -> int:
@@ -239,17 +285,34 @@ def _discreet(said: str) -> str:
     return re.sub(r"(?<!\$)\{.*\}", "{…}", said)
 
 
-def _connector(
-    name: str, config: Mapping[str, str], status: Mapping[str, Any], offsets: Any = None, topics: Any = None
-) -> ConnectorSeen:
+def _at(url: str, name: str) -> str:
+    return f"{url}/connectors/{quote(name)}"
+
+
+def _listed(name: str, one: Any) -> ConnectorSeen | None:
+    """Return a connector of a list; None for one that is not understood, which is at no other's cost."""
+    try:
+        return _connector(name, one["info"]["config"], one["status"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _told_figures(name: str, offsets: Any, topics: Any) -> dict[str, Any]:
+    """Return what Connect told of offsets and topics, None where it did not."""
+    told = None if topics is None else topics.get(name, {}).get("topics", ())
+    return {
+        "offsets": None if offsets is None else tuple(map(dict, offsets["offsets"])),
+        "topics": None if told is None else tuple(sorted(map(_text, told))),
+    }
+
+
+def _connector(name: str, config: Mapping[str, str], status: Mapping[str, Any]) -> ConnectorSeen:
     return ConnectorSeen(
         name=name,
-        config=config,
+        config=dict(config.items()),
         state=_text(status["connector"]["state"]),
         trace=_trace(status["connector"]),
         tasks=tuple(_task(one) for one in status.get("tasks", ())),
-        offsets=None if offsets is None else tuple(map(dict, offsets)),
-        topics=None if topics is None else tuple(sorted(map(_text, topics))),
     )
 
 

@@ -161,6 +161,13 @@ def is_running(configuration: Mapping[str, str], seen: ConnectorSeen) -> bool:
     return dict(configuration) == dict(seen.config)
 
 
+def is_left_alone(resource: Resource, configuration: Mapping[str, str] | None, seen: ConnectorSeen) -> bool:
+    """Tell whether nothing is done about a connector that is seen so; what else is seen is no ground to write on."""
+    states = {seen.state, *(task.state for task in seen.tasks)}
+    wanted = str(resource.spec.get("state") or "Running").upper()
+    return configuration is not None and is_running(configuration, seen) and states == {wanted}
+
+
 def _state(world: ConnectorWorld, spec: ConnectorSpec | None) -> tuple[Action, ...]:
     if spec is None or not isinstance(world.seen, ConnectorSeen):
         return ()

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
@@ -41,11 +42,13 @@ async def connector(
     doubt: str | None = None
     if cluster is not None:
         url = names.connect_url(namespace, cluster.name)
-        seen = await ask(remote.connect.connector(url, names.connector(namespace, resource.name)))
+        wanted = plan.wanted(resource, beside)
+        suffices = partial(plan.is_left_alone, resource, wanted)
+        seen = await ask(remote.connect.looked_at(url, names.connector(namespace, resource.name), suffices))
         seen = await _measured(seen, resource, cluster.name, remote)
         held = _missing(resource, secret) or plan.unread(resource, readable)
         held = others.reason if isinstance(others, Unknown) else held
-        validation = await _validation(remote, url, plan.wanted(resource, beside), seen, held)
+        validation = await _validation(remote, url, wanted, seen, held)
         doubt = await _doubt(remote, url, resource, seen, progress, now)
     return ConnectorWorld(
         resource=resource,

@@ -1,0 +1,54 @@
+"""Answers that serve several askers: whoever asks within some seconds of a question gets its answer, also a failure.
+
+It must not know what is asked. What decides something that cannot be undone is asked live, past this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from headrace_operator.clients.errors import HeadraceError
+
+Key = TypeVar("Key")
+Found = TypeVar("Found")
+
+
+class Kept(Generic[Key, Found]):
+    """Reads each key once in ``age`` seconds; ``now`` is a monotonic clock in seconds."""
+
+    def __init__(
+        self, read: Callable[[Key], Awaitable[Found]], age: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read, self._age, self._now = read, age, now
+        self._answers: dict[Key, tuple[float, asyncio.Task[Found | HeadraceError]]] = {}
+
+    async def ask(self, key: Key) -> Found:
+        """Return an answer whose question began at most ``age`` seconds ago, and after the last `forget`.
+
+        Raises the `HeadraceError` that this question met with.
+        """
+        self._drop()
+        if key not in self._answers:
+            self._answers[key] = (self._now(), asyncio.create_task(self._answer(key)))
+        found = await asyncio.shield(self._answers[key][1])
+        if isinstance(found, HeadraceError):
+            raise found.with_traceback(None)
+        return found
+
+    def forget(self, key: Key) -> None:
+        """Let nobody get an answer any more whose question has begun."""
+        self._answers.pop(key, None)
+
+    async def _answer(self, key: Key) -> Found | HeadraceError:
+        try:
+            return await self._read(key)
+        except HeadraceError as error:
+            return error
+
+    def _drop(self) -> None:
+        before = self._now() - self._age
+        for key in [key for key, (begun, _) in self._answers.items() if begun <= before]:
+            del self._answers[key]
