@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster soak bench-consumer e2e test demo
+.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster soak bench-consumer bench-operator e2e test demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ soak: setup ## Long runs: a target that is away for minutes (15 min); after make
 
 bench-consumer: setup ## The runtime beside its peers (45 min; CASES="noop wait" RECORDS=20000 ROUNDS=1: less of it)
 	@$(RUN) python -m tests.bench.consumer $(CASES) $(if $(RECORDS),--records $(RECORDS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-operator: setup build ## How much one operator looks after (2 h; CASES="crowd kills" SIZE=100 REST=60 KILLS=2: less of it)
+	@$(RUN) python -m tests.bench.operator $(CASES) $(if $(SIZE),--size $(SIZE)) $(if $(REST),--rest $(REST)) \
+	  $(if $(KILLS),--kills $(KILLS)) $(if $(SHARDS),--shards $(SHARDS))
 
 E2E := build real lifecycle images up cluster
 e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running

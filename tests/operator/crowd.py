@@ -6,17 +6,22 @@ The operator is the real one in a process of its own; Kafka and the workers of K
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.clients.api import Api, path
+from headrace_operator.clients.errors import Busy, Conflict, Missing, Unreachable
+from headrace_operator.observed.kube import Manifest
+from tests.fakes.connect import FakeConnect, fake_connect
 
 PLACE = "shop"
 PORTS = "CROWD_PORTS"
@@ -56,18 +61,31 @@ def operate() -> None:
     run()
 
 
-def resources(size: int, connects: int) -> list[dict[str, Any]]:
+class Patient(Api):
+    """Asks again while the API server does not answer in time, or asks to."""
+
+    async def send(self, method: str, where: str, **given: Any) -> Manifest:
+        """Send one request until it is answered, and return the answer; raises `HeadraceError`."""
+        while True:
+            try:
+                return await super().send(method, where, **given)
+            except (Busy, Unreachable):
+                await asyncio.sleep(1)
+
+
+def resources(size: int, connects: int, place: str = PLACE) -> list[dict[str, Any]]:
     """Return a KafkaConnection, ``connects`` ConnectClusters, and ``size`` Connectors with a Consumer each."""
-    return [
+    made = [
         _resource("KafkaConnection", "kafka", {"bootstrapServers": "kafka:9092"}),
         *(_resource("ConnectCluster", f"c{number}", {"kafka": "kafka", "workers": {}}) for number in range(connects)),
         *(_resource("Connector", f"db{number}", _capture(f"c{number % connects}")) for number in range(size)),
         *(_resource("Consumer", f"use{number}", _use(f"db{number}")) for number in range(size)),
     ]
+    return [{**one, "metadata": {**one["metadata"], "namespace": place}} for one in made]
 
 
 def _resource(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "namespace": PLACE}, "spec": spec}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 def _capture(connect: str) -> dict[str, Any]:
@@ -83,21 +101,37 @@ def _use(connector: str) -> dict[str, Any]:
     }
 
 
+async def connects(stack: AsyncExitStack, count: int, places: Collection[str] = (PLACE,)) -> list[FakeConnect]:
+    """Serve the workers of ``count`` ConnectClusters in each namespace, and name their ports in `PORTS`, by host."""
+    ports, fakes = {}, []
+    for place in places:
+        for number in range(count):
+            fake = await stack.enter_async_context(fake_connect())
+            fake.passwords[LOGIN["username"]] = LOGIN["password"]
+            fake.secrets |= {f"{place}/db:{key}": value for key, value in LOGIN.items()}
+            ports[f"c{number}-connect.{place}.svc"] = int(fake.url.rpartition(":")[2])
+            fakes.append(fake)
+    os.environ[PORTS] = json.dumps(ports)
+    stack.callback(os.environ.pop, PORTS)
+    return fakes
+
+
 async def create(api: Api, wanted: Iterable[Mapping[str, Any]], at_once: int = 8) -> None:
     """Create objects, ``at_once`` together."""
     left = iter(wanted)
 
     async def some() -> None:
         for one in left:
-            await api.send("POST", path(one["apiVersion"], one["kind"], PLACE), body=one)
+            with contextlib.suppress(Conflict):  # it was made, and the answer was lost
+                await api.send("POST", path(one["apiVersion"], one["kind"], one["metadata"]["namespace"]), body=one)
 
     await asyncio.gather(*(some() for _ in range(at_once)))
 
 
 @asynccontextmanager
-async def rolling_out(api: Api) -> AsyncIterator[None]:
+async def rolling_out(api: Api, place: str = PLACE) -> AsyncIterator[None]:
     """Let each Deployment become ready, as a cluster would."""
-    running = asyncio.create_task(_roll_out(api))
+    running = asyncio.create_task(_roll_out(api, place))
     try:
         yield
     finally:
@@ -105,24 +139,33 @@ async def rolling_out(api: Api) -> AsyncIterator[None]:
         await asyncio.wait([running])
 
 
-async def _roll_out(api: Api) -> None:
-    while True:
-        found = await api.get(path("apps/v1", "Deployment", PLACE))
-        for one in (found or {}).get("items", ()):
-            count, generation = one["spec"]["replicas"], one["metadata"]["generation"]
-            status = {"observedGeneration": generation, "replicas": count, "updatedReplicas": count}
-            if (one.get("status") or {}).get("observedGeneration") != generation:
-                where = path("apps/v1", "Deployment", PLACE, one["metadata"]["name"], "status")
-                body = {"status": status | {"readyReplicas": count, "availableReplicas": count}}
-                await api.send("PATCH", where, body=body, form=MERGE)
-        await asyncio.sleep(1)
+async def _roll_out(api: Api, place: str) -> None:
+    where = api.configuration.host + path("apps/v1", "Deployment", place)
+    connector = aiohttp.TCPConnector(ssl=api.ssl)
+    async with aiohttp.ClientSession(connector=connector, read_bufsize=2**20) as session:
+        while True:
+            watch = session.get(where, params={"watch": "true"}, timeout=aiohttp.ClientTimeout(sock_connect=30))
+            async with watch as events:
+                async for line in events.content:
+                    await _make_ready(api, json.loads(line)["object"])
 
 
-async def unready(api: Api) -> dict[str, str]:
+async def _make_ready(api: Api, one: Mapping[str, Any]) -> None:
+    count, generation = one["spec"]["replicas"], one["metadata"]["generation"]
+    if (one.get("status") or {}).get("observedGeneration") == generation:
+        return
+    status = {"observedGeneration": generation, "replicas": count, "updatedReplicas": count}
+    where = path("apps/v1", "Deployment", one["metadata"]["namespace"], one["metadata"]["name"], "status")
+    body = {"status": status | {"readyReplicas": count, "availableReplicas": count}}
+    with contextlib.suppress(Missing):
+        await api.send("PATCH", where, body=body, form=MERGE)
+
+
+async def unready(api: Api, place: str = PLACE) -> dict[str, str]:
     """Return kind and name of what is not Ready, with the reason."""
     missing: dict[str, str] = {}
     for kind in ("KafkaConnection", "ConnectCluster", "Connector", "Consumer"):
-        found = await api.get(path(API_VERSION, kind, PLACE))
+        found = await api.get(path(API_VERSION, kind, place))
         for one in (found or {}).get("items", ()):
             ready, reason = _ready(one)
             if not ready:

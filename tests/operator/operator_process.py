@@ -85,20 +85,27 @@ class Operator:
     def stop(self) -> int:
         """Ask it to end and return its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
 
 @contextlib.contextmanager
 def operator(
-    server: ApiServer, folder: Path, *, kubeconfig: Path | None = None, name: str = "one", program: str | None = None
+    server: ApiServer,
+    folder: Path,
+    *,
+    kubeconfig: Path | None = None,
+    name: str = "one",
+    program: str | None = None,
+    place: str = "headrace-system",
+    watched: str = "shop",
 ) -> Iterator[Operator]:
-    """Run ``headrace-operator run``, or ``program``, for the namespace ``shop`` until the end of the ``with``."""
+    """Run ``headrace-operator run``, or ``program``, in ``place`` for ``watched`` until the end of the ``with``."""
     health, metrics = free_port(), free_port()
     environment = {
         **{key: value for key, value in os.environ.items() if key not in ("LOGNAME", "USER")},
         "KUBECONFIG": str(kubeconfig or server.kubeconfig),
-        "HEADRACE_NAMESPACE": "headrace-system",
-        "HEADRACE_WATCH_NAMESPACES": "shop",
+        "HEADRACE_NAMESPACE": place,
+        "HEADRACE_WATCH_NAMESPACES": watched,
         "HEADRACE_CONNECT_IMAGE": "connect:test",
         "HEADRACE_RUNTIME_IMAGE": "runtime:test",
         "HEADRACE_HEALTH_PORT": str(health),

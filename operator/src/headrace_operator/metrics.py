@@ -24,6 +24,9 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import backlog, pipeline, sources
 from headrace_operator.scaling.terms import Limits
 
+INTERVALS = (1.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds between looks that are told apart: a Consumer is looked at every 5, whatever is well every 60 at least."""
+
 WHERE = ("resource_namespace", "pipeline")
 CONNECTOR, CONSUMER = "connector", "consumer"
 SCALING = {
@@ -80,8 +83,16 @@ class Fleet(Collector):
         self._seconds = Histogram(
             "headrace_operator_reconciliation_duration_seconds", "Length of a pass.", ("kind",), registry=self.registry
         )
+        self._intervals = Histogram(
+            "headrace_operator_reconciliation_interval_seconds",
+            "Time from one pass over a resource to the next.",
+            ("kind",),
+            buckets=INTERVALS,
+            registry=self.registry,
+        )
         for kind in KINDS:
             self._seconds.labels(kind.name)
+            self._intervals.labels(kind.name)
             for outcome in ("ok", "failed", "bug"):
                 self._passes.labels(kind.name, outcome)
         build = Gauge("headrace_build_info", "Version of the operator.", ("version",), registry=self.registry)
@@ -102,6 +113,10 @@ class Fleet(Collector):
         """Count one pass."""
         self._passes.labels(kind, outcome).inc()
         self._seconds.labels(kind).observe(seconds)
+
+    def looked_again(self, kind: str, seconds: float) -> None:
+        """Note that a pass began ``seconds`` after the one before over the same resource."""
+        self._intervals.labels(kind).observe(seconds)
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Offer a gauge that is read when it is asked for."""

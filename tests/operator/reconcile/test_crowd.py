@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections import Counter
@@ -14,15 +13,13 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from headrace_operator.api import crd
 from headrace_operator.clients.api import Api, connection, path
 from headrace_operator.reconcile.lease import NAME, VERSION
 from tests.cluster import fast
-from tests.fakes.connect import FakeConnect, fake_connect
-from tests.operator import crowd
+from tests.operator import crowd, scraped
 from tests.operator.operator_process import Operator, await_kinds, kubectl, operator
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -32,7 +29,6 @@ CONNECTS = 10
 SETTLED = 800.0
 """Seconds within which everything is Ready, beside other work on the same processors."""
 
-CPU = "process_cpu_seconds_total"
 LATE = 120.0
 """Seconds by which a pass may be late: beside other work the tick is longer, and nothing starves.
 
@@ -55,18 +51,16 @@ def empty() -> Iterator[fast.ApiServer]:
 
 @pytest.fixture
 async def api(empty: fast.ApiServer) -> AsyncIterator[Api]:
-    made = Api(await connection(str(empty.kubeconfig)))
+    made = crowd.Patient(await connection(str(empty.kubeconfig)))
     yield made
     await made.close()
 
 
 @pytest.mark.case("clusters-1")
-async def test_a_crowd_settles_and_stays_looked_at(
-    empty: fast.ApiServer, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_crowd_settles_and_stays_looked_at(empty: fast.ApiServer, api: Api, tmp_path: Path) -> None:
     """All is Ready; then each is looked at again and again, and nothing failed, from the first pass to the last."""
     async with AsyncExitStack() as stack:
-        await _connects(stack, CONNECTS, monkeypatch)
+        await crowd.connects(stack, CONNECTS)
         await crowd.create(api, crowd.resources(SIZE, CONNECTS))
         await stack.enter_async_context(crowd.rolling_out(api))
         with operator(empty, tmp_path, program=crowd.PROGRAM) as running:
@@ -79,19 +73,20 @@ async def test_a_crowd_settles_and_stays_looked_at(
     complaints = [line for line in running.log.read_text().splitlines() if "level=info" not in line]
     assert seen["failed"] == seen["bug"] == 0, "\n".join(complaints[:20])
     assert seen["delay"] <= LATE
+    assert seen["looks"] >= SIZE
     assert seen["leader"] == lease["spec"]["leaseTransitions"] == 1
     assert running.log.read_text().count("Hold the Lease") == 1
 
 
 @pytest.mark.case("clusters-3")
 async def test_a_connect_that_hangs_holds_up_its_own_connectors_only(
-    empty: fast.ApiServer, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty: fast.ApiServer, api: Api, tmp_path: Path
 ) -> None:
     """It hangs from the start: whatever is on another is Ready meanwhile, and all is once it answers."""
     size = 60
     held = {f"Connector db{number}" for number in range(0, size, 2)} | {"ConnectCluster c0"}
     async with AsyncExitStack() as stack:
-        hanging, _ = await _connects(stack, 2, monkeypatch)
+        hanging, _ = await crowd.connects(stack, 2)
         hanging.hanging = True
         await crowd.create(api, crowd.resources(size, 2))
         await stack.enter_async_context(crowd.rolling_out(api))
@@ -100,23 +95,10 @@ async def test_a_connect_that_hangs_holds_up_its_own_connectors_only(
             await _are_unreachable(api, held - {"ConnectCluster c0"})
             hanging.hanging = False
             await _settled(api, running)
-            page = await _page(running)
+            page = await scraped.page(running.metrics_port)
             assert running.stop() == 0
 
-    assert [_sum(page, f'outcome="{word}"') for word in ("failed", "bug")] == [0, 0]
-
-
-async def _connects(stack: AsyncExitStack, count: int, environment: pytest.MonkeyPatch) -> list[FakeConnect]:
-    """Serve the workers of each ConnectCluster, and tell the operator's process their ports, by host."""
-    fakes = [await stack.enter_async_context(fake_connect()) for _ in range(count)]
-    for fake in fakes:
-        fake.passwords[crowd.LOGIN["username"]] = crowd.LOGIN["password"]
-        fake.secrets |= {f"{crowd.PLACE}/db:{key}": value for key, value in crowd.LOGIN.items()}
-    ports = {
-        f"c{number}-connect.{crowd.PLACE}.svc": int(fake.url.rpartition(":")[2]) for number, fake in enumerate(fakes)
-    }
-    environment.setenv(crowd.PORTS, json.dumps(ports))
-    return fakes
+    assert [scraped.total(page, scraped.PASSES, outcome=word) for word in ("failed", "bug")] == [0, 0]
 
 
 async def _are_unreachable(api: Api, connectors: Collection[str]) -> None:
@@ -140,31 +122,20 @@ async def _settled(api: Api, running: Operator, besides: Collection[str] = ()) -
 async def _watched(running: Operator, seconds: float) -> dict[str, float]:
     """Return passes by outcome since the start, and of the next ``seconds`` the longest delay and the least leader."""
     begun, delays, leads, counts = time.monotonic(), [0.0], [1.0], dict[str, float]()
-    page = await _page(running)
-    at_first, cpu_at_first = _sum(page, 'outcome="ok"'), _sum(page, CPU)
+    page = await scraped.page(running.metrics_port)
+    at_first, cpu_at_first = scraped.total(page, scraped.PASSES, outcome="ok"), scraped.total(page, scraped.CPU)
     while time.monotonic() < begun + seconds:
-        page = await _page(running)
-        counts = {word: _sum(page, f'outcome="{word}"') for word in ("ok", "failed", "bug")}
-        delays.append(_sum(page, "headrace_operator_queue_delay_seconds "))
-        leads.append(_sum(page, "headrace_operator_leader "))
+        page = await scraped.page(running.metrics_port)
+        counts = {word: scraped.total(page, scraped.PASSES, outcome=word) for word in ("ok", "failed", "bug")}
+        delays.append(scraped.total(page, scraped.DELAY))
+        leads.append(scraped.total(page, scraped.LEADER))
         await asyncio.sleep(5)
-    rate, cores = (counts["ok"] - at_first) / seconds, (_sum(page, CPU) - cpu_at_first) / seconds
+    rate, cores = (counts["ok"] - at_first) / seconds, (scraped.total(page, scraped.CPU) - cpu_at_first) / seconds
     return {
         **counts,
         "rate": round(rate),
         "cores": round(cores, 2),
         "delay": round(max(delays), 1),
         "leader": min(leads),
+        "looks": scraped.total(page, scraped.INTERVALS, kind="Consumer", le="+Inf"),
     }
-
-
-async def _page(running: Operator) -> list[str]:
-    url = f"http://127.0.0.1:{running.metrics_port}/metrics"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return (await answer.text()).splitlines()
-
-
-def _sum(page: list[str], word: str) -> float:
-    lines = (line for line in page if word in line and not line.startswith("#"))
-    told = ("headrace_operator_reconciliations_total", word)
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(told))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from prometheus_client import generate_latest
 
 from headrace_operator.clients import errors
 from headrace_operator.observed.kube import Resource
@@ -23,7 +24,7 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.observe import connections
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
-from tests.operator import worlds
+from tests.operator import scraped, worlds
 from tests.operator.loops import answering, looping
 from tests.operator.operator_process import kubectl, read
 from tests.waiting import until
@@ -231,13 +232,27 @@ async def test_an_object_that_is_gone_leaves_nothing_in_memory(server: ApiServer
     refuse_config_maps(server, place)
     async with looping(server) as loop:
         await loop.reconcile(key)
-        assert _remembered(loop, key) == [True, True, True, True]
+        assert _remembered(loop, key) == [True] * 5
         kubectl(server, "delete", "connectcluster", "main", "-n", place)
         loop.queue = type(loop.queue)(loop.reconcile)
         await loop.reconcile(key)
 
-        assert _remembered(loop, key) == [False, False, False, False]
+        assert _remembered(loop, key) == [False] * 5
         assert len(loop.queue) == 0
+
+
+@pytest.mark.case("clusters-1")
+async def test_the_time_from_one_look_to_the_next_is_told(server: ApiServer, place: str) -> None:
+    """Three passes are two times between them, whatever became of the passes; another resource has its own."""
+    async with looping(server) as loop:
+        for key in [Key("ConnectCluster", place, "main")] * 3 + [Key("KafkaConnection", place, "kafka")]:
+            await loop.reconcile(key)
+        page = generate_latest(loop.fleet.registry).decode().splitlines()
+
+    told = [
+        scraped.total(page, scraped.INTERVALS, kind=kind, le="+Inf") for kind in ("ConnectCluster", "KafkaConnection")
+    ]
+    assert told == [2, 0]
 
 
 def _remembered(loop: Loop, key: Key) -> list[bool]:
@@ -246,6 +261,7 @@ def _remembered(loop: Loop, key: Key) -> list[bool]:
         key in loop.tries,
         key in loop.failed,
         key in loop.histories,
+        key in loop.looked,
         any(one["name"] == key.name for one in series),
     ]
 

@@ -15,7 +15,7 @@ from headrace_operator.api import crd
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
 from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read, relayed
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
 
@@ -114,7 +114,7 @@ def test_a_kind_that_is_removed_ends_the_process_and_the_next_one_waits(bare: Ap
     with operator(bare, tmp_path) as running:
         until("ready", lambda: is_ready(running))
         kubectl(bare, "delete", "crd", "consumers.headrace.dev")
-        assert running.process.wait(60) > 0, running.log.read_text()
+        assert running.process.wait(PATIENCE) > 0, running.log.read_text()
     with operator(bare, tmp_path, name="two") as running:
         until("it waits", lambda: "consumers.headrace.dev" in asked(running.metrics_port, "/readyz")[1])
         assert running.stop() == 0, running.log.read_text()
@@ -130,7 +130,7 @@ def test_a_bug_in_the_queue_ends_the_process(server: ApiServer, tmp_path: Path) 
         "from headrace_operator.cli import app; app(['run'])"
     )
     with operator(server, tmp_path, program=bug) as running:
-        assert running.process.wait(60) == 1
+        assert running.process.wait(PATIENCE) == 1
     assert "LookupError: a bug" in running.log.read_text()
 
 

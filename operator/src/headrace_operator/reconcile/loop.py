@@ -56,6 +56,7 @@ class Loop:
     recorded: dict[Key, float] = field(default_factory=dict)
     histories: dict[Key, History] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
+    looked: dict[Key, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.queue = Queue(self.reconcile, lambda key: self.places.get(key, ""))
@@ -65,7 +66,7 @@ class Loop:
         if not self.lease.held(DEADLINE):
             self.queue.put(key, STANDBY)
             return
-        begun = time.monotonic()
+        begun = self._begin(key)
         try:
             again = await self._pass(key)
         except HeadraceError as error:
@@ -140,6 +141,13 @@ class Loop:
         asked = error.after.total_seconds() if isinstance(error, Retryable) and error.after else 0.0
         return max(wait, asked)
 
+    def _begin(self, key: Key) -> float:
+        begun = time.monotonic()
+        if key in self.looked:
+            self.fleet.looked_again(key.kind, begun - self.looked[key])
+        self.looked[key] = begun
+        return begun
+
     def _end(self, key: Key, begun: float, outcome: str, again: float | None) -> None:
         self.fleet.pass_ended(key.kind, outcome, time.monotonic() - begun)
         if again is not None:
@@ -151,6 +159,7 @@ class Loop:
         self.recorded.pop(key, None)
         self.histories.pop(key, None)
         self.places.pop(key, None)
+        self.looked.pop(key, None)
         if key.kind == "KafkaConnection":
             self.remote.kafkas.forget(key.namespace, key.name)
         self.fleet.forget(key.kind, key.namespace, key.name)
