@@ -142,6 +142,9 @@ NO_PASSES = (
     f" and on (namespace) max by (namespace) (last_over_time(headrace_operator_queue_depth[{GAP}])) > 0"
 )
 TARGET_AWAY = f"(max by ({CONSUMER}) (max_over_time(headrace_consumer_circuit_open[{GAP}])) > 0)"
+PAUSED = _told('headrace_resource_condition{kind="Consumer", condition="Paused", status="True"}')
+NOT_PAUSED = f'unless on ({CONSUMER}) label_replace({PAUSED}, "consumer", "$1", "name", "(.*)")'
+"""A Consumer that is paused on purpose wakes nobody for what waits meanwhile."""
 STORE_AWAY = f"(max by ({CONSUMER}) (max_over_time(headrace_consumer_store_away[{GAP}])) > 0)"
 CONSUMERS = (
     Alert(
@@ -167,7 +170,7 @@ CONSUMERS = (
     Alert(
         name="HeadraceConsumerStandsStill",
         expr=f"{STANDS_STILL} unless on ({CONSUMER}) {LETTERS_REFUSED} unless on ({CONSUMER}) {TARGET_AWAY}"
-        f" unless on ({CONSUMER}) {STORE_AWAY}"
+        f" unless on ({CONSUMER}) {STORE_AWAY} {NOT_PAUSED}"
         f" unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
         after="15m",
         severity="critical",
@@ -179,7 +182,7 @@ CONSUMERS = (
     Alert(
         name="HeadraceLagAboveTarget",
         expr=f"{_last('headrace_consumer_lag_seconds', CONSUMER)} > on ({CONSUMER})"
-        f" {_last('headrace_consumer_slo_lag_seconds', CONSUMER)} {CONSUMER_EXISTS}",
+        f" {_last('headrace_consumer_slo_lag_seconds', CONSUMER)} {CONSUMER_EXISTS} {NOT_PAUSED}",
         after="5m",
         severity="warning",
         summary="Records wait longer than the Consumer's target.",

@@ -74,6 +74,11 @@ def _ready(kind: str, name: str, status: str, values: str = "1x90") -> Series:
     return {f"headrace_resource_condition{{{labels}}}": values}
 
 
+def _paused(values: str, name: str = "billing") -> Series:
+    labels = f'{ORDERS}, kind="Consumer", name="{name}", condition="Paused", status="True"'
+    return {f"headrace_resource_condition{{{labels}}}": values}
+
+
 def _state(values: str) -> Series:
     return {f'headrace_connector_state{{{ORDERS_DB}, state="FAILED"}}': values}
 
@@ -130,6 +135,11 @@ CASES = (
         (False, "the target is the cause", _offsets("7x90") | _circuit("1x90")),
         (False, "the store is the cause", _offsets("7x90") | _store("1x90")),
         (False, "Kafka is the cause", _offsets("7x90") | _ready("KafkaConnection", "kafka", "False")),
+        (False, "it is paused on purpose", _offsets("7x90") | _paused("1x90")),
+        (False, "it is paused, and the operator has just been away",
+         _offsets("7x90") | _paused("1x38 stale _x9") | _away(38)),
+        (True, "it was paused long ago", _offsets("7x90") | _paused("1x15 stale _x90")),
+        (True, "another one is paused", _offsets("7x90") | _paused("1x90", name="another")),
     ),
     *_cases(
         "HeadraceTargetAway",
@@ -153,6 +163,8 @@ CASES = (
         (True, "above", _lag("61x90")),
         (True, "the operator has just been away", _lag("61x37 stale _x9") | _away(37)),
         (False, "at the target", _lag("60x90")),
+        (False, "it is paused on purpose", _lag("61x90") | _paused("1x90")),
+        (True, "it was paused long ago", _lag("61x90") | _paused("1x25 stale _x90")),
         (False, "above for less than 5 minutes", _lag("0x36 90x60")),
         (False, "the target is not known", {f"headrace_consumer_lag_seconds{{{PARTITION}}}": "61x90"}),
         (False, "the Consumer is gone", _lag("61x37 stale _x60") | {CONSUMER: "1x37 stale _x60"}),

@@ -35,6 +35,7 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 POSTGRES = worlds.CONNECTOR.spec["postgres"]
 HAS_PODS: dict[str, Any] = {"replicas": 1}
+HAD_PODS: dict[str, Any] = {"replicas": 0, "startTime": "2026-01-02T03:04:05Z"}
 IS_ACCEPTED: dict[str, Any] = {"accepted": {"generation": 1, "spec": {}}}
 
 
@@ -112,7 +113,7 @@ KEPT: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
     ("Connector", 3, {"capture": {"outbox": {"table": "public.outbox_v2"}}}, IS_ACCEPTED),
     ("Connector", 4, {"topics": {"prefix": "other"}}, IS_ACCEPTED),
     ("Consumer", 0, {"from": {**SOURCE, "connector": "other"}}, HAS_PODS),
-    ("Consumer", 1, {"from": {"kafka": "kafka", "topics": ["orders"]}}, HAS_PODS),
+    ("Consumer", 1, {"from": {"kafka": "kafka", "topics": ["orders"]}}, HAD_PODS),
 )
 """Rules about an edit: kind, number of the rule, the edit, and the status from which on it is refused."""
 CLIENTS = (

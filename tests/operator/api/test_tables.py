@@ -26,7 +26,7 @@ SHOWN = {
     "Connector": ("runs", "is paused, as wanted", "whose task failed", "whose task fails for good",
                   "that Connect refuses", "without its Secret", "with an edit"),
     "Consumer": ("new", "runs", "that lags and has dead letters", "without its topic", "whose pods fail",
-                 "while Kafka is silent", "with a bad edit"),
+                 "that is paused", "while Kafka is silent", "with a bad edit"),
 }  # fmt: skip
 
 

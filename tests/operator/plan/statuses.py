@@ -140,10 +140,17 @@ def _failing_pods() -> Seen:
     return running("Consumer", spec=spec, generation=2, children=children)
 
 
+def _paused() -> Seen:
+    world = changed(settled("Consumer"), spec={**worlds.CONSUMER.spec, "state": "Paused"}, generation=2)
+    world = acted(world, planned(world))
+    return world.resource, planned(world)
+
+
 BAD: dict[str, Any] = {"spec": {"nonsense": True}, "generation": 2}
 REFUSED = Validation(errors=(FieldError(field="tasks.max", message="not a number"),))
 SILENT = Unknown(reason="GET http://x: no answer within 5 s")
 PAUSED = {**worlds.CONNECTOR.spec, "state": "Paused"}
+PAUSED_CONSUMER = {**worlds.CONSUMER.spec, "state": "Paused"}
 EDITED = {**worlds.CONNECTOR.spec, "config": {"poll.interval.ms": "100"}}
 ACCEPTS = Validation(errors=())
 BEHIND = BacklogSeen(
@@ -180,6 +187,8 @@ CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a Consumer with a burst", running("Consumer", **BURST), "Current"),
     ("a Consumer that lags and has dead letters", running("Consumer", backlog=BEHIND), "Current"),
     ("a Consumer whose pods fail", _failing_pods(), "InProgress"),
+    ("a Consumer that shall pause", running("Consumer", spec=PAUSED_CONSUMER, generation=2), "InProgress"),
+    ("a Consumer that is paused", _paused(), "Current"),
     ("a new Connector", new("Connector"), "InProgress"),
     ("a Connector that runs", running("Connector"), "Current"),
     (

@@ -228,6 +228,9 @@ class ConsumerSpec(Model):
     handler: Handler = Field(description="The code that handles a record: exactly one of http and python.")
     delivery: Delivery | None = Field(None, description="How records are handed to the handler.")
     scale: Scale | None = Field(None, description="How many replicas run.")
+    state: Literal["Running", "Paused"] | None = Field(
+        None, description="What the Consumer should do: Running, or Paused, with no pod. Default: Running."
+    )
 
 
 class PartitionLag(Model):
@@ -282,6 +285,9 @@ class ConsumerStatus(Status):
 
     pipeline: str | None = Field(
         None, description="Pipeline on dashboards: the label headrace.dev/pipeline, else the Connector's pipeline."
+    )
+    start_time: datetime | None = Field(
+        None, description="When pods were first wanted; from then on nothing leaves the source that has records."
     )
     replicas: int | None = Field(None, description="Replicas that are wanted.")
     ready_replicas: int | None = Field(None, description="Replicas that are ready.")

@@ -158,6 +158,7 @@ OTHER_SOURCE = (
     "records that wait there would never be handled: make another Consumer, and delete this one when its lag is 0"
 )
 HAS_PODS = "has(self.status) && has(self.status.replicas) && self.status.replicas > 0"
+HAD_PODS = f"({HAS_PODS}) || (has(self.status) && has(self.status.startTime))"
 IS_ACCEPTED = "has(self.status) && has(self.status.accepted)"
 """From when on a field stays as it is: until then nothing was made that a change could leave behind."""
 NO_DOTS = Naming(
@@ -320,8 +321,8 @@ KINDS = (
         ),
         rules={
             "": (
-                _kept("spec.from.connector", HAS_PODS, OTHER_SOURCE),
-                _kept("spec.from.kafka", HAS_PODS, OTHER_SOURCE),
+                _kept("spec.from.connector", HAD_PODS, OTHER_SOURCE),
+                _kept("spec.from.kafka", HAD_PODS, OTHER_SOURCE),
             ),
             "spec.from": (
                 _exactly_one("connector", "kafka", "from names exactly one of a connector and a kafka with topics"),

@@ -18,6 +18,9 @@ LONGEST_MESSAGE = 1000
 FINAL = frozenset({Reason.RESTARTS_EXHAUSTED})
 """Reasons that nothing but an edit ends, so that waiting longer is in vain."""
 
+IDLE = frozenset({Reason.PAUSED, Reason.STOPPED})
+"""Reasons for which what is ready does nothing, as was wanted: `Ready` tells of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -48,7 +51,7 @@ def with_ready(findings: Sequence[Finding], needed: frozenset[str], stalled: Fin
     """Derive `Ready` from the conditions it needs: the first that is not true speaks for it."""
     wrong = [finding for finding in findings if finding.type in needed and finding.status != "True"]
     if not wrong:
-        return [true("Ready", Reason.READY, "The accepted spec is in force and running."), *findings]
+        return [_well(findings), *findings]
     first = wrong[0]
     ready = Finding(type="Ready", status="False", reason=first.reason, message=first.message)
     if stalled is None and first.reason in FINAL:
@@ -56,6 +59,13 @@ def with_ready(findings: Sequence[Finding], needed: frozenset[str], stalled: Fin
     if stalled is not None:
         return [ready, *findings, stalled]
     return [ready, *findings, true("Reconciling", first.reason, first.message)]
+
+
+def _well(findings: Sequence[Finding]) -> Finding:
+    idle = next((finding for finding in findings if finding.reason in IDLE), None)
+    if idle is not None:
+        return true("Ready", idle.reason, idle.message)
+    return true("Ready", Reason.READY, "The accepted spec is in force and running.")
 
 
 def dated(
@@ -104,4 +114,6 @@ def notes(previous: Sequence[Mapping[str, Any]], current: Sequence[Mapping[str, 
 
 
 def _is_bad(condition: Mapping[str, Any]) -> bool:
+    if condition["reason"] in IDLE:
+        return False
     return bool(condition["status"] == "False") != bool(condition["type"] == "Stalled")

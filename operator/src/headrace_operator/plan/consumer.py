@@ -22,6 +22,7 @@ from headrace_operator.plan import (
     names,
     offsets,
     own_topics,
+    pausing,
     pipeline,
     pods,
     sources,
@@ -30,7 +31,7 @@ from headrace_operator.plan import (
 )
 from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, GrowTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
-from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
+from headrace_operator.plan.conditions import Finding, dated, false, notes, timestamp, true, unknown, with_ready
 from headrace_operator.plan.connectcluster import kafka_spec
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.scaling.terms import Decision
@@ -51,10 +52,12 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     topics = _topics(world, sources.read(judged))
     ready_topics = _topics_ready(world, spec, topics)
     decision = _decision(world, spec, topics, now)
+    replicas = _replicas(world, spec, topics, decision)
     actions: tuple[Action, ...] = ()
-    if spec is not None and decision is not None and taken(resource, world.children) is None:
-        made = _objects(world, spec, topics, decision, settings)
+    if spec is not None and replicas is not None and taken(resource, world.children) is None:
+        made = _objects(world, spec, topics, replicas, settings)
         actions = (*_creations(world, topics), *made, *_alterations(world, topics))
+    deployed = _deployed(world, spec, actions, now)
     found = [
         judged.finding,
         ready_topics,
@@ -62,7 +65,8 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
         *offsets.findings(resource, spec, world.backlog),
         *stops.findings(resource, spec, world.backlog),
         *deduplication.findings(resource, spec, world.settings.of),
-        _deployed(world, actions, now),
+        *pausing.findings(resource, deployed),
+        deployed,
         _consuming(world),
         target.healthy(world.backlog),
         *_figures(world, spec, decision),
@@ -151,13 +155,24 @@ def _partitions(world: ConsumerWorld, topics: tuple[str, ...]) -> int | None:
 def _decision(
     world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...], now: datetime
 ) -> Decision | None:
-    if spec is None:
+    """Return how many replicas shall run; None keeps what was decided, as nothing runs yet, or for a while."""
+    if spec is None or pausing.is_wanted(spec) or not _is_due(world, topics):
         return None
-    partitions = _partitions(world, topics)
-    if partitions is None and _deployment(world) is None:
-        return None
-    allowed = backlog.limits(spec, partitions)
+    allowed = backlog.limits(spec, _partitions(world, topics))
     return backlog.replicas(world, allowed, pods.rollout(_deployment(world))[1], now)
+
+
+def _is_due(world: ConsumerWorld, topics: tuple[str, ...]) -> bool:
+    """Tell whether there is anything to read, or was once."""
+    return _partitions(world, topics) is not None or _deployment(world) is not None
+
+
+def _replicas(
+    world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...], decision: Decision | None
+) -> int | None:
+    if pausing.is_wanted(spec):
+        return 0 if _is_due(world, topics) else None
+    return None if decision is None else decision.desired
 
 
 def _own(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[own_topics.OwnTopic, ...]:
@@ -190,14 +205,14 @@ def _kept(world: ConsumerWorld, topics: tuple[str, ...]) -> list[Finding]:
 
 
 def _objects(
-    world: ConsumerWorld, spec: ConsumerSpec, topics: tuple[str, ...], decision: Decision, settings: Settings
+    world: ConsumerWorld, spec: ConsumerSpec, topics: tuple[str, ...], replicas: int, settings: Settings
 ) -> tuple[Action, ...]:
     kafka = kafka_spec(world.kafka)
     if kafka is None or not topics or not isinstance(world.children, Children) or isinstance(world.code, Absent):
         return ()
     resource = _grouped(world)
     config = consumption.configuration(resource, spec, kafka, group_protocol.chosen(world), topics)
-    made = consumption.manifests(resource, spec, kafka, config, decision.desired, settings)
+    made = consumption.manifests(resource, spec, kafka, config, replicas, settings)
     return applies(made, world.children)
 
 
@@ -211,7 +226,7 @@ def _deployment(world: ConsumerWorld) -> Manifest | None:
     return own_deployment(world.resource, names.consumer_child(world.resource.name), world.children)
 
 
-def _deployed(world: ConsumerWorld, actions: tuple[Action, ...], now: datetime) -> Finding:
+def _deployed(world: ConsumerWorld, spec: ConsumerSpec | None, actions: tuple[Action, ...], now: datetime) -> Finding:
     if isinstance(world.children, Unknown):
         return unknown("Deployed", Reason.UNKNOWN, world.children.reason)
     if strange := taken(world.resource, world.children):
@@ -223,6 +238,8 @@ def _deployed(world: ConsumerWorld, actions: tuple[Action, ...], now: datetime) 
     if deployment is None:
         return false("Deployed", Reason.APPLYING, "The Deployment is not made yet.")
     rolled = _is_rolled(world, deployment, actions)
+    if pausing.is_wanted(spec):
+        return pausing.deployed(deployment, rolled=rolled)
     if short := complaints.shortage(deployment, world.children.pods, rolled=rolled, now=now):
         return short
     return true("Deployed", Reason.DEPLOYED, "Pods run the accepted spec.")
@@ -248,11 +265,12 @@ def _consuming(world: ConsumerWorld) -> Finding:
 
 
 def _figures(world: ConsumerWorld, spec: ConsumerSpec | None, decision: Decision | None) -> list[Finding]:
-    if spec is None or decision is None:
+    if spec is None or (decision is None and not pausing.is_wanted(spec)):
         return []
-    allowed = backlog.limits(spec, None)
     scaling = true("ScalingActive", Reason.SCALING, "Replicas follow the backlog between min and max.")
-    return [backlog.within_target(world, allowed), scaling]
+    if pausing.is_wanted(spec):
+        scaling = false("ScalingActive", Reason.PAUSED, "Nothing is scaled, as state: Paused wants.")
+    return [backlog.within_target(world, backlog.limits(spec, None)), scaling]
 
 
 def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | None, now: datetime) -> dict[str, Any]:
@@ -262,6 +280,7 @@ def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | 
     status: dict[str, Any] = {
         "observedGeneration": resource.generation,
         "pipeline": pipeline.of_consumer(world),
+        "startTime": resource.status.get("startTime") or (timestamp(now) if wanted else None),
         "replicas": wanted,
         "readyReplicas": ready,
         "replicasReady": pods.counted(ready, wanted),

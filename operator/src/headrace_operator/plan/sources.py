@@ -102,9 +102,9 @@ def _refused(why: str) -> Finding:
 
 
 def _before(resource: Resource) -> Source | None:
-    """Return what a Consumer that runs read until now."""
+    """Return what a Consumer that runs, or ran and is paused, read until now."""
     accepted = acceptance.recorded(resource)
-    if accepted is None or not resource.status.get("replicas"):
+    if accepted is None or not (resource.status.get("replicas") or resource.status.get("startTime")):
         return None
     return _written(accepted["spec"].get("from"))
 

@@ -77,12 +77,14 @@ def _register(arguments: list[str]) -> None:
 
         _app.add_typer(internal.app, name="internal")
         return
-    from headrace.cli.laptop import dlq, inbox, redriving, status
+    from headrace.cli.laptop import dlq, inbox, pausing, redriving, status
 
     _app.add_typer(dlq.app, name="dlq")
     _app.add_typer(inbox.app, name="inbox")
     _app.command("redrive")(redriving.redrive)
     _app.command("status")(status.status)
+    _app.command("pause")(pausing.pause)
+    _app.command("resume")(pausing.resume)
 
 
 def _tell(failure: Failure) -> None:

@@ -120,6 +120,24 @@ class Cluster:
                 )
             )
 
+    def patch_consumer(self, name: str, change: Json) -> Json:
+        """Merge ``change`` into a Consumer and return it as it is then, as JSON; raises ``Failure``."""
+        api = client.CustomObjectsApi(self._api)
+        with self._telling("patch", f"consumers.{GROUP}", name):
+            return dict(
+                api.patch_namespaced_custom_object(
+                    GROUP,
+                    VERSION,
+                    self.namespace,
+                    "consumers",
+                    name,
+                    change,
+                    field_manager="headrace-cli",
+                    _content_type="application/merge-patch+json",
+                    _request_timeout=DEADLINE,
+                )
+            )
+
     def _json(self, made: object) -> Json:
         return dict(self._api.sanitize_for_serialization(made))
 

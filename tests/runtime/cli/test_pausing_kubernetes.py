@@ -1,0 +1,124 @@
+"""``headrace pause`` and ``resume`` against a real API server: what they write, with which rights, what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster import fast
+from tests.cluster.fast import ApiServer
+from tests.waiting import PATIENCE, until
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.case("clusters-13")]
+
+ROOT = Path(__file__).parents[3]
+CRDS = ROOT / "charts/headrace-crds/templates"
+PAGE = ROOT / "docs/consumer-runtime.md"
+
+
+def kubectl(server: ApiServer, *words: str, text: str | None = None) -> str:
+    done = subprocess.run(
+        [*server.kubectl, *words], input=text, capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
+    return done.stdout
+
+
+def headrace(kubeconfig: Path, *words: str) -> tuple[int, str, str]:
+    command = [sys.executable, "-c", "from headrace.cli import app; app()", *words, "--kubeconfig", str(kubeconfig)]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def consumer(server: ApiServer) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl(server, "get", "hrc", "billing", "-n", "shop", "-o", "json"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ApiServer]:
+    with fast.apiserver() as made:
+        kubectl(made, "apply", "-f", str(CRDS))
+        kubectl(made, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        kubectl(made, "create", "namespace", "shop")
+        kubectl(made, "apply", "-n", "shop", "-f", str(ROOT / "operator/examples/outbox.yaml"))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ada(server: ApiServer) -> Path:
+    """The kubeconfig of a user who has the rights that the guide shows, and no others."""
+    found = re.search(r"```yaml\n(apiVersion: rbac.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found
+    role = yaml.safe_load(found.group(1))
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role["metadata"]["name"]}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "ada", "namespace": "shop"},
+        "roleRef": reference,
+        "subjects": [{"kind": "User", "name": "ada", "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    kubectl(server, "apply", "-f", "-", text=yaml.safe_dump_all((role, binding)))
+    config = server.kubeconfig_for("ada")
+    can = ("auth", "can-i", "patch", "consumers.headrace.dev", "-n", "shop", "--as", "ada")
+    until("her rights", lambda: subprocess.run([*server.kubectl, *can], check=False, timeout=PATIENCE).returncode == 0)
+    return config
+
+
+def test_a_consumer_is_paused_and_goes_on_as_it_was(server: ApiServer, ada: Path) -> None:
+    before = consumer(server)["spec"]
+
+    code, out, _ = headrace(ada, "pause", "billing", "-n", "shop")
+    paused = consumer(server)["spec"]
+    again, _, _ = headrace(ada, "pause", "billing", "-n", "shop")
+    resumed, told, _ = headrace(ada, "resume", "billing", "-n", "shop")
+
+    assert (code, again, resumed) == (0, 0, 0)
+    assert (out, told) == ("shop/billing: paused\n", "shop/billing: resumed\n")
+    assert paused == {**before, "state": "Paused"}
+    assert consumer(server)["spec"] == before
+
+
+def test_what_stands_in_a_manifest_that_is_applied_again_leaves_the_pause(server: ApiServer, ada: Path) -> None:
+    """Where the manifest has no ``state``; so GitOps and a person do not fight."""
+    headrace(ada, "pause", "billing", "-n", "shop")
+
+    kubectl(server, "apply", "-n", "shop", "-f", str(ROOT / "operator/examples/outbox.yaml"))
+    text = kubectl(server, "create", "-n", "shop", "-f", str(ROOT / "operator/examples/outbox.yaml"),
+                   "--dry-run=client", "-o", "yaml")  # fmt: skip
+    kubectl(server, "apply", "-n", "shop", "--server-side", "--force-conflicts", "-f", "-", text=text)
+
+    assert consumer(server)["spec"]["state"] == "Paused"
+    headrace(ada, "resume", "billing", "-n", "shop")
+
+
+def test_what_cannot_be_done_is_told(server: ApiServer, ada: Path) -> None:
+    code, _, said = headrace(ada, "pause", "nobody", "-n", "shop")
+    assert (code, "no consumers.headrace.dev nobody in namespace shop" in said) == (3, True)
+
+    code, _, said = headrace(server.kubeconfig_for("bob"), "pause", "billing", "-n", "shop")
+    assert (code, "you may not patch consumers.headrace.dev billing in namespace shop" in said) == (4, True)
+
+
+def test_a_definition_without_the_field_is_told_not_taken_for_done(server: ApiServer) -> None:
+    older = yaml.safe_load((CRDS / "consumers.yaml").read_text())
+    del older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["state"]
+    try:
+        kubectl(server, "apply", "-f", "-", text=yaml.safe_dump(older))
+        until("the earlier definition", lambda: headrace(server.kubeconfig, "pause", "billing", "-n", "shop")[0] != 0)
+        _, out, said = headrace(server.kubeconfig, "pause", "billing", "-n", "shop")
+    finally:
+        kubectl(server, "apply", "-f", str(CRDS))
+
+    assert out == ""
+    assert "upgrade the chart headrace-crds" in said
