@@ -317,6 +317,30 @@ def test_a_key_that_is_too_large_for_the_retry_topic_is_parked_and_keeps_its_ord
     assert numbers(world, large) == list(range(1, 61))
 
 
+@pytest.mark.case("delivery-16")
+def test_a_parked_key_that_waits_holds_up_no_other_that_is_parked(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """It has more records than fit in memory beside the source's; it has them back, in order, once it goes on."""
+    soon = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600, "max_in_memory": 0.5}
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=soon)
+    world.produce([("bad", {"n": n, "after": 3600 if n == 0 else 0}) for n in range(100)])
+    with consuming(world, before=TINY) as running:
+        until("parked", lambda: world.committed() == {0: 100})
+        world.produce([("fine", {"n": n, "after": 2 if n == 0 else 0}) for n in range(30)])
+        until("its first, dead", lambda: len(world.dead_letters(1)) == 1)
+        until("its others", lambda: numbers(world, "fine") == list(range(1, 30)))
+        assert numbers(world, "bad") == []
+        world.produce([("fine", {"n": 30})])
+        until("one more, live", lambda: numbers(world, "fine") == list(range(1, 31)))
+        assert running.stop() == 0
+    with consuming(world, impatient(world), before=TINY) as running:
+        until("the rest", lambda: len(numbers(world, "bad")) == 99)
+        until("live again", lambda: counted(running, "parked_keys") == 0)
+        until("no lag", lambda: world.lag() == 0)
+        assert running.stop() == 0
+    assert numbers(world, "bad") == list(range(1, 100))
+    assert numbers(world, "fine") == list(range(1, 31))
+
+
 def commit(world: World, offset: int) -> None:
     """Commit an offset of the source's only partition, as whoever ended before the next commit would have left it."""
     client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from headrace import headers
-from headrace.flow.budget import HIGH, HIGH_BYTES
+from headrace.flow import aside
+from headrace.flow.budget import HIGH, HIGH_BYTES, LOW
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lanes, Load
 from headrace.flow.ledger import Assignment, Ledger
@@ -59,6 +60,23 @@ class Pod:
             self.lanes.add(one)
         for done in self.keys.take_done():
             self.ledger.complete(done.assignment, done.record.offset)
+        self._note_aside()
+
+    def share_out(self) -> None:
+        self.keys.share_out()
+        self._note_aside()
+
+    def _note_aside(self) -> None:
+        while self.keys.aside:
+            self.ledger.set_aside(*self.keys.aside.popleft())
+
+    def look_back(self) -> None:
+        """Read again what keys gave up and want, as the poll thread has it."""
+        if self.retry.aside and self.retry.place == self.retry.end:
+            self.keys.look_back(self.retry)
+        while self.keys.again:
+            one, offset = self.keys.again.popleft()
+            self.next[RETRY] = one.place = offset
 
     def finish(self, job: Job) -> None:
         self.lanes.finish(job)
@@ -107,6 +125,16 @@ class ParkingMachine(RuleBasedStateMachine):
         start = self.pod.next[RETRY]
         for record in self.retry[start : start + count] if self.pod.may_read_retry else []:
             self.pod.accept(self.pod.retry, record)
+
+    @rule()
+    def share_out(self) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(aside, "LEFT", 4 / (aside.SHARE * LOW))
+            self.pod.share_out()
+
+    @rule()
+    def look_back(self) -> None:
+        self.pod.look_back()
 
     @rule()
     def take(self) -> None:
@@ -219,6 +247,7 @@ class ParkingMachine(RuleBasedStateMachine):
 
     def _goes_on(self) -> bool:
         before = (*self.pod.next.values(), len(self.effects), len(self.retry))
+        self.look_back()
         self.read_source(100)
         self.write(100, known=True)
         self.read_retry(100)
@@ -230,8 +259,27 @@ class ParkingMachine(RuleBasedStateMachine):
         return before != (*self.pod.next.values(), len(self.effects), len(self.retry))
 
 
+class AsideMachine(ParkingMachine):
+    """The same, where from the first two keys have more records in the retry topic than fit in memory."""
+
+    @initialize()
+    def begin(self) -> None:
+        for _ in range(3):
+            self.produce(b"a", 2)
+            self.produce(b"b", 2)
+        self.read_source(12)
+        self.park(b"a")
+        self.park(b"b")
+        self.write(12, known=True)
+        self.read_retry(12)
+        self.share_out()
+        assert self.pod.retry.aside
+
+
 TestParking = ParkingMachine.TestCase
 TestParking.settings = settings(max_examples=200, stateful_step_count=80)
+TestAside = AsideMachine.TestCase
+TestAside.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def parked(*keys: bytes) -> ParkingMachine:

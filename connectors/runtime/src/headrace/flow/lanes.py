@@ -123,6 +123,10 @@ class Lanes:
         """The partitions of which records are queued, waiting or running."""
         return list(self._pending)
 
+    def has(self, lane: Lane) -> bool:
+        """Return whether there is work in ``lane``."""
+        return lane in self._queues
+
     @property
     def ready(self) -> int:
         """How many lanes could run now."""
@@ -242,6 +246,17 @@ class Lanes:
         taken = [job for lane in lanes for job in self._keep(lane, lambda one: not self._is_parkable(one))]
         self._reorder()
         return taken
+
+    def parked(self) -> Iterator[tuple[Lane, list[Job]]]:
+        """Return of each lane what came from the retry topic, in its order."""
+        for lane, queue in self._queues.items():
+            if jobs := [job for job in queue if job.record.parked]:
+                yield lane, jobs
+
+    def set_aside(self, lane: Lane, jobs: Collection[Job]) -> None:
+        """Take out the last ones of a lane; `_reorder` is not due, as its head stays."""
+        last = {id(job) for job in jobs}
+        self._keep(lane, lambda job: id(job) not in last)
 
     def _is_parkable(self, job: Job) -> bool:
         runs = job.lane in self._running and job is self._queues[job.lane][0]

@@ -24,11 +24,13 @@ class Assignment:
     ``mistrusted`` says that the map of the owner before was of another log. ``begun`` says that the group knows that we
     work on it; ``suspects`` counts the records to come that may have ended the process of the owner before. ``parks``:
     its keys may be parked in the retry topic (`headrace.flow.parking`), which any thread may read. ``initial`` is what
-    was known at first. ``halted``: a record of it is dead-lettered, and nothing more begins, which any thread may note
+    was known at first. ``place`` is the offset after the last one read, which lies before ``end`` while some are read
+    again. ``halted``: a record of it is dead-lettered, and nothing more begins, which any thread may note
     and read; ``stopped`` names that letter once it is written.
     """
 
     __slots__ = (
+        "_aside",
         "_at",
         "_epoch",
         "_inherited",
@@ -46,6 +48,7 @@ class Assignment:
         "name",
         "parks",
         "partition",
+        "place",
         "size",
         "stopped",
         "suspects",
@@ -60,6 +63,7 @@ class Assignment:
         self.partition = partition
         self.name: Partition = (topic, partition)
         self.end: int | None = None
+        self.place = 0
         self.committed = committed
         self.size = 0
         self.given_away = False
@@ -72,12 +76,23 @@ class Assignment:
         self.initial = known or OffsetMap(at=committed or 0)
         self.told: tuple[int, str] | None = None
         self._open: dict[int, tuple[int, int]] = {}
+        self._aside: set[int] = set()
         self._inherit(known or OffsetMap(at=0))
 
     @property
     def unfinished(self) -> int:
         """How many delivered records are not finished."""
         return len(self._open)
+
+    @property
+    def in_memory(self) -> int:
+        """How many of those are in memory; `size` is what they weigh."""
+        return len(self._open) - len(self._aside)
+
+    @property
+    def aside(self) -> int:
+        """How many of those are not, and will be read again (`headrace.flow.aside`)."""
+        return len(self._aside)
 
     @property
     def position(self) -> int:
@@ -138,8 +153,9 @@ class Assignment:
         self._tried = {offset: one for offset, one in self._tried.items() if offset in self._open}
 
     def _deliver(self, offset: int, size: int, stamp: int, epoch: int) -> bool:
+        self.place = offset + 1
         if self.end is not None and offset < self.end:
-            return False
+            return self._take_back(offset)
         if self._inherited and self._was_done(offset, stamp, epoch):
             self.end = offset + 1
             return False
@@ -149,6 +165,19 @@ class Assignment:
         self.size += size
         self.end = offset + 1
         return True
+
+    def _take_back(self, offset: int) -> bool:
+        """Have a record in memory again that was set aside; False for any other."""
+        if offset not in self._aside:
+            return False
+        self._aside.remove(offset)
+        self.size += self._open[offset][0]
+        return True
+
+    def _set_aside(self, offset: int) -> None:
+        if offset in self._open and offset not in self._aside:
+            self._aside.add(offset)
+            self.size -= self._open[offset][0]
 
     def _was_done(self, offset: int, stamp: int, epoch: int) -> bool:
         if not self._is_same_log(offset, stamp, epoch):
@@ -180,6 +209,7 @@ class Assignment:
             self.mistrusted = True
             self._disinherit()
         self.end = offset if self.end is None else max(self.end, offset)
+        self.place = self.end
 
     def _complete(self, offset: int) -> bool:
         found = self._open.pop(offset, None)
@@ -268,6 +298,11 @@ class Ledger:
         ``stamp`` is its timestamp in milliseconds, ``epoch`` that of the leader that wrote it.
         """
         return self._is_current(assignment) and assignment._deliver(offset, size, stamp, epoch)
+
+    def set_aside(self, assignment: Assignment, offset: int) -> None:
+        """Note that an unfinished record is in memory no more, and may be delivered once again."""
+        if self._is_current(assignment):
+            assignment._set_aside(offset)
 
     def tried(self, assignment: Assignment, offset: int) -> Tried | None:
         """Return how an unfinished record was tried before, None when it was not."""

@@ -155,6 +155,11 @@ class Parking:
         one.taken = True
         return Verdict.RUN
 
+    def put_back(self, lane: Lane, mark: Mark) -> None:
+        """Note that a parked record that was to run is to be read once more."""
+        one = self._copy(lane, mark)
+        one.taken = False
+
     def finish(self, lane: Lane, mark: Mark) -> None:
         """Note that a parked record that ran is finished; after the last of a key the key is live."""
         one = self._lanes.get(lane, {}).get(mark)

@@ -268,6 +268,15 @@ class Source:
         starts = [TopicPartition(*at, offset, leader_epoch=self._epochs.of(at, offset)) for at, offset in places]
         self._membership.move(self._client, starts, elsewhere)
 
+    def read_again(self, partition: Partition, offset: int) -> bool:
+        """Read on at ``offset``, which was read before; False where that cannot be said to the client now."""
+        try:
+            self._client.seek(TopicPartition(*partition, offset))
+        except KafkaException as error:
+            log.info("%s/%d is not read again from %d on yet: %s", *partition, offset, error.args[0].str())
+            return False
+        return True
+
     def counts(self) -> dict[str, int] | None:
         """Return how many partitions each topic has that exists; None when that is not answered in time."""
         try:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from headrace import headers
 from headrace.config import Config
 from headrace.failure import Past
+from headrace.flow.aside import Aside, cost, fair, kept
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.ledger import Assignment
@@ -39,6 +40,13 @@ class Scanned(NamedTuple):
     by: str
 
 
+class Again(NamedTuple):
+    """A retry partition that is to be read again from ``offset`` on."""
+
+    assignment: Assignment
+    offset: int
+
+
 class Keys:
     """The parked keys beside the lanes of those that run."""
 
@@ -60,7 +68,10 @@ class Keys:
         self._is_away = is_away
         self._parking = Parking()
         self._scanned: defaultdict[int, Scanned] = defaultdict(lambda: Scanned(0, ""))
+        self._aside = Aside()
         self.leaving: deque[Finished] = deque()
+        self.aside: deque[tuple[Assignment, int]] = deque()
+        self.again: deque[Again] = deque()
         self._done: deque[Finished] = deque()
         metrics.parked_keys.set_function(lambda: self.parked)
 
@@ -76,6 +87,7 @@ class Keys:
     def forget(self, numbers: Collection[int]) -> None:
         """Forget what is parked of partitions of these numbers, which are given away."""
         self._parking.forget(numbers)
+        self._aside.forget(numbers)
 
     def begin(self, number: int, found: Sequence[Found], end: int) -> None:
         """Begin with what the retry partition ``number`` holds up to ``end``, before anything of it arrives.
@@ -83,18 +95,34 @@ class Keys:
         Nor of its sources.
         """
         self._parking.begin(number, found)
+        self._aside.forget([number])
         self._scanned[number] = Scanned(end, secrets.token_hex(8))
 
     def sort(self, jobs: Sequence[Job]) -> Iterator[Job]:
-        """Return what may be queued; what follows its key is `leaving`, what is done already goes to `take_done`."""
+        """Return what may be queued; what follows its key is `leaving`, what is done already goes to `take_done`.
+
+        What is read again later is `aside`.
+        """
         for job in jobs:
             verdict = self._judge(job)
             if verdict is Verdict.RUN:
-                yield job
+                if self._is_admitted(job):
+                    yield job
             elif verdict is Verdict.FOLLOW:
                 self._leave(job)
             else:
+                self._aside.drop(job.lane, job.record.offset)
                 self._done.append(Finished(job.assignment, job.record, None, None))
+
+    def _is_admitted(self, job: Job) -> bool:
+        if not job.record.parked or self._aside.admits(job.lane, job.record.offset):
+            return True
+        self._put_back(job)
+        return False
+
+    def _put_back(self, job: Job) -> None:
+        self._parking.put_back(job.lane, mark_of(job.record))
+        self.aside.append((job.assignment, job.record.offset))
 
     def take_done(self) -> Iterator[Finished]:
         """Return, once, what was done already when it arrived; for the poll thread."""
@@ -105,6 +133,27 @@ class Keys:
         """Note that a record is finished; the last parked one of its key lets it run here again."""
         if job.record.parked:
             self._parking.finish(job.lane, mark_of(job.record))
+        if self._aside and not self._lanes.has(job.lane):
+            self._aside.want(job.lane)
+
+    def share_out(self) -> None:
+        """Have keys that hold most of what came from the retry topic give up the last of it, where there are others."""
+        if len(self._parking) < 2:
+            return
+        held = dict(self._lanes.parked())
+        level = fair([sum(map(cost, jobs)) for jobs in held.values()])
+        for lane, jobs in held.items():
+            if last := jobs[kept(jobs, level) :]:
+                self._lanes.set_aside(lane, last)
+                self._aside.put(lane, [job.record.offset for job in last])
+                for job in last:
+                    self._put_back(job)
+
+    def look_back(self, assignment: Assignment) -> None:
+        """Say in `again` from where a retry partition is to be read once more, where a key wants what it gave up."""
+        first = self._aside.first(assignment.partition)
+        if first is not None:
+            self.again.append(Again(assignment, first))
 
     async def restore(self, job: Job) -> bool:
         """Give a record its value that was too large for the retry topic; return whether it is still ours then.

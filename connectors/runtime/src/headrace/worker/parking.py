@@ -15,11 +15,13 @@ from collections.abc import Callable, Collection, Container, Mapping
 from queue import Empty, SimpleQueue
 
 from headrace.config import Config
+from headrace.flow.aside import SHARE
 from headrace.flow.budget import Budget
 from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.parking import beyond
 from headrace.flow.partitions import Partition, listed
+from headrace.kafka.consumer import Source
 from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
 from headrace.letters.parked import Scan, scans
 from headrace.letters.parking import Parked
@@ -29,11 +31,8 @@ from headrace.worker.pauses import Pauses
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.2
-"""Of the budget for records in memory, what retry partitions have beside it: only keys that are parked wait for it."""
-
 LOOK_EVERY = 0.5
-"""Seconds between looks for keys to park, while they hold up others."""
+"""Seconds between looks for keys to park, while they hold up others, and for those that want what they gave up."""
 
 MOST_UNREAD, FEW_UNREAD = 100_000, 50_000
 """Parked records not read yet, each of which takes some 300 bytes: no more are added from so many on until so few."""
@@ -48,6 +47,7 @@ class Parking:
     def __init__(
         self,
         config: Config,
+        source: Source,
         ledger: Ledger,
         pauses: Pauses,
         dispatcher: Dispatcher,
@@ -56,6 +56,7 @@ class Parking:
     ) -> None:
         self._config = config
         self._retry = config.topics.retry
+        self._source = source
         self._ledger = ledger
         self._pauses = pauses
         self._dispatcher = dispatcher
@@ -70,8 +71,8 @@ class Parking:
         self._scans: SimpleQueue[tuple[Assignment, Scan] | BaseException] = SimpleQueue()
         self._unanswered = ""
         self._silence: str | None = None
-        self._looked_at = 0.0
-        self._has_many = False
+        self._looked_at = self._shared_at = 0.0
+        self._has_many = self._is_full = False
         self.writer = Parked(config, written)
 
     def begin(self, partitions: Collection[Partition]) -> None:
@@ -120,7 +121,9 @@ class Parking:
         self._note_silence(now)
         for one in [one for one, places in self._beyond.items() if self._is_read(places, lost)]:
             del self._beyond[one]
+        self._read_again()
         self._hold()
+        self._share_out(now)
         if crowded and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             for one in crowded:
@@ -198,10 +201,35 @@ class Parking:
             return place[0] not in self._alike
         return one.halted or one in self._ended or one.position > offset
 
+    def _read_again(self) -> None:
+        """Read from where keys want what they gave up, once all of the partition was read.
+
+        What they gave up before they said so is noted first: else it would count as read.
+        """
+        wanted = [self._dispatcher.keys.again.popleft() for _ in range(len(self._dispatcher.keys.again))]
+        aside = self._dispatcher.keys.aside
+        while aside:
+            self._ledger.set_aside(*aside.popleft())
+        for one, offset in wanted:
+            if not one.given_away and one.place == one.end and self._source.read_again(one.name, offset):
+                one.place = offset
+
+    def _share_out(self, now: float) -> None:
+        """Let keys give up some of what came from the retry topic where no more fits, and have back what they want."""
+        if now - self._shared_at < LOOK_EVERY:
+            return
+        self._shared_at = now
+        if self._is_full:
+            self._loop.call_soon_threadsafe(self._dispatcher.keys.share_out)
+        for one in self._ledger.owned:
+            if one.aside and one.place == one.end:
+                self._loop.call_soon_threadsafe(self._dispatcher.keys.look_back, one)
+
     def _hold(self) -> None:
         retry = [one for one in self._ledger.owned if one.topic == self._retry]
         waits = {*self._unknown, *self._beyond}
-        if self._budget.is_used_up(sum(one.unfinished for one in retry), sum(one.size for one in retry)):
+        self._is_full = self._budget.is_used_up(sum(one.in_memory for one in retry), sum(one.size for one in retry))
+        if self._is_full:
             waits.update(retry)
         numbers = {one.partition for one in self._unknown if not one.given_away} | self._laden(retry)
         sources = (

@@ -93,7 +93,9 @@ class Poller(threading.Thread):
         self._full_since: float | None = None
         self._handed = 0
         self._pauses = Pauses(self._source, metrics)
-        self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
+        self._parking = Parking(
+            config, self._source, self._ledger, self._pauses, dispatcher, loop, self._on_parked
+        )
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
         self._stops = Stops(config, self._ledger, dispatcher, loop, metrics)
         self._risks = Risks(self._ledger)
