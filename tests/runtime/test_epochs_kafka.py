@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace import config as contract
+from headrace.kafka.epochs import compare
 from tests.kafka_broker import Installed, KafkaBroker, installed
 from tests.runtime.consumer_process import World, committed_offsets, consuming, make_world, read_topic
 from tests.waiting import PATIENCE, until
@@ -58,6 +59,20 @@ def handle_all(world: World, count: int) -> None:
     with consuming(world) as running:
         until("all committed", lambda: world.committed().get(0) == count)
         assert running.stop() == 0
+
+
+def test_partitions_that_come_while_others_still_end_are_compared(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """As in one rebalance upon another: the client has not begun with what was assigned when it is asked to compare."""
+    world = make_world(kafka_broker, tmp_path, partitions=4)
+    world.produce([(f"k{n}", {"n": n}) for n in range(400)])
+    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
+    starts = [TopicPartition(world.source, number, 10, leader_epoch=0) for number in range(4)]
+    for _ in range(200):
+        for some in (starts, starts[:2]):
+            client.assign(some)
+            compare(client, some)
+            client.poll(0.01)
+    client.close()
 
 
 def test_the_epoch_of_what_was_read_is_committed_and_kept(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

@@ -7,15 +7,19 @@ and may be of a later leader.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from headrace.flow.partitions import Partition
 from headrace.record import Record
 
 NONE = -1
 """How the client is told that no epoch is known."""
+
+PATIENCE, AGAIN = 5.0, 0.01
+"""Seconds that a client has to begin with what was assigned to it, and between looks."""
 
 
 class Epochs:
@@ -51,7 +55,21 @@ def compare(client: Consumer, starts: Iterable[TopicPartition]) -> None:
     """Let the client ask the leaders whether their logs are the ones that were read up to ``starts``.
 
     Where one was cut and written anew, the offset counts as out of range. By an assignment alone it does not ask.
+    Raises KafkaException when the client does not begin with one of them.
     """
+    deadline = time.monotonic() + PATIENCE
     for start in starts:
         if start.offset > 0 and start.leader_epoch is not None:
+            _seek(client, start, deadline)
+
+
+def _seek(client: Consumer, start: TopicPartition, deadline: float) -> None:
+    """Seek, again while the client has not begun with the partition: it first ends what was assigned before."""
+    while True:
+        try:
             client.seek(start)
+            return
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._STATE or time.monotonic() > deadline:
+                raise
+            time.sleep(AGAIN)
