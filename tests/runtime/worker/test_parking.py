@@ -53,15 +53,7 @@ class Pod:
         self.reading, self.ledger, metrics = Reading(), Ledger(), Metrics(BILLING)
         self.dispatcher = Dispatcher(BILLING, handle, metrics, Lease(600, time.monotonic()))
         self.pauses = Pauses(self.reading, metrics)  # type: ignore[arg-type]
-        self.parking = Parking(
-            BILLING,
-            self.reading,  # type: ignore[arg-type]
-            self.ledger,
-            self.pauses,
-            self.dispatcher,
-            loop,
-            lambda finished: None,
-        )
+        self.parking = Parking(BILLING, self.ledger, self.pauses, self.dispatcher, loop, lambda finished: None)
         self.loop = loop
         self.source, self.retry = self.assign(SOURCE), self.assign(RETRY)
         self.parking.begin([SOURCE, RETRY])

@@ -21,7 +21,6 @@ from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.parking import beyond
 from headrace.flow.partitions import Partition, listed
-from headrace.kafka.consumer import Source
 from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
 from headrace.letters.parked import Scan, scans
 from headrace.letters.parking import Parked
@@ -32,7 +31,7 @@ from headrace.worker.pauses import Pauses
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.5
-"""Seconds between looks for keys to park, while they hold up others, and for those that want what they gave up."""
+"""Seconds between looks for keys to park, while they hold up others."""
 
 MOST_UNREAD, FEW_UNREAD = 100_000, 50_000
 """Parked records not read yet, each of which takes some 300 bytes: no more are added from so many on until so few."""
@@ -42,12 +41,14 @@ AGAIN = 2.0
 
 
 class Parking:
-    """What is parked, written and waits, of the partitions in ``ledger``; ``written`` is told of what Kafka has."""
+    """What is parked, written and waits, of the partitions in ``ledger``; ``written`` is told of what Kafka has.
+
+    ``is_full``: no more fits in memory of what comes from the retry topic.
+    """
 
     def __init__(
         self,
         config: Config,
-        source: Source,
         ledger: Ledger,
         pauses: Pauses,
         dispatcher: Dispatcher,
@@ -56,7 +57,6 @@ class Parking:
     ) -> None:
         self._config = config
         self._retry = config.topics.retry
-        self._source = source
         self._ledger = ledger
         self._pauses = pauses
         self._dispatcher = dispatcher
@@ -71,8 +71,8 @@ class Parking:
         self._scans: SimpleQueue[tuple[Assignment, Scan] | BaseException] = SimpleQueue()
         self._unanswered = ""
         self._silence: str | None = None
-        self._looked_at = self._shared_at = 0.0
-        self._has_many = self._is_full = False
+        self._looked_at = 0.0
+        self._has_many = self.is_full = False
         self.writer = Parked(config, written)
 
     def begin(self, partitions: Collection[Partition]) -> None:
@@ -121,9 +121,7 @@ class Parking:
         self._note_silence(now)
         for one in [one for one, places in self._beyond.items() if self._is_read(places, lost)]:
             del self._beyond[one]
-        self._read_again()
         self._hold()
-        self._share_out(now)
         if crowded and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             for one in crowded:
@@ -201,35 +199,11 @@ class Parking:
             return place[0] not in self._alike
         return one.halted or one in self._ended or one.position > offset
 
-    def _read_again(self) -> None:
-        """Read from where keys want what they gave up, once all of the partition was read.
-
-        What they gave up before they said so is noted first: else it would count as read.
-        """
-        wanted = [self._dispatcher.keys.again.popleft() for _ in range(len(self._dispatcher.keys.again))]
-        aside = self._dispatcher.keys.aside
-        while aside:
-            self._ledger.set_aside(*aside.popleft())
-        for one, offset in wanted:
-            if not one.given_away and one.place == one.end and self._source.read_again(one.name, offset):
-                one.place = offset
-
-    def _share_out(self, now: float) -> None:
-        """Let keys give up some of what came from the retry topic where no more fits, and have back what they want."""
-        if now - self._shared_at < LOOK_EVERY:
-            return
-        self._shared_at = now
-        if self._is_full:
-            self._loop.call_soon_threadsafe(self._dispatcher.keys.share_out)
-        for one in self._ledger.owned:
-            if one.aside and one.place == one.end:
-                self._loop.call_soon_threadsafe(self._dispatcher.keys.look_back, one)
-
     def _hold(self) -> None:
         retry = [one for one in self._ledger.owned if one.topic == self._retry]
         waits = {*self._unknown, *self._beyond}
-        self._is_full = self._budget.is_used_up(sum(one.in_memory for one in retry), sum(one.size for one in retry))
-        if self._is_full:
+        self.is_full = self._budget.is_used_up(sum(one.in_memory for one in retry), sum(one.size for one in retry))
+        if self.is_full:
             waits.update(retry)
         numbers = {one.partition for one in self._unknown if not one.given_away} | self._laden(retry)
         sources = (

@@ -29,6 +29,7 @@ from headrace.kafka.producer import Written
 from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
 from headrace.record import Record
+from headrace.worker.aside import Aside
 from headrace.worker.commits import Commits
 from headrace.worker.copartitions import Copartitions
 from headrace.worker.credentials import Credentials
@@ -93,9 +94,8 @@ class Poller(threading.Thread):
         self._full_since: float | None = None
         self._handed = 0
         self._pauses = Pauses(self._source, metrics)
-        self._parking = Parking(
-            config, self._source, self._ledger, self._pauses, dispatcher, loop, self._on_parked
-        )
+        self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
+        self._aside = Aside(self._source, self._ledger, dispatcher, loop)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
         self._stops = Stops(config, self._ledger, dispatcher, loop, metrics)
         self._risks = Risks(self._ledger)
@@ -144,6 +144,7 @@ class Poller(threading.Thread):
         self._commits.when_due(self.beat)
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
         self._parking.serve(self._commits.crowded, self._lost, self.beat)
+        self._aside.serve(self.beat, is_full=self._parking.is_full)
         writing = self._letters.outstanding or self._dispatcher.finished or self._parking.writer.outstanding
         self._go_on(self._stops.serve(self.beat, writing=bool(writing)))
         self.stalls.measure(self.beat)
