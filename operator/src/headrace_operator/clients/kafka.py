@@ -1,13 +1,14 @@
 """Kafka, as the operator sees it: the cluster, topics, offsets of a group, records of a log; and new topics.
 
-Each question has a deadline. Those about topics and offsets that fall together are asked once (`coalescing`), those in
-the name of a group have a client of their own (`kafka_group`), and a Kafka that answers nobody fails at once for a
-while (`kafka_failures`), so that a dead one delays nobody. It must not decide anything.
+Each question has a deadline. Those about topics and offsets that fall together are asked once (`coalescing`), logs are
+read by a client in a group's name (`kafka_group`), and a Kafka that answers nobody fails at once for a while
+(`kafka_failures`), so that a dead one delays nobody. It must not decide anything.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
 import time
@@ -32,6 +33,8 @@ from headrace_operator.clients import errors
 from headrace_operator.clients.coalescing import Coalesced
 from headrace_operator.clients.kafka_failures import Failures
 from headrace_operator.clients.kafka_group import Group
+from headrace_operator.clients.kafka_link import Outdated
+from headrace_operator.clients.kafka_offsets import Offsets, Told
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.kafka import ClusterSeen, Committed, LogSeen, Partition, Span, TopicSeen
 
@@ -48,10 +51,16 @@ THREADS = 32
 """Questions of groups that wait at the same time: each takes a thread while it waits."""
 
 IDLE = 120.0
-"""Seconds after which a group that nobody asks about is let go."""
+"""Seconds after which a group's own client is closed that nobody asks."""
+
+MOST_GROUPS = 8
+"""Clients of groups that are kept for those that read logs next."""
 
 PROTOCOLS = "group.coordinator.rebalance.protocols"
 """The brokers' property that lists them, since Kafka 3.7."""
+
+Question = tuple[str, tuple[Partition, ...]]
+"""A group, and partitions that it may have committed."""
 
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
@@ -66,13 +75,16 @@ class Kafka:
         self._failures = Failures(self._name)
         try:
             self._admin: AdminClient | None = AdminClient({**self._properties, "error_cb": self._failures.note})
-        except (KafkaException, ValueError) as error:
+            self._offsets = Offsets(self._properties)
+        except (KafkaException, ValueError, OSError) as error:
             raise errors.Invalid(f"{self._name}: the client refuses these properties: {error}") from error
         self._ends = Coalesced(self._read_ends)
         self._written = Coalesced(self._read_written)
         self._described = Coalesced(self._read_topics)
         self._settings = Coalesced(self._read_settings)
+        self._committed = Coalesced(self._read_committed)
         self._groups: dict[str, tuple[float, Group]] = {}
+        self._outdated = False
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="kafka")
         self._readers = asyncio.Semaphore(READERS)
 
@@ -135,9 +147,7 @@ class Kafka:
         wanted = tuple(partitions)
         if not wanted:
             return {}
-        return await self._ask(
-            f"read offsets of {group}", lambda: self._as_group(group, lambda as_: as_.committed(wanted, DEADLINE))
-        )
+        return await self._ask(f"read offsets of {group}", lambda: self._committed_of(group, wanted))
 
     async def read(self, group: str, spans: Mapping[Partition, Span]) -> LogSeen:
         """Read the committed records of ``spans``, as many as fit in `DEADLINE` seconds, as ``group`` without joining.
@@ -155,6 +165,7 @@ class Kafka:
         if self._admin:
             self._admin.__exit__(None, None, None)
         self._admin = None
+        self._offsets.close()
         self._let_go(before=math.inf)
         self._threads.shutdown(wait=False)
 
@@ -234,12 +245,35 @@ class Kafka:
         known = self._groups.get(name)
         group = known[1] if known else Group(self._properties, name, self._failures.note)
         self._groups[name] = (time.monotonic(), group)
+        if len(self._groups) > MOST_GROUPS and not self._outdated:
+            self._let_go(before=sorted(at for at, _ in self._groups.values())[1])
         return await asyncio.get_running_loop().run_in_executor(self._threads, question, group)
 
     def _let_go(self, before: float) -> None:
-        """Close the groups that were last asked about before then, in a thread, as it may wait."""
+        """Close the clients of groups that were last asked before then, in a thread, as it may wait."""
         for name in [name for name, (at, _) in self._groups.items() if at < before]:
             self._threads.submit(self._groups.pop(name)[1].close)
+
+    async def _committed_of(self, group: str, wanted: tuple[Partition, ...]) -> Mapping[Partition, Committed]:
+        """Ask together with others; where many groups cannot be asked about at once, by a client of the group's own."""
+        if not self._outdated:
+            with contextlib.suppress(Outdated):
+                return (await self._committed.ask([(group, wanted)]))[group, wanted]
+        return await self._as_group(group, lambda as_: as_.committed(wanted, DEADLINE))
+
+    async def _read_committed(self, asked: frozenset[Question]) -> Mapping[Question, Told]:
+        self._opened()
+        if self._outdated:
+            raise Outdated
+        groups: dict[str, set[Partition]] = {}
+        for group, partitions in asked:
+            groups.setdefault(group, set()).update(partitions)
+        try:
+            found = await self._offsets.read(groups, DEADLINE)
+        except Outdated:
+            self._outdated = True
+            raise
+        return {(group, wanted): _wanted(found[group], wanted) for group, wanted in asked}
 
     async def _read_topics(self, names: frozenset[str]) -> Mapping[str, TopicSeen | Exception | None]:
         asked = self._opened().describe_topics(TopicCollection(list(names)), request_timeout=DEADLINE)
@@ -283,6 +317,10 @@ async def _each(futures: Mapping[Item, Future[Any]]) -> dict[Item, Any]:
     """Return each answer or the exception it brought."""
     found = await asyncio.gather(*map(asyncio.wrap_future, futures.values()), return_exceptions=True)
     return dict(zip(futures, found, strict=True))
+
+
+def _wanted(found: Told, wanted: Iterable[Partition]) -> Told:
+    return found if isinstance(found, Exception) else {at: found[at] for at in wanted if at in found}
 
 
 def _topic(name: str, found: Any) -> TopicSeen | Exception | None:
