@@ -16,13 +16,23 @@ from headrace.cli.laptop import errand_pod
 from headrace_operator.plan.actions import Apply
 from tests.charts.rendering import CHART, CHARTS, IMAGES, Done, of, render
 from tests.cluster import build, fast
+from tests.operator import worlds
 from tests.operator.operator_process import await_kinds, kubectl
-from tests.operator.plan import golden
+from tests.operator.plan import golden, statuses, templates
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.apiserver
 CRDS = CHARTS / "headrace-crds"
-PODS = ("operator", "outbox-main", "outbox-billing", "payments-in-order-payments", "tables-python-greeting", "errand")
+PODS = (
+    "operator",
+    "outbox-main",
+    "outbox-billing",
+    "payments-in-order-payments",
+    "python-database-ledger",
+    "tables-python-greeting",
+    "every-field-of-a-template",
+    "errand",
+)
 ENFORCE = "pod-security.kubernetes.io/enforce=restricted"
 
 
@@ -82,7 +92,16 @@ def pods() -> dict[str, dict[str, Any]]:
                     made[f"{example.stem}-{resource.name}"] = json.loads(json.dumps(action.manifest))
     found = {name: _pod(deployment) for name, deployment in made.items()}
     errand = errand_pod.manifest(made["outbox-billing"], "billing", ["headrace", "internal"])
-    return found | {"errand": {**errand, "metadata": {"name": "errand"}}}
+    return found | {"errand": {**errand, "metadata": {"name": "errand"}}, "every-field-of-a-template": _whole()}
+
+
+def _whole() -> dict[str, Any]:
+    """Return a pod with all that a user can give it; its classes are not those of the cluster."""
+    given = {**templates.OF_CONSUMER, "priorityClassName": None, "runtimeClassName": None}
+    spec = {**worlds.CONSUMER.spec, "template": given}
+    plan = statuses.planned(statuses.changed(worlds.consumer_world(), spec=spec))
+    (made,) = [one.manifest for one in plan.actions if isinstance(one, Apply) and one.manifest["kind"] == "Deployment"]
+    return _pod(json.loads(json.dumps(made)))
 
 
 def _pod(deployment: dict[str, Any]) -> dict[str, Any]:

@@ -182,9 +182,10 @@ def make_world(
     partitions: int = 2,
     topics: bool = True,
     protocol: contract.GroupProtocol = "classic",
+    stop: float = 30.0,
     **delivery: object,
 ) -> World:
-    """Make a Consumer of a fresh name with its topics; ``delivery`` goes into the contract."""
+    """Make a Consumer of a fresh name with its topics; ``stop`` and ``delivery`` go into the contract."""
     name = f"c{uuid.uuid4().hex[:8]}"
     source = f"shop.{name}.outbox.order"
     own = contract.Topics(
@@ -207,6 +208,7 @@ def make_world(
         delivery=contract.Delivery.model_validate(
             {"retry": {"attempts": 4, "initial": 0.05, "factor": 2, "max": 1}, **delivery}
         ),
+        stop=stop,
     )
     world = World(broker=broker, config=config, folder=folder)
     if topics:

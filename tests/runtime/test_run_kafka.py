@@ -18,8 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace import config as contract
 from headrace import headers
-from headrace.worker.poll import STOP_BUDGET
-from headrace_operator.plan.consumption import GRACE
+from headrace_operator.plan.consumption import SPARE
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import (
     World,
@@ -217,23 +216,25 @@ def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaB
         until("all to begin", lambda: len(world.effects("begin")) == 3)
         asked = time.monotonic()
         assert running.stop() == 0
-        assert time.monotonic() - asked < STOP_BUDGET / 2
+        assert time.monotonic() - asked < world.config.stop / 2
     assert world.committed() == {0: 1}
 
 
 @pytest.mark.case("delivery-18")
+@pytest.mark.case("clusters-7")
+@pytest.mark.parametrize("stop", [30.0, 5.0])
 def test_a_handler_longer_than_the_time_to_stop_is_cut_off_and_comes_again(
-    kafka_broker: KafkaBroker, tmp_path: Path
+    kafka_broker: KafkaBroker, tmp_path: Path, stop: float
 ) -> None:
     """The process ends well within the pod's grace, what others finished is committed, and the record comes again."""
-    world = make_world(kafka_broker, tmp_path, partitions=1)
+    world = make_world(kafka_broker, tmp_path, partitions=1, stop=stop)
     world.produce([("k1", {"n": 0}), ("k2", {"n": 1, "sleep": 3600})])
     with consuming(world) as running:
         until("both to begin", lambda: len(world.effects("begin")) == 2)
         asked = time.monotonic()
         running.process.terminate()
         assert running.process.wait(timeout=PATIENCE) == 0
-        assert STOP_BUDGET - 1 < time.monotonic() - asked < GRACE
+        assert stop - 1 < time.monotonic() - asked < stop + SPARE
         assert "records still run" in running.log.read_text()
     assert world.committed() == {0: 1}
     with consuming(world):

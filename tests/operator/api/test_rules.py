@@ -21,7 +21,7 @@ from headrace_operator.plan.acceptance import judge
 from tests.cluster import fast
 from tests.operator import worlds
 from tests.operator.operator_process import kubectl
-from tests.operator.plan import statuses
+from tests.operator.plan import statuses, templates
 from tests.waiting import PATIENCE, until
 
 SOURCE = {"connector": "orders-db", "routes": ["order"]}
@@ -102,6 +102,10 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Consumer", "spec.handler.python.timeout", 0, {"handler": {"python": {"function": "a:b", "timeout": "25h"}}}),
     ("Consumer", "spec.delivery.retry.backoff.initial", 0, {"delivery": {"retry": {"backoff": {"initial": "0ms"}}}}),
     ("Consumer", "spec.delivery.retry.backoff.max", 0, {"delivery": {"retry": {"backoff": {"max": "999999999h"}}}}),
+    *(
+        ("Consumer", f"spec.template{path}", index, {"template": templates.changed(templates.OF_CONSUMER, at, value)})
+        for path, index, at, value in templates.RULES_OF_CONSUMER
+    ),
 )
 
 

@@ -6,10 +6,14 @@ import re
 from typing import Any
 
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
+from headrace_operator.api.schema import Model
+from headrace_operator.api.template import ConsumerTemplate
 from tests.operator import worlds
+from tests.operator.plan import templates
 
 Json = dict[str, Any]
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
@@ -24,8 +28,25 @@ def specs(kind: str) -> st.SearchStrategy[Json]:
     return _values(crd.schema(found)["properties"]["spec"]).map(CHOOSE.get(kind, lambda spec: spec))
 
 
+@st.composite
+def _templates(draw: st.DrawFn, full: Json, model: type[Model]) -> Json:
+    """Return a template with any of its parts taken out, and any text in it another one that it may be."""
+    made = full
+    for path in draw(st.lists(st.sampled_from(sorted(templates.paths(full), key=str)), max_size=20)):
+        edit = draw(st.none() | st.none() | HOSTILE | WORDS)
+        try:
+            less = templates.without(made, path) if edit is None else templates.changed(made, path, edit)
+            model.model_validate(less)
+        except (ValidationError, LookupError, TypeError):
+            continue
+        made = less
+    return made
+
+
 def _values(node: Json) -> st.SearchStrategy[Any]:
     match node:
+        case {"properties": {"startup": _, "serviceAccountName": _}}:
+            return _templates(templates.OF_CONSUMER, ConsumerTemplate)
         case {"enum": words}:
             return st.sampled_from(words)
         case {"type": "object", "properties": properties}:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from headrace_operator.api.schema import API_VERSION
+from headrace_operator.api.volumes import OWN_VOLUMES
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import connectcluster, connector, consumer, pods
 from headrace_operator.plan.actions import Apply, Plan
@@ -18,29 +19,42 @@ from tests.operator.plan.specs import specs
 
 Json = dict[str, Any]
 POD = {
+    "affinity",
     "automountServiceAccountToken",
     "containers",
+    "hostAliases",
+    "imagePullSecrets",
+    "initContainers",
+    "nodeSelector",
+    "priorityClassName",
+    "runtimeClassName",
     "securityContext",
     "serviceAccountName",
     "terminationGracePeriodSeconds",
+    "tolerations",
     "topologySpreadConstraints",
     "volumes",
 }
 CONTAINER = {
+    "args",
     "command",
     "env",
+    "envFrom",
     "image",
     "livenessProbe",
     "name",
     "ports",
     "readinessProbe",
     "resources",
+    "restartPolicy",
     "securityContext",
     "startupProbe",
     "terminationMessagePolicy",
     "volumeMounts",
 }
-VOLUMES = {"configMap", "emptyDir", "projected"}
+VOLUMES = {"configMap", "csi", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+PROJECTED = {"configMap", "downwardAPI", "secret"}
+PLACES = ("/etc/headrace", "/tmp", "/var/run/secrets", "/run/secrets")
 OWN = ("app.kubernetes.io/", "headrace.dev/")
 LABELS = st.dictionaries(
     st.sampled_from(
@@ -80,11 +94,26 @@ def of_connect(spec: Json, labels: dict[str, str]) -> tuple[Resource, list[Json]
 
 def assert_bounded(owner: Resource, made: list[Json], account: str) -> None:
     assert made
+    (deployment,) = [one for one in made if one["kind"] == "Deployment"]
+    assert_theirs(owner, deployment["spec"]["template"]["metadata"])
     for one in made:
         assert_ours(owner, one)
-    (deployment,) = [one for one in made if one["kind"] == "Deployment"]
     assert_restricted(deployment["spec"]["template"]["spec"], account)
     assert_available(deployment, [one for one in made if one["kind"] == "PodDisruptionBudget"])
+
+
+def template_of(owner: Resource) -> Json:
+    """Return what the user gives to the pods."""
+    found: Json = owner.spec.get("template") or owner.spec.get("workers", {}).get("template") or {}
+    return found
+
+
+def assert_theirs(owner: Resource, metadata: Json) -> None:
+    """Take the labels and annotations that the user gives out of the pods' own: what is left is ours, whole."""
+    for part in ("labels", "annotations"):
+        given = template_of(owner).get(part) or {}
+        assert not [name for name in given if name.startswith(OWN)]
+        assert {name: metadata[part].pop(name) for name in given} == given
 
 
 def assert_ours(owner: Resource, one: Json) -> None:
@@ -107,18 +136,24 @@ def assert_restricted(pod: Json, account: str) -> None:
     assert pod["securityContext"] == pods.pod_security()
     assert pod["serviceAccountName"] == account
     assert {kind for volume in pod["volumes"] for kind in set(volume) - {"name"}} <= VOLUMES
-    for container in pod["containers"]:
+    sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", ())]
+    assert {kind for source in sources for kind in source} <= PROJECTED
+    for container in (*pod["containers"], *pod.get("initContainers", ())):
         assert set(container) <= CONTAINER
         assert container["securityContext"] == pods.container_security()
         assert {"cpu", "memory"} <= set(container["resources"]["requests"])
         assert "memory" in container["resources"]["limits"]
-        assert all("hostPort" not in port for port in container["ports"])
+        assert all("hostPort" not in port for port in container.get("ports", ()))
+        own = {volume["name"] for volume in pod["volumes"]} & set(OWN_VOLUMES)
+        assert all(
+            mount["mountPath"].startswith(PLACES) == (mount["name"] in own) for mount in container["volumeMounts"]
+        )
 
 
 def assert_available(deployment: Json, budgets: list[Json]) -> None:
     """Its pods want to be apart, wait for no node, and are evicted one at a time."""
     selector = deployment["spec"]["selector"]
-    (spread,) = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    spread, *_ = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
 
     assert (spread["labelSelector"], spread["topologyKey"]) == (selector, "kubernetes.io/hostname")
     assert (spread["maxSkew"], spread["whenUnsatisfiable"]) == (1, "ScheduleAnyway")
@@ -129,10 +164,11 @@ def assert_available(deployment: Json, budgets: list[Json]) -> None:
 @given(spec=specs("Consumer"), labels=LABELS)
 def test_no_spec_of_a_consumer_changes_what_its_pods_may_do(spec: Json, labels: dict[str, str]) -> None:
     owner, made = of_consumer(spec, labels)
+    theirs = template_of(owner).get("serviceAccountName")
 
-    assert_bounded(owner, made, "billing-consumer")
+    assert_bounded(owner, made, theirs or "billing-consumer")
     (deployment,) = [one for one in made if one["kind"] == "Deployment"]
-    assert deployment["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+    assert deployment["spec"]["template"]["spec"].get("automountServiceAccountToken") is (None if theirs else False)
     assert not [one for one in made if one["kind"] in ("Role", "RoleBinding")]
 
 

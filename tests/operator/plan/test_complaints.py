@@ -19,6 +19,7 @@ QUOTA = (
 )
 WEBHOOK = 'admission webhook "limits.example.com" denied the request: spec.containers[0]: no seccomp'
 SCHEDULER = "0/3 nodes are available: 3 Insufficient cpu."
+RAISE = "(raise template.resources.limits.memory)"
 DEPLOYMENTS = {"Consumer": "billing-consumer", "ConnectCluster": "main-connect"}
 
 
@@ -73,7 +74,7 @@ def test_what_the_cluster_refuses_is_told_in_its_words(kind: str, ready: int, wa
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"ended": Ended(code=137, reason="OOMKilled")}, "ended with 137 (OOMKilled), its memory was used up"),
+        ({"ended": Ended(code=137, reason="OOMKilled")}, f"ended with 137 (OOMKilled), its memory was used up {RAISE}"),
         ({"ended": Ended(code=139, reason="Error")}, "ended with 139 (SIGSEGV)"),
         (
             {"ended": Ended(code=137, reason="Error")},
@@ -95,7 +96,10 @@ def test_how_a_container_ended_comes_before_its_last_line(changes: dict[str, Any
 @pytest.mark.parametrize(
     ("ended", "words"),
     [
-        (Ended(code=137, reason="OOMKilled"), "137 (OOMKilled) while handling orders/0@1, its memory was used up"),
+        (
+            Ended(code=137, reason="OOMKilled"),
+            f"137 (OOMKilled) while handling orders/0@1, its memory was used up {RAISE}",
+        ),
         (Ended(code=139, reason="Error"), "139 (SIGSEGV) while handling orders/0@1"),
         (Ended(code=3, reason="Error"), "3 while handling orders/0@1"),
         (
@@ -176,6 +180,18 @@ def test_a_pod_that_never_becomes_ready_is_told_in_the_end() -> None:
 
     assert (status, reason) == ("False", "PodsFailing")
     assert "Pod billing-consumer-1 was made at 2026-01-02T02:44:05Z and is not ready yet" in said
+
+
+@pytest.mark.case("clusters-7")
+@pytest.mark.parametrize(("failures", "standing"), [(600, True), (1200, False)])
+def test_a_pod_may_start_as_long_as_its_template_says(failures: int, standing: bool) -> None:
+    probe = {"startupProbe": {"periodSeconds": 1, "failureThreshold": failures}}
+    made = {"metadata": {}, "spec": {"replicas": 1, "template": {"spec": {"containers": [probe]}}}}
+    slow = pod(since=worlds.NOW - timedelta(minutes=20))
+    found = complaints.shortage(made, [slow], rolled=False, now=worlds.NOW)
+
+    assert found is not None
+    assert (found.reason == "PodsFailing") is standing
 
 
 def test_a_pod_that_is_over_and_was_replaced_says_nothing() -> None:

@@ -10,12 +10,11 @@ import pytest
 
 from headrace import config as contract
 from headrace.worker import run
-from headrace.worker.poll import STOP_BUDGET
 from headrace_operator.api.durations import seconds
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates
 from headrace_operator.observed.kube import Children, PodSeen
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import consumer, consumption
+from headrace_operator.plan import consumer
 from headrace_operator.plan.actions import Apply, CreateTopic
 from tests.operator import worlds
 from tests.operator.worlds import condition
@@ -98,8 +97,16 @@ def test_the_container_has_room_for_what_all_its_workers_may_take(
 
 
 @pytest.mark.case("delivery-18")
-def test_a_pod_has_longer_to_stop_than_its_process_takes_at_the_latest() -> None:
-    assert consumption.GRACE > run.WATCHDOG > STOP_BUDGET
+@pytest.mark.parametrize("grace", [None, 20, 45, 600])
+def test_a_pod_has_longer_to_stop_than_its_process_takes_at_the_latest(grace: int | None) -> None:
+    spec = {**worlds.CONSUMER.spec, "template": {"terminationGracePeriodSeconds": grace} if grace else {}}
+    world = worlds.consumer_world(resource=dataclasses.replace(worlds.CONSUMER, spec=spec))
+    plan = consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+    made = {action.manifest["kind"]: action.manifest for action in plan.actions if isinstance(action, Apply)}
+    stop = contract.load(made["ConfigMap"]["data"]["config.json"]).stop
+
+    assert stop == {None: 30, 20: 5, 45: 30, 600: 585}[grace]
+    assert made["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > stop + run.WATCHDOG
 
 
 @pytest.mark.case("delivery-18")

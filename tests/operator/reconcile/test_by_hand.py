@@ -1,12 +1,9 @@
-"""What docs/by-hand.md says of Deployments: the page's command against a real API server, and the operator after it."""
+"""What others add to a Deployment by hand, against a real API server, and the operator after it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
-import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +17,6 @@ from tests.operator.reconcile.test_applied import left
 
 pytestmark = pytest.mark.apiserver
 
-PAGE = Path(__file__).parents[3] / "docs/by-hand.md"
-
 
 def test_an_environment_set_by_hand_outlives_edits(server: ApiServer) -> None:
     """Nothing is left to do about it, and an edit of the Consumer keeps it."""
@@ -29,8 +24,7 @@ def test_an_environment_set_by_hand_outlives_edits(server: ApiServer) -> None:
     kubectl(server, "create", "secret", "generic", "shop-api", "-n", "shop", "--from-literal=TOKEN=t")
     assert asyncio.run(left(server, world)) == ()
 
-    (command,) = re.findall(r"^\$ kubectl (.+ set env .+)$", PAGE.read_text(), re.MULTILINE)
-    kubectl(server, *shlex.split(command))
+    kubectl(server, "-n", "shop", "set", "env", "deploy/billing-consumer", "--from=secret/shop-api")
 
     assert asyncio.run(left(server, world)) == ()
     asyncio.run(_edited(server))

@@ -82,6 +82,17 @@ def test_it_takes_nothing_that_only_a_replica_needs() -> None:
     assert not {"ports", "readinessProbe"} & set(spec["containers"][0])
 
 
+@pytest.mark.case("clusters-7")
+def test_it_mounts_no_volume_that_only_the_users_code_needs() -> None:
+    """One that a single node can have would keep it from starting."""
+    whole = deployment()
+    spec = whole["spec"]["template"]["spec"]
+    spec["volumes"].append({"name": "models", "persistentVolumeClaim": {"claimName": "models"}})
+    spec["containers"][1]["volumeMounts"].append({"name": "models", "mountPath": "/mnt/models"})
+
+    assert made(spec=whole["spec"]) == made()
+
+
 @pytest.mark.case("clusters-8")
 def test_it_finds_room_where_a_replica_would_not() -> None:
     (container,) = made()["spec"]["containers"]

@@ -62,4 +62,4 @@ def test_a_handler_that_cannot_be_loaded_is_the_termination_message(tmp_path: Pa
 
 
 def test_a_pod_is_given_more_time_to_stop_than_it_takes() -> None:
-    assert WATCHDOG < consumption.GRACE
+    assert WATCHDOG < consumption.SPARE

@@ -214,7 +214,7 @@ GroupProtocol = Literal["classic", "consumer"]
 
 
 class Config(Document):
-    """Everything a consumer pod needs to know."""
+    """Everything a consumer pod needs to know; ``stop`` is how many seconds what runs has to finish at its end."""
 
     namespace: str
     consumer: str
@@ -225,6 +225,7 @@ class Config(Document):
     topics: Topics
     handler: Handler
     delivery: Delivery = Delivery()
+    stop: Seconds = 30.0
 
 
 def load(text: str) -> Config:

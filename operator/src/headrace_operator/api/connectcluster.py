@@ -6,30 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from headrace_operator.api.resources import Resources
 from headrace_operator.api.schema import Model, Name, Status
-
-
-class Amounts(Model):
-    """Amounts of compute, in the notation of Kubernetes."""
-
-    cpu: str | None = Field(
-        None, pattern=r"^[0-9]+(\.[0-9]+)?m?$", max_length=20, description="Processor time, such as 500m or 2."
-    )
-    memory: str | None = Field(
-        None,
-        pattern=r"^[0-9]+(\.[0-9]+)?([KMGT]i|[kMGT])?$",
-        max_length=20,
-        description="Memory, such as 768Mi or 2Gi.",
-    )
-
-
-class Resources(Model):
-    """What one worker may use."""
-
-    requests: Amounts | None = Field(None, description="What is reserved. Default: 250m and 768Mi.")
-    limits: Amounts | None = Field(
-        None, description="What is the most. Default: no processor limit, and 1Gi of memory."
-    )
 
 
 class Workers(Model):
@@ -37,7 +15,9 @@ class Workers(Model):
 
     replicas: int | None = Field(None, ge=1, le=50, description="Number of worker pods. Default: 1.")
     image: str | None = Field(None, description="Image with Kafka Connect and plug-ins. Default: the release's own.")
-    resources: Resources | None = Field(None, description="Compute of one worker pod.")
+    resources: Resources | None = Field(
+        None, description="Compute of one worker pod. Default: 250m and 768Mi requested, 1Gi of memory at most."
+    )
     config: dict[str, str] | None = Field(
         None,
         description="Extra worker properties, without passwords, each value in one line. They win over those Headrace "

@@ -10,6 +10,7 @@ from pydantic import Field
 from headrace_operator.api.durations import Duration, Window
 from headrace_operator.api.schema import Credentials, Model, Name, ObjectName, SecretKey, Status, Topic
 from headrace_operator.api.tables import Route, Table
+from headrace_operator.api.template import ConsumerTemplate
 
 
 class Source(Model):
@@ -230,6 +231,9 @@ class ConsumerSpec(Model):
     scale: Scale | None = Field(None, description="How many replicas run.")
     state: Literal["Running", "Paused"] | None = Field(
         None, description="What the Consumer should do: Running, or Paused, with no pod. Default: Running."
+    )
+    template: ConsumerTemplate | None = Field(
+        None, description="What the pods are given: environment, volumes, compute, placement, and more."
     )
 
 

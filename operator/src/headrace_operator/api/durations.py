@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from headrace_operator.api.schema import Rule
+
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 SHORTEST, LONGEST = "1ms", "24h"
 """None is no length of time: a time-out of nothing is none at all, or no attempt is in time."""
@@ -36,3 +38,10 @@ Duration = Annotated[
 
 Window = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}(m|h|d)$")]
 """How long something is remembered, such as ``7d``, ``36h`` or ``90m``."""
+
+SENSIBLE = Rule(
+    rule="!self.matches('[0-9]{9}|[0-9]{7}(s|m$|m[0-9]|h)') && "
+    f"duration(self) >= duration('{SHORTEST}') && duration(self) <= duration('{LONGEST}')",
+    message=OUT_OF_BOUNDS,
+)
+"""The first half keeps `duration` from overflowing, which would be told in Go's words."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus
 from headrace_operator.api.connector import ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
-from headrace_operator.api.durations import LONGEST, OUT_OF_BOUNDS, SHORTEST
+from headrace_operator.api.durations import SENSIBLE
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
 from headrace_operator.api.properties import (
     CONNECTOR_SECRETS,
     CONTROL,
     IDENTITY,
-    IMAGE,
     KAFKA,
     LOGIN,
     LOGIN_OF_URL,
@@ -27,6 +26,7 @@ from headrace_operator.api.properties import (
 )
 from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
 from headrace_operator.api.tables import IS_TABLE
+from headrace_operator.api.template_rules import NO_LOGIN_IN_IMAGE, of_consumer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +108,6 @@ NO_LOGIN_AT_ALL = Rule(
     rule="!self.contains('@')",
     message="a login would stand here in plain text: write host and port, and name a Secret with credentials",
 )
-NO_LOGIN_IN_IMAGE = Rule(
-    rule=f"self.matches(r'{IMAGE}')",
-    message="a login would stand here in plain text: write the image without the part before the @",
-)
 CA_OF_REDISS = Rule(
     rule="!has(self.ca) || self.url.startsWith('rediss://')",
     message="redis:// is not encrypted, so there is nothing to check by ca: write rediss://, or leave ca out",
@@ -147,13 +143,6 @@ PLAIN_LINES = Rule(
     rule=f"self.all(key, !key.matches(r'{ODD}') && !self[key].matches(r'{CONTROL}'))",
     message="a name is letters, digits, dots, hyphens and underscores, and a value is one line: mend the others",
 )
-SENSIBLE = Rule(
-    rule="!self.matches('[0-9]{9}|[0-9]{7}(s|m$|m[0-9]|h)') && "
-    f"duration(self) >= duration('{SHORTEST}') && duration(self) <= duration('{LONGEST}')",
-    message=OUT_OF_BOUNDS,
-)
-"""The first half keeps `duration` from overflowing, which would be told in Go's words."""
-
 OTHER_SOURCE = (
     "records that wait there would never be handled: make another Consumer, and delete this one when its lag is 0"
 )
@@ -363,6 +352,7 @@ KINDS = (
             "spec.handler.python.timeout": (SENSIBLE,),
             "spec.delivery.retry.backoff.initial": (SENSIBLE,),
             "spec.delivery.retry.backoff.max": (SENSIBLE,),
+            **of_consumer("spec.template"),
             "spec.scale": (
                 Rule(
                     rule="!has(self.min) || !has(self.max) || self.min <= self.max",

@@ -16,8 +16,8 @@ from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
 APPLIED = "headrace.dev/applied"
-AMOUNTS = frozenset({"limits", "requests"})
-"""Fields whose values are amounts of compute, which the API server writes in its own way."""
+AMOUNTS, AMOUNT = frozenset({"limits", "requests"}), "sizeLimit"
+"""Fields whose values are amounts, or that are one, which the API server writes in its own way."""
 
 
 def child(owner: Resource, api_version: str, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,8 +106,10 @@ def _has(live: Manifest, key: str, wanted: Any) -> bool:
     there = live.get(key)
     if there is None:
         return wanted in ({}, [], None)
-    if key in AMOUNTS:
+    if key in AMOUNTS and isinstance(wanted, Mapping) and isinstance(there, Mapping):
         return all(quantities.are_equal(value, there.get(name)) for name, value in wanted.items())
+    if key == AMOUNT:
+        return quantities.are_equal(wanted, there)
     return is_within(wanted, there)
 
 

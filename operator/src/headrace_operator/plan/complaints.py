@@ -19,8 +19,8 @@ UNSCHEDULABLE = "Unschedulable"
 NODES = timedelta(minutes=2)
 """How long a pod beside others that run may wait for a node: one may be on its way."""
 
-LONGEST = timedelta(minutes=12)
-"""How long it may take to be ready: a large image, then a container's ten minutes to start."""
+PULLING = timedelta(minutes=2)
+"""How long a pod may take until its container starts, beside what that takes to answer: a large image."""
 
 HEAP = "java.lang.OutOfMemoryError"
 KILLED = frozenset({128 + signal.SIGKILL, 128 + signal.SIGTERM})
@@ -40,7 +40,9 @@ def shortage(
     if refusal := _refusal(deployment):
         return false("Deployed", Reason.PODS_REFUSED, f"{counted}; the cluster refuses more: {refusal}")
     patient = rolled and ready > 0
-    if complaint := next((said for pod in _standing(pods) if (said := _complaint(pod, patient, now, memory))), None):
+    longest = PULLING + _startup(deployment)
+    said_of = (_complaint(pod, patient, now, longest, memory) for pod in _standing(pods))
+    if complaint := next((said for said in said_of if said), None):
         return false("Deployed", Reason.PODS_FAILING, complaint if ready == 0 else f"{counted}. {complaint}")
     older = "; those of an earlier template are being replaced" if ready >= wanted > 0 else ""
     return None if patient else false("Deployed", Reason.ROLLING_OUT, f"{counted}{older}.{_since(pods)}")
@@ -58,7 +60,16 @@ def _refusal(deployment: Manifest) -> str | None:
     return next((str(one.get("message") or one.get("reason")) for one in failures), None)
 
 
-def _complaint(pod: PodSeen, patient: bool, now: datetime, memory: str) -> str | None:
+def _startup(deployment: Manifest) -> timedelta:
+    """Return how long the started containers of a pod may take to answer."""
+    containers = deployment["spec"].get("template", {}).get("spec", {}).get("containers") or ()
+    probes = [one.get("startupProbe") or {} for one in containers]
+    return timedelta(
+        seconds=max((one.get("failureThreshold", 0) * one.get("periodSeconds", 0) for one in probes), default=0)
+    )
+
+
+def _complaint(pod: PodSeen, patient: bool, now: datetime, longest: timedelta, memory: str) -> str | None:
     if pod.ready:
         return None
     age = now - pod.since if pod.since else timedelta(0)
@@ -66,7 +77,7 @@ def _complaint(pod: PodSeen, patient: bool, now: datetime, memory: str) -> str |
         return None if patient and age < NODES else _told(pod, memory)
     if pod.waiting_reason not in STARTING or pod.restarts or (pod.message and pod.phase != "Running"):
         return _told(pod, memory)
-    if pod.since and age > LONGEST:
+    if pod.since and age > longest:
         return f"Pod {pod.name} was made at {timestamp(pod.since)} and is not ready yet: see its log and its events."
     return None
 

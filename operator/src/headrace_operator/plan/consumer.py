@@ -37,6 +37,7 @@ from headrace_operator.plan.reasons import Reason
 from headrace_operator.scaling.terms import Decision
 from headrace_operator.settings import Settings
 
+MEMORY = "template.resources.limits.memory"
 NEEDED = frozenset({"Accepted", "TopicsReady", "OffsetsExist", "Deployed"})
 
 
@@ -240,7 +241,7 @@ def _deployed(world: ConsumerWorld, spec: ConsumerSpec | None, actions: tuple[Ac
     rolled = _is_rolled(world, deployment, actions)
     if pausing.is_wanted(spec):
         return pausing.deployed(deployment, rolled=rolled)
-    if short := complaints.shortage(deployment, world.children.pods, rolled=rolled, now=now):
+    if short := complaints.shortage(deployment, world.children.pods, rolled=rolled, now=now, memory=MEMORY):
         return short
     return true("Deployed", Reason.DEPLOYED, "Pods run the accepted spec.")
 

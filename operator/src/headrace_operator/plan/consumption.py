@@ -12,7 +12,7 @@ from headrace_operator.api.durations import seconds
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.api.properties import tuning
 from headrace_operator.observed.kube import Manifest, Resource
-from headrace_operator.plan import deduplication, names
+from headrace_operator.plan import deduplication, names, template
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, digest, labels, selector
 from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
@@ -20,8 +20,8 @@ from headrace_operator.settings import Settings
 
 CODE = "/etc/headrace/code"
 
-GRACE = 45
-"""Seconds that a pod has to stop: longer than the runtime takes, which ends itself after 40 s at the latest."""
+GRACE, SPARE = 45, 15
+"""Seconds that a pod has to stop, and how many of them are not for what runs: the runtime ends itself 5 s earlier."""
 
 MEMORY, WORKER = 512, 256
 """Mebibytes that a container may take for the consumer's own process, and for each worker process."""
@@ -51,12 +51,15 @@ def manifests(
             "Deployment",
             name,
             {
-                "spec": {
-                    "replicas": replicas,
-                    "selector": {"matchLabels": selector(resource)},
-                    "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                    "template": _template(resource, spec, kafka, digest(document), settings),
-                }
+                "spec": template.laid_over(
+                    {
+                        "replicas": replicas,
+                        "selector": {"matchLabels": selector(resource)},
+                        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+                        "template": _template(resource, spec, kafka, digest(document), settings),
+                    },
+                    spec.template,
+                )
             },
         ),
     )
@@ -86,6 +89,7 @@ def configuration(
         ),
         handler=_handler(spec.handler),
         delivery=_delivery(spec.delivery, concurrency(spec)),
+        stop=((spec.template and spec.template.termination_grace_period_seconds) or GRACE) - SPARE,
     )
 
 

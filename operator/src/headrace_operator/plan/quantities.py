@@ -23,6 +23,12 @@ def are_equal(one: object, other: object) -> bool:
     return first is not None and first == second
 
 
+def is_above(one: object, other: object) -> bool:
+    """Tell whether the first text is the greater amount; what is no amount is above nothing."""
+    first, second = _amount(one), _amount(other)
+    return first is not None and second is not None and first > second
+
+
 def _amount(value: object) -> Fraction | None:
     """Return the amount as Kubernetes keeps it: rounded up to a thousandth, and bounded."""
     found = _TEXT.fullmatch(str(value))

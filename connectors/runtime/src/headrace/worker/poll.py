@@ -52,8 +52,8 @@ PAUSE_AFTER = 0.5
 """Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
 
 STEP = 0.01
-REVOKE_BUDGET, STOP_BUDGET = 10.0, 30.0
-"""Seconds that running records have to finish when partitions are taken away, and when the process ends.
+REVOKE_BUDGET = 10.0
+"""Seconds that running records have to finish when partitions are taken away; when the process ends, it is told.
 
 No more than half of the time after which the group takes a member that does not read for gone.
 """
@@ -84,7 +84,7 @@ class Poller(threading.Thread):
         self._source = Source(config)
         self._load = Load(config, pod, dispatcher, self._ledger)
         self._commits = Commits(self._source, self._ledger, metrics, dispatcher.keys.retrying, self._load)
-        self._longest_drain = pause(config) / 2
+        self._longest_drain, self._stop_budget = pause(config) / 2, config.stop
         self._letters = Letters(config, metrics, self._on_letter)
         self._stopping = threading.Event()
         self._abandon = threading.Event()
@@ -129,7 +129,7 @@ class Poller(threading.Thread):
             while not self._stopping.is_set():
                 self._turn()
             self._load.end()
-            self._release(self._ledger.owned, STOP_BUDGET)
+            self._release(self._ledger.owned, self._stop_budget)
             self._source.close()
         except BaseException as error:  # noqa: BLE001 - the thread's border: told to the process, which ends
             self.fault = error

@@ -33,12 +33,12 @@ from headrace.worker import health, last_words
 from headrace.worker.compensation import Compensation
 from headrace.worker.deduplication import deduplication
 from headrace.worker.dispatch import Dispatcher
-from headrace.worker.poll import STOP_BUDGET, Poller
+from headrace.worker.poll import Poller
 
 log = logging.getLogger(__name__)
 
-WATCHDOG = STOP_BUDGET + 10.0
-"""Seconds after the signal to stop when a client that hangs no longer keeps the process alive."""
+WATCHDOG = 10.0
+"""Seconds after the time that what runs has to finish when a client that hangs no longer keeps the process alive."""
 
 GARBAGE = 10_000, 20, 50
 """Objects made and not yet gone, and times of that, after which the interpreter looks for cycles among them."""
@@ -72,7 +72,7 @@ async def _run(config: Config, port: int) -> int:
     dispatcher = Dispatcher(config, compensation.beside(handler.handle), metrics, lease, once, _hands(handler))
     poller = Poller(config, dispatcher, asyncio.get_running_loop(), metrics, lease, _pod())
     server = await health.serve(poller, metrics, port)
-    _stop_on_signals(poller)
+    _stop_on_signals(poller, config.stop)
     _collect_garbage_seldom()
     runners = asyncio.create_task(dispatcher.run())
     poller.start()
@@ -125,10 +125,10 @@ async def _handler(config: Config, metrics: Metrics) -> HttpHandler | PythonHand
     return isolated
 
 
-def _stop_on_signals(poller: Poller) -> None:
+def _stop_on_signals(poller: Poller, budget: float) -> None:
     def stop() -> None:
-        log.info("asked to stop: finishing what runs, for at most %.0f s", STOP_BUDGET)
-        watchdog = threading.Timer(WATCHDOG, os._exit, (1,))
+        log.info("asked to stop: finishing what runs, for at most %.0f s", budget)
+        watchdog = threading.Timer(budget + WATCHDOG, os._exit, (1,))
         watchdog.daemon = True
         watchdog.start()
         poller.stop()

@@ -19,6 +19,9 @@ CONTAINER = "consumer"
 LABEL = "headrace.dev/cli"
 REQUESTS = {"cpu": "1m", "memory": "16Mi"}
 """Next to nothing, so that it runs where no replica would find room; its limits stay, which a quota may ask for."""
+PLACES = ("/etc/headrace/", "/tmp/")
+"""Where Headrace mounts what access to Kafka takes; a volume of the user's may be one that a single node can have."""
+
 LIFETIME = 3600
 """Seconds after which the kubelet ends an errand whose command line is gone."""
 
@@ -82,9 +85,12 @@ def manifest(deployment: Json, consumer: str, command: Sequence[str]) -> Json:
 
 
 def _spec(template: Template, command: Sequence[str]) -> Json:
+    container = _container(template, command)
+    mounted = {mount["name"] for mount in container.get("volumeMounts", ())}
     return {
-        **template.model_dump(by_alias=True, exclude_none=True, exclude={"containers"}),
-        "containers": [_container(template, command)],
+        **template.model_dump(by_alias=True, exclude_none=True, exclude={"containers", "volumes"}),
+        "volumes": [volume for volume in template.volumes or () if volume["name"] in mounted],
+        "containers": [container],
         "restartPolicy": "Never",
         "activeDeadlineSeconds": LIFETIME,
         "terminationGracePeriodSeconds": 5,
@@ -105,6 +111,7 @@ def _container(template: Template, command: Sequence[str]) -> Json:
         raise ValueError(f"it has no container named {CONTAINER}")
     return {
         **container.model_dump(by_alias=True, exclude_none=True),
+        "volumeMounts": [one for one in container.volume_mounts or () if f"{one['mountPath']}/".startswith(PLACES)],
         "command": list(command),
         "resources": {**(container.resources or {}), "requests": REQUESTS},
         "terminationMessagePolicy": "FallbackToLogsOnError",

@@ -1,0 +1,168 @@
+"""What a template gives to pods: every field of the allow-list, and nothing that is ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from headrace_operator.api import crd
+from headrace_operator.api.kinds import KINDS
+from headrace_operator.api.resources import Resources
+from headrace_operator.api.template import ConsumerTemplate
+from headrace_operator.plan import template
+from headrace_operator.plan.actions import Apply
+from tests.operator import worlds
+from tests.operator.plan import statuses, templates
+
+Json = dict[str, Any]
+EVERY = {"Consumer": ("spec.template", templates.OF_CONSUMER)}
+MAPS = {"labels", "annotations", "nodeSelector", "matchLabels", "volumeAttributes"}
+"""Fields in which users choose the names."""
+
+
+def schema_paths(node: Json, at: str = "") -> set[str]:
+    """Return where each field of a schema's node is, as `templates.named` says it."""
+    found = set()
+    for name, child in (node.get("properties") or {}).items():
+        path = f"{at}.{name}" if at else name
+        inner = child.get("items", child)
+        found |= {path, *schema_paths(inner, path)}
+    return found
+
+
+def pods(given: Json | None) -> Json:
+    """Return the spec of the Deployment that a Consumer with this template has."""
+    spec = {**worlds.CONSUMER.spec, **({} if given is None else {"template": given})}
+    plan = statuses.planned(statuses.changed(worlds.consumer_world(), spec=spec))
+    applied = [one.manifest for one in plan.actions if isinstance(one, Apply)]
+    (spec,) = [one["spec"] for one in applied if one["kind"] == "Deployment"]
+    return dict(spec)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_full_template_has_every_field_of_the_schema(kind: str) -> None:
+    path, full = EVERY[kind]
+    node = crd.schema(next(one for one in KINDS if one.name == kind))["properties"]
+    for name in path.split("."):
+        node = node[name] if name in node else node["properties"][name]
+
+    found = {templates.named(one) for one in templates.paths(full) if not MAPS & set(one[:-1])}
+    assert schema_paths(node) == found
+
+
+@pytest.mark.case("clusters-7")
+def test_no_field_is_inert() -> None:
+    """Each changes the pods when it is taken out, unless it may not be."""
+    whole = pods(templates.OF_CONSUMER)
+    changing = set()
+    for path in templates.paths(templates.OF_CONSUMER):
+        less = templates.without(templates.OF_CONSUMER, path)
+        try:
+            ConsumerTemplate.model_validate(less)
+        except ValidationError:
+            continue
+        assert pods(less) != whole, path
+        changing.add(path)
+
+    assert {field for field in templates.OF_CONSUMER if (field,) not in changing} == {"volumes"}
+
+
+@pytest.mark.case("clusters-7")
+def test_a_python_handler_gets_its_password_from_a_secret_and_what_else_is_ours_stays() -> None:
+    bare, given = pods(None), pods({"env": [templates.ENV[1]]})
+    (container,) = given["template"]["spec"]["containers"]
+
+    assert container.pop("env") == [templates.ENV[1]]
+    assert given == bare
+
+
+@pytest.mark.case("clusters-7")
+def test_what_is_ours_is_in_the_pods_of_every_template() -> None:
+    bare, given = pods(None), pods(templates.OF_CONSUMER)
+    for part in ("replicas", "selector", "strategy"):
+        assert given[part] == bare[part]
+    metadata, spec = given["template"]["metadata"], given["template"]["spec"]
+    (ours,), (container,) = bare["template"]["spec"]["containers"], spec["containers"]
+
+    assert bare["template"]["metadata"]["labels"].items() <= metadata["labels"].items()
+    assert spec["securityContext"] == bare["template"]["spec"]["securityContext"]
+    assert spec["volumes"][: len(bare["template"]["spec"]["volumes"])] == bare["template"]["spec"]["volumes"]
+    assert container["volumeMounts"][: len(ours["volumeMounts"])] == ours["volumeMounts"]
+    assert all(one["securityContext"] == ours["securityContext"] for one in (container, *spec["initContainers"]))
+    for same in ("name", "image", "command", "ports", "readinessProbe", "livenessProbe"):
+        assert container[same] == ours[same]
+
+
+def test_a_container_that_runs_before_has_room_and_none_of_our_files() -> None:
+    (made,) = pods({"initContainers": [{"name": "migrate", "image": "shop/migrate:1"}]})["template"]["spec"][
+        "initContainers"
+    ]
+
+    assert made["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+    assert made["resources"] == {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}}
+
+
+@pytest.mark.parametrize(
+    ("startup", "failures", "deadline"),
+    [(None, 600, None), ("20m", 1200, 1320), ("500ms", 1, None), ("8m", 480, None), ("90m1s", 5401, 5521)],
+)
+def test_a_slow_import_has_the_time_that_it_is_given(startup: str | None, failures: int, deadline: int | None) -> None:
+    made = pods({"startup": startup} if startup else {})
+    (container,) = made["template"]["spec"]["containers"]
+
+    assert container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"] == failures
+    assert made.get("progressDeadlineSeconds") == deadline
+
+
+@pytest.mark.parametrize(
+    ("given", "requests", "limits"),
+    [
+        ({"limits": {"memory": "64Mi"}}, {"cpu": "100m", "memory": "64Mi"}, {"memory": "64Mi"}),
+        ({"requests": {"memory": "2Gi"}}, {"cpu": "100m", "memory": "2Gi"}, {"memory": "2Gi"}),
+        ({"limits": {"cpu": "0.05"}}, {"cpu": "0.05", "memory": "96Mi"}, {"cpu": "0.05", "memory": "512Mi"}),
+        ({"requests": {"cpu": "2"}, "limits": {"cpu": "2000m"}}, {"cpu": "2", "memory": "96Mi"}, None),
+    ],
+)
+def test_a_default_gives_way_to_what_is_given(given: Json, requests: Json, limits: Json | None) -> None:
+    known = {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}}
+    made = template.compute(known, Resources.model_validate(given))
+
+    assert made["requests"] == requests
+    assert made["limits"] == (limits or {"memory": "512Mi", "cpu": "2000m"})
+
+
+def test_pods_are_spread_over_nodes_beside_what_is_given_or_as_it_says() -> None:
+    ours, zones = pods({"topologySpread": templates.FULL["topologySpread"]})["template"]["spec"][
+        "topologySpreadConstraints"
+    ]
+    assert (ours["topologyKey"], zones["topologyKey"]) == ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    assert zones["labelSelector"] == ours["labelSelector"]
+
+    same = {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway", "maxSkew": 3}
+    (one,) = pods({"topologySpread": [same]})["template"]["spec"]["topologySpreadConstraints"]
+    assert one == {**ours, **same}
+
+
+def test_the_account_of_a_user_is_the_pods_own_and_says_itself_whether_its_token_is_mounted() -> None:
+    spec = pods({"serviceAccountName": "shop-billing"})["template"]["spec"]
+
+    assert spec["serviceAccountName"] == "shop-billing"
+    assert "automountServiceAccountToken" not in spec
+    assert pods({})["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+@pytest.mark.case("clusters-7")
+@pytest.mark.parametrize(("path", "value", "told"), templates.REFUSED)
+def test_what_may_not_be_is_refused_by_the_plan_as_well(path: templates.Path, value: Any, told: str) -> None:
+    """Where the definitions are older than the operator: nothing is made, and no value that was written is told."""
+    given = templates.changed(templates.OF_CONSUMER, path, value)
+    plan = statuses.planned(statuses.changed(worlds.consumer_world(), spec={**worlds.CONSUMER.spec, "template": given}))
+    accepted = worlds.condition(plan, "Accepted")
+
+    assert accepted["status"] == "False"
+    assert "spec.template" in accepted["message"]
+    assert told in accepted["message"]
+    assert "s3cret" not in accepted["message"]
+    assert not plan.actions
