@@ -74,7 +74,7 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> A
         stack.callback(kafkas.close)
         lease = Lease("default", me, retry=0.2)
         loop = Loop(
-            remote=Remote(kube=kube, connect=Connect(session, kept=0), kafkas=kafkas),
+            remote=Remote(kube=kube, near=kube, connect=Connect(session, kept=0), kafkas=kafkas),
             lease=lease,
             settings=worlds.SETTINGS,
             fleet=Fleet(),

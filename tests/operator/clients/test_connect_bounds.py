@@ -75,7 +75,7 @@ async def connect() -> AsyncIterator[Connect]:
     """Give the client as the operator opens it."""
     async with AsyncExitStack() as stack:
         kube: Any = None
-        yield (await opened(kube, stack)).connect
+        yield (await opened(kube, kube, stack)).connect
 
 
 @pytest.mark.case("clusters-3")

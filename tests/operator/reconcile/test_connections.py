@@ -67,7 +67,7 @@ async def remote(server: ApiServer, login: None, clock: list[float]) -> AsyncIte
     api = Api(await connection(str(server.kubeconfig)))
     kube = Kube(api)
     async with aiohttp.ClientSession() as session:
-        made = Remote(kube=kube, connect=Connect(session), kafkas=Kafkas(kube, now=lambda: clock[0]))
+        made = Remote(kube=kube, near=kube, connect=Connect(session), kafkas=Kafkas(kube, now=lambda: clock[0]))
         yield made
         made.kafkas.close()
     await api.close()

@@ -49,6 +49,6 @@ async def test_what_hangs_is_given_up_in_time(action: Action, kube: Any, kafkas:
     begun = clock.time()
 
     with pytest.raises(Unreachable, match="no answer within"):
-        await execute(action, Remote(kube=kube, connect=kube, kafkas=kafkas))
+        await execute(action, Remote(kube=kube, near=kube, connect=kube, kafkas=kafkas))
 
     assert clock.time() - begun == pytest.approx(seconds, abs=0.1)

@@ -98,10 +98,8 @@ class Counted:
 
 def counted(loop: Loop, calls: Calls) -> Loop:
     """Return the loop with clients that are counted."""
-    remote = loop.remote
-    return with_remote(
-        loop, kube=calls.of(remote.kube), connect=calls.of(remote.connect), kafkas=calls.of(remote.kafkas)
-    )
+    remote, kube = loop.remote, calls.of(loop.remote.kube)
+    return with_remote(loop, kube=kube, near=kube, connect=calls.of(remote.connect), kafkas=calls.of(remote.kafkas))
 
 
 def outcome(server: ApiServer, place: str, name: str) -> list[str]:

@@ -14,18 +14,26 @@ from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.api.properties import tuning
 from headrace_operator.clients import errors
 from headrace_operator.clients.kafka import Kafka
+from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kube import Resource
 
+SECRETS = 5.0
+"""Seconds for which one read of a Secret serves all that log in by it."""
+
 SUPERSEDED = 30.0
 """Seconds after which a client is closed that nobody asked for, while another of its KafkaConnection is in use."""
+
+Secret = tuple[str, str]
+"""A namespace and a name."""
 
 
 class Kafkas:
     """Opens and closes the clients; ``now`` is a monotonic clock in seconds."""
 
     def __init__(self, kube: Kube, now: Callable[[], float] = time.monotonic) -> None:
-        self._kube, self._now = kube, now
+        self._now = now
+        self._secrets: Kept[Secret, Mapping[str, bytes]] = Kept(lambda at: kube.secret_values(*at), SECRETS, now)
         self._open: dict[tuple[str, str], dict[str, tuple[float, Kafka]]] = {}
 
     async def open(self, connection: Resource) -> Kafka:
@@ -62,12 +70,12 @@ class Kafkas:
         found = {"bootstrap.servers": spec.bootstrap_servers, "security.protocol": protocol}
         if spec.sasl:
             login = spec.sasl.credentials
-            values = await self._kube.secret_values(namespace, login.secret)
+            values = await self._secrets.ask((namespace, login.secret))
             found["sasl.mechanism"] = spec.sasl.mechanism
             found["sasl.username"] = _value(values, login.secret, login.username_key or "username")
             found["sasl.password"] = _value(values, login.secret, login.password_key or "password")
         if spec.tls and spec.tls.ca:
-            authority = await self._kube.secret_values(namespace, spec.tls.ca.secret)
+            authority = await self._secrets.ask((namespace, spec.tls.ca.secret))
             found["ssl.ca.pem"] = _value(authority, spec.tls.ca.secret, spec.tls.ca.key)
         return {**tuning(spec.properties), **found}
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, PATCH, Api, path
 from headrace_operator.clients.coalescing import Coalesced
+from headrace_operator.clients.remembered import Remembering
 from headrace_operator.observed.kube import Children, Ended, Manifest, PodSeen, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 
@@ -35,7 +36,7 @@ VERSIONS = {
 class Kube:
     """Reads and writes of one API server; every method raises `HeadraceError`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api | Remembering) -> None:
         self._api = api
         self._lists = Coalesced(self._read_lists)
 
@@ -76,13 +77,25 @@ class Kube:
         where = path(manifest["apiVersion"], manifest["kind"], meta["namespace"], meta["name"])
         await self._api.send("PATCH", where, query=APPLYING, body=manifest, form=APPLY)
 
-    async def children(self, namespace: str, name: str, kinds: Iterable[str], selector: str) -> Children:
-        """Read the objects called ``name`` of these kinds, and the pods of ``selector`` that nobody deletes."""
+    async def children(
+        self,
+        namespace: str,
+        name: str,
+        kinds: Iterable[str],
+        selector: str,
+        suffices: Callable[[Children], bool] = lambda _: False,
+    ) -> Children:
+        """Read the objects called ``name`` of these kinds, and the pods of ``selector`` that nobody deletes.
+
+        No pod is read where the objects alone suffice.
+        """
         objects: dict[tuple[str, str], Manifest] = {}
         for kind in kinds:
             found = await self._api.get(path(VERSIONS.get(kind, "v1"), kind, namespace, name))
             if found is not None:
                 objects[(kind, name)] = found
+        if suffices(Children(objects=objects)):
+            return Children(objects=objects)
         pods = await self._api.get(path("v1", "Pod", namespace), labelSelector=selector)
         staying = (item for item in (pods or {}).get("items", ()) if "deletionTimestamp" not in item["metadata"])
         return Children(objects=objects, pods=tuple(_pod(item) for item in staying))

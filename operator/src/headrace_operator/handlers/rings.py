@@ -1,6 +1,6 @@
 """Whom an event concerns: the resource itself, and those of its namespace that refer to it, or may by way of another.
 
-An event only rings; what is true is read live in the pass. It must not know kopf.
+An event only rings; what is true is read in the pass. It must not know kopf.
 """
 
 from __future__ import annotations

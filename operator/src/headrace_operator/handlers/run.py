@@ -14,6 +14,7 @@ import kopf
 
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.kube import API_VERSION, Kube
+from headrace_operator.clients.remembered import Remembered, Remembering
 from headrace_operator.handlers import telling, watching
 from headrace_operator.handlers.rings import Rings
 from headrace_operator.handlers.serving import Serving
@@ -34,7 +35,9 @@ async def run(settings: Settings) -> None:
         api = Api(await connection(settings.kubeconfig))
         stack.push_async_callback(api.close)
         lease = Lease(settings.namespace, settings.identity)
-        remote = await opened(Kube(api), stack)
+        remembered = Remembered()
+        kube, near = (Kube(Remembering(api, remembered, live=live)) for live in (True, False))
+        remote = await opened(kube, near, stack)
         loop = Loop(remote=remote, lease=lease, settings=settings, fleet=Fleet())
         watches = Watches(api, watching.paths(settings.watch_namespaces))
         session = Kept(middlewares=(watches,), connector=aiohttp.TCPConnector(limit=0, ssl=api.ssl))
@@ -42,7 +45,7 @@ async def run(settings: Settings) -> None:
         serving = Serving(api, API_VERSION, watching.PLURALS.values())
         await _tell(loop, serving, watches, settings, stack)
         await serving.wait(stop)
-        registry = watching.registry(Rings(loop.queue.put), session, api.configuration.host, stop)
+        registry = watching.registry(Rings(loop.queue.put), remembered, session, api.configuration.host, stop)
         await _beside_kopf(work(loop, partial(hold, lease, api.configuration)), registry, settings, stop)
 
 

@@ -1,6 +1,6 @@
-"""kopf, as a watcher and nothing more: `on.event` handlers that ring keys; it writes nothing.
+"""kopf, as a watcher and nothing more: `on.event` handlers that remember what came and ring keys; it writes nothing.
 
-An exception in such a handler loses the event, so that a handler does nothing but ring.
+An exception in such a handler loses the event, so that a handler does nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import kopf
 from headrace_operator.clients.api import PLURALS as SERVED
 from headrace_operator.clients.api import path
 from headrace_operator.clients.kube import API_VERSION
+from headrace_operator.clients.remembered import Remembered
 from headrace_operator.handlers.rings import NEIGHBOURS, Rings
 
 GROUP, VERSION = API_VERSION.split("/")
@@ -38,24 +39,38 @@ class Forever:
         return itertools.chain((1, 2, 3), itertools.repeat(5))
 
 
-def registry(rings: Rings, session: aiohttp.ClientSession, server: str, stop: asyncio.Event) -> kopf.OperatorRegistry:
+def registry(
+    rings: Rings, remembered: Remembered, session: aiohttp.ClientSession, server: str, stop: asyncio.Event
+) -> kopf.OperatorRegistry:
     """Return the handlers of one operator, closed over its parts."""
     made = kopf.OperatorRegistry()
     _surroundings(made, session, server, stop)
     for kind, plural in PLURALS.items():
-        _resource(made, rings, kind, plural)
+        _resource(made, rings, remembered, kind, plural)
 
     @kopf.on.event("apps", "v1", "deployments", registry=made)
-    async def deployment(labels: Any, namespace: str | None, **_: Any) -> None:
+    async def deployment(labels: Any, namespace: str | None, event: Any, **_: Any) -> None:
+        _remember(remembered, "apps/v1", "Deployment", event)
         rings.child(labels, namespace or "")
 
     return made
 
 
-def _resource(made: kopf.OperatorRegistry, rings: Rings, kind: str, plural: str) -> None:
+def _resource(made: kopf.OperatorRegistry, rings: Rings, remembered: Remembered, kind: str, plural: str) -> None:
     @kopf.on.event(GROUP, VERSION, plural, registry=made, id=plural)
-    async def resource(body: Any, type: str | None, **_: Any) -> None:
+    async def resource(body: Any, type: str | None, event: Any, **_: Any) -> None:
+        _remember(remembered, API_VERSION, kind, event)
         rings.resource(kind, body, deleted=type == "DELETED")
+
+
+def _remember(remembered: Remembered, api_version: str, kind: str, event: Any) -> None:
+    """Note what a watch told; kopf keeps the events of one object in order, and leaves the kind out of a list's."""
+    told = {"apiVersion": api_version, "kind": kind, **event["object"]}
+    where = path(api_version, kind, told["metadata"]["namespace"], told["metadata"]["name"])
+    if event["type"] == "DELETED":
+        remembered.drop(where)
+    else:
+        remembered.put(where, told)
 
 
 def _surroundings(

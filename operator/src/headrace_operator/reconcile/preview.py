@@ -76,7 +76,8 @@ async def online(given: Iterable[Resource], settings: Settings, now: datetime) -
     async with AsyncExitStack() as stack:
         api = Api(await connection(settings.kubeconfig))
         stack.push_async_callback(api.close)
-        remote = await opened(Beside(api, every), stack)
+        kube = Beside(api, every)
+        remote = await opened(kube, kube, stack)
         made = []
         for one in every:
             resource = await remote.kube.resource(one.kind, one.namespace, one.name)

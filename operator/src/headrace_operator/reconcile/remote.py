@@ -14,16 +14,17 @@ from headrace_operator.clients.kube import Kube
 
 @dataclass(frozen=True, kw_only=True)
 class Remote:
-    """The clients of one operator."""
+    """The clients of one operator: ``kube`` reads live, ``near`` also what is remembered (see ARCHITECTURE.md)."""
 
     kube: Kube
+    near: Kube
     connect: Connect
     kafkas: Kafkas
 
 
-async def opened(kube: Kube, stack: AsyncExitStack) -> Remote:
-    """Return the clients beside ``kube``, open until ``stack`` ends."""
+async def opened(kube: Kube, near: Kube, stack: AsyncExitStack) -> Remote:
+    """Return the clients beside ``kube`` and ``near``, open until ``stack`` ends."""
     kafkas = Kafkas(kube)
     stack.callback(kafkas.close)
     connect = Connect(await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))))
-    return Remote(kube=kube, connect=connect, kafkas=kafkas)
+    return Remote(kube=kube, near=near, connect=connect, kafkas=kafkas)

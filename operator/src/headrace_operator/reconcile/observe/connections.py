@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from headrace_operator.observed.kafka import ClusterSeen
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kube import Children, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, KafkaConnectionWorld, Reference, Secrets
 from headrace_operator.plan import kafkaconnection as plan
-from headrace_operator.plan import names, needs
+from headrace_operator.plan import names, needs, pods
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
 
@@ -27,10 +28,10 @@ CHILDREN = (
 
 
 async def reference(remote: Remote, kind: str, namespace: str, name: object) -> Reference:
-    """Read the resource that a spec refers to."""
+    """Read the resource that a spec refers to, perhaps as it was remembered: its events ring who refers to it."""
     if not isinstance(name, str) or not name:
         return Unknown(reason=f"The spec names no {kind}.")
-    return await ask(remote.kube.resource(kind, namespace, name))
+    return await ask(remote.near.resource(kind, namespace, name))
 
 
 async def kafka_reference(remote: Remote, namespace: str, name: object) -> Reference:
@@ -60,11 +61,11 @@ async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectio
 
 async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterWorld:
     """Observe a ConnectCluster: its Kafka, its workers, and only then its Connectors; and its children."""
-    namespace, name = resource.namespace, resource.name
+    namespace, name, child = resource.namespace, resource.name, names.connect_child(resource.name)
     kafka, workers, children = await asyncio.gather(
         kafka_reference(remote, namespace, resource.spec.get("kafka")),
         ask(remote.connect.workers(names.connect_url(namespace, name))),
-        ask(remote.kube.children(namespace, names.connect_child(name), CHILDREN, f"headrace.dev/connect={name}")),
+        ask(remote.near.children(namespace, child, CHILDREN, f"headrace.dev/connect={name}", partial(all_run, child))),
     )
     connectors = await ask(remote.kube.resources("Connector", namespace))
     return ConnectClusterWorld(
@@ -75,6 +76,12 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         owners=await _owners(remote, namespace, needs.orphans(resource, workers, connectors)),
         children=children,
     )
+
+
+def all_run(name: str, children: Children) -> bool:
+    """Tell whether the Deployment ``name`` has all pods that it wants, so that none has to say why not."""
+    wanted, ready, rolled = pods.rollout(children.objects.get(("Deployment", name)))
+    return rolled and ready >= wanted > 0
 
 
 async def _owners(remote: Remote, namespace: str, orphans: Mapping[str, str]) -> dict[str, Reference]:

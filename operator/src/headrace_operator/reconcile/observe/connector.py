@@ -32,7 +32,7 @@ async def connector(
     found, secret, readable, others = await asyncio.gather(
         reference(remote, "ConnectCluster", namespace, resource.spec.get("connect")),
         secrets(remote, namespace, _secrets(resource)),
-        ask(remote.kube.readable_secrets(namespace, child)),
+        ask(remote.near.readable_secrets(namespace, child)),
         _others(resource, remote, namespaces),
     )
     beside = () if isinstance(others, Unknown) else others
@@ -100,7 +100,7 @@ async def _measured(seen: Seen, resource: Resource, cluster: str, remote: Remote
     prefix = resource.status.get("topicPrefix")
     if not isinstance(seen, ConnectorSeen) or not seen.tasks or not prefix:
         return seen
-    children = await ask(remote.kube.children(resource.namespace, "", (), f"headrace.dev/connect={cluster}"))
+    children = await ask(remote.near.children(resource.namespace, "", (), f"headrace.dev/connect={cluster}"))
     hosts = {pod.ip for pod in children.pods} if isinstance(children, Children) else set()
     host = (seen.tasks[0].worker or "").rpartition(":")[0]
     return dataclasses.replace(seen, lag=await remote.connect.lag(host, prefix)) if host in hosts else seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from headrace_operator.observed.kafka import BacklogSeen, Rates, SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Children, Resource
@@ -16,7 +17,7 @@ from headrace_operator.plan.children import own_deployment
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.backlog import backlog, own_topics
-from headrace_operator.reconcile.observe.connections import kafka_reference, known, reference
+from headrace_operator.reconcile.observe.connections import all_run, kafka_reference, known, reference
 from headrace_operator.reconcile.observe.settings import settings
 from headrace_operator.reconcile.remote import Remote
 
@@ -37,11 +38,11 @@ Code = frozenset[str] | Absent | Unknown | None
 
 async def consumer(resource: Resource, remote: Remote, history: History, now: datetime) -> ConsumerWorld:
     """Observe a Consumer and remember its offsets in ``history``."""
-    namespace, name = resource.namespace, resource.name
-    selector = f"headrace.dev/consumer={name}"
+    namespace, child = resource.namespace, names.consumer_child(resource.name)
+    selector = f"headrace.dev/consumer={resource.name}"
     (connector, connect, kafka), children, code = await asyncio.gather(
         _references(resource, remote),
-        ask(remote.kube.children(namespace, names.consumer_child(name), CHILDREN, selector)),
+        ask(remote.near.children(namespace, child, CHILDREN, selector, partial(all_run, child))),
         _code(resource, remote),
     )
     watched = Watched(history=history, now=now, ready=_ready(resource, children))
