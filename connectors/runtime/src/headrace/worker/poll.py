@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from headrace import headers
 from headrace.config import Config
-from headrace.flow.budget import Budget, weight
+from headrace.flow.budget import weight
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
 from headrace.flow.lease import Lease
@@ -30,6 +30,7 @@ from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.worker.aside import Aside
+from headrace.worker.backpressure import Backpressure
 from headrace.worker.commits import Commits
 from headrace.worker.copartitions import Copartitions
 from headrace.worker.credentials import Credentials
@@ -47,9 +48,6 @@ log = logging.getLogger(__name__)
 
 BATCH = 1_000
 IDLE = 0.1
-
-PAUSE_AFTER = 0.5
-"""Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
 
 STEP = 0.01
 REVOKE_BUDGET = 10.0
@@ -73,7 +71,6 @@ class Poller(threading.Thread):
     ) -> None:
         super().__init__(name="poll")
         self._lease = lease
-        self._retry_topic = config.topics.retry
         self._order = config.delivery.order
         self._compensates = config.delivery.on_dead_letter.compensate is not None
         self._dispatcher = dispatcher
@@ -90,10 +87,9 @@ class Poller(threading.Thread):
         self._abandon = threading.Event()
         self._assigned = False
         self._lost = Lost(config.delivery.on_offset_lost, self._source, metrics)
-        self._budget = Budget()
-        self._full_since: float | None = None
         self._handed = 0
         self._pauses = Pauses(self._source, metrics)
+        self._backpressure = Backpressure(self._ledger, self._pauses, dispatcher, config.topics.retry)
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._aside = Aside(self._source, self._ledger, dispatcher, loop)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
@@ -148,10 +144,10 @@ class Poller(threading.Thread):
         writing = self._letters.outstanding or self._dispatcher.finished or self._parking.writer.outstanding
         self._go_on(self._stops.serve(self.beat, writing=bool(writing)))
         self.stalls.measure(self.beat)
-        used_up = self._is_used_up()
+        used_up = self._backpressure.is_used_up()
         if used_up:
             self._parking.relieve(self.beat)
-        if self._is_full(self.beat, used_up=used_up):
+        if self._backpressure.is_full(self.beat, self._handed, used_up=used_up):
             self._hold_back(self.beat)
             return
         self._pauses.end()
@@ -246,23 +242,8 @@ class Poller(threading.Thread):
             job.is_suspect = True
         return job
 
-    def _is_used_up(self) -> bool:
-        sources = [one for one in self._ledger.owned if one.topic != self._retry_topic and not one.halted]
-        return self._budget.is_used_up(sum(one.unfinished for one in sources), sum(one.size for one in sources))
-
-    def _is_full(self, now: float, *, used_up: bool) -> bool:
-        if not used_up or self._budget.may_go_beyond(lacks_keys=self._dispatcher.lacks_keys(self._handed)):
-            self._full_since = None
-            return False
-        self._full_since = self._full_since or now
-        return True
-
     def _hold_back(self, now: float) -> None:
-        if not self._pauses.is_whole and now - (self._full_since or now) > PAUSE_AFTER:
-            self._pauses.begin(self._ledger.owned)
-            log.info(
-                "reading pauses: %d records (%d MiB) are unfinished", self._ledger.unfinished, self._ledger.size >> 20
-            )
+        self._backpressure.hold_back(now)
         if self._pauses.is_whole:
             self._deliver(0, STEP)
         else:

@@ -1,0 +1,48 @@
+"""Whether more is read: not while too much is unfinished. The poll thread alone owns it."""
+
+from __future__ import annotations
+
+import logging
+
+from headrace.flow.budget import Budget
+from headrace.flow.ledger import Ledger
+from headrace.worker.dispatch import Dispatcher
+from headrace.worker.pauses import Pauses
+
+log = logging.getLogger(__name__)
+
+PAUSE_AFTER = 0.5
+"""Seconds of a full buffer before partitions are paused: a pause throws away what was fetched ahead."""
+
+
+class Backpressure:
+    """What is unfinished in ``ledger``, beside what there may be; the retry topic's has a budget of its own."""
+
+    def __init__(self, ledger: Ledger, pauses: Pauses, dispatcher: Dispatcher, retry_topic: str) -> None:
+        self._ledger = ledger
+        self._pauses = pauses
+        self._dispatcher = dispatcher
+        self._retry_topic = retry_topic
+        self._budget = Budget()
+        self._full_since: float | None = None
+
+    def is_used_up(self) -> bool:
+        """Whether as much is unfinished as there may be."""
+        sources = [one for one in self._ledger.owned if one.topic != self._retry_topic and not one.halted]
+        return self._budget.is_used_up(sum(one.unfinished for one in sources), sum(one.size for one in sources))
+
+    def is_full(self, now: float, handed: int, *, used_up: bool) -> bool:
+        """Whether nothing more is to be read; ``handed`` records were given to the dispatcher so far."""
+        if not used_up or self._budget.may_go_beyond(lacks_keys=self._dispatcher.lacks_keys(handed)):
+            self._full_since = None
+            return False
+        self._full_since = self._full_since or now
+        return True
+
+    def hold_back(self, now: float) -> None:
+        """Pause all partitions once that has lasted."""
+        if not self._pauses.is_whole and now - (self._full_since or now) > PAUSE_AFTER:
+            self._pauses.begin(self._ledger.owned)
+            log.info(
+                "reading pauses: %d records (%d MiB) are unfinished", self._ledger.unfinished, self._ledger.size >> 20
+            )
