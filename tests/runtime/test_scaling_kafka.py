@@ -20,7 +20,7 @@ from tests.waiting import until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PARTITIONS, KEYS, RECORDS = 12, 200, 14_000
-AT_ONCE = 8
+AT_ONCE, STANDING, GOING = 8, 6, 100
 FAILING = [f"f{number}" for number in range(5)]
 """Keys whose first record fails until all hand-overs are over, with others of its key behind it."""
 
@@ -202,3 +202,26 @@ def test_a_key_with_more_records_than_are_read_ahead_does_not_keep_other_partiti
         let_go.touch()
         until("all", lambda: len(effects.read().distinct) == HIGH + 1501)
         assert running.stop() == 0
+
+
+@pytest.mark.parametrize(("count", "length"), [(500, 100_000), (8_000, 5_000)], ids=["heavy", "many"])
+def test_keys_that_stand_with_more_records_than_fit_do_not_keep_other_partitions_from_being_read(
+    kafka_broker: KafkaBroker, tmp_path: Path, count: int, length: int
+) -> None:
+    """They fill the memory; what comes then of the other partition has its share beside."""
+    world = make_world(kafka_broker, tmp_path, partitions=2, concurrency=2 * AT_ONCE)
+    waits = HANDLER.replace('time.sleep(wish.get("sleep", 0))', WAIT)
+    (tmp_path / "code" / "effects_handler.py").write_text(waits)
+    let_go, filling = tmp_path / "let-go", [("filling", b"x" * length)]
+    keys = {n: f"{'goes' if n < GOING else 'stands'}-{n % STANDING}" for n in range(GOING + count)}
+    stands = [(keys[n], {"n": n, "until": str(let_go)}) for n in range(GOING, GOING + count)]
+    world.produce(stands, partition=0, headers=filling)
+    effects = Effects(world)
+    with consuming(world) as running:
+        until("full memory", lambda: is_paused(running))
+        world.produce([(keys[n], {"n": n}) for n in range(GOING)], partition=1, headers=filling)
+        until("all of the other partition", lambda: effects.read().distinct == set(range(GOING)))
+        let_go.touch()
+        until("all", lambda: len(effects.read().distinct) == len(keys))
+        assert running.stop() == 0
+    assert violations(History(produced=keys, effects=effects.taken)) == []

@@ -22,13 +22,12 @@ def test_reading_goes_on_only_below_the_low_mark(high: tuple[int, int], low: tup
     assert not budget.is_used_up(*below_high)
 
 
-def test_where_keys_are_few_bytes_alone_count() -> None:
+def test_it_tells_bytes_from_records() -> None:
     budget = Budget()
     assert budget.is_used_up(HIGH, 0)
-    assert budget.may_go_beyond(lacks_keys=True)
-    assert not budget.may_go_beyond(lacks_keys=False)
+    assert not budget.is_heavy
     assert budget.is_used_up(HIGH, HIGH_BYTES)
-    assert not budget.may_go_beyond(lacks_keys=True)
+    assert budget.is_heavy
 
 
 @pytest.mark.case("delivery-9")

@@ -1,8 +1,7 @@
 """How much may be read and not finished: by records and by bytes, each with a mark to stop at and one to go on at.
 
-Kafka gives one partition's records after the other's, so that the keys of those few may be all there is to handle: then
-bytes alone count. Pure. The gap between the marks keeps reading from stopping and starting with each record: a pause
-throws away what was fetched ahead.
+Where the keys at hand are few, bytes alone count (`headrace.flow.shares`). Pure. The gap between the marks keeps
+reading from stopping and starting with each record: a pause throws away what was fetched ahead.
 """
 
 from __future__ import annotations
@@ -25,17 +24,14 @@ class Budget:
         """Of the marks ``share`` counts."""
         self._share = share
         self._many = False
-        self._heavy = False
+        self.is_heavy = False
+        """Whether it is used up by bytes."""
 
     def is_used_up(self, records: int, size: int) -> bool:
         """Note that so many records of ``size`` bytes are unfinished; return whether that is all there may be."""
         self._many = records >= self._share * (LOW if self._many else HIGH)
-        self._heavy = size >= self._share * (LOW_BYTES if self._heavy else HIGH_BYTES)
-        return self._many or self._heavy
-
-    def may_go_beyond(self, *, lacks_keys: bool) -> bool:
-        """Return whether more may be read though it is used up: by records alone, and other keys could be handled."""
-        return lacks_keys and not self._heavy
+        self.is_heavy = size >= self._share * (LOW_BYTES if self.is_heavy else HIGH_BYTES)
+        return self._many or self.is_heavy
 
 
 def weight(record: Record) -> int:

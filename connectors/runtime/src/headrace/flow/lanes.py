@@ -19,6 +19,7 @@ from typing import NamedTuple
 from headrace.config import Order
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
+from headrace.flow.partitions import Partition
 from headrace.record import Record
 
 Lane = tuple[str, int, bytes | int | None]
@@ -153,6 +154,10 @@ class Lanes:
         Any thread may ask.
         """
         return self._retrying[assignment], self._held[assignment]
+
+    def keys(self) -> Counter[Partition]:
+        """Return of how many keys of each source partition there is work; any thread may ask."""
+        return Counter((topic, number) for topic, number, _ in list(self._queues))
 
     def pending(self, assignments: Collection[Assignment]) -> int:
         """Return how many records of these partitions are queued, waiting or running."""

@@ -26,7 +26,7 @@ class Assignment:
     its keys may be parked in the retry topic (`headrace.flow.parking`), which any thread may read. ``initial`` is what
     was known at first. ``place`` is the offset after the last one read, which lies before ``end`` while some are read
     again. ``halted``: a record of it is dead-lettered, and nothing more begins, which any thread may note
-    and read; ``stopped`` names that letter once it is written.
+    and read; ``stopped`` names that letter once it is written. ``ended``: all that its log had has been read.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Assignment:
         "begun",
         "committed",
         "end",
+        "ended",
         "given_away",
         "halted",
         "initial",
@@ -64,6 +65,7 @@ class Assignment:
         self.name: Partition = (topic, partition)
         self.end: int | None = None
         self.place = 0
+        self.ended = False
         self.committed = committed
         self.size = 0
         self.given_away = False
@@ -163,6 +165,7 @@ class Assignment:
             self._epoch = max(self._epoch, epoch)
         self._open[offset] = (size, stamp)
         self.size += size
+        self.ended = False
         self.end = offset + 1
         return True
 
@@ -210,6 +213,7 @@ class Assignment:
             self._disinherit()
         self.end = offset if self.end is None else max(self.end, offset)
         self.place = self.end
+        self.ended = True
 
     def _complete(self, offset: int) -> bool:
         found = self._open.pop(offset, None)

@@ -75,6 +75,7 @@ class Dispatcher:
         self._progress = asyncio.Event()
         self._leaving: frozenset[Assignment] = frozenset()
         self._accepted = 0
+        self.keys_at_hand = self._lanes.keys
         self.busy = Busy(config.delivery.concurrency, time.monotonic())
         self.keys = Keys(config, self._lanes, metrics, changed=self._arm, is_away=self._is_away)
         self.finished: deque[Finished] = deque()
@@ -112,11 +113,14 @@ class Dispatcher:
         """What is known of the target; for any thread."""
         return self._outages.target
 
-    def lacks_keys(self, handed: int) -> bool:
-        """Whether more keys could be handled at once than the ``handed`` records are of; any thread may ask."""
-        at_work = self._lanes.running + self._lanes.waiting
-        is_well = self._accepted == handed and not self._is_away()
-        return is_well and not self._lanes.ready and at_work < self._gate.limit
+    def idle(self, handed: int) -> int | None:
+        """Return for how many more keys there are hands than the ``handed`` records are of; any thread may ask.
+
+        None while some of these keys wait for a hand, or for the target.
+        """
+        if self._accepted != handed or self._lanes.ready or self._is_away():
+            return None
+        return max(0, self._gate.limit - self._lanes.running - self._lanes.waiting)
 
     def _is_away(self) -> bool:
         """Whether records wait for the target, or the store of handled messages, whatever their keys are."""

@@ -1,14 +1,15 @@
 """Which partitions are not read for now: all while too much is unfinished, some while too much is to be told of them.
 
-Others wait for the retry partition of their number, what is parked waits for what is older, and some stand behind a
-dead letter. The poll thread alone owns it. A pause throws away what was fetched ahead, and the client keeps it beyond
-an assignment.
+Others wait for the retry partition of their number, or for partitions that hold less than they do, what is parked waits
+for what is older, and some stand behind a dead letter. The poll thread alone owns it. A pause throws away what was
+fetched ahead, and the client keeps it beyond an assignment.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
+from typing import Literal
 
 from headrace.flow.ledger import Assignment
 from headrace.flow.partitions import Partition, listed
@@ -17,6 +18,10 @@ from headrace.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+Why = Literal["crowded", "alone", "held", "laden"]
+
+NONE: frozenset[Assignment] = frozenset()
+
 
 class Pauses:
     """The pauses of what is assigned now."""
@@ -24,9 +29,7 @@ class Pauses:
     def __init__(self, source: Source, metrics: Metrics) -> None:
         self._source = source
         self._metrics = metrics
-        self._crowded: frozenset[Assignment] = frozenset()
-        self._alone: frozenset[Assignment] = frozenset()
-        self._held: frozenset[Assignment] = frozenset()
+        self._some: dict[Why, frozenset[Assignment]] = {}
         self._all: tuple[Assignment, ...] = ()
 
     @property
@@ -36,13 +39,18 @@ class Pauses:
 
     @property
     def some(self) -> frozenset[Assignment]:
-        """The partitions that are not read whatever else is: crowded ones, and those that wait."""
-        return self._crowded | self._alone | self._held
+        """The partitions that are not read whatever else is: crowded and laden ones, and those that wait."""
+        return NONE.union(*self._some.values())
+
+    @property
+    def waiting(self) -> frozenset[Assignment]:
+        """Those of `some` that are not read whatever other partitions hold."""
+        return NONE.union(*(ones for why, ones in self._some.items() if why != "laden"))
 
     @property
     def alone(self) -> frozenset[Assignment]:
         """The partitions that wait for their retry partition."""
-        return self._alone
+        return self._some.get("alone", NONE)
 
     def begin(self, owned: Collection[Assignment]) -> None:
         """Read nothing."""
@@ -60,31 +68,34 @@ class Pauses:
 
     def set_crowded(self, crowded: frozenset[Assignment]) -> None:
         """Do not read these partitions, of which more is to be told than fits."""
-        if crowded == self._crowded:
-            return
-        if came := crowded - self._crowded:
+        if came := crowded - self._some.get("crowded", NONE):
             log.warning("more is to be told of %s than fits in a commit: no more is read of it", listed(_names(came)))
-        self._change(crowded, self._alone, self._held)
+        self._set("crowded", crowded)
 
     def set_alone(self, alone: frozenset[Assignment]) -> None:
         """Do not read these partitions, whose retry partition is not here."""
-        self._change(self._crowded, alone, self._held)
+        self._set("alone", alone)
 
     def set_held(self, held: frozenset[Assignment]) -> None:
         """Do not read these partitions: they hold what is parked, wait until that is known, or are halted."""
-        if held != self._held:
-            self._change(self._crowded, self._alone, held)
+        self._set("held", held)
+
+    def set_laden(self, laden: frozenset[Assignment]) -> None:
+        """Do not read these partitions, which hold their share while others do not."""
+        self._set("laden", laden)
 
     def release(self, assignments: Collection[Assignment]) -> None:
         """Pause none of what is given away: who has it next judges it anew."""
         self.end()
-        self._change(frozenset(), self._alone.difference(assignments), self._held.difference(assignments))
+        self._change({why: ones.difference(assignments) for why, ones in self._some.items() if why != "crowded"})
 
-    def _change(
-        self, crowded: frozenset[Assignment], alone: frozenset[Assignment], held: frozenset[Assignment]
-    ) -> None:
+    def _set(self, why: Why, partitions: frozenset[Assignment]) -> None:
+        if partitions != self._some.get(why, NONE):
+            self._change({**self._some, why: partitions})
+
+    def _change(self, some: dict[Why, frozenset[Assignment]]) -> None:
         before = {*_names(self.some)}
-        self._crowded, self._alone, self._held = crowded, alone, held
+        self._some = some
         if not self._all:
             after = {*_names(self.some)}
             self._source.pause(sorted(after - before))

@@ -89,7 +89,7 @@ class Poller(threading.Thread):
         self._lost = Lost(config.delivery.on_offset_lost, self._source, metrics)
         self._handed = 0
         self._pauses = Pauses(self._source, metrics)
-        self._backpressure = Backpressure(self._ledger, self._pauses, dispatcher, config.topics.retry)
+        self._backpressure = Backpressure(self._ledger, self._pauses, self._lost, dispatcher, config.topics.retry)
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._aside = Aside(self._source, self._ledger, dispatcher, loop)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
