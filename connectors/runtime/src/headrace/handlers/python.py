@@ -21,6 +21,7 @@ from headrace.declared import Declared
 from headrace.flow.finals import is_final
 from headrace.flow.policy import Failed
 from headrace.handlers import Broken, exceptions
+from headrace.handlers.deadlines import Deadlines
 from headrace.handlers.steps import rest
 from headrace.handlers.threads import Threads
 from headrace.record import Record, Reject, Retry
@@ -78,6 +79,7 @@ class PythonHandler:
         self._function = load(settings)
         self._declared = declared.of(self._function)
         self._timeout = settings.timeout
+        self._deadlines = Deadlines(self._timeout)
         self._is_async = inspect.iscoroutinefunction(self._function)
         self._threads = Threads(self._outcome, concurrency, self._timeout, self._tell_late)
 
@@ -106,7 +108,7 @@ class PythonHandler:
         return await self._await(rest(answer, waits_for))
 
     async def _await(self, answer: Awaitable[object]) -> object:
-        async with asyncio.timeout(self._timeout):
+        with self._deadlines:
             return await answer
 
     async def _call(self, record: Record) -> object:
