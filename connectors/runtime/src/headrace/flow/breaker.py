@@ -11,6 +11,8 @@ Pure: time is an argument, in monotonic seconds.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from headrace.flow.lanes import Lane
 from headrace.flow.policy import Failed
 
@@ -37,6 +39,13 @@ CALM = 1.0
 """Seconds in which the limit is halved once at most: what had begun before fails for the same reason."""
 
 
+class State(NamedTuple):
+    """Whether the target was last seen to fail, and no probe has gone well since; how many attempts may run at once."""
+
+    is_open: bool
+    limit: int
+
+
 class _Span:
     """Attempts of a few seconds."""
 
@@ -61,16 +70,17 @@ class Breaker:
         self._on_end: dict[Lane, float] = {}
         self._rest = REST
         self._until: float | None = None
+        self.state = State(is_open=False, limit=most)
 
     @property
     def is_open(self) -> bool:
         """Whether the target was last seen to fail, and no probe has gone well since."""
-        return self._until is not None
+        return self.state.is_open
 
     @property
     def limit(self) -> int:
         """How many attempts may run at once."""
-        return int(self._limit)
+        return self.state.limit
 
     @property
     def rest(self) -> float:
@@ -80,7 +90,7 @@ class Breaker:
     def room(self, running: int, now: float) -> int:
         """Return how many attempts may begin now beside the ``running`` ones."""
         if self._until is None:
-            return int(self._limit) - running
+            return self.state.limit - running
         return 1 - running if now >= self._until else 0
 
     def due(self, now: float) -> float | None:
@@ -99,7 +109,7 @@ class Breaker:
             self._well(now)
         else:
             self._failed(lane, failed, now)
-        return not self.is_open
+        return self._until is None
 
     def _probed(self, well: bool, now: float) -> None:
         if self._until is None or now < self._until:
@@ -115,6 +125,7 @@ class Breaker:
         self._on_end.clear()
         self._limit, self._threshold = 1.0, float(self._most)
         self._span, self._before = _Span(now), _Span(now)
+        self._change()
 
     def _well(self, now: float) -> None:
         self._current(now).well += 1
@@ -124,6 +135,7 @@ class Breaker:
         if self._limit < self._most:
             step = 1.0 if self._limit < self._threshold else 1.0 / self._limit
             self._limit = min(float(self._most), self._limit + step)
+            self._change()
 
     def _failed(self, lane: Lane, failed: Failed, now: float) -> None:
         self._current(now).keys.add(lane)
@@ -134,6 +146,10 @@ class Breaker:
             self._threshold = self._limit = max(1.0, self._limit / 2)
         if self._unanswered >= STREAK or len(self._on_end) >= KEYS or self._is_outage():
             self._until = now + self._rest
+        self._change()
+
+    def _change(self) -> None:
+        self.state = State(is_open=self._until is not None, limit=int(self._limit))
 
     def _is_outage(self) -> bool:
         failed = len(self._span.keys | self._before.keys)

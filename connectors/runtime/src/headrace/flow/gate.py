@@ -6,7 +6,7 @@ Pure: time is an argument, in monotonic seconds.
 from __future__ import annotations
 
 from headrace.config import Delivery
-from headrace.flow.breaker import Breaker
+from headrace.flow.breaker import Breaker, State
 from headrace.flow.lanes import Lane
 from headrace.flow.policy import Failed
 from headrace.flow.rate import Rate
@@ -23,12 +23,17 @@ class Gate:
     @property
     def is_open(self) -> bool:
         """Whether the circuit is open: the target fails."""
-        return self._breaker.is_open
+        return self._breaker.state.is_open
 
     @property
     def limit(self) -> int:
         """How many attempts may run at once."""
-        return self._breaker.limit
+        return self._breaker.state.limit
+
+    @property
+    def state(self) -> State:
+        """Both."""
+        return self._breaker.state
 
     @property
     def rest(self) -> float:
@@ -40,8 +45,9 @@ class Gate:
 
         A handler takes ``ahead`` more than it begins, which is welcome where nothing but their number limits attempts.
         """
-        is_free = self._rate is None and not self.is_open and self.limit == self._most
-        room = self._breaker.room(running - ahead if is_free else running, now)
+        if ahead and self._rate is None and self.state == (False, self._most):
+            running -= ahead
+        room = self._breaker.room(running, now)
         return room if self._rate is None or room <= 0 else min(room, self._rate.room(now))
 
     def begin(self, now: float) -> None:

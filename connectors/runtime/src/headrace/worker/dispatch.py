@@ -18,6 +18,7 @@ from dataclasses import replace
 from headrace import headers
 from headrace.config import Config
 from headrace.failure import Failure, Reason
+from headrace.flow.breaker import State
 from headrace.flow.busy import Busy
 from headrace.flow.finished import Finished, Retried
 from headrace.flow.gate import Gate
@@ -279,18 +280,24 @@ class Dispatcher:
 
     def _passed(self, job: Job, failed: Failed | None) -> bool:
         """Tell the gate how an attempt ended; return whether it counts."""
-        was_open, limit = self._gate.is_open, self._gate.limit
+        before = self._gate.state
         counts = self._gate.ended(job.lane, failed, time.monotonic())
-        if self._gate.is_open != was_open:
-            self._outages.tell(job, failed)
-        if self._gate.limit < limit or self._gate.is_open:
-            self._withdraw()
-        if self._gate.limit != limit or was_open:
-            self._metrics.limit.set(self._gate.limit)
-            self._wake_runners()
+        after = self._gate.state
+        if before.is_open or after != before:
+            if after.is_open != before.is_open:
+                self._outages.tell(job, failed)
+            self._follow(before, after)
         elif self._hands is not None and self._hands.ahead != self._ahead:
             self._wake_runners()
         return counts
+
+    def _follow(self, before: State, after: State) -> None:
+        """Have back what may not begin now, and begin what may."""
+        if after.is_open or after.limit < before.limit:
+            self._withdraw()
+        if before.is_open or after.limit != before.limit:
+            self._metrics.limit.set(after.limit)
+            self._wake_runners()
 
     def _freeze(self, job: Job, failed: Failed) -> None:
         """Let a record wait for the target, behind all others: else one that always fails would be each probe."""
