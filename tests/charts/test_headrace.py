@@ -119,6 +119,20 @@ def test_operator_meets_the_restricted_standard() -> None:
     assert budget["spec"]["selector"] == deployment["spec"]["selector"]
 
 
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize(("replicas", "strategy"), [(1, "Recreate"), (2, "RollingUpdate"), (3, "RollingUpdate")])
+def test_others_stand_by_on_other_nodes(replicas: int, strategy: str) -> None:
+    """One alone ends before the next begins; of several one goes at a time, in an upgrade as in a drain."""
+    rendered = render("--set", f"replicas={replicas}")
+    deployment, budget = (of(kind, rendered)[0] for kind in ("Deployment", "PodDisruptionBudget"))
+    spread = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"][0]
+
+    assert deployment["spec"]["replicas"] == replicas
+    assert deployment["spec"]["strategy"] == {"type": strategy}
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert spread["labelSelector"] == deployment["spec"]["selector"]
+
+
 def test_monitoring_follows_the_cluster() -> None:
     """Monitors and rules come where their kinds exist, the dashboard always, and each can be turned off."""
     off = [part for one in ("podMonitors", "rules", "dashboards") for part in ("--set", f"monitoring.{one}=false")]

@@ -18,7 +18,7 @@ from tests.cluster.components import Component
 from tests.cluster.failure import ClusterError
 from tests.ports import free_ports
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 STOP_SECONDS = 5.0
 CONTEXT = "headrace-fast"
 END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")

@@ -24,6 +24,7 @@ from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.handlers.rings import NEIGHBOURS
 from headrace_operator.metrics import Fleet
+from headrace_operator.reconcile.execute import BEGIN
 from headrace_operator.reconcile.lease import Lease
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.remote import Remote
@@ -72,7 +73,7 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> A
         kube = Kube(api)
         kafkas = Kafkas(kube)
         stack.callback(kafkas.close)
-        lease = Lease("default", me, retry=0.2)
+        lease = Lease("default", me, duration=30, retry=0.2, margin=5)
         loop = Loop(
             remote=Remote(kube=kube, near=kube, connect=Connect(session, kept=0), kafkas=kafkas),
             lease=lease,
@@ -82,7 +83,7 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> A
         holding = asyncio.create_task(lease.run(api))
         try:
             async with asyncio.timeout(PATIENCE):
-                while not lease.held(15) or not await _lists(kube):  # noqa: ASYNC110 - neither tells when it is so
+                while not lease.held(BEGIN) or not await _lists(kube):  # noqa: ASYNC110 - neither tells when it is so
                     await asyncio.sleep(0.02)
             yield loop
         finally:

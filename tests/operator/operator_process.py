@@ -135,14 +135,16 @@ class Relay:
 
 
 @contextlib.contextmanager
-def relayed(server: ApiServer, folder: Path) -> Iterator[Relay]:
-    """Carry connections to ``server`` through a process of its own until the end of the ``with``."""
+def relayed(server: ApiServer, folder: Path, account: Path | None = None) -> Iterator[Relay]:
+    """Carry connections of ``account`` to ``server`` through a process of its own until the end of the ``with``."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = server.url.rsplit(":", 1)[1]
     command = [sys.executable, "-m", "tests.cluster.relay", str(listener.fileno()), port]
     process = subprocess.Popen(command, pass_fds=[listener.fileno()], cwd=Path(__file__).parents[2])
     kubeconfig = folder / "relayed.kubeconfig"
-    kubeconfig.write_text(server.kubeconfig.read_text().replace(f":{port}", f":{listener.getsockname()[1]}"))
+    kubeconfig.write_text(
+        (account or server.kubeconfig).read_text().replace(f":{port}", f":{listener.getsockname()[1]}")
+    )
     listener.close()
     try:
         yield Relay(pid=process.pid, kubeconfig=kubeconfig)

@@ -124,6 +124,17 @@ def test_what_is_gone_leaves_no_series() -> None:
     assert not [one for one in _samples(fleet) if "resource_namespace" in one.labels]
 
 
+def test_who_does_not_look_tells_nothing_of_resources() -> None:
+    """It stands by, or led before: beside the one that leads it would tell what is no longer so."""
+    leads = True
+    fleet = Fleet(lambda: leads)
+    fleet.record(worlds.KAFKA, {"conditions": [{"type": "Ready", "status": "True"}]}, None)
+    assert [one for one in _samples(fleet) if "resource_namespace" in one.labels]
+    leads = False
+
+    assert not [one for one in _samples(fleet) if "resource_namespace" in one.labels]
+
+
 async def test_requests_are_counted_by_how_they_end() -> None:
     """A missing connector, a Connect that is busy, and one that does not answer."""
 

@@ -68,9 +68,14 @@ class Seen:
 
 
 class Fleet(Collector):
-    """The resources as last seen, and counts of what was done about them."""
+    """The resources as last seen, and counts of what was done about them.
 
-    def __init__(self) -> None:
+    Of resources nothing is told unless ``looks`` says that this process looks at them: one that stands by, or led
+    before, would tell what is no longer so beside the one that leads.
+    """
+
+    def __init__(self, looks: Callable[[], bool] = lambda: True) -> None:
+        self._looks = looks
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._seen: dict[tuple[str, str, str], Seen] = {}
@@ -124,7 +129,7 @@ class Fleet(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the series of every resource."""
-        seen = list(self._seen.values())
+        seen = list(self._seen.values()) if self._looks() else []
         connectors = [one for one in seen if one.resource.kind == "Connector"]
         consumers = [one for one in seen if one.resource.kind == "Consumer"]
         yield _conditions(seen)

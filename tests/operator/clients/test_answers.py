@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +15,7 @@ from kubernetes.aio import client
 from headrace_operator.clients import answers, errors
 from headrace_operator.clients.api import Api, path
 from headrace_operator.clients.connect import Connect
+from tests.waiting import PATIENCE
 
 
 @asynccontextmanager
@@ -116,5 +119,36 @@ async def test_what_is_no_object_is_no_answer_of_an_api_server(said: str) -> Non
         try:
             with pytest.raises(errors.Unreachable, match="without an object"):
                 await api.get(path("coordination.k8s.io/v1", "Lease", "shop", "headrace-operator"))
+        finally:
+            await api.close()
+
+
+@pytest.mark.case("clusters-3")
+@pytest.mark.parametrize(("packed", "said"), [(False, "is longer than 1 MiB"), (True, "is packed")])
+async def test_an_api_server_that_answers_without_end_is_not_heard_out(
+    monkeypatch: pytest.MonkeyPatch, packed: bool, said: str
+) -> None:
+    """What stands between may answer anything: its answer is closed, and what it packs is not unpacked."""
+    closed, part = asyncio.Event(), gzip.compress(b" " * 2**24) if packed else b" " * 2**16
+
+    async def flood(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Encoding": "gzip"} if packed else {})
+        await answer.prepare(request)
+        try:
+            while True:
+                await answer.write(part)
+        finally:
+            closed.set()
+
+    monkeypatch.setattr("headrace_operator.clients.api.LONGEST", 2**20)
+    monkeypatch.setattr("headrace_operator.clients.api.READ", aiohttp.ClientTimeout(total=PATIENCE))
+    async with serving(flood) as url:
+        configuration = client.Configuration()
+        configuration.host = url
+        api = Api(configuration)
+        try:
+            with pytest.raises(errors.Unreachable, match=said):
+                await api.get(path("v1", "Pod", "shop"))
+            await closed.wait()
         finally:
             await api.close()

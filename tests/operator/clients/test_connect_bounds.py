@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
-from headrace_operator.clients import errors
+from headrace_operator.clients import errors, fence
 from headrace_operator.clients.connect import DEADLINE, Connect
 from headrace_operator.clients.connect_bounds import AT_ONCE, LONGEST, LONGEST_LIST, REST
 from headrace_operator.observed.connect import Validation
@@ -22,6 +23,7 @@ from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import opened
 from tests.fakes.connect import fake_connect
 from tests.operator.loops import answering
+from tests.waiting import PATIENCE
 
 MANY = 100
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -226,3 +228,29 @@ async def test_a_lag_that_is_no_length_of_time_is_not_told(connect: Connect, sai
 
     async with answering(page) as connect._metrics_port:
         assert await connect.lag("127.0.0.1", "shop.orders-db") is None
+
+
+@pytest.mark.case("clusters-1")
+async def test_what_waited_until_the_lease_was_over_is_not_sent() -> None:
+    """A write waits behind reads that hang, and may not be sent once it has a place; reads and questions may."""
+    leads = True
+    async with listening(Socket()) as hanging, fake_connect() as well, aiohttp.ClientSession() as session:
+        connect = Connect(session, deadline=PATIENCE)
+        asking = [asyncio.create_task(connect.connector(hanging.url, f"shop.c{number}")) for number in range(AT_ONCE)]
+        while hanging.asked < AT_ONCE:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+        with fence.fenced(lambda _: leads):
+            writing = asyncio.create_task(connect.set_state(hanging.url, "shop.c0", "pause"))
+            leads = False
+            with pytest.raises(errors.Retryable, match="not sent, as another operator"):
+                await connect.set_state(well.url, "shop.c0", "pause")
+            assert (await connect.workers(well.url)).version == "4.3.1"
+        assert well.written() == []
+        asking.pop().cancel()
+        with pytest.raises(errors.Retryable, match="not sent, as another operator"):
+            await writing
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    assert hanging.asked == AT_ONCE

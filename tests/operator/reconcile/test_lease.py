@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from headrace_operator.clients.api import Api, connection, path
 from headrace_operator.reconcile.apart import apart
 from headrace_operator.reconcile.lease import NAME, VERSION, Lease, hold
 from tests.cluster.fast import ApiServer
+from tests.operator.operator_process import relayed
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.apiserver
@@ -73,3 +78,105 @@ async def test_one_holds_and_a_clean_end_hands_over(server: ApiServer) -> None:
         await asyncio.wait([second])
     finally:
         await api.close()
+
+
+@asynccontextmanager
+async def running(api: Api, *leases: Lease) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Let each try to hold it until the end of the ``with``."""
+    tasks = [asyncio.create_task(lease.run(api)) for lease in leases]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+@pytest.fixture
+async def api(server: ApiServer) -> AsyncIterator[Api]:
+    made = Api(await connection(str(server.kubeconfig)))
+    yield made
+    await made.close()
+
+
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize("me", ["node-1", ""])
+async def test_of_two_with_one_name_one_holds(api: Api, me: str) -> None:
+    """They share a host's name, or none is known: each looks many times, and never do both hold it, or hand it over."""
+    place = f"named-{me or 'nothing'}"
+    await api.send("POST", "/api/v1/namespaces", body={"metadata": {"name": place}})
+    leases = [Lease(place, me, duration=2 * PATIENCE, retry=0.1, margin=2) for _ in range(2)]
+    async with running(api, *leases):
+        await until(lambda: any(lease.held() for lease in leases))
+        for _ in range(100):
+            assert [lease.held() for lease in leases].count(True) == 1
+            await asyncio.sleep(0.02)
+        lease = await api.send("GET", path(VERSION, "Lease", place, NAME))
+
+    assert lease["spec"]["leaseTransitions"] == 1
+    assert lease["spec"]["holderIdentity"].startswith(f"{me}_")
+
+
+async def is_nobodys(api: Api, place: str) -> bool:
+    """Tell whether the Lease is gone, or has no holder."""
+    lease = await api.get(path(VERSION, "Lease", place, NAME)) or {"spec": {}}
+    return not lease["spec"].get("holderIdentity")
+
+
+@pytest.mark.case("clusters-1")
+async def test_one_that_is_removed_under_its_holder_is_not_taken_while_that_may_act(api: Api) -> None:
+    """Somebody deletes it: who stood by waits as if it had been renewed just now; its holder holds it again."""
+    place = "removed"
+    await api.send("POST", "/api/v1/namespaces", body={"metadata": {"name": place}})
+    holder, other = (Lease(place, name, duration=2 * PATIENCE, retry=0.4, margin=2) for name in ("holder", "other"))
+    async with running(api, holder):
+        await until(holder.held)
+        async with running(api, other):
+            await asyncio.sleep(1)
+            for _ in range(5):
+                await api.send("DELETE", path(VERSION, "Lease", place, NAME))
+                while await is_nobodys(api, place):  # noqa: ASYNC110 - it tells nobody when it is taken
+                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
+                assert (holder.held(), other.held()) == (True, False)
+
+
+@pytest.mark.case("clusters-1")
+async def test_a_short_lease_is_waited_for_and_one_that_is_over_is_not(api: Api) -> None:
+    """An act that would need more of it than is left waits for its renewal; each time it is taken is another term."""
+    lease = Lease("shop", "short", duration=8, retry=4, margin=2)
+    async with running(api, lease) as (holding,):
+        await until(lease.held)
+        term = lease.term
+        await until(lambda: not lease.held(5, term))
+        assert await lease.lasts(5, term)
+        holding.cancel()
+        await asyncio.wait([holding])
+        assert not await lease.lasts(0, term)
+    async with running(api, lease):
+        await until(lease.held)
+        assert not lease.held(0, term)
+        assert not await lease.lasts(0, term)
+        assert await lease.lasts(0, lease.term)
+
+
+@pytest.mark.case("clusters-1")
+async def test_a_holder_that_is_cut_off_yields_before_another_takes_it(
+    server: ApiServer, api: Api, tmp_path: Path
+) -> None:
+    """Never do both hold it; when the first is connected again, what it sent meanwhile takes nothing back."""
+    with relayed(server, tmp_path) as relay:
+        cut = Api(await connection(str(relay.kubeconfig)))
+        first, second = (Lease("shop", name, duration=6, retry=0.5, margin=2) for name in ("cut", "other"))
+        async with running(cut, first):
+            await until(first.held)
+            async with running(api, second):
+                os.kill(relay.pid, signal.SIGSTOP)
+                await until(second.held)
+                assert not first.held()
+                os.kill(relay.pid, signal.SIGCONT)
+                await cut.send("GET", path(VERSION, "Lease", "shop", NAME))
+                for _ in range(100):
+                    assert not first.held()
+                    await asyncio.sleep(0.02)
+        await cut.close()

@@ -201,21 +201,30 @@ async def test_an_object_that_was_made_anew_meanwhile_is_not_applied_over(server
 
 
 class Short:
-    """A Lease that is too short at one look at it, and renewed at the next."""
+    """A Lease that is too short at one look at it, and renewed at the next; or over then, and taken again."""
 
-    def __init__(self, at: int) -> None:
-        self._at, self._looks = at, 0
+    def __init__(self, at: int, *, over: bool = False) -> None:
+        self._at, self._over, self._looks = at, over, 0
 
-    def held(self, deadline: float = 0.0) -> bool:
+    @property
+    def term(self) -> int:
+        """Return the number of the term."""
+        return 1 + (self._over and self._looks >= self._at)
+
+    def held(self, deadline: float = 0.0, term: int | None = None) -> bool:
         """Return whether it is held for long enough."""
         self._looks += 1
-        return self._looks != self._at
+        return self._looks != self._at and term in (None, self.term)
+
+    async def lasts(self, deadline: float, term: int) -> bool:
+        """Return what `held` does."""
+        return self.held(deadline, term)
 
 
 async def test_what_was_not_recorded_is_not_done(server: ApiServer, place: str) -> None:
     """The Lease is short at one step of a pass, whichever: no child is there without the status that foretells it."""
     recorded = []
-    for at in range(1, 6):
+    for at in range(1, 8):
         async with looping(server) as loop:
             lease: Any = Short(at)
             await dataclasses.replace(loop, lease=lease).reconcile(Key("ConnectCluster", place, "main"))
@@ -223,7 +232,25 @@ async def test_what_was_not_recorded_is_not_done(server: ApiServer, place: str) 
         made = kubectl(server, "get", "serviceaccounts", "-n", place, "-o", "name").split()
 
         assert recorded[-1] or not made
-    assert recorded == [False, False, True, True, True]
+    assert recorded == [False, False, False, True, True, True, True]
+
+
+@pytest.mark.case("clusters-1")
+async def test_what_was_seen_in_one_term_is_not_done_in_the_next(server: ApiServer, place: str) -> None:
+    """The Lease is lost and taken again while a pass looks, or acts: another may have acted meanwhile."""
+    key = Key("ConnectCluster", place, "main")
+    async with looping(server) as loop:
+        for at in (2, 3):
+            lease: Any = Short(at, over=True)
+            passing = dataclasses.replace(loop, lease=lease, tries={})
+            await passing.reconcile(key)
+            assert lease.held(5, 2)
+            assert "accepted" not in read(server, "connectcluster", "main", place).get("status", {})
+            assert key in passing.tries
+
+        await passing.reconcile(key)
+        assert (passing.term, passing.tries) == (2, {})
+    assert "main-connect" in kubectl(server, "get", "serviceaccounts", "-n", place)
 
 
 async def test_an_object_that_is_gone_leaves_nothing_in_memory(server: ApiServer, place: str) -> None:

@@ -127,6 +127,30 @@ async def test_the_end_of_the_queue_ends_its_workers() -> None:
     assert len(queue) == 0
 
 
+@pytest.mark.case("clusters-1")
+async def test_who_stands_by_begins_with_nothing_and_then_with_all_at_once() -> None:
+    """What was due meanwhile is not late: it could not be looked at; and each key is looked at once."""
+    begun: dict[Key, float] = {}
+    leads = False
+
+    async def work(key: Key) -> None:
+        begun[key] = asyncio.get_running_loop().time()
+
+    queue = Queue(work, may=lambda: leads)
+    async with running(queue):
+        start = asyncio.get_running_loop().time()
+        for _ in range(3):
+            queue.put(ONE)
+            queue.put(OTHER, 50)
+            await asyncio.sleep(100)
+        assert (begun, len(queue)) == ({}, 2)
+        leads = True
+        await asyncio.sleep(1)
+
+    assert [round(at - start) for at in begun.values()] == [300, 300]
+    assert queue.delay < 1
+
+
 async def test_a_bug_ends_the_queue() -> None:
     """What a worker raises is raised by the queue."""
 

@@ -8,14 +8,14 @@ from collections import Counter
 import pytest
 
 from headrace_operator.reconcile.queue import LATE, PUNCTUAL, Queue
-from headrace_operator.reconcile.turns import MOST, OF_A_KIND, OF_A_PLACE, Key, Turns
+from headrace_operator.reconcile.turns import MOST, OF_A_KIND, OF_A_NAMESPACE, OF_A_PLACE, Key, Turns
 
 KINDS = ("KafkaConnection", "ConnectCluster", "Connector", "Consumer")
 
 
-def keys(kind: str, count: int) -> list[Key]:
+def keys(kind: str, count: int, namespace: str = "shop") -> list[Key]:
     """Return ``count`` keys of a kind."""
-    return [Key(kind, "shop", f"n{number:04}") for number in range(count)]
+    return [Key(kind, namespace, f"n{number:04}") for number in range(count)]
 
 
 def taken(turns: Turns, now: float = 0.0) -> list[Key]:
@@ -58,12 +58,28 @@ def test_the_few_go_before_the_thousand_that_were_due_before_them() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_takes_every_place(kind: str) -> None:
     """Whichever is many and hangs: one of another kind that becomes due is begun with at once."""
-    turns = filled(Turns(lambda _: ""), *keys(kind, 1000))
+    turns = filled(Turns(lambda _: ""), *keys(kind, 1000), *keys(kind, 1000, "market"))
     assert len(taken(turns)) == OF_A_KIND
     other = Key(next(one for one in KINDS if one != kind), "shop", "other")
     turns.put(other, 0.0)
 
     assert taken(turns) == [other]
+
+
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_namespace_takes_every_place(kind: str) -> None:
+    """A thousand in one, which hang or not, leave room for another's, which then have equal parts."""
+    turns = filled(Turns(lambda _: ""), *keys(kind, 1000))
+    crowd = taken(turns)
+    assert len(crowd) == OF_A_NAMESPACE
+    few = keys(kind, OF_A_KIND - OF_A_NAMESPACE, "market")
+    filled(turns, *keys(kind, 100, "market"))
+    assert taken(turns) == few
+    for key in crowd:
+        turns.end(key, 0.0)
+
+    assert Counter(key.namespace for key in (*taken(turns), *few)) == {"shop": OF_A_KIND / 2, "market": OF_A_KIND / 2}
 
 
 @pytest.mark.case("clusters-3")
@@ -86,7 +102,7 @@ def test_who_was_never_looked_at_waits_no_longer_than_others() -> None:
     known, new = keys("Connector", 300), [Key("Connector", "shop", f"new{number:03}") for number in range(100)]
     turns = filled(Turns(lambda key: f"connect-{int(key.name[1:]) % 30}" if key in known else ""), *new, *known)
 
-    assert taken(turns) == new[:OF_A_KIND]
+    assert taken(turns) == new[:OF_A_NAMESPACE]
 
 
 def test_a_key_that_became_due_sooner_or_in_its_own_pass_is_taken_once() -> None:

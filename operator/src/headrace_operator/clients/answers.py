@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
+
 from headrace_operator.clients import errors
 
 LONGEST = 300
@@ -18,8 +20,28 @@ LONGEST = 300
 CHANGING = re.compile(r"\S*\d\S*")
 """Words of such an answer that may be others each time (times, numbers of requests): a status would never rest."""
 
+PLAIN = {"Accept-Encoding": "identity"}
+"""What a request says so that the length of the answer is what it takes in memory."""
+
 MOST = 500_000
 """Commas of an answer that is read: values take up to a hundred times their text in memory."""
+
+
+async def body(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Read an answer of at most ``most`` bytes; raises ``ValueError`` for a longer or a packed one, and closes it."""
+    parts, size = [], 0
+    try:
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise ValueError("is packed, though that was not asked for")
+        async for part in response.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise ValueError(f"is longer than {most // 2**20} MiB")
+    except BaseException:
+        response.close()
+        raise
+    return b"".join(parts)
 
 
 def read(

@@ -14,12 +14,18 @@ from urllib.request import getproxies
 import aiohttp
 from kubernetes.aio import client, config
 
-from headrace_operator.clients import answers, errors
+from headrace_operator.clients import answers, errors, fence
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.kube import Manifest
 
 DEADLINE = 8.0
 """Seconds that one request may take."""
+
+LONGEST = 64 * 2**20
+"""Bytes of an answer: a list of ten thousand resources."""
+
+READ = aiohttp.ClientTimeout(total=DEADLINE)
+WRITE = aiohttp.ClientTimeout(total=DEADLINE, connect=fence.SENT)
 
 CONNECTIONS = 256
 """Connections at once: four for each pass that may be at work, so that no request waits for one within its deadline."""
@@ -113,6 +119,8 @@ class Api:
     ) -> Manifest:
         """Send one request and return the answer; raises `HeadraceError`."""
         what = f"{method} {where}"
+        if method != "GET":
+            fence.check(what)
         status, said = await self._ask(method, where, query, body, form)
         if status == 404 and not _names_an_object(said):
             raise errors.Unreachable(f"{what}: the Kubernetes API server does not serve this kind: install its CRD.")
@@ -133,17 +141,25 @@ class Api:
     async def _ask(
         self, method: str, where: str, query: Mapping[str, str] | None, body: Any, form: str
     ) -> tuple[int, bytes]:
-        headers = {"Accept": JSON, "Content-Type": form}
+        headers = {"Accept": JSON, "Content-Type": form, **answers.PLAIN}
         try:
             ready = await self._client.param_serialize(
                 method, where, query_params=list((query or {}).items()), header_params=headers, body=body,
                 auth_settings=["BearerToken"],
             )  # fmt: skip
-            response = await self._client.call_api(*ready, _request_timeout=DEADLINE)
-            return response.status, await response.read()
+            response = await self._client.call_api(*ready, _request_timeout=READ if method == "GET" else WRITE)
+            return response.status, await _body(f"{method} {where}", response.response)
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
             what = f"{method} {where}: the Kubernetes API server did not answer within {DEADLINE:.0f} s: {error!r}"
             raise errors.Unreachable(what) from error
+
+
+async def _body(what: str, response: aiohttp.ClientResponse) -> bytes:
+    try:
+        return await answers.body(response, LONGEST)
+    except ValueError as error:
+        text = f"{what}: the Kubernetes API server's answer {error}, and was not read: let more operators watch less."
+        raise errors.Unreachable(text) from error
 
 
 def _names_an_object(said: bytes) -> bool:

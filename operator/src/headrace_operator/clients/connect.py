@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 import aiohttp
 
-from headrace_operator.clients import answers, errors
-from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, PLAIN, Host, body
+from headrace_operator.clients import answers, errors, fence
+from headrace_operator.clients.answers import PLAIN, body
+from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Host
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.connect import (
@@ -185,7 +186,7 @@ class Connect:
     async def _write(self, method: str, url: str, what: str, sent: Any = None) -> None:
         """Change something of a Connect's connectors; what was read of them before serves nobody any more."""
         try:
-            await self._send(method, f"{url}/connectors{what}", body=sent, deadline=PATIENCE)
+            await self._send(method, f"{url}/connectors{what}", body=sent, deadline=PATIENCE, changes=True)
         finally:
             self._lists.forget(url)
 
@@ -202,17 +203,29 @@ class Connect:
 
     @measured("connect")
     async def _send(
-        self, method: str, url: str, *, body: Any = None, deadline: float | None = None, most: int = LONGEST
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Any = None,
+        deadline: float | None = None,
+        most: int = LONGEST,
+        changes: bool = False,
     ) -> Any:
         root = _root(url)
         host = self._hosts.setdefault(root, Host())
         async with host.turn(deadline or self._deadline) as begun:
+            if changes:
+                fence.check(f"{method} {url}")
+            within = aiohttp.ClientTimeout(total=deadline or self._deadline, connect=fence.SENT if changes else None)
             try:
-                status, text = await self._ask(method, url, body, deadline or self._deadline, most)
+                status, text = await self._ask(method, url, body, within, most)
+            except aiohttp.ConnectionTimeoutError as error:
+                raise _silence(f"{method} {url}", within.connect) from error
             except TimeoutError as error:
                 if deadline is None and host.is_silent(begun):
                     raise host.share(_silence(root, self._deadline)) from error
-                raise _silence(f"{method} {url}", deadline or self._deadline) from error
+                raise _silence(f"{method} {url}", within.total) from error
             except (OSError, aiohttp.ClientError) as error:
                 host.answered()
                 raise errors.Unreachable(f"{method} {url}: {_NO_ANSWER}: {str(error) or repr(error)}.") from error
@@ -220,11 +233,10 @@ class Connect:
         meant = _meant(status, text)
         return answers.read(f"{method} {url}", "Kafka Connect", meant, text, conflict=errors.Busy, say=_discreet)
 
-    async def _ask(self, method: str, url: str, sent: Any, deadline: float, most: int) -> tuple[int, bytes]:
-        asked = self._session.request(
-            method, url, json=sent, headers=HEADERS, timeout=aiohttp.ClientTimeout(total=deadline),
-            allow_redirects=False,
-        )  # fmt: skip
+    async def _ask(
+        self, method: str, url: str, sent: Any, within: aiohttp.ClientTimeout, most: int
+    ) -> tuple[int, bytes]:
+        asked = self._session.request(method, url, json=sent, headers=HEADERS, timeout=within, allow_redirects=False)
         async with asked as response:
             try:
                 return response.status, await body(response, most)
@@ -241,8 +253,8 @@ def _root(url: str) -> str:
     return "/".join(url.split("/", 3)[:3])
 
 
-def _silence(what: str, deadline: float) -> errors.Unreachable:
-    return errors.Unreachable(f"{what}: {_NO_ANSWER} within {deadline:.0f} s.")
+def _silence(what: str, deadline: float | None) -> errors.Unreachable:
+    return errors.Unreachable(f"{what}: {_NO_ANSWER} within {deadline or 0:.0f} s.")
 
 
 @contextmanager

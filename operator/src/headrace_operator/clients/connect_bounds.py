@@ -11,8 +11,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import aiohttp
-
 from headrace_operator.clients import errors
 
 AT_ONCE = 16
@@ -26,9 +24,6 @@ LONGEST = 4 * 2**20
 
 LONGEST_LIST = 32 * 2**20
 """Bytes of the list of all connectors with their configurations and traces, and of a page of metrics."""
-
-PLAIN = {"Accept-Encoding": "identity"}
-"""What a request says so that the length of the answer is what it takes in memory."""
 
 
 class Host:
@@ -71,18 +66,3 @@ class Host:
             raise failure.with_traceback(None)
         self._silent = (self._now() + deadline, failure)
         return True
-
-
-async def body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """Read an answer of at most ``most`` bytes; raises ``ValueError`` for a longer or a packed one."""
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        response.close()
-        raise ValueError("is packed, though that was not asked for")
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > most:
-            response.close()
-            raise ValueError(f"is longer than {most // 2**20} MiB")
-    return b"".join(parts)

@@ -38,7 +38,7 @@ async def run(settings: Settings) -> None:
         remembered = Remembered()
         kube, near = (Kube(Remembering(api, remembered, live=live)) for live in (True, False))
         remote = await opened(kube, near, stack)
-        loop = Loop(remote=remote, lease=lease, settings=settings, fleet=Fleet())
+        loop = Loop(remote=remote, lease=lease, settings=settings, fleet=Fleet(lease.held))
         watches = Watches(api, watching.paths(settings.watch_namespaces))
         session = Kept(middlewares=(watches,), connector=aiohttp.TCPConnector(limit=0, ssl=api.ssl))
         stack.push_async_callback(session.end)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import assert_never
 
+from headrace_operator.clients import fence
 from headrace_operator.clients.errors import Invalid, Unreachable
 from headrace_operator.clients.kafka import ANSWER, Kafka
+from headrace_operator.clients.kafka import DEADLINE as SENT
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import actions
 from headrace_operator.reconcile.remote import Remote
 
 DEADLINE = 15.0
-"""Seconds that an action may take, and that must be left of the Lease before it begins."""
+"""Seconds that an action may take with its answer; that of Kafka Connect hangs on a database."""
+
+BEGIN = 5.0
+"""Seconds that must be left of the Lease before an action begins: within them its write is sent, or is not at all."""
 
 WRITE = ANSWER
 """Seconds of those that making or altering a topic itself may take; what Kafka was asked cannot be taken back."""
@@ -66,6 +71,7 @@ def told(action: actions.Action) -> str:
 
 
 async def _do_topic(action: Topic, kafka: Kafka) -> None:
+    fence.check(_told_topic(action), SENT)
     match action:
         case actions.CreateTopic(topic=topic, partitions=partitions, config=config, replicas=replicas):
             await kafka.create(topic, partitions, config, replicas)

@@ -16,6 +16,7 @@ from typing import Any
 
 from headrace_operator.api.crd import MOST_ITEMS
 from headrace_operator.clients.errors import HeadraceError, Retryable
+from headrace_operator.clients.fence import fenced
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
@@ -23,7 +24,7 @@ from headrace_operator.plan import failures, figures, needs
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.apart import apart
 from headrace_operator.reconcile.backlog import History
-from headrace_operator.reconcile.execute import DEADLINE, execute, told
+from headrace_operator.reconcile.execute import BEGIN, execute, told
 from headrace_operator.reconcile.lease import Lease
 from headrace_operator.reconcile.planned import planned
 from headrace_operator.reconcile.queue import Queue
@@ -37,8 +38,8 @@ LONGEST = 60.0
 SOON = 1.0
 """Seconds after which a resource is looked at again whose status still shows a failure that is over."""
 
-STANDBY = 2.0
-"""Seconds after which a process that does not hold the Lease looks again."""
+STANDBY = 0.5
+"""Seconds after which a key is due again that was begun with while the Lease was short; without it none is."""
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +58,21 @@ class Loop:
     histories: dict[Key, History] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
     looked: dict[Key, float] = field(default_factory=dict)
+    term: int = 0
 
     def __post_init__(self) -> None:
-        self.queue = Queue(self.reconcile, lambda key: self.places.get(key, ""))
+        self.queue = Queue(self.reconcile, lambda key: self.places.get(key, ""), self.lease.held)
 
     async def reconcile(self, key: Key) -> None:
-        """Make one pass over ``key`` and say when the next one is due."""
-        if not self.lease.held(DEADLINE):
+        """Make one pass over ``key``, in one term of the Lease, and say when the next one is due."""
+        term = self.lease.term
+        if not self.lease.held(BEGIN, term):
             self.queue.put(key, STANDBY)
             return
-        begun = self._begin(key)
+        begun = self._begin(key, term)
         try:
-            again = await self._pass(key)
+            with fenced(lambda seconds: self.lease.held(seconds, term)):
+                again = await self._pass(key, term)
         except HeadraceError as error:
             wait = self._back_off(key, error)
             log.warning("%s; again in %.0f s", error, wait)
@@ -81,7 +85,7 @@ class Loop:
             self.tries.pop(key, None)
             self._end(key, begun, "ok", again)
 
-    async def _pass(self, key: Key) -> float | None:
+    async def _pass(self, key: Key, term: int) -> float | None:
         resource = await self.remote.kube.resource(key.kind, key.namespace, key.name)
         if not isinstance(resource, Resource) or resource.deleting:
             self._forget(key)
@@ -93,16 +97,16 @@ class Loop:
         failed = failures.standing(plan, self.failed.get(key, failures.recorded(resource)))
         self.failed[key] = failed
         plan = failures.shown(plan, resource, failed, now)
-        await self._record(key, resource, plan, backlog)
-        await self._notes(resource, plan, now)
-        await self._act(key, plan)
+        await self._record(key, resource, plan, backlog, term)
+        await self._notes(resource, plan, now, term)
+        await self._act(key, plan, term)
         return SOON if failed and plan.actions else to_tick(plan.look_again.total_seconds(), time.monotonic())
 
-    async def _record(self, key: Key, resource: Resource, plan: Plan, backlog: BacklogSeen | None) -> None:
+    async def _record(self, key: Key, resource: Resource, plan: Plan, backlog: BacklogSeen | None, term: int) -> None:
         status = _pruned(plan.status)
         self.fleet.record(resource, status, backlog)
         if figures.due(resource.status, status, self._since(key)):
-            self._may("record the status")
+            await self._may("record the status", term)
             await self.remote.kube.write_status(resource, status)
             self.recorded[key] = time.monotonic()
 
@@ -110,18 +114,18 @@ class Loop:
         at = self.recorded.get(key)
         return None if at is None else time.monotonic() - at
 
-    async def _notes(self, resource: Resource, plan: Plan, now: datetime) -> None:
+    async def _notes(self, resource: Resource, plan: Plan, now: datetime, term: int) -> None:
         for note in plan.notes:
             log.info("%s: %s", note.reason, note.message)
-            self._may("post an Event")
+            await self._may("post an Event", term)
             try:
                 await self.remote.kube.note(resource, kind=note.type, reason=note.reason, message=note.message, now=now)
             except HeadraceError as error:
                 log.warning("An Event was not posted: %s", error)
 
-    async def _act(self, key: Key, plan: Plan) -> None:
+    async def _act(self, key: Key, plan: Plan, term: int) -> None:
         for action in plan.actions:
-            self._may(told(action))
+            await self._may(told(action), term)
             log.info("%s", told(action))
             try:
                 await execute(action, self.remote)
@@ -131,8 +135,8 @@ class Loop:
         if plan.actions:
             self.failed[key] = None
 
-    def _may(self, what: str) -> None:
-        if not self.lease.held(DEADLINE):
+    async def _may(self, what: str, term: int) -> None:
+        if not await self.lease.lasts(BEGIN, term):
             raise Retryable(f"did not {what}: the Lease may end meanwhile")
 
     def _back_off(self, key: Key, error: HeadraceError | None = None) -> float:
@@ -141,7 +145,9 @@ class Loop:
         asked = error.after.total_seconds() if isinstance(error, Retryable) and error.after else 0.0
         return max(wait, asked)
 
-    def _begin(self, key: Key) -> float:
+    def _begin(self, key: Key, term: int) -> float:
+        if term != self.term:
+            self._forget_term(term)
         begun = time.monotonic()
         if key in self.looked:
             self.fleet.looked_again(key.kind, begun - self.looked[key])
@@ -152,6 +158,12 @@ class Loop:
         self.fleet.pass_ended(key.kind, outcome, time.monotonic() - begun)
         if again is not None:
             self.queue.put(key, again)
+
+    def _forget_term(self, term: int) -> None:
+        """Forget what was remembered of a term before ``term``: another operator may have acted since."""
+        self.term = term
+        for remembered in (self.tries, self.failed, self.recorded, self.histories, self.looked):
+            remembered.clear()
 
     def _forget(self, key: Key) -> None:
         self.tries.pop(key, None)

@@ -18,6 +18,9 @@ from headrace_operator.reconcile.turns import Key, Turns
 CANCELLED = 5.0
 """Seconds after which a key is tried again whose worker was cancelled, but not by the queue."""
 
+CLOSED = 0.1
+"""Seconds between two looks at whether work may begin."""
+
 LATE = 15.0
 """Seconds after its time from which on a pass is called late: three ticks of a Consumer."""
 
@@ -34,12 +37,19 @@ WORKING: ContextVar[Key | None] = ContextVar("working", default=None)
 class Queue:
     """Calls ``reconcile`` with each due key, never twice at once with the same; ``place`` says what its pass waits for.
 
-    ``delay`` is how many seconds after its time the last pass began.
+    ``may`` says whether anything may be begun with. ``delay`` is how many seconds the last pass began after its time,
+    or after it might.
     """
 
-    def __init__(self, reconcile: Callable[[Key], Awaitable[None]], place: Callable[[Key], str] = lambda _: "") -> None:
+    def __init__(
+        self,
+        reconcile: Callable[[Key], Awaitable[None]],
+        place: Callable[[Key], str] = lambda _: "",
+        may: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.delay = 0.0
         self._reconcile = reconcile
+        self._may, self._since = may, 0.0
         self._turns = Turns(place)
         self._late_at: float | None = None
         self._wake = asyncio.Event()
@@ -56,16 +66,25 @@ class Queue:
         """Work until cancelled; raises what a worker raised."""
         async with asyncio.TaskGroup() as group:
             while True:
+                await self._wait()
                 self._start(group)
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(self._turns.next()):
                         await self._wake.wait()
 
+    async def _wait(self) -> None:
+        """Return once work may begin; what was due before is in time."""
+        while not self._may():
+            self.delay = 0.0
+            await asyncio.sleep(CLOSED)
+            self._since = asyncio.get_running_loop().time()
+
     def _start(self, group: asyncio.TaskGroup) -> None:
         now = asyncio.get_running_loop().time()
         while taken := self._turns.take(now):
-            key, self.delay = taken
+            key, late = taken
+            self.delay = min(late, now - self._since)
             self._tell(key, now)
             group.create_task(self._work(key), name=str(key))
 

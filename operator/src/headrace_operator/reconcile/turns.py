@@ -1,9 +1,9 @@
 """Whose turn it is: which of the keys that are due comes next, when more are due than may be worked on at once.
 
 Pure: times are arguments. The kind with the fewest passes at work goes first, so that a few ConnectClusters never wait
-behind the thousand that rest on them, and no kind starves another; then who waits the longest. A place is what the
-passes of its keys wait for, such as one Kafka Connect: only so many of one are at work, so that where it hangs, others
-go on.
+behind the thousand that rest on them, and no kind starves another; of a kind, the namespace with the fewest; then who
+waits the longest. A place is what the passes of its keys wait for, such as one Kafka Connect: only so many of one are
+at work, so that where it hangs, others go on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ MOST = 64
 
 OF_A_KIND = 48
 """Of them those of one kind: there is always room for the others."""
+
+OF_A_NAMESPACE = 40
+"""Of those of a kind the ones of one namespace: there is always room for the others' namespaces."""
 
 OF_A_PLACE = 8
 """Of them those of one place."""
@@ -38,8 +41,8 @@ class Key:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
-Lane = tuple[str, str]
-"""A kind and a place, which is empty where none is known."""
+Lane = tuple[str, str, str]
+"""A kind, a namespace and a place, which is empty where none is known."""
 
 
 class Turns:
@@ -50,6 +53,7 @@ class Turns:
         self._due: dict[Key, float] = {}
         self._working: dict[Key, Lane] = {}
         self._kinds: Counter[str] = Counter()
+        self._namespaces: Counter[tuple[str, str]] = Counter()
         self._lanes: Counter[Lane] = Counter()
         self._lines: dict[Lane, list[tuple[float, Key]]] = {}
 
@@ -72,15 +76,13 @@ class Turns:
         at, key = heapq.heappop(self._lines[lane])
         del self._due[key]
         self._working[key] = lane
-        self._kinds[lane[0]] += 1
-        self._lanes[lane] += 1
+        self._count(lane, 1)
         return key, now - at
 
     def end(self, key: Key, now: float) -> None:
         """End with ``key``; if it became due meanwhile, it is due now."""
         lane = self._working.pop(key)
-        self._kinds[lane[0]] -= 1
-        self._lanes[lane] -= 1
+        self._count(lane, -1)
         if key in self._due:
             self._due[key] = max(now, self._due[key])
             self._line_up(key)
@@ -89,8 +91,13 @@ class Turns:
         """Return when the next key that may be taken is due; None when that hangs on the end of another."""
         return min((self._lines[lane][0][0] for lane in self._open()), default=None)
 
+    def _count(self, lane: Lane, change: int) -> None:
+        self._kinds[lane[0]] += change
+        self._namespaces[lane[:2]] += change
+        self._lanes[lane] += change
+
     def _line_up(self, key: Key) -> None:
-        line = self._lines.setdefault((key.kind, self._place(key)), [])
+        line = self._lines.setdefault((key.kind, key.namespace, self._place(key)), [])
         heapq.heappush(line, (self._due[key], key))
 
     def _open(self) -> list[Lane]:
@@ -102,10 +109,14 @@ class Turns:
                 del self._lines[lane]
         if len(self._working) >= MOST:
             return []
-        return [lane for lane in self._lines if self._kinds[lane[0]] < OF_A_KIND and self._has_room(lane)]
+        return [lane for lane in self._lines if self._has_room(lane)]
 
     def _has_room(self, lane: Lane) -> bool:
-        return not lane[1] or self._lanes[lane] < OF_A_PLACE
+        return (
+            self._kinds[lane[0]] < OF_A_KIND
+            and self._namespaces[lane[:2]] < OF_A_NAMESPACE
+            and (not lane[2] or self._lanes[lane] < OF_A_PLACE)
+        )
 
-    def _precedence(self, lane: Lane) -> tuple[int, bool, float]:
-        return self._kinds[lane[0]], lane[0] not in FIRST, self._lines[lane][0][0]
+    def _precedence(self, lane: Lane) -> tuple[int, bool, int, float]:
+        return self._kinds[lane[0]], lane[0] not in FIRST, self._namespaces[lane[:2]], self._lines[lane][0][0]

@@ -1,0 +1,188 @@
+"""Two operators: one acts and the other stands by, whatever becomes of the first; never do both act."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace_operator.reconcile.lease import NAME
+from tests.cluster.fast import ApiServer
+from tests.operator import scraped
+from tests.operator.operator_process import Operator, kubectl, operator, read, relayed
+from tests.waiting import until
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
+
+WORLD = """
+apiVersion: headrace.dev/v1alpha1
+kind: KafkaConnection
+metadata: {name: kafka}
+spec: {bootstrapServers: "127.0.0.1:1"}
+---
+apiVersion: headrace.dev/v1alpha1
+kind: ConnectCluster
+metadata: {name: main}
+spec: {kafka: kafka, workers: {}}
+"""
+
+
+@pytest.fixture
+def place(server: ApiServer, request: pytest.FixtureRequest) -> str:
+    """Make a namespace for one test, in which two operators of any rights look after a ConnectCluster."""
+    name = f"standby-{request.node.originalname.replace('_', '-')[-40:].strip('-')}"
+    kubectl(server, "create", "namespace", name)
+    for user in ("first", "second"):
+        role = ("--clusterrole=cluster-admin", f"--user=headrace:{user}-{name}")
+        kubectl(server, "create", "clusterrolebinding", f"{user}-{name}", *role)
+    kubectl(server, "apply", "-n", name, "-f", "-", text=WORLD)
+    return name
+
+
+@contextmanager
+def running(
+    server: ApiServer, folder: Path, place: str, user: str, kubeconfig: Path | None = None
+) -> Iterator[Operator]:
+    """Run one as ``user``; both have one name, as have processes on one host."""
+    (folder / user).mkdir()
+    account = kubeconfig or server.kubeconfig_for(f"headrace:{user}-{place}")
+    with operator(server, folder / user, kubeconfig=account, name="host", place=place, watched=place) as one:
+        yield one
+
+
+def leads(one: Operator) -> bool:
+    """Tell whether one has taken the Lease."""
+    return "Hold the Lease" in one.log.read_text()
+
+
+def has_yielded(one: Operator) -> bool:
+    """Tell whether one has said that it does not hold the Lease any more."""
+    return "Do not hold the Lease" in one.log.read_text()
+
+
+def acts(server: ApiServer, place: str) -> None:
+    """Remove a child and wait until it is there again."""
+    kubectl(server, "delete", "deployment", "main-connect", "-n", place, "--ignore-not-found")
+    until("somebody makes it again", lambda: _exists(server, place))
+
+
+def _exists(server: ApiServer, place: str) -> bool:
+    return bool(kubectl(server, "get", "deployment", "main-connect", "-n", place, "--ignore-not-found", "-o", "name"))
+
+
+def writes(server: ApiServer, user: str) -> list[tuple[str, str]]:
+    """Return when ``user`` wrote what, Leases left out."""
+    events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
+    return [
+        (event["requestReceivedTimestamp"], f"{event['verb']} {event['objectRef']['resource']}")
+        for event in events
+        if event["stage"] == "ResponseComplete"
+        and event["user"]["username"] == user
+        and event["verb"] not in ("get", "list", "watch")
+        and event.get("objectRef", {}).get("resource") != "leases"
+    ]
+
+
+def rests(server: ApiServer, place: str, one: Operator) -> None:
+    """Wait until a whole pass of the first has written nothing: nothing of it is on its way."""
+    seen = (0.0, -1)
+
+    def quiet() -> bool:
+        nonlocal seen
+        before, seen = seen, (passes(one), len(writes(server, f"headrace:first-{place}")))
+        if seen[1] == before[1] and seen[0] < before[0] + 2:
+            seen = before
+        return seen[1] == before[1] and seen[0] > before[0]
+
+    until("a pass that writes nothing", quiet)
+
+
+def passes(one: Operator) -> float:
+    """Return how many passes over ConnectClusters have ended."""
+    return scraped.total(page(one).splitlines(), scraped.PASSES, kind="ConnectCluster")
+
+
+def page(one: Operator, path: str = "metrics") -> str:
+    """Return what one says of itself, nothing while it does not."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{one.metrics_port}/{path}", timeout=30) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def taken_over(server: ApiServer, place: str) -> dict[str, Any]:
+    """Return the Lease once it has had two holders."""
+    until("another holds it", lambda: read(server, "lease", NAME, place)["spec"]["leaseTransitions"] == 2)
+    return read(server, "lease", NAME, place)
+
+
+def assert_one_after_the_other(server: ApiServer, place: str, lease: dict[str, Any]) -> None:
+    """The first wrote before the second held the Lease, the second after."""
+    first, second = (writes(server, f"headrace:{user}-{place}") for user in ("first", "second"))
+    assert first
+    assert second
+    assert max(first)[0] < lease["spec"]["acquireTime"] < min(second)[0], (first[-3:], second[:3])
+
+
+@pytest.mark.case("clusters-1")
+def test_a_holder_that_stood_still_does_nothing_when_it_goes_on(server: ApiServer, tmp_path: Path, place: str) -> None:
+    """It is stopped until the other has acted; then there is something to do again, which the other does alone."""
+    with running(server, tmp_path, place, "first") as first:
+        until("it leads", lambda: leads(first))
+        acts(server, place)
+        rests(server, place, first)
+        with running(server, tmp_path, place, "second") as second:
+            os.kill(first.process.pid, signal.SIGSTOP)
+            lease = taken_over(server, place)
+            acts(server, place)
+            os.kill(first.process.pid, signal.SIGCONT)
+            until("it finds out", lambda: has_yielded(first))
+            acts(server, place)
+            assert first.stop() == second.stop() == 0
+    assert_one_after_the_other(server, place, lease)
+
+
+@pytest.mark.case("clusters-1")
+def test_a_holder_that_is_cut_off_stops_before_the_other_begins(server: ApiServer, tmp_path: Path, place: str) -> None:
+    """Nothing of it reaches the API server; when it does again, the other acts and goes on to."""
+    account = server.kubeconfig_for(f"headrace:first-{place}")
+    with (
+        relayed(server, tmp_path, account) as relay,
+        running(server, tmp_path, place, "first", relay.kubeconfig) as first,
+    ):
+        until("it leads", lambda: leads(first))
+        acts(server, place)
+        rests(server, place, first)
+        with running(server, tmp_path, place, "second") as second:
+            os.kill(relay.pid, signal.SIGSTOP)
+            lease = taken_over(server, place)
+            acts(server, place)
+            os.kill(relay.pid, signal.SIGCONT)
+            acts(server, place)
+            assert first.stop() == second.stop() == 0
+    assert_one_after_the_other(server, place, lease)
+
+
+@pytest.mark.case("clusters-1")
+def test_one_that_is_killed_is_replaced_by_the_other(server: ApiServer, tmp_path: Path, place: str) -> None:
+    """The other tells nothing of the resources before, and what was missing is there again after."""
+    with running(server, tmp_path, place, "first") as first:
+        until("it leads", lambda: leads(first))
+        acts(server, place)
+        rests(server, place, first)
+        with running(server, tmp_path, place, "second") as second:
+            until("it stands by", lambda: page(second, "readyz"))
+            assert "headrace_resource_condition{" not in page(second)
+            first.process.kill()
+            acts(server, place)
+            until("it tells of them", lambda: "headrace_resource_condition{" in page(second))
+            assert second.stop() == 0
+    assert_one_after_the_other(server, place, taken_over(server, place))
