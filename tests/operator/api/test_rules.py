@@ -61,6 +61,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Connector", "spec.config", 1, {"config": {"slot.name": "other"}}),
     ("Connector", "spec.config", 2, {"config": {"producer.override.bootstrap.servers": "elsewhere:9092"}}),
     ("Connector", "spec.config", 3, {"config": {"transforms.secret.type": "${secrets:shop/db:password}"}}),
+    ("Connector", "", 5, {"topics": {"prefix": "dlq.shop"}}),
     ("Connector", "spec.postgres.host", 0, {"postgres": {**worlds.CONNECTOR.spec["postgres"], "host": "me:s3cret@db"}}),
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),
     ("Consumer", "spec.from", 1, {"from": {**SOURCE, "tables": ["a.b"]}}),
@@ -209,6 +210,12 @@ PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
 )
 
 
+PREFIXES = (
+    *((prefix, False) for prefix in ("retry", "dlq.shop", "connect.shop.main", "dlq.")),
+    *((prefix, True) for prefix in ("retries", "dlqs.shop", "shop.dlq", "connected", "shop-retry.x", ".dlq")),
+)
+"""A prefix of topics, and whether none of what it begins can be a topic of Headrace's own."""
+
 NAMES: tuple[tuple[str, str, bool], ...] = (
     *(("ConnectCluster", name, False) for name in ("2026-main", "main.v2", "main-.x")),
     *(("Consumer", name, False) for name in ("billing.resolutions", "billing.v2")),
@@ -251,7 +258,8 @@ def test_the_api_server_refuses_in_the_users_words(
 
     rule = next(one for one in KINDS if one.name == kind).rules[path][index]
     assert answer.returncode != 0
-    assert re.search(re.escape(f"{path}{rule.field_path or ''}: ").replace(r"\[\]", r"\[\d\]"), answer.stderr)
+    field = f"{path}{rule.field_path or ''}".removeprefix(".")
+    assert re.search(re.escape(f"{field}: ").replace(r"\[\]", r"\[\d\]"), answer.stderr)
     assert rule.message in answer.stderr
 
 
@@ -311,6 +319,17 @@ def test_a_name_that_something_made_of_it_cannot_have_is_refused(
     assert (accepted["status"] == "True") is well
     assert (naming.message in accepted["message"]) is not well
     assert well or not plan.actions
+
+
+@pytest.mark.apiserver
+@pytest.mark.case("clusters-11")
+@pytest.mark.parametrize(("prefix", "well"), PREFIXES)
+def test_schema_and_plan_agree_on_prefixes_of_topics(server: fast.ApiServer, prefix: str, well: bool) -> None:
+    spec = {**SPECS["Connector"], "topics": {"prefix": prefix}}
+    problem = connector.judge(worlds.resource("Connector", "x", spec)).problem
+
+    assert (problem is None) is well
+    assert (_create(server, "Connector", spec).returncode == 0) is well
 
 
 @pytest.mark.apiserver

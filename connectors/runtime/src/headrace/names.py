@@ -27,3 +27,9 @@ def dead_letter_topic(namespace: str, consumer: str) -> str:
 def resolutions_topic(namespace: str, consumer: str) -> str:
     """Return the compacted topic that says what became of each dead letter."""
     return f"dlq.{namespace}.{consumer}.resolutions"
+
+
+def own_topics(namespace: str, consumer: str) -> tuple[str, str, str]:
+    """Return the topics that a Consumer writes: of retries, of dead letters, and of their resolutions."""
+    at = (namespace, consumer)
+    return retry_topic(*at), dead_letter_topic(*at), resolutions_topic(*at)

@@ -68,13 +68,18 @@ class Capture(Model):
     )
 
 
+RESERVED = r"^(retry|dlq|connect)([.]|$)"
+"""How the topics begin that Headrace makes for Consumers and workers, whatever namespace they are of."""
+
+
 class Topics(Model):
     """How captured topics are named and made."""
 
     prefix: str | None = Field(
         None,
         pattern=r"^[a-zA-Z0-9._-]{1,150}$",
-        description="Prefix of the topics, fixed once accepted. Default: <namespace>.<name>.",
+        description="Prefix of the topics, fixed once accepted; retry, dlq and connect begin none. Default: "
+        "<namespace>.<name>.",
     )
     partitions: int | None = Field(None, ge=1, le=1000, description="Partitions of a new topic. Default: 12.")
     replication_factor: int | None = Field(

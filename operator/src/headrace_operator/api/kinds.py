@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus
-from headrace_operator.api.connector import ConnectorSpec, ConnectorStatus
+from headrace_operator.api.connector import RESERVED, ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.durations import SENSIBLE
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
@@ -183,6 +183,13 @@ def _exactly_one(left: str, right: str, message: str) -> Rule:
     return Rule(rule=f"has(self.{left}) != has(self.{right})", message=message, field_path=f".{left}")
 
 
+NOT_RESERVED = Rule(
+    rule=f"{WAS_SEEN} || !{_text('self', 'spec.topics.prefix')}.matches('{RESERVED}')",
+    message="topics that begin with retry, dlq or connect may be those that Headrace makes for Consumers and workers: "
+    "choose another prefix",
+    field_path=".spec.topics.prefix",
+)
+
 KINDS = (
     Kind(
         name="KafkaConnection",
@@ -280,6 +287,7 @@ KINDS = (
                     IS_ACCEPTED,
                     "records in the old topics would never be handled: make another Connector and Consumers instead",
                 ),
+                NOT_RESERVED,
             ),
             "spec.capture": (_exactly_one("outbox", "tables", "capture is exactly one of outbox and tables"),),
             "spec.capture.outbox.table": (IS_TABLE,),

@@ -27,8 +27,7 @@ def loop(resource: Resource, spec: ConsumerSpec, sources: Collection[str]) -> Fi
     """Say that commands would come back to the Consumer that sends them, which reads ``sources``."""
     asked = wanted(spec)
     at = (resource.namespace, resource.name)
-    own = {kafka_names.retry_topic(*at), kafka_names.dead_letter_topic(*at), kafka_names.resolutions_topic(*at)}
-    if asked is None or asked.topic not in {*sources, *own}:
+    if asked is None or asked.topic not in {*sources, *kafka_names.own_topics(*at)}:
         return None
     text = (
         f"spec.delivery.onDeadLetter.compensate.topic is {asked.topic}, which this Consumer reads or writes itself: "

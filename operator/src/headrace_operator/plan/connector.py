@@ -79,6 +79,7 @@ def judge(resource: Resource, others: tuple[Resource, ...] = ()) -> Acceptance[C
         lambda spec: debezium.stray_reference(resource, spec),
         debezium.misread_database,
         lambda spec: debezium.shared_topic(resource, spec),
+        lambda spec: debezium.reserved_topics(resource, spec),
         lambda spec: publication.same_outbox(resource, spec),
         lambda spec: sharing.taken(resource, spec, others),
     )

@@ -6,7 +6,7 @@ import re
 from hashlib import sha256
 
 from headrace_operator.api import properties as raw
-from headrace_operator.api.connector import ConnectorSpec, Outbox, OutboxColumns
+from headrace_operator.api.connector import RESERVED, ConnectorSpec, Outbox, OutboxColumns
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import names
 from headrace_operator.plan.conditions import Finding, false
@@ -116,6 +116,18 @@ def shared_topic(resource: Resource, spec: ConnectorSpec) -> Finding | None:
             text = f"spec.capture.tables: {other} and {table} would both be written to the topic {name}"
             return false("Accepted", Reason.INVALID, f"{text}: capture one of them with another Connector.")
     return None
+
+
+def reserved_topics(resource: Resource, spec: ConnectorSpec) -> Finding | None:
+    """Say that topics would begin as those of Consumers and workers do, and might be the very ones."""
+    begin = prefix(resource, spec)
+    if resource.status.get("accepted") or re.match(RESERVED, begin) is None:
+        return None
+    text = (
+        f"spec.topics.prefix: topics that begin with {begin} may be those that Headrace makes for Consumers and "
+        "workers (retry, dlq, connect): choose another prefix."
+    )
+    return false("Accepted", Reason.INVALID, text)
 
 
 def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:

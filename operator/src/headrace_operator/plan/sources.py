@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from headrace import names as kafka_names
 from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.consumer import ConsumerSpec, Source
@@ -45,11 +46,24 @@ def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
             "delivery.onDeadLetter.compensate.http.url", compensation.url(spec), raw.LOGIN_OF_URL
         ),
         deduplication.ca_of_plain,
+        lambda spec: own(resource, spec),
         lambda spec: acceptance.no_login_in_image(
             "handler.python.image", spec.handler.python and spec.handler.python.image
         ),
         *more,
     )
+
+
+def own(resource: Resource, spec: ConsumerSpec) -> Finding | None:
+    """Say that a Consumer would read what it writes itself: its letters would come back to it for ever."""
+    mine = kafka_names.own_topics(resource.namespace, resource.name)
+    topic = next((one for one in spec.source.topics or () if one in mine), None)
+    if topic is None:
+        return None
+    text = (
+        f"spec.from.topics has {topic}, which this Consumer writes itself: take it out, or read it by another Consumer."
+    )
+    return false("Accepted", Reason.INVALID, text)
 
 
 def _redis(spec: ConsumerSpec) -> str | None:
