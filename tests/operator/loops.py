@@ -28,6 +28,7 @@ from headrace_operator.reconcile.execute import BEGIN
 from headrace_operator.reconcile.lease import Lease
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.remote import Remote
+from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.operator import worlds
 from tests.waiting import PATIENCE
@@ -89,6 +90,23 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> A
         finally:
             holding.cancel()
             await asyncio.wait([holding])
+
+
+def passed(server: ApiServer, key: Key, **remote: Any) -> None:
+    """Make a pass over a resource, through other clients if they are given, however slow the machine is.
+
+    One that was given up for want of the Lease is made again.
+    """
+
+    async def until_ok() -> None:
+        async with asyncio.timeout(PATIENCE), looping(server) as own:
+            loop = with_remote(own, **remote)
+            made = {"kind": key.kind, "outcome": "ok"}
+            while not loop.fleet.registry.get_sample_value("headrace_operator_reconciliations_total", made):
+                await loop.reconcile(key)
+                await asyncio.sleep(0.02)
+
+    asyncio.run(until_ok())
 
 
 async def _lists(kube: Kube) -> bool:

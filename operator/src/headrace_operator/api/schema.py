@@ -15,6 +15,9 @@ GROUP = "headrace.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+REQUESTED = f"{GROUP}/requested-at"
+"""The annotation that asks for a pass: another value each time, such as the time."""
+
 LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 SERVICE = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """What a name must be that becomes that of a Service (RFC 1035)."""
@@ -97,3 +100,6 @@ class Status(Model):
     observed_generation: int = Field(-1, description="Generation of the spec that this status speaks of.")
     conditions: tuple[Condition, ...] = Field((), description="Observations, one per type.")
     accepted: Accepted | None = Field(None, description="The last accepted spec; it is what runs.")
+    last_handled_request: str | None = Field(
+        None, description="The annotation headrace.dev/requested-at, at most 100 characters, that a pass has answered."
+    )

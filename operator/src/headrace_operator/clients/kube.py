@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from headrace_operator.api.schema import REQUESTED
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, PATCH, Api, path
 from headrace_operator.clients.coalescing import Coalesced
@@ -22,6 +23,9 @@ from headrace_operator.observed.value import Absent
 API_VERSION = "headrace.dev/v1alpha1"
 MANAGER = {"fieldManager": "headrace"}
 APPLYING = {**MANAGER, "force": "true"}
+
+LONGEST_REQUEST = 100
+"""Characters of an annotation that are read; the status repeats them."""
 
 VERSIONS = {
     "Deployment": "apps/v1",
@@ -144,6 +148,7 @@ class Kube:
 def resource(kind: str, manifest: Manifest) -> Resource:
     """Read one of Headrace's resources from JSON."""
     meta = manifest["metadata"]
+    asked: str | None = (meta.get("annotations") or {}).get(REQUESTED)
     return Resource(
         kind=kind,
         namespace=meta["namespace"],
@@ -156,6 +161,7 @@ def resource(kind: str, manifest: Manifest) -> Resource:
         status=manifest.get("status") or {},
         deleting="deletionTimestamp" in meta,
         created=meta.get("creationTimestamp"),
+        requested=None if asked is None else asked[:LONGEST_REQUEST],
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
+from headrace_operator.api.schema import REQUESTED
 from headrace_operator.reconcile.turns import Key
 
 NEIGHBOURS = {
@@ -81,9 +82,11 @@ def _references(kind: str, body: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _meaning(body: Mapping[str, object], meta: Mapping[str, object]) -> tuple[object, ...]:
-    """Return what a pass would see differently: the spec, its acceptance, and conditions; not figures in the status."""
+    """Return what a pass would see differently: spec, acceptance, conditions, a request; not figures in the status."""
     status = body.get("status")
     status = status if isinstance(status, Mapping) else {}
     conditions = [(one.get("type"), one.get("status"), one.get("reason")) for one in status.get("conditions") or ()]
     accepted = (status.get("accepted") or {}).get("generation")
-    return meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp"), accepted, conditions
+    annotations = meta.get("annotations")
+    asked = annotations.get(REQUESTED) if isinstance(annotations, Mapping) else None
+    return meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp"), accepted, conditions, asked

@@ -13,7 +13,10 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One of Headrace's own resources as it was read; ``created`` is None of one that is not made yet."""
+    """One of Headrace's own resources as it was read; ``created`` is None of one that is not made yet.
+
+    ``requested`` is what the annotation says that asks for a pass.
+    """
 
     kind: str
     namespace: str
@@ -26,6 +29,7 @@ class Resource:
     status: Mapping[str, Any]
     deleting: bool
     created: str | None = None
+    requested: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validati
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
-from headrace_operator.plan import acceptance, debezium, names, needs, publication, restarts, sharing, traces
+from headrace_operator.plan import acceptance, debezium, names, needs, publication, requests, restarts, sharing, traces
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -94,12 +94,12 @@ def _accepted(judged: Acceptance[ConnectorSpec]) -> Finding:
 
 
 def _failing(world: ConnectorWorld, spec: ConnectorSpec | None, busy: bool, now: datetime) -> restarts.Failing:
-    """Return what is known of failing tasks; an edit counts anew, and a restart waits for other actions."""
+    """Return what is known of failing tasks; an edit or a request counts anew; a restart waits for other actions."""
     if _is_foreign(world.seen):
         return restarts.Failing(error=None, record=None)
     status = world.resource.status
     before = status.get("restarts")
-    if status.get("observedGeneration") != world.resource.generation:
+    if status.get("observedGeneration") != world.resource.generation or requests.is_new(world.resource):
         before = restarts.anew(before)
     failing = restarts.decide(world.seen, spec, before, now, world.doubt)
     return dataclasses.replace(failing, due=False, record=before) if failing.due and busy else failing

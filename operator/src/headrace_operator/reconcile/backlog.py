@@ -72,6 +72,10 @@ class History:
         kept.seen = now
         return kept
 
+    def look_anew(self) -> None:
+        """Have what is seldom looked at be looked at in the next pass; what was measured stays."""
+        self.settings.again = None
+
     def add(self, sample: Sample) -> None:
         """Remember ``sample``, which is newer than those before."""
         last = self.looks[-1] if self.looks else None

@@ -20,7 +20,7 @@ from headrace_operator.clients.fence import fenced
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import failures, figures, needs
+from headrace_operator.plan import failures, figures, needs, requests
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.apart import apart
 from headrace_operator.reconcile.backlog import History
@@ -93,10 +93,14 @@ class Loop:
         self.places[key] = needs.place(resource)
         now = datetime.now(UTC).replace(microsecond=0)
         history = self.histories[key] = self.histories.get(key, History()).at(now)
-        plan, backlog = await planned(resource, self.remote, self.settings, history, now)
+        remote = self.remote
+        if requests.is_new(resource):
+            history.look_anew()
+            remote = self.remote.live
+        plan, backlog = await planned(resource, remote, self.settings, history, now)
         failed = failures.standing(plan, self.failed.get(key, failures.recorded(resource)))
         self.failed[key] = failed
-        plan = failures.shown(plan, resource, failed, now)
+        plan = requests.acknowledged(failures.shown(plan, resource, failed, now), resource)
         await self._record(key, resource, plan, backlog, term)
         await self._notes(resource, plan, now, term)
         await self._act(key, plan, term)

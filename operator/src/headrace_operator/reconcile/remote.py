@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
@@ -20,6 +20,11 @@ class Remote:
     near: Kube
     connect: Connect
     kafkas: Kafkas
+
+    @property
+    def live(self) -> Remote:
+        """The same clients, of which none says of Kubernetes what is only remembered."""
+        return replace(self, near=self.kube)
 
 
 async def opened(kube: Kube, near: Kube, stack: AsyncExitStack) -> Remote:
