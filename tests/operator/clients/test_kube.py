@@ -66,6 +66,12 @@ UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedul
             "assigned orders/0",
         ),
         ({"phase": "Pending", "conditions": [UNSCHEDULABLE]}, "Unschedulable", None, "0/1 nodes"),
+        (
+            {"phase": "Pending", "conditions": [{**UNSCHEDULABLE, "reason": "SchedulingGated", "message": "gates"}]},
+            "SchedulingGated",
+            None,
+            "gates",
+        ),
         ({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}, "Evicted", None, "low on memory"),
     ],
 )

@@ -100,6 +100,21 @@ def test_it_finds_room_where_a_replica_would_not() -> None:
     assert container["resources"] == {"requests": {"cpu": "1m", "memory": "16Mi"}, "limits": {"memory": "512Mi"}}
 
 
+@pytest.mark.case("clusters-8")
+def test_it_asks_for_nothing_of_which_a_replica_has_a_limit() -> None:
+    """Kubernetes takes a limit for a request where there is none."""
+    given = deployment()
+    for container in given["spec"]["template"]["spec"]["containers"]:
+        container["resources"] = {
+            "limits": {"cpu": "2", "memory": "4Gi", "ephemeral-storage": "9Gi", "nvidia.com/gpu": 1}
+        }
+    (made_so,) = errand_pod.manifest(given, "billing", ["true"])["spec"]["containers"]
+
+    assert made_so["resources"] == {
+        "requests": {"cpu": "1m", "memory": "16Mi"}, "limits": {"cpu": "2", "memory": "4Gi"},
+    }  # fmt: skip
+
+
 def test_nothing_selects_it_as_a_replica() -> None:
     labels = made()["metadata"]["labels"]
     assert not labels.items() & deployment()["spec"]["selector"]["matchLabels"].items()

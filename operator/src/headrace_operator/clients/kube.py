@@ -27,6 +27,9 @@ APPLYING = {**MANAGER, "force": "true"}
 LONGEST_REQUEST = 100
 """Characters of an annotation that are read; the status repeats them."""
 
+UNSCHEDULED = (("PodScheduled", "Unschedulable"), ("PodScheduled", "SchedulingGated"))
+"""Type and reason of conditions that say why a pod has no node."""
+
 VERSIONS = {
     "Deployment": "apps/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
@@ -171,9 +174,7 @@ def _pod(manifest: Manifest) -> PodSeen:
     waiting = [state for one in containers if (state := (one.get("state") or {}).get("waiting"))]
     failed = [end for one in containers if (end := (one.get("state") or {}).get("terminated")) and end.get("exitCode")]
     ended = [*failed, *(end for one in containers if (end := (one.get("lastState") or {}).get("terminated")))]
-    unscheduled = [
-        condition for condition in status.get("conditions") or () if condition.get("reason") == "Unschedulable"
-    ]
+    unscheduled = [one for one in status.get("conditions") or () if (one.get("type"), one.get("reason")) in UNSCHEDULED]
     said = [one.get("message") for one in (*ended, *waiting, *unscheduled, status)]
     made = manifest["metadata"].get("creationTimestamp")
     return PodSeen(

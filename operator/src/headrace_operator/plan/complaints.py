@@ -15,7 +15,7 @@ from headrace_operator.plan.reasons import Reason
 STARTING = frozenset({None, "ContainerCreating", "PodInitializing"})
 """Words for waiting that every pod says for a while."""
 
-UNSCHEDULABLE = "Unschedulable"
+WITHOUT_NODE = frozenset({"Unschedulable", "SchedulingGated"})
 NODES = timedelta(minutes=2)
 """How long a pod beside others that run may wait for a node: one may be on its way."""
 
@@ -73,7 +73,7 @@ def _complaint(pod: PodSeen, patient: bool, now: datetime, longest: timedelta, m
     if pod.ready:
         return None
     age = now - pod.since if pod.since else timedelta(0)
-    if pod.waiting_reason == UNSCHEDULABLE:
+    if pod.waiting_reason in WITHOUT_NODE:
         return None if patient and age < NODES else _told(pod, memory)
     if pod.waiting_reason not in STARTING or pod.restarts or (pod.message and pod.phase != "Running"):
         return _told(pod, memory)

@@ -113,7 +113,7 @@ def _container(template: Template, command: Sequence[str]) -> Json:
         **container.model_dump(by_alias=True, exclude_none=True),
         "volumeMounts": [one for one in container.volume_mounts or () if f"{one['mountPath']}/".startswith(PLACES)],
         "command": list(command),
-        "resources": {**(container.resources or {}), "requests": REQUESTS},
+        "resources": _resources(container.resources or {}),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "readOnlyRootFilesystem": True,
@@ -122,6 +122,12 @@ def _container(template: Template, command: Sequence[str]) -> Json:
             "capabilities": {"drop": ["ALL"]},
         },
     }
+
+
+def _resources(replica: Json) -> Json:
+    """Ask for next to nothing, up to a replica's limits; a limit of anything else would be asked for as well."""
+    limits = {name: most for name, most in (replica.get("limits") or {}).items() if name in REQUESTS}
+    return {"requests": REQUESTS, **({"limits": limits} if limits else {})}
 
 
 def _owner(deployment: Json) -> Json:
