@@ -218,6 +218,8 @@ def test_keys_that_stand_with_more_records_than_fit_do_not_keep_other_partitions
     world.produce(stands, partition=0, headers=filling)
     effects = Effects(world)
     with consuming(world) as running:
+        until("a ready process", lambda: running.get("/readyz")[0] == 200)
+        until("most of what fits", lambda: running.metric("headrace_consumer_waiting_records") >= 0.6 * count)
         until("full memory", lambda: is_paused(running))
         world.produce([(keys[n], {"n": n}) for n in range(GOING)], partition=1, headers=filling)
         until("all of the other partition", lambda: effects.read().distinct == set(range(GOING)))
