@@ -34,10 +34,12 @@ class Pod:
 
 
 def test_while_keys_are_lacking_those_that_hold_least_are_read() -> None:
-    pod = Pod(3_600, 1_000, 0, 0)
+    pod = Pod(3_600, 500, 0, 0)
     assert pod.read(lacks_keys=True) == {1, 2, 3}
-    pod.held[pod.partitions[1]] = pod.of(2_000)
+    pod.held[pod.partitions[1]] = pod.of(1_000)
     assert pod.read(lacks_keys=True) == {2, 3}
+    pod.held[pod.partitions[2]] = pod.of(1_000)
+    assert pod.read(lacks_keys=True) == {3}
 
 
 def test_while_keys_are_lacking_and_all_hold_about_the_same_all_are_read() -> None:

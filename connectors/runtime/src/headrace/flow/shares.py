@@ -2,7 +2,7 @@
 
 Kafka gives one partition's records after another's, so that those of a few may be all that fits while other partitions
 have keys that could be handled. While every key at hand is being handled, those are read that hold little; while there
-are even too few keys, those that hold far less than the others, or all. Pure: no Kafka, no clock.
+are even too few keys, those that hold far less than others, or else all. Pure: no Kafka, no clock.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Shares:
 
 
 def _richer(read: Mapping[Assignment, Held]) -> list[Assignment]:
-    """Return which hold as much as all do on average, where some do not hold half of that."""
+    """Return which hold at least half of what all do on average, where some do not."""
     even = sum(holds.size for holds in read.values()) / max(1, len(read))
-    is_uneven = any(holds.size < even / 2 for holds in read.values())
-    return [one for one, holds in read.items() if is_uneven and holds.size >= even and holds.keys >= FEW]
+    rich = [one for one, holds in read.items() if holds.size >= even / 2]
+    return [one for one in rich if read[one].keys >= FEW] if len(rich) < len(read) else []
