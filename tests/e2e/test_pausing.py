@@ -45,7 +45,7 @@ def test_a_pause_ends_its_pods_and_a_resumption_brings_them_back(consumer: None)
     assert _headrace("resume") == f"{NAMESPACE}/{NAME}: resumed\n"
     until("its two pods", lambda: len(world.listed(NAMESPACE, "pods", LABELS)) == 2)
     until("its rest", partial(_is, "Ready"))
-    assert world.get(NAMESPACE, "consumers", NAME)["status"]["replicasReady"] == "2/2"
+    until("that it says so", lambda: world.get(NAMESPACE, "consumers", NAME)["status"]["replicasReady"] == "2/2")
 
 
 def _headrace(verb: str) -> str:
