@@ -18,10 +18,18 @@ if ! grep -q '^rest.advertised.host.name=' "$properties"; then
   printf '\nrest.advertised.host.name=%s\n' "${HEADRACE_POD_IP:-$(hostname -i)}" >> "$running"
 fi
 
+# A JVM refuses to start with two collectors.
+case "${JAVA_OPTS:-}" in
+  *-XX:+Use*GC*) collector= ;;
+  *) collector=-XX:+UseSerialGC ;;
+esac
+
+# Options are words without quotes, and none is a pattern of files.
+set -f
 exec java \
   -XX:+ExitOnOutOfMemoryError \
   -XX:MaxRAMPercentage="${HEADRACE_HEAP_PERCENT:-60}" \
-  -XX:+UseSerialGC \
+  $collector \
   -XX:+PerfDisableSharedMem \
   -Djava.awt.headless=true \
   -Djava.io.tmpdir="${TMPDIR:-/tmp}" \

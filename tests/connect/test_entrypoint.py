@@ -5,17 +5,20 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.waiting import PATIENCE
 
 ENTRYPOINT = Path(__file__).parents[2] / "connectors" / "connect" / "entrypoint.sh"
 
 
-def start(folder: Path, properties: Path) -> subprocess.CompletedProcess[str]:
+def start(folder: Path, properties: Path, options: str = "") -> subprocess.CompletedProcess[str]:
     """Run the image's entry point with a Java that prints each argument on a line."""
     java = folder / "java"
     java.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     java.chmod(0o755)
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "TMPDIR": str(folder), "HEADRACE_POD_IP": "10.0.0.7"}
+    environment |= {"JAVA_OPTS": options} if options else {}
     words = ["sh", str(ENTRYPOINT), str(properties)]
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
@@ -30,6 +33,22 @@ def test_a_worker_ends_when_its_memory_does_and_is_known_by_its_pod(tmp_path: Pa
     assert "-XX:+ExitOnOutOfMemoryError" in arguments
     assert any(one.startswith("-javaagent:") and "jmx_prometheus" in one for one in arguments)
     assert Path(arguments[-1]).read_text().splitlines()[-1] == "rest.advertised.host.name=10.0.0.7"
+
+
+@pytest.mark.case("clusters-7")
+@pytest.mark.parametrize(
+    ("options", "collector"),
+    [("", "-XX:+UseSerialGC"), ("-Xmx2g -XX:+UseG1GC", "-XX:+UseG1GC"), ("-Da=*", "-XX:+UseSerialGC")],
+)
+def test_options_come_last_and_bring_their_own_collector(tmp_path: Path, options: str, collector: str) -> None:
+    """A JVM with two collectors does not start."""
+    properties = tmp_path / "given.properties"
+    properties.write_text("group.id=main\n")
+
+    arguments = start(tmp_path, properties, options).stdout.splitlines()
+
+    assert [one for one in arguments if one.startswith("-XX:+Use") and one.endswith("GC")] == [collector]
+    assert arguments[arguments.index("-cp") - len(options.split()) : arguments.index("-cp")] == options.split()
 
 
 def test_missing_properties_are_named(tmp_path: Path) -> None:

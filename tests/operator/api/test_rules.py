@@ -107,6 +107,16 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         ("Consumer", f"spec.template{path}", index, {"template": templates.changed(templates.OF_CONSUMER, at, value)})
         for path, index, at, value in templates.RULES_OF_CONSUMER
     ),
+    ("ConnectCluster", "spec.workers", 0, {"workers": {"resources": {}, "template": {"resources": {}}}}),
+    *(
+        (
+            "ConnectCluster",
+            f"spec.workers.template{path}",
+            index,
+            {"workers": {"template": templates.changed(templates.OF_WORKERS, at, value)}},
+        )
+        for path, index, at, value in templates.RULES_OF_WORKERS
+    ),
 )
 
 

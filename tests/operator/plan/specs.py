@@ -10,8 +10,6 @@ from pydantic import ValidationError
 
 from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
-from headrace_operator.api.schema import Model
-from headrace_operator.api.template import ConsumerTemplate
 from tests.operator import worlds
 from tests.operator.plan import templates
 
@@ -29,10 +27,10 @@ def specs(kind: str) -> st.SearchStrategy[Json]:
 
 
 @st.composite
-def _templates(draw: st.DrawFn, full: Json, model: type[Model]) -> Json:
+def _templates(draw: st.DrawFn, kind: str) -> Json:
     """Return a template with any of its parts taken out, and any text in it another one that it may be."""
-    made = full
-    for path in draw(st.lists(st.sampled_from(sorted(templates.paths(full), key=str)), max_size=20)):
+    made, model = templates.FULL_OF[kind], templates.MODELS[kind]
+    for path in draw(st.lists(st.sampled_from(sorted(templates.paths(made), key=str)), max_size=20)):
         edit = draw(st.none() | st.none() | HOSTILE | WORDS)
         try:
             less = templates.without(made, path) if edit is None else templates.changed(made, path, edit)
@@ -45,8 +43,8 @@ def _templates(draw: st.DrawFn, full: Json, model: type[Model]) -> Json:
 
 def _values(node: Json) -> st.SearchStrategy[Any]:
     match node:
-        case {"properties": {"startup": _, "serviceAccountName": _}}:
-            return _templates(templates.OF_CONSUMER, ConsumerTemplate)
+        case {"properties": {"startup": _, **own}}:
+            return _templates("ConnectCluster" if "jvmOptions" in own else "Consumer")
         case {"enum": words}:
             return st.sampled_from(words)
         case {"type": "object", "properties": properties}:
@@ -90,4 +88,11 @@ def _consumer(spec: Json) -> Json:
     return {**spec, "from": worlds.CONSUMER.spec["from"], "handler": handler, "scale": {}}
 
 
-CHOOSE = {"Consumer": _consumer}
+def _connect_cluster(spec: Json) -> Json:
+    workers = spec["workers"]
+    if "resources" in workers and "template" in workers:
+        workers["template"] = {**workers["template"], "resources": None}
+    return spec
+
+
+CHOOSE = {"Consumer": _consumer, "ConnectCluster": _connect_cluster}

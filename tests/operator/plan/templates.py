@@ -6,6 +6,9 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from headrace_operator.api.template import ConsumerTemplate, Template, WorkersTemplate
+from tests.operator import worlds
+
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
@@ -22,7 +25,7 @@ ENV_FROM: list[Json] = [
     {"configMapRef": {"name": "shop", "optional": True}},
 ]
 RESOURCES: Json = {
-    "requests": {"cpu": "0.25", "memory": "256Mi"},
+    "requests": {"cpu": "0.3", "memory": "256Mi"},
     "limits": {"cpu": "1500m", "memory": "1024Mi"},
 }
 VOLUMES: list[Json] = [
@@ -130,6 +133,7 @@ FULL: Json = {
     "startup": "20m",
     "terminationGracePeriodSeconds": 120,
 }
+OF_WORKERS: Json = {**FULL, "jvmOptions": ["-Xmx2g", "-XX:+UseG1GC", "-Duser.timezone=UTC"]}
 OF_CONSUMER: Json = {**FULL, "serviceAccountName": "shop-billing"}
 
 
@@ -167,7 +171,7 @@ def changed(node: Json, path: Path, value: Any) -> Json:
 
 
 TWO_OF_THEM = {"name": "A", "value": "x", "valueFrom": ENV[3]["valueFrom"]}
-TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+TOKEN = {"name": "mine", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
 REFUSED: tuple[tuple[Path, Any, str], ...] = (
     (("labels",), {"headrace.dev/consumer": "other"}, "not yours to give"),
     (("labels",), {"app.kubernetes.io/instance": "other"}, "not yours to give"),
@@ -272,3 +276,30 @@ RULES: tuple[tuple[str, int, Path, Any], ...] = (
 """Each rule of a template, by where it stands and its number, with what it refuses: where that is, and what."""
 
 RULES_OF_CONSUMER = (*RULES, (".serviceAccountName", 0, ("serviceAccountName",), "billing-consumer"))
+
+RULES_OF_WORKERS = (
+    *RULES,
+    (".jvmOptions[]", 0, ("jvmOptions", 0), "-XX:-ExitOnOutOfMemoryError"),
+    (".jvmOptions[]", 1, ("jvmOptions", 0), "-Djavax.net.ssl.trustStorePassword=s3cret"),
+)
+REFUSED_OF_WORKERS: tuple[tuple[Path, Any, str], ...] = (
+    *(one for one in REFUSED if one[0] != ("serviceAccountName",)),
+    (("serviceAccountName",), "mine", "serviceAccountName"),
+    (("env", 0), {"name": "JAVA_OPTS", "value": "-Xmx2g"}, "give this one another name"),
+    (("jvmOptions", 0), "-XX:OnOutOfMemoryError=/mnt/x", "are set by Headrace"),
+    (("jvmOptions", 0), "-javaagent:/mnt/x.jar", "jvmOptions"),
+    (("jvmOptions", 0), "-Xmx2g -Xms1g", "jvmOptions"),
+    (("jvmOptions", 0), "-Dx.password=s3cret", "a password would stand here in plain text"),
+)
+
+FULL_OF: dict[str, Json] = {"Consumer": OF_CONSUMER, "ConnectCluster": OF_WORKERS}
+MODELS: dict[str, type[Template]] = {"Consumer": ConsumerTemplate, "ConnectCluster": WorkersTemplate}
+REFUSED_OF = tuple(
+    (kind, *one) for kind, refused in (("Consumer", REFUSED), ("ConnectCluster", REFUSED_OF_WORKERS)) for one in refused
+)
+
+
+def spec(kind: str, template: Json | None) -> Json:
+    """Return the spec of a resource of that kind with this template."""
+    given = {} if template is None else {"template": template}
+    return {**worlds.CONSUMER.spec, **given} if kind == "Consumer" else {"kafka": "kafka", "workers": given}

@@ -136,7 +136,8 @@ def assert_restricted(pod: Json, account: str) -> None:
     assert pod["securityContext"] == pods.pod_security()
     assert pod["serviceAccountName"] == account
     assert {kind for volume in pod["volumes"] for kind in set(volume) - {"name"}} <= VOLUMES
-    sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", ())]
+    theirs = [volume for volume in pod["volumes"] if volume["name"] != "token"]
+    sources = [source for volume in theirs for source in volume.get("projected", {}).get("sources", ())]
     assert {kind for source in sources for kind in source} <= PROJECTED
     for container in (*pod["containers"], *pod.get("initContainers", ())):
         assert set(container) <= CONTAINER
@@ -144,6 +145,7 @@ def assert_restricted(pod: Json, account: str) -> None:
         assert {"cpu", "memory"} <= set(container["resources"]["requests"])
         assert "memory" in container["resources"]["limits"]
         assert all("hostPort" not in port for port in container.get("ports", ()))
+        assert container in pod["containers"] or "token" not in {mount["name"] for mount in container["volumeMounts"]}
         own = {volume["name"] for volume in pod["volumes"]} & set(OWN_VOLUMES)
         assert all(
             mount["mountPath"].startswith(PLACES) == (mount["name"] in own) for mount in container["volumeMounts"]

@@ -10,14 +10,13 @@ from pydantic import ValidationError
 from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.resources import Resources
-from headrace_operator.api.template import ConsumerTemplate
 from headrace_operator.plan import template
 from headrace_operator.plan.actions import Apply
 from tests.operator import worlds
 from tests.operator.plan import statuses, templates
 
 Json = dict[str, Any]
-EVERY = {"Consumer": ("spec.template", templates.OF_CONSUMER)}
+PATHS = {"Consumer": ("spec", "template"), "ConnectCluster": ("spec", "workers", "template")}
 MAPS = {"labels", "annotations", "nodeSelector", "matchLabels", "volumeAttributes"}
 """Fields in which users choose the names."""
 
@@ -32,55 +31,56 @@ def schema_paths(node: Json, at: str = "") -> set[str]:
     return found
 
 
-def pods(given: Json | None) -> Json:
-    """Return the spec of the Deployment that a Consumer with this template has."""
-    spec = {**worlds.CONSUMER.spec, **({} if given is None else {"template": given})}
-    plan = statuses.planned(statuses.changed(worlds.consumer_world(), spec=spec))
+def pods(given: Json | None, kind: str = "Consumer") -> Json:
+    """Return the spec of the Deployment that a resource with this template has."""
+    plan = statuses.planned(statuses.changed(statuses.WORLDS[kind](), spec=templates.spec(kind, given)))
     applied = [one.manifest for one in plan.actions if isinstance(one, Apply)]
     (spec,) = [one["spec"] for one in applied if one["kind"] == "Deployment"]
     return dict(spec)
 
 
-@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("kind", PATHS)
 def test_the_full_template_has_every_field_of_the_schema(kind: str) -> None:
-    path, full = EVERY[kind]
-    node = crd.schema(next(one for one in KINDS if one.name == kind))["properties"]
-    for name in path.split("."):
-        node = node[name] if name in node else node["properties"][name]
+    node = crd.schema(next(one for one in KINDS if one.name == kind))
+    for name in PATHS[kind]:
+        node = node["properties"][name]
 
-    found = {templates.named(one) for one in templates.paths(full) if not MAPS & set(one[:-1])}
+    found = {templates.named(one) for one in templates.paths(templates.FULL_OF[kind]) if not MAPS & set(one[:-1])}
     assert schema_paths(node) == found
 
 
 @pytest.mark.case("clusters-7")
-def test_no_field_is_inert() -> None:
+@pytest.mark.parametrize("kind", PATHS)
+def test_no_field_is_inert(kind: str) -> None:
     """Each changes the pods when it is taken out, unless it may not be."""
-    whole = pods(templates.OF_CONSUMER)
-    changing = set()
-    for path in templates.paths(templates.OF_CONSUMER):
-        less = templates.without(templates.OF_CONSUMER, path)
+    full, changing = templates.FULL_OF[kind], set()
+    whole = pods(full, kind)
+    for path in templates.paths(full):
+        less = templates.without(full, path)
         try:
-            ConsumerTemplate.model_validate(less)
+            templates.MODELS[kind].model_validate(less)
         except ValidationError:
             continue
-        assert pods(less) != whole, path
+        assert pods(less, kind) != whole, path
         changing.add(path)
 
-    assert {field for field in templates.OF_CONSUMER if (field,) not in changing} == {"volumes"}
+    assert {field for field in full if (field,) not in changing} == {"volumes"}
 
 
 @pytest.mark.case("clusters-7")
-def test_a_python_handler_gets_its_password_from_a_secret_and_what_else_is_ours_stays() -> None:
-    bare, given = pods(None), pods({"env": [templates.ENV[1]]})
-    (container,) = given["template"]["spec"]["containers"]
+@pytest.mark.parametrize("kind", PATHS)
+def test_code_gets_its_password_from_a_secret_and_what_else_is_ours_stays(kind: str) -> None:
+    bare, given = pods(None, kind), pods({"env": [templates.ENV[1]]}, kind)
+    (ours,), (container,) = (one["template"]["spec"]["containers"] for one in (bare, given))
 
-    assert container.pop("env") == [templates.ENV[1]]
+    assert container.pop("env") == [*ours.pop("env", ()), templates.ENV[1]]
     assert given == bare
 
 
 @pytest.mark.case("clusters-7")
-def test_what_is_ours_is_in_the_pods_of_every_template() -> None:
-    bare, given = pods(None), pods(templates.OF_CONSUMER)
+@pytest.mark.parametrize("kind", PATHS)
+def test_what_is_ours_is_in_the_pods_of_every_template(kind: str) -> None:
+    bare, given = pods(None, kind), pods(templates.FULL_OF[kind], kind)
     for part in ("replicas", "selector", "strategy"):
         assert given[part] == bare[part]
     metadata, spec = given["template"]["metadata"], given["template"]["spec"]
@@ -91,7 +91,7 @@ def test_what_is_ours_is_in_the_pods_of_every_template() -> None:
     assert spec["volumes"][: len(bare["template"]["spec"]["volumes"])] == bare["template"]["spec"]["volumes"]
     assert container["volumeMounts"][: len(ours["volumeMounts"])] == ours["volumeMounts"]
     assert all(one["securityContext"] == ours["securityContext"] for one in (container, *spec["initContainers"]))
-    for same in ("name", "image", "command", "ports", "readinessProbe", "livenessProbe"):
+    for same in ours.keys() - {"env", "resources", "startupProbe", "volumeMounts"}:
         assert container[same] == ours[same]
 
 
@@ -153,16 +153,49 @@ def test_the_account_of_a_user_is_the_pods_own_and_says_itself_whether_its_token
     assert pods({})["template"]["spec"]["automountServiceAccountToken"] is False
 
 
+def test_options_of_the_jvm_are_what_the_image_reads() -> None:
+    (container,) = pods({"jvmOptions": ["-Xmx2g", "-XX:+UseG1GC"]}, "ConnectCluster")["template"]["spec"]["containers"]
+
+    assert {"name": "JAVA_OPTS", "value": "-Xmx2g -XX:+UseG1GC"} in container["env"]
+
+
+def test_no_container_but_the_workers_own_is_given_the_token_that_reads_secrets() -> None:
+    spec = pods(templates.OF_WORKERS, "ConnectCluster")["template"]["spec"]
+    (init,), (container,) = spec["initContainers"], spec["containers"]
+
+    assert spec["automountServiceAccountToken"] is False
+    assert "token" in {mount["name"] for mount in container["volumeMounts"]}
+    assert "token" not in {mount["name"] for mount in init["volumeMounts"]}
+
+
 @pytest.mark.case("clusters-7")
-@pytest.mark.parametrize(("path", "value", "told"), templates.REFUSED)
-def test_what_may_not_be_is_refused_by_the_plan_as_well(path: templates.Path, value: Any, told: str) -> None:
+@pytest.mark.parametrize(("kind", "path", "value", "told"), templates.REFUSED_OF)
+def test_what_may_not_be_is_refused_by_the_plan_as_well(kind: str, path: templates.Path, value: Any, told: str) -> None:
     """Where the definitions are older than the operator: nothing is made, and no value that was written is told."""
-    given = templates.changed(templates.OF_CONSUMER, path, value)
-    plan = statuses.planned(statuses.changed(worlds.consumer_world(), spec={**worlds.CONSUMER.spec, "template": given}))
+    given = templates.changed(templates.FULL_OF[kind], path, value)
+    plan = statuses.planned(statuses.changed(statuses.WORLDS[kind](), spec=templates.spec(kind, given)))
     accepted = worlds.condition(plan, "Accepted")
 
     assert accepted["status"] == "False"
-    assert "spec.template" in accepted["message"]
+    assert ".".join(PATHS[kind]) in accepted["message"]
     assert told in accepted["message"]
     assert "s3cret" not in accepted["message"]
     assert not plan.actions
+
+
+@pytest.mark.parametrize(
+    ("workers", "requests"),
+    [
+        ({"template": {"resources": {"requests": {"memory": "2Gi"}}}}, {"cpu": "250m", "memory": "2Gi"}),
+        ({"resources": {"requests": {"cpu": "1"}}}, {"cpu": "1", "memory": "768Mi"}),
+        ({"resources": {"requests": {"cpu": "1"}}, "template": {"resources": {}}}, None),
+    ],
+)
+def test_compute_of_workers_is_said_in_one_place(workers: Json, requests: Json | None) -> None:
+    spec = {"kafka": "kafka", "workers": workers}
+    plan = statuses.planned(statuses.changed(worlds.connect_world(), spec=spec))
+    applied = [one.manifest for one in plan.actions if isinstance(one, Apply)]
+    made = [one["spec"]["template"]["spec"]["containers"] for one in applied if one["kind"] == "Deployment"]
+    found = [one[0]["resources"]["requests"] for one in made]
+
+    assert found == ([] if requests is None else [requests])

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from headrace_operator.api.schema import API_VERSION
-from headrace_operator.api.template import ConsumerTemplate
 from headrace_operator.clients.api import PATCH, Api, connection, path
 from headrace_operator.clients.errors import Invalid
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.value import Absent
+from headrace_operator.plan import names
 from headrace_operator.plan.actions import Apply
 from headrace_operator.plan.children import is_as_wanted
-from headrace_operator.reconcile.observe import consumer
+from headrace_operator.reconcile.observe import connections, consumer
 from tests.cluster.fast import ApiServer
 from tests.operator import worlds
 from tests.operator.operator_process import kubectl
@@ -28,80 +28,93 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.case("clusters-7")]
 Json = dict[str, Any]
 
 
-class Shop:
-    """A Consumer on an API server, and the objects that its template makes."""
+KINDS = {
+    "Consumer": ("billing", names.consumer_child, consumer.CHILDREN),
+    "ConnectCluster": ("main", names.connect_child, connections.CHILDREN),
+}
 
-    def __init__(self, api: Api) -> None:
-        self._api, self._kube = api, Kube(api)
+
+class Shop:
+    """A resource on an API server, and the objects that its template makes."""
+
+    def __init__(self, api: Api, kind: str) -> None:
+        self._api, self._kube, self._kind = api, Kube(api), kind
+        self._name, child, self._kinds = KINDS[kind]
+        self._child = child(self._name)
 
     async def _edited(self, spec: Json) -> None:
-        """Make this the spec of the Consumer, as ``kubectl replace`` does."""
-        if isinstance(await self._kube.resource("Consumer", "shop", "billing"), Absent):
-            metadata = {"name": "billing", "namespace": "shop"}
-            await self._kube.apply({"apiVersion": API_VERSION, "kind": "Consumer", "metadata": metadata, "spec": spec})
-        where = path(API_VERSION, "Consumer", "shop", "billing")
+        """Make this the spec of the resource, as ``kubectl replace`` does."""
+        where = path(API_VERSION, self._kind, "shop", self._name)
+        if isinstance(await self._kube.resource(self._kind, "shop", self._name), Absent):
+            metadata = {"name": self._name, "namespace": "shop"}
+            made = {"apiVersion": API_VERSION, "kind": self._kind, "metadata": metadata, "spec": spec}
+            await self._kube.apply(made)
         await self._api.send("PATCH", where, body=[{"op": "replace", "path": "/spec", "value": spec}], form=PATCH)
 
-    async def refusal(self, template: Json) -> str:
-        """Return in which words the API server refuses a Consumer with this template: ``kubectl apply`` shows them."""
-        spec = {**worlds.CONSUMER.spec, "template": template}
-        made = {"apiVersion": API_VERSION, "kind": "Consumer", "metadata": {"name": "refused"}, "spec": spec}
+    async def refusal(self, spec: Json) -> str:
+        """Return in which words the API server refuses such a resource: ``kubectl apply`` shows them."""
+        made = {"apiVersion": API_VERSION, "kind": self._kind, "metadata": {"name": "refused"}, "spec": spec}
         strict = {"fieldValidation": "Strict", "dryRun": "All"}
         with pytest.raises(Invalid) as refused:
-            await self._api.send("POST", path(API_VERSION, "Consumer", "shop"), query=strict, body=made)
+            await self._api.send("POST", path(API_VERSION, self._kind, "shop"), query=strict, body=made)
         return str(refused.value)
 
     async def given(self, template: Json) -> Json:
-        """Apply the Consumer with this template, and what is planned for it; return its Deployment, as it is held."""
-        spec = {**worlds.CONSUMER.spec, "template": template}
+        """Apply the resource with this template, and what is planned; return its Deployment's spec, as it is held."""
+        spec = templates.spec(self._kind, template)
         await self._edited(spec)
-        plan = statuses.planned(statuses.changed(worlds.consumer_world(), spec=spec))
+        plan = statuses.planned(statuses.changed(statuses.WORLDS[self._kind](), spec=spec))
         assert worlds.condition(plan, "Accepted")["status"] == "True"
         made = [action.manifest for action in plan.actions if isinstance(action, Apply)]
         for manifest in made:
             await self._kube.apply(manifest)
-        live = await self._kube.children("shop", "billing-consumer", consumer.CHILDREN, "nobody=nothing")
-        assert [
-            one["kind"] for one in made if not is_as_wanted(one, live.objects[one["kind"], "billing-consumer"])
-        ] == []
-        deployment: Json = live.objects["Deployment", "billing-consumer"]["spec"]
+        live = await self._kube.children("shop", self._child, self._kinds, "nobody=nothing")
+        assert not [one["kind"] for one in made if not is_as_wanted(one, live.objects[one["kind"], self._child])]
+        deployment: Json = live.objects["Deployment", self._child]["spec"]
         return deployment
 
 
 @pytest.fixture
-async def shop(server: ApiServer) -> AsyncIterator[Shop]:
-    """Return the Consumer on the API server."""
+async def shops(server: ApiServer) -> AsyncIterator[Callable[[str], Shop]]:
+    """Return what makes a resource of a kind on the API server."""
     api = Api(await connection(str(server.kubeconfig)))
     try:
-        yield Shop(api)
+        yield lambda kind: Shop(api, kind)
     finally:
         await api.close()
 
 
-async def test_each_field_is_set_taken_out_and_given_back(shop: Shop) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_field_is_set_taken_out_and_given_back(shops: Callable[[str], Shop], kind: str) -> None:
     """What the pods are given follows, and the API server holds no more than is wanted."""
-    whole = await shop.given(templates.OF_CONSUMER)
-    for at in templates.paths(templates.OF_CONSUMER):
-        less = templates.without(templates.OF_CONSUMER, at)
+    shop, full = shops(kind), templates.FULL_OF[kind]
+    whole = await shop.given(full)
+    for at in templates.paths(full):
+        less = templates.without(full, at)
         try:
-            ConsumerTemplate.model_validate(less)
+            templates.MODELS[kind].model_validate(less)
         except ValidationError:
             continue
         assert await shop.given(less) != whole, at
-        assert await shop.given(templates.OF_CONSUMER) == whole, at
+        assert await shop.given(full) == whole, at
 
 
-@pytest.mark.parametrize(("at", "value", "told"), templates.REFUSED)
-async def test_what_may_not_be_is_refused_in_a_sentence(shop: Shop, at: templates.Path, value: Any, told: str) -> None:
-    said = await shop.refusal(templates.changed(templates.OF_CONSUMER, at, value))
+@pytest.mark.parametrize(("kind", "at", "value", "told"), templates.REFUSED_OF)
+async def test_what_may_not_be_is_refused_in_a_sentence(
+    shops: Callable[[str], Shop], kind: str, at: templates.Path, value: Any, told: str
+) -> None:
+    full = templates.FULL_OF[kind]
+    said = await shops(kind).refusal(templates.spec(kind, templates.changed(full, at, value)))
 
     assert told in said
-    assert "spec.template" in said
+    assert "template" in said
 
 
-async def test_without_a_template_the_pods_are_as_they_were(shop: Shop) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_without_a_template_the_pods_are_as_they_were(shops: Callable[[str], Shop], kind: str) -> None:
+    shop = shops(kind)
     before = await shop.given({})
-    assert await shop.given(templates.OF_CONSUMER) != before
+    assert await shop.given(templates.FULL_OF[kind]) != before
     assert await shop.given({}) == before
 
 

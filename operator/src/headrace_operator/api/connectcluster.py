@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headrace_operator.api.resources import Resources
-from headrace_operator.api.schema import Model, Name, Status
+from headrace_operator.api.schema import Model, Name, Rule, Status
+from headrace_operator.api.template import WorkersTemplate
+
+ONE_PLACE = "compute of workers is said once: in resources, or in template.resources"
 
 
 class Workers(Model):
@@ -23,6 +26,24 @@ class Workers(Model):
         description="Extra worker properties, without passwords, each value in one line. They win over those Headrace "
         "sets, but for the workers' Kafka, login, group, topics, listeners and plug-ins.",
     )
+
+    template: WorkersTemplate | None = Field(
+        None, description="What the pods are given: environment, volumes, compute, placement, JVM options, and more."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!has(self.resources) || !has(self.template) || !has(self.template.resources)",
+            message=ONE_PLACE,
+            field_path=".template.resources",
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _says_compute_once(self) -> Self:
+        if self.resources is not None and self.template is not None and self.template.resources is not None:
+            raise ValueError(ONE_PLACE)
+        return self
 
 
 class ConnectClusterSpec(Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus
+from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
 from headrace_operator.api.connector import RESERVED, ConnectorSpec, ConnectorStatus
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.durations import SENSIBLE
@@ -26,7 +26,7 @@ from headrace_operator.api.properties import (
 )
 from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
 from headrace_operator.api.tables import IS_TABLE
-from headrace_operator.api.template_rules import NO_LOGIN_IN_IMAGE, of_consumer
+from headrace_operator.api.template_rules import NO_LOGIN_IN_IMAGE, of_consumer, of_workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,9 @@ KINDS = (
                 PLAIN_LINES,
                 _only_whole_references(WORKER_SECRETS),
             ),
+            "spec.workers": Workers.rules,
             "spec.workers.image": (NO_LOGIN_IN_IMAGE,),
+            **of_workers("spec.workers.template"),
             "spec.workers.resources": (
                 _not_above("memory", "768Mi", "1Gi", "requests.memory is above limits.memory (1Gi if not given)"),
                 _not_above("cpu", "250m", "1000000", "requests.cpu (250m if not given) is above limits.cpu"),

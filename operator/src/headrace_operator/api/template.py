@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from headrace_operator.api.durations import Duration
 from headrace_operator.api.environment import Env, EnvFrom
 from headrace_operator.api.placement import ODD_KEYS, Affinity, Labels, Spread, Toleration
-from headrace_operator.api.properties import IMAGE
+from headrace_operator.api.properties import IMAGE, SECRET
 from headrace_operator.api.resources import Resources
 from headrace_operator.api.schema import LABEL, Model, ObjectName
 from headrace_operator.api.volumes import Mount, NamedSecret, Volume
@@ -181,4 +181,37 @@ class ConsumerTemplate(Template):
 
     service_account_name: Annotated[ObjectName, AfterValidator(OUR_ACCOUNTS)] | None = Field(
         None, description="ServiceAccount of the pods, none of Headrace's own. Default: one without a token."
+    )
+
+
+OUR_OPTIONS = Refused(
+    pattern="ExitOnOutOfMemoryError|OnOutOfMemoryError|OnError|VMOptionsFile|^-XX:Flags|^-Dheadrace|^-Dlog4j2|^-Djava.io.tmpdir",
+    message="options for the end of a worker, its files and its log are set by Headrace: take this one out",
+)
+SECRET_OPTIONS = Refused(
+    pattern=rf"(?i)^-D[^=]*({SECRET.removeprefix('(?i)')})",
+    message="a password would stand here in plain text: Secrets are for env, volumes and credentials",
+)
+JvmOption = Annotated[
+    str,
+    StringConstraints(
+        min_length=3,
+        max_length=500,
+        pattern=r"^-(X[a-z]+[0-9]+[kKmMgG]?|XX:[-+][A-Za-z0-9]+|XX:[A-Za-z0-9]+=[-A-Za-z0-9_./:%,+]+"
+        r"|D[A-Za-z0-9_.-]+(=[-A-Za-z0-9_./:%,+@]*)?)$",
+    ),
+    AfterValidator(OUR_OPTIONS),
+    AfterValidator(SECRET_OPTIONS),
+]
+"""One option of a JVM, without blanks or quotes: memory, a flag, or a property."""
+
+
+class WorkersTemplate(Template):
+    """What pods of workers may be given beside what Headrace gives them."""
+
+    jvm_options: tuple[JvmOption, ...] | None = Field(
+        None,
+        max_length=50,
+        description="Options of the workers' JVM, such as -Xmx2g; they win over Headrace's, whose heap is 60% of the "
+        "memory limit.",
     )

@@ -78,6 +78,11 @@ def of_consumer(path: str) -> Rules:
     return {**rules(path), f"{path}.serviceAccountName": (template.OUR_ACCOUNTS.rule,)}
 
 
+def of_workers(path: str) -> Rules:
+    """Return the rules of the workers' template at `path`."""
+    return {**rules(path), f"{path}.jvmOptions[]": (template.OUR_OPTIONS.rule, template.SECRET_OPTIONS.rule)}
+
+
 def _of_container(path: str) -> Rules:
     return {
         f"{path}.env[]": (environment.Env.rule(), *environment.Env.rules),

@@ -11,7 +11,7 @@ from headrace_operator.api.resources import BYTES
 from headrace_operator.api.schema import LABEL, Key, Model, ObjectName
 from headrace_operator.api.words import OneOf, Refused
 
-OWN_VOLUMES = ("config", "kafka", "redis", "code", "tmp")
+OWN_VOLUMES = ("config", "kafka", "redis", "code", "token", "tmp")
 OUR_VOLUMES = Refused(
     pattern=f"^({'|'.join(OWN_VOLUMES)})$",
     message=f"volumes called {', '.join(OWN_VOLUMES)} are made by Headrace: give this one another name",

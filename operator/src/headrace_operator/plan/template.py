@@ -12,7 +12,7 @@ from typing import Any
 from headrace_operator.api.durations import seconds
 from headrace_operator.api.resources import Resources
 from headrace_operator.api.schema import Model
-from headrace_operator.api.template import ConsumerTemplate, Container, InitContainer, Template
+from headrace_operator.api.template import ConsumerTemplate, Container, InitContainer, Template, WorkersTemplate
 from headrace_operator.plan import quantities
 from headrace_operator.plan.pods import container_security
 
@@ -34,7 +34,7 @@ def laid_over(made: Json, template: Template | None) -> dict[str, Any]:
     metadata = made["template"]["metadata"]
     containers = {
         "initContainers": [_init(one, ours) for one in template.init_containers or ()],
-        "containers": [{**_container(ours, template), "startupProbe": _probe(ours["startupProbe"], template)}],
+        "containers": [{**_container(_with_options(ours, template), template), **_probed(ours, template)}],
     }
     spec = {**pod, **_placement(template), **_lists(pod, template), **_account(pod, template), **containers}
     return {
@@ -88,11 +88,19 @@ def _init(given: InitContainer, ours: Json) -> dict[str, Any]:
     return _container(made, given)
 
 
-def _probe(made: Json, template: Template) -> dict[str, Any]:
+def _with_options(ours: Json, template: Template) -> Json:
+    """Return our container with options of its JVM, which a worker's image reads from this variable."""
+    options = template.jvm_options if isinstance(template, WorkersTemplate) else None
+    return {**ours, "env": [*ours["env"], {"name": "JAVA_OPTS", "value": " ".join(options)}]} if options else ours
+
+
+def _probed(ours: Json, template: Template) -> dict[str, Any]:
     """Return the probe that awaits a started container, with the failures that its time is."""
+    probe = ours["startupProbe"]
     if template.startup is None:
-        return dict(made)
-    return {**made, "failureThreshold": max(1, ceil(seconds(template.startup, 0) / made["periodSeconds"]))}
+        return {"startupProbe": probe}
+    failures = max(1, ceil(seconds(template.startup, 0) / probe["periodSeconds"]))
+    return {"startupProbe": {**probe, "failureThreshold": failures}}
 
 
 def _deadline(template: Template) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Manifest, Resource
-from headrace_operator.plan import names
+from headrace_operator.plan import names, template
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, digest, labels, selector
 from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
@@ -19,6 +19,7 @@ REST = 8083
 METRICS = 9404
 CLIENTS = ("", "producer.", "consumer.", "admin.")
 SECRETS = "dev.headrace.connect.worker.SecretConfigProvider"
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
 ALIVE, HEALTHY = "/", "/health"
 """Addresses of the REST interface that answer by the worker alone, and only while its Kafka answers."""
 
@@ -121,14 +122,15 @@ def _rights(resource: Resource, name: str, secrets: Sequence[str]) -> tuple[Mani
 def _deployment(resource: Resource, spec: ConnectClusterSpec, settings: Settings, config_hash: str) -> Manifest:
     name = names.connect_child(resource.name)
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(METRICS)}
-    template = {
+    pod = {
         "metadata": {"labels": labels(resource), "annotations": {"headrace.dev/config-hash": config_hash, **scrape}},
         "spec": {
             "serviceAccountName": name,
+            "automountServiceAccountToken": False,
             "securityContext": pod_security(),
             "terminationGracePeriodSeconds": 30,
             "containers": [_container(spec, settings)],
-            "volumes": [{"name": "config", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {}}],
+            "volumes": [{"name": "config", "configMap": {"name": name}}, _token(), {"name": "tmp", "emptyDir": {}}],
             **spread(resource),
             **pull_secrets(settings.image_pull_secrets),
         },
@@ -136,9 +138,20 @@ def _deployment(resource: Resource, spec: ConnectClusterSpec, settings: Settings
     body = {
         "replicas": spec.workers.replicas or 1,
         "selector": {"matchLabels": selector(resource)},
-        "template": template,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "template": pod,
     }
-    return child(resource, "apps/v1", "Deployment", name, {"spec": body})
+    return child(resource, "apps/v1", "Deployment", name, {"spec": template.laid_over(body, spec.workers.template)})
+
+
+def _token() -> dict[str, Any]:
+    """Return the token of the workers' account, as Kubernetes mounts it: here for our container, and for no other."""
+    sources = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+    ]
+    return {"name": "token", "projected": {"sources": sources}}
 
 
 def _container(spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
@@ -155,6 +168,7 @@ def _container(spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "config", "mountPath": "/etc/headrace/connect", "readOnly": True},
+            {"name": "token", "mountPath": TOKEN, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
