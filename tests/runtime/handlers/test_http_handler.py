@@ -14,7 +14,6 @@ from aiohttp import web
 from headrace import config
 from headrace.flow.policy import Failed
 from headrace.handlers import Broken
-from headrace.handlers.address import discreet
 from headrace.handlers.http import HttpHandler, event_headers, judge
 from headrace.record import Position, Record
 from tests.waiting import PATIENCE
@@ -349,10 +348,3 @@ def test_an_address_that_makes_no_sense_is_told_without_its_login(url: str) -> N
         HttpHandler(config.Http(url=url, timeout=0.5), namespace="shop", concurrency=1)
 
     assert "s3cret" not in str(refused.value)
-
-
-@pytest.mark.case("clusters-17")
-def test_what_is_no_address_is_told_as_it_is() -> None:
-    assert (
-        discreet("POST http://web/a: [Errno 5] is it so? yes, a@b") == "POST http://web/a: [Errno 5] is it so? yes, a@b"
-    )

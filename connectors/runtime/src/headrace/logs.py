@@ -7,6 +7,7 @@ import sys
 import time
 
 from headrace import printable
+from headrace.discreet import discreet
 
 
 class Logfmt(logging.Formatter):
@@ -16,9 +17,9 @@ class Logfmt(logging.Formatter):
         """Return ``record`` as one line."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = f"ts={stamp}.{int(record.msecs):03d}Z level={record.levelname.lower()} logger={record.name}"
-        line += f" msg={printable.as_json(record.getMessage())}"
+        line += f" msg={printable.as_json(discreet(record.getMessage()))}"
         if record.exc_info:
-            line += f" traceback={printable.as_json(self.formatException(record.exc_info))}"
+            line += f" traceback={printable.as_json(discreet(self.formatException(record.exc_info)))}"
         return line
 
 

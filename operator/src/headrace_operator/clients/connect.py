@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from headrace.discreet import discreet
 from headrace_operator.clients import answers, errors, fence
 from headrace_operator.clients.answers import PLAIN, body
 from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Host
@@ -294,7 +295,7 @@ def _discreet(said: str) -> str:
     """Return what Connect said without the values that it quotes: those of Secrets are among them."""
     said = re.sub(r"Invalid value .*? for configuration ", "Invalid value for configuration ", said, flags=re.DOTALL)
     said = re.sub(r'\b(user|role) "[^"]*"', r'\1 "…"', said)
-    return re.sub(r"(?<!\$)\{.*\}", "{…}", said)
+    return discreet(re.sub(r"(?<!\$)\{.*\}", "{…}", said))
 
 
 def _at(url: str, name: str) -> str:

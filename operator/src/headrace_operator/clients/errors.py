@@ -17,9 +17,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from headrace.discreet import discreet
+
 
 class HeadraceError(Exception):
-    """Says what was tried, on what, what came back and what to do."""
+    """Says what was tried, on what, what came back and what to do; addresses in it have no login and no query."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(discreet(message))
 
 
 class Invalid(HeadraceError):

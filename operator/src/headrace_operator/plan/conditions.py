@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from headrace.discreet import discreet
 from headrace_operator.plan.actions import Note
 from headrace_operator.plan.reasons import Reason
 
@@ -82,7 +83,7 @@ def _dated(finding: Finding, before: Mapping[str, Any] | None, generation: int, 
         "type": finding.type,
         "status": finding.status,
         "reason": str(finding.reason),
-        "message": finding.message[:LONGEST_MESSAGE],
+        "message": discreet(finding.message)[:LONGEST_MESSAGE],
         "lastTransitionTime": before["lastTransitionTime"] if same and before is not None else timestamp(now),
         "observedGeneration": generation,
     }

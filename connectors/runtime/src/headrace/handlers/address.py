@@ -7,13 +7,12 @@ import re
 
 from yarl import URL
 
+from headrace.discreet import discreet
 from headrace.handlers import Broken
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _NUMBER = re.compile(r"(?:.*\.)?[0-9]+\.?")
 """A host whose last part is a number is an IPv4 address, or none at all (WHATWG URL, 3.5)."""
-
-_PRIVATE = re.compile(r"(\w+://)(?:[^/?#\s'\"]*@)?([^?#\s'\"]*)(?:[?#][^\s'\"]*)?")
 
 
 def parse(url: str) -> URL:
@@ -30,11 +29,6 @@ def parse(url: str) -> URL:
         text = f"{discreet(url)!r} is no address that a request can be sent to: {discreet(_reason(error))}"
         raise Broken(f"{text}: spec.handler.http.url") from error
     return found
-
-
-def discreet(text: str) -> str:
-    """Return ``text`` with its addresses without user, password and query: letters and logs are read by others."""
-    return _PRIVATE.sub(r"\1\2", text)
 
 
 def _check_host(host: str) -> None:

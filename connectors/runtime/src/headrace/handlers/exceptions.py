@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from headrace.discreet import discreet
 from headrace.failure import Traced
 
 LONGEST = 2000
@@ -29,9 +30,9 @@ LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "pl
 
 
 def text(error: BaseException) -> str:
-    """Return the text of ``error``, cut."""
+    """Return the text of ``error``, cut; addresses in it have no login and no query."""
     try:
-        return str.__getitem__(str(error), slice(LONGEST))
+        return discreet(str.__getitem__(str(error), slice(LONGEST)))
     except Exception:  # noqa: BLE001 - the text of an exception is the user's code too
         return "it fails to say more"
 
@@ -69,7 +70,7 @@ def traced(error: BaseException) -> Traced:
     """Return where ``error`` and its causes come from, in the form of a traceback: causes first, last frames last."""
     cause = next((name(one) for one in _causes(error)), None)
     stack = "\n".join(part for one in reversed(_chain(error)) for part in _lines(one))
-    return Traced(location=where(error), stack=stack, cause=cause)
+    return Traced(location=where(error), stack=discreet(stack), cause=cause)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

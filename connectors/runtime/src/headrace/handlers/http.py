@@ -14,9 +14,9 @@ from urllib.parse import quote
 import aiohttp
 
 from headrace import config, headers, parsing
+from headrace.discreet import discreet, secrets
 from headrace.flow.policy import Failed
 from headrace.handlers import address, connections, exceptions
-from headrace.handlers.address import discreet
 from headrace.record import Record
 
 RETRIABLE = frozenset({404, 408, 409, 429})
@@ -47,6 +47,7 @@ class HttpHandler:
     def __init__(self, settings: config.Http, *, namespace: str, concurrency: int) -> None:
         """Open nothing yet; raises Broken for an address that nobody can be at."""
         self._url = address.parse(settings.url)
+        self._secrets = secrets(settings.url)
         self._namespace = namespace
         self._timeout = settings.timeout
         self._kept = connections.session(limit=concurrency, keepalive_timeout=30.0)
@@ -95,23 +96,29 @@ class HttpHandler:
                 raise
             return judge(status, None, "", now=time.time())
         try:
-            excerpt = "" if 200 <= answer.status < 300 else await _excerpt(answer)
+            excerpt = "" if 200 <= answer.status < 300 else await self._excerpt(answer)
             return judge(answer.status, answer.headers.get("retry-after"), excerpt, now=time.time())
         finally:
             answer.release()
+
+    async def _excerpt(self, answer: aiohttp.ClientResponse) -> str:
+        """Return the beginning of an answer, without what it repeats of the address's login and query."""
+        longest = max(map(len, self._secrets), default=0)
+        try:
+            async with asyncio.timeout(EXCERPT_TIME):
+                read = await answer.content.read(EXCERPT + longest)
+        except (TimeoutError, aiohttp.ClientError, OSError, EOFError, ValueError):
+            return ""
+        said = read.decode(errors="replace")
+        for secret in self._secrets:
+            said = said.replace(secret, "…")
+        whole = len(said) if len(read) < EXCERPT + longest else len(said) - longest
+        return discreet(said[:whole])[:EXCERPT]
 
 
 def _has_begun(error: aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) -> bool:
     """Whether something of an answer came before the connection ended; then the client tells what it was."""
     return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
-
-
-async def _excerpt(answer: aiohttp.ClientResponse) -> str:
-    try:
-        async with asyncio.timeout(EXCERPT_TIME):
-            return (await answer.content.read(EXCERPT)).decode(errors="replace")
-    except (TimeoutError, aiohttp.ClientError, OSError, EOFError, ValueError):
-        return ""
 
 
 def event_headers(record: Record, namespace: str) -> dict[str, str]:
