@@ -37,7 +37,7 @@ class Shelf(Kube):
     def __init__(self, values: Mapping[str, bytes]) -> None:
         self._values = values
 
-    async def secret_values(self, namespace: str, name: str) -> Mapping[str, bytes]:
+    async def secret_values(self, namespace: str, name: str, address: str) -> Mapping[str, bytes]:
         return self._values
 
 

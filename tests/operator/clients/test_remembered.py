@@ -184,7 +184,7 @@ class Logins:
     def __init__(self) -> None:
         self.password, self.reads = b"first", 0
 
-    async def secret_values(self, _: str, name: str) -> Mapping[str, bytes]:
+    async def secret_values(self, _: str, name: str, address: str) -> Mapping[str, bytes]:
         self.reads += 1
         await asyncio.sleep(0.05)
         return {"username": name.encode(), "password": self.password}

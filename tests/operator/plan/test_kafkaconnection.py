@@ -94,7 +94,7 @@ def test_a_spec_that_was_never_accepted_is_used_by_nobody(spec: dict[str, Any], 
 
     assert accepted(resource.status) is None
     assert why is not None
-    assert "KafkaConnection kafka was never accepted" in why
+    assert "KafkaConnection kafka is not accepted" in why
     assert words in why
     unused = Unknown(reason=why)
     reader = consumer.plan(

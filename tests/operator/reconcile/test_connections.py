@@ -84,11 +84,11 @@ async def test_only_what_was_accepted_is_used(server: ApiServer, remote: Remote)
     kubectl(server, "apply", "-f", "-", text=json.dumps(made))
     found = await observe.kafka_reference(remote, "shop", "fresh")
     assert isinstance(found, Unknown)
-    assert "never accepted" in found.reason
+    assert "not accepted" in found.reason
 
     resource = await remote.kube.resource("KafkaConnection", "shop", "fresh")
     assert isinstance(resource, Resource)
-    with pytest.raises(Invalid, match="never accepted"):
+    with pytest.raises(Invalid, match="not accepted"):
         await remote.kafkas.open(resource)
     world = await observe.kafka_connection(resource, remote)
     assert isinstance(world.cluster, Unknown)
@@ -107,7 +107,7 @@ async def test_a_refused_spec_is_not_asked(remote: Remote) -> None:
     world = await observe.kafka_connection(worlds.resource("KafkaConnection", "evil", spec), remote)
 
     assert isinstance(world.cluster, Unknown)
-    assert "never accepted" in world.cluster.reason
+    assert "not accepted" in world.cluster.reason
     assert world.secrets == {}
 
 
@@ -147,3 +147,24 @@ async def test_an_edit_that_is_looked_at_closes_no_client_that_others_use(remote
     for used in (own, theirs):
         with pytest.raises(Unreachable, match="does not answer"):
             await used.cluster()
+
+
+@pytest.mark.case("clusters-15")
+async def test_a_login_goes_to_no_host_that_its_secret_does_not_allow(server: ApiServer, remote: Remote) -> None:
+    """Not even by a record of an accepted spec that is older than the annotation; its own pass opens nothing either."""
+    resource = worlds.resource("KafkaConnection", "kafka", SPEC, status={"accepted": {"generation": 1, "spec": SPEC}})
+    annotate = ("-n", "shop", "annotate", "--overwrite", "secret", "login")
+    kubectl(server, *annotate, "headrace.dev/hosts=kafka:9092")
+    with pytest.raises(Invalid, match=r"login may be sent to kafka:9092 only .* not to 127\.0\.0\.1:1"):
+        await remote.kafkas.open(resource)
+    refused = await observe.kafka_connection(resource, remote)
+    kubectl(server, *annotate, "headrace.dev/hosts=127.0.0.1:1")
+    asked = await observe.kafka_connection(resource, remote)
+
+    assert isinstance(refused.cluster, Unknown)
+    assert "not accepted" in refused.cluster.reason
+    assert worlds.condition(kafkaconnection.plan(refused, worlds.SETTINGS, datetime.now(UTC)), "Accepted")[
+        "reason"
+    ] == ("HostNotAllowed")
+    assert isinstance(asked.cluster, Unknown)
+    assert "127.0.0.1:1 does not answer" in asked.cluster.reason

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 
 TUNING = (
     "batch.num.messages",
@@ -90,7 +91,7 @@ SECRET = r"(?i)password|passphrase|secret|jaas\.config|ssl\.key\.pem|ssl\.keysto
 REFERENCE = r"\$\{[^}]*:[^}]*\}"
 """What Kafka Connect's config providers replace in a value; the router's own ``${routedByValue}`` has no colon."""
 
-WHOLE = r"^\$\{secrets:([a-z0-9.-]+)/[a-z0-9.-]+:[-._a-zA-Z0-9]+\}$"
+WHOLE = r"^\$\{secrets:([a-z0-9.-]+)/([a-z0-9.-]+):[-._a-zA-Z0-9]+\}$"
 """A value that is one key of one Secret, with its namespace: what the workers' own config provider reads."""
 
 LOGIN = r"://[^/?#\s]*@"
@@ -160,6 +161,12 @@ def stray(properties: Mapping[str, str] | None, allowed: Collection[str], namesp
     """Return the first name whose value names a Secret and may not, or names more than a Secret of ``namespace``."""
     referring = ((name, value) for name, value in (properties or {}).items() if re.search(REFERENCE, value))
     return next((name for name, value in referring if name not in allowed or not _is_here(value, namespace)), None)
+
+
+def referred(properties: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the names of the Secrets whose keys stand as values."""
+    found = (re.fullmatch(WHOLE, value) for value in (properties or {}).values() if isinstance(value, str))
+    return tuple(dict.fromkeys(one[2] for one in found if one))
 
 
 def _is_here(value: str, namespace: str) -> bool:

@@ -24,8 +24,8 @@ SECRETS = 5.0
 SUPERSEDED = 30.0
 """Seconds after which a client is closed that nobody asked for, while another of its KafkaConnection is in use."""
 
-Secret = tuple[str, str]
-"""A namespace and a name."""
+Secret = tuple[str, str, str]
+"""A namespace, a name, and the address that it is sent to."""
 
 
 class Kafkas:
@@ -40,7 +40,7 @@ class Kafkas:
         """Return a client for the accepted spec of ``connection``; raises `HeadraceError`, Invalid without one."""
         spec = accepted(connection.status)
         if spec is None:
-            raise errors.Invalid(f"KafkaConnection {connection.name} was never accepted: its conditions say why.")
+            raise errors.Invalid(f"KafkaConnection {connection.name} is not accepted: its conditions say why.")
         properties = await self._properties(connection.namespace, spec)
         clients = self._open.setdefault((connection.namespace, connection.name), {})
         fingerprint = json.dumps(properties, sort_keys=True)
@@ -70,12 +70,12 @@ class Kafkas:
         found = {"bootstrap.servers": spec.bootstrap_servers, "security.protocol": protocol}
         if spec.sasl:
             login = spec.sasl.credentials
-            values = await self._secrets.ask((namespace, login.secret))
+            values = await self._secrets.ask((namespace, login.secret, spec.bootstrap_servers))
             found["sasl.mechanism"] = spec.sasl.mechanism
             found["sasl.username"] = _value(values, login.secret, login.username_key or "username")
             found["sasl.password"] = _value(values, login.secret, login.password_key or "password")
         if spec.tls and spec.tls.ca:
-            authority = await self._secrets.ask((namespace, spec.tls.ca.secret))
+            authority = await self._secrets.ask((namespace, spec.tls.ca.secret, spec.bootstrap_servers))
             found["ssl.ca.pem"] = _value(authority, spec.tls.ca.secret, spec.tls.ca.key)
         return {**tuning(spec.properties), **found}
 

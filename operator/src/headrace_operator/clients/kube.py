@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from headrace_operator.api import hosts
 from headrace_operator.api.schema import REQUESTED
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, PATCH, Api, path
@@ -108,11 +109,12 @@ class Kube:
         return Children(objects=objects, pods=tuple(_pod(item) for item in staying))
 
     async def secret(self, namespace: str, name: str) -> SecretSeen | Absent:
-        """Read which keys a Secret has."""
+        """Read which keys a Secret has, and where it may be sent."""
         found = await self._api.get(path("v1", "Secret", namespace, name))
         if found is None:
             return Absent()
-        return SecretSeen(name=name, keys=frozenset(found.get("data") or {}))
+        allowed = hosts.read(found["metadata"].get("annotations"))
+        return SecretSeen(name=name, keys=frozenset(found.get("data") or {}), hosts=allowed)
 
     async def readable_secrets(self, namespace: str, role: str) -> frozenset[str]:
         """Read which Secrets a Role names; none when there is no such Role."""
@@ -120,11 +122,16 @@ class Kube:
         rules = [rule for rule in (found or {}).get("rules") or () if "secrets" in (rule.get("resources") or ())]
         return frozenset(name for rule in rules for name in rule.get("resourceNames") or ())
 
-    async def secret_values(self, namespace: str, name: str) -> Mapping[str, bytes]:
-        """Read the values of a Secret, for a client to log in with; raises `Invalid` when there is none."""
+    async def secret_values(self, namespace: str, name: str, address: str) -> Mapping[str, bytes]:
+        """Read the values of a Secret, for a client to log in with at ``address``, or at several with commas between.
+
+        Raises `Invalid` when there is none, or when it may not be sent there.
+        """
         found = await self._api.get(path("v1", "Secret", namespace, name))
         if found is None:
             raise errors.Invalid(f"There is no Secret {name} in namespace {namespace}: create it.")
+        if refused := hosts.refusal(name, [address], hosts.read(found["metadata"].get("annotations"))):
+            raise errors.Invalid(refused)
         return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
     async def config_map_keys(self, namespace: str, name: str) -> frozenset[str] | Absent:

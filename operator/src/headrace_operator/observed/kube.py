@@ -34,10 +34,11 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class SecretSeen:
-    """The keys of a Secret that exists; its values never leave the client."""
+    """The keys of a Secret that exists, and the ``hosts`` it may be sent to (None: any); no value leaves the client."""
 
     name: str
     keys: frozenset[str]
+    hosts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

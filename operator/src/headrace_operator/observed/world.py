@@ -6,7 +6,7 @@ Nothing here decides; observers fill it in and plans read it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
@@ -67,7 +67,7 @@ class ConsumerWorld:
     """A Consumer, what it refers to, its topics and backlog in Kafka, and its children.
 
     `connector` and `connect` are None when the spec names topics instead; `code` is the ConfigMap of a Python source,
-    as the set of its keys, and None when the spec names none.
+    as the set of its keys, and None when the spec names none. `secrets` are those that it names itself.
     """
 
     resource: Resource
@@ -80,3 +80,4 @@ class ConsumerWorld:
     rates: Rates
     code: frozenset[str] | Absent | Unknown | None
     children: Children | Unknown
+    secrets: Secrets = field(default_factory=dict)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from headrace_operator.api import hosts
 from headrace_operator.api import properties as raw
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import Model
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kube import Resource, SecretSeen
+from headrace_operator.observed.world import Secrets
 from headrace_operator.plan.conditions import Finding, false, true
 from headrace_operator.plan.reasons import Reason
 
@@ -96,6 +98,32 @@ def no_stray_references(
         "else; what another stands for would be shown."
     )
     return _refused(field, raw.stray(properties, allowed, namespace), why, Reason.PASSWORD_IN_CONFIG)
+
+
+def only_to_hosts(names: Iterable[str], seen: Secrets, addresses: Collection[str]) -> Finding | None:
+    """Say which of the Secrets called ``names`` may not be sent to one of ``addresses``; those not seen say nothing."""
+    found = (one for name in names if isinstance(one := seen.get(name), SecretSeen))
+    refused = next((text for one in found if (text := hosts.refusal(one.name, addresses, one.hosts))), None)
+    return None if refused is None else false("Accepted", Reason.HOST_NOT_ALLOWED, refused)
+
+
+def unbounded(field: str, names: Iterable[str], seen: Secrets) -> Finding | None:
+    """Say which of the Secrets called ``names`` may be sent to some hosts only, and would be given to any code."""
+    found = (one for name in names if isinstance(one := seen.get(name), SecretSeen) and one.hosts is not None)
+    if (first := next(found, None)) is None:
+        return None
+    text = (
+        f"spec.{field} would give Secret {first.name} to code that may send it anywhere, and its annotation "
+        f"{hosts.ANNOTATION} says where it may go: name another Secret, or have its owner remove the annotation."
+    )
+    return false("Accepted", Reason.HOST_NOT_ALLOWED, text)
+
+
+def in_force_within(judged: Acceptance[Spec], check: Callable[[Spec], Finding | None]) -> Acceptance[Spec]:
+    """Take out of force an accepted spec that fails ``check`` now, though it did not before; it stays on record."""
+    if judged.spec is None or (problem := check(judged.spec)) is None:
+        return judged
+    return replace(judged, spec=None, problem=judged.problem or problem)
 
 
 def no_login(field: str, value: str | None, pattern: str) -> Finding | None:

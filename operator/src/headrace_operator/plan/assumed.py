@@ -68,7 +68,7 @@ def _connector(resource: Resource, given: Given) -> ConnectorWorld:
     return ConnectorWorld(
         resource=resource,
         connect=connect,
-        secrets=_secrets(needs.connector_secrets(resource.spec), _keys(resource.spec)),
+        secrets=_secrets(needs.connector_named(resource.spec), _keys(resource.spec)),
         readable=frozenset(needs.connector_secrets(resource.spec)),
         seen=Absent() if there else Unknown(reason="Its ConnectCluster is not there to be asked."),
         validation=Validation(errors=()) if there else None,

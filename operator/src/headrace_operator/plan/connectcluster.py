@@ -87,8 +87,17 @@ def _secrets(resource: Resource) -> tuple[str, ...]:
     Kafka Connect cannot be asked about the written one before its workers may read them.
     """
     accepted = (resource.status.get("accepted") or {}).get("spec") or {}
-    written = () if connector.judge(resource).problem else needs.connector_secrets(resource.spec)
+    is_refused = connector.judge(resource).problem is not None or _is_sent_elsewhere(resource)
+    written = () if is_refused else needs.connector_secrets(resource.spec)
     return (*written, *needs.connector_secrets(accepted))
+
+
+def _is_sent_elsewhere(resource: Resource) -> bool:
+    """Tell whether a Connector's own pass, which reads its Secrets, refused the spec as written because of one."""
+    found = (one for one in resource.status.get("conditions") or () if one["type"] == "Accepted")
+    return any(
+        (one["reason"], one["observedGeneration"]) == (Reason.HOST_NOT_ALLOWED, resource.generation) for one in found
+    )
 
 
 def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:

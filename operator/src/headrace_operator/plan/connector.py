@@ -12,7 +12,7 @@ from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.observed.world import ConnectorWorld
+from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import acceptance, debezium, names, needs, publication, requests, restarts, sharing, traces
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
@@ -24,13 +24,16 @@ NEEDED = frozenset({"Accepted", "CredentialsCurrent", "ConnectKnown", "Running"}
 VERBS: Mapping[str, Literal["pause", "stop", "resume"]] = {"Running": "resume", "Paused": "pause", "Stopped": "stop"}
 INITIAL: Mapping[str | None, Literal["PAUSED", "STOPPED"]] = {"Paused": "PAUSED", "Stopped": "STOPPED"}
 FIGURES = ("offsets", "topics")
+NONE_SEEN: Secrets = {}
 SOON = timedelta(seconds=1)
 """When to look again for a right that the ConnectCluster's own pass is about to give."""
 
 
-def wanted(resource: Resource, others: tuple[Resource, ...] = ()) -> Mapping[str, str] | None:
+def wanted(
+    resource: Resource, others: tuple[Resource, ...] = (), secrets: Secrets = NONE_SEEN
+) -> Mapping[str, str] | None:
     """Return the configuration that Connect shall validate and run; None when the spec as written is not valid."""
-    judged = judge(resource, others)
+    judged = judge(resource, others, secrets)
     return debezium.configuration(resource, judged.spec) if judged.spec and judged.problem is None else None
 
 
@@ -46,10 +49,10 @@ def unread(resource: Resource, readable: frozenset[str] | Unknown) -> str | None
 def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     """Return what Connect shall do about this connector, and the status."""
     resource = world.resource
-    judged = _validated(world, judge(resource, world.others))
+    judged = _validated(world, judge(resource, world.others, world.secrets))
     credentials = _credentials(world, judged.spec)
     actions = () if _is_foreign(world.seen) else _changes(world, judged, credentials)
-    failing = _failing(world, judged.spec, bool(actions), now)
+    failing = _failing(world, judged.spec, bool(actions) or judged.spec is None, now)
     if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(resource), world.seen.name),)
     running = _running(world, judged.spec, failing)
@@ -66,9 +69,16 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
-def judge(resource: Resource, others: tuple[Resource, ...] = ()) -> Acceptance[ConnectorSpec]:
+def judge(
+    resource: Resource, others: tuple[Resource, ...] = (), secrets: Secrets = NONE_SEEN
+) -> Acceptance[ConnectorSpec]:
     """Return which spec of a Connector is in force beside ``others``, before Connect was asked about it."""
-    return acceptance.judge(
+
+    def only_to_hosts(spec: ConnectorSpec) -> Finding | None:
+        named = needs.connector_named(spec.model_dump(by_alias=True, exclude_none=True))
+        return acceptance.only_to_hosts(named, secrets, debezium.addresses(resource, spec))
+
+    judged = acceptance.judge(
         ConnectorSpec,
         resource,
         lambda spec: acceptance.no_passwords("config", spec.config),
@@ -82,7 +92,9 @@ def judge(resource: Resource, others: tuple[Resource, ...] = ()) -> Acceptance[C
         lambda spec: debezium.reserved_topics(resource, spec),
         lambda spec: publication.same_outbox(resource, spec),
         lambda spec: sharing.taken(resource, spec, others),
+        only_to_hosts,
     )
+    return acceptance.in_force_within(judged, only_to_hosts)
 
 
 def _accepted(judged: Acceptance[ConnectorSpec]) -> Finding:

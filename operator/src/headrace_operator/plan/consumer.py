@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace import names as kafka_names
+from headrace_operator.api import secrets
 from headrace_operator.api.consumer import ConsumerSpec, Source
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import (
+    acceptance,
     backlog,
     compensation,
     complaints,
@@ -48,7 +50,9 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
         resource,
         lambda spec: sources.abandoned(world, spec),
         lambda spec: compensation.loop(resource, spec, _topics(world, spec.source)),
+        lambda spec: _sent_elsewhere(world, spec),
     )
+    judged = acceptance.in_force_within(judged, lambda spec: _sent_elsewhere(world, spec))
     spec = judged.spec
     topics = _topics(world, sources.read(judged))
     ready_topics = _topics_ready(world, spec, topics)
@@ -134,7 +138,7 @@ def _named(world: ConsumerWorld) -> dict[str, str | None]:
 
 def _awaiting(spec: ConsumerSpec | None, absent: list[str]) -> str:
     if not absent:
-        return "No topic is known, because the spec was never accepted."
+        return "No topic is known, because no spec is accepted."
     if spec is None:
         return f"Awaiting topic {absent[0]}: it does not exist."
     source = spec.source
@@ -211,6 +215,8 @@ def _objects(
     kafka = kafka_spec(world.kafka)
     if kafka is None or not topics or not isinstance(world.children, Children) or isinstance(world.code, Absent):
         return ()
+    if _unseen(world, spec) is not None:
+        return ()
     resource = _grouped(world)
     config = consumption.configuration(resource, spec, kafka, group_protocol.chosen(world), topics)
     made = consumption.manifests(resource, spec, kafka, config, replicas, settings)
@@ -235,6 +241,8 @@ def _deployed(world: ConsumerWorld, spec: ConsumerSpec | None, actions: tuple[Ac
     if isinstance(world.code, Absent):
         text = "The ConfigMap with the Python code does not exist in this namespace: create it, or name another."
         return false("Deployed", Reason.CODE_NOT_FOUND, text)
+    if unseen := _unseen(world, spec):
+        return unseen
     deployment = _deployment(world)
     if deployment is None:
         return false("Deployed", Reason.APPLYING, "The Deployment is not made yet.")
@@ -244,6 +252,24 @@ def _deployed(world: ConsumerWorld, spec: ConsumerSpec | None, actions: tuple[Ac
     if short := complaints.shortage(deployment, world.children.pods, rolled=rolled, now=now, memory=MEMORY):
         return short
     return true("Deployed", Reason.DEPLOYED, "Pods run the accepted spec.")
+
+
+def _sent_elsewhere(world: ConsumerWorld, spec: ConsumerSpec) -> Finding | None:
+    """Say which Secret would be sent, or could be, where it may not go."""
+    given = secrets.named(spec.template.model_dump(by_alias=True, exclude_none=True) if spec.template else {})
+    return deduplication.only_to_hosts(spec, world.secrets) or acceptance.unbounded("template", given, world.secrets)
+
+
+def _unseen(world: ConsumerWorld, spec: ConsumerSpec | None) -> Finding | None:
+    """Say which Secret was not seen: where it may go is known before pods are given it."""
+    for name in () if spec is None or pausing.is_wanted(spec) else deduplication.secrets_of(spec):
+        seen = world.secrets.get(name)
+        if isinstance(seen, Absent):
+            text = f"Secret {name} does not exist in this namespace: create it, or name another."
+            return false("Deployed", Reason.SECRET_NOT_FOUND, text)
+        if isinstance(seen, Unknown):
+            return unknown("Deployed", Reason.UNKNOWN, seen.reason)
+    return None
 
 
 def _is_rolled(world: ConsumerWorld, deployment: Manifest, actions: tuple[Action, ...]) -> bool:

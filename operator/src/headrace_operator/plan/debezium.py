@@ -46,6 +46,9 @@ BOUNDS = {
 """What a connector holds of its database at a time. Debezium's own bounds are rows (10,240 and 8,192) of any width."""
 
 JSON = "org.apache.kafka.connect.json.JsonConverter"
+ELSEWHERE = ("bootstrap.servers", "endpoint.url")
+"""How names of properties end that say where else a plug-in logs in."""
+
 OURS = "headrace"
 """Prefix of the logical messages that heartbeats write, which no connector of ours makes records of."""
 BEAT = f"SELECT pg_logical_emit_message(true, '{OURS}', 'heartbeat')"
@@ -88,6 +91,22 @@ def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         **capture,
         **(spec.config or {}),
     }
+
+
+def addresses(resource: Resource, spec: ConnectorSpec) -> tuple[str, ...]:
+    """Return where the plug-in sends what it is given of Secrets: its database, and a Kafka of signals with its login.
+
+    The driver takes several hosts with commas between, each perhaps with a port of its own.
+    """
+    made = configuration(resource, spec)
+    hosts, port = made["database.hostname"].split(","), made["database.port"]
+    databases = (host if re.search(r"^[^:]*:\d+$|\]:\d+$", host) else f"{_bracketed(host)}:{port}" for host in hosts)
+    others = (re.sub(r"(://[^/?#]*).*", r"\1", value) for name, value in made.items() if name.endswith(ELSEWHERE))
+    return (*databases, *others)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def stray_reference(resource: Resource, spec: ConnectorSpec) -> Finding | None:

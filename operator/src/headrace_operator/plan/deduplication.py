@@ -10,6 +10,8 @@ from headrace_operator.api.consumer import ConsumerSpec, Deduplication, Redis
 from headrace_operator.api.durations import seconds
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
+from headrace_operator.observed.world import Secrets
+from headrace_operator.plan import acceptance
 from headrace_operator.plan.conditions import Finding, false, true, unknown
 from headrace_operator.plan.own_topics import NOT_LOOKED, Settings
 from headrace_operator.plan.reasons import Reason
@@ -43,6 +45,20 @@ def ca_of_plain(spec: ConsumerSpec) -> Finding | None:
         "write rediss://, or leave ca out."
     )
     return false("Accepted", Reason.INVALID, text)
+
+
+def only_to_hosts(spec: ConsumerSpec, seen: Secrets) -> Finding | None:
+    """Say that a Secret may not be sent to the Redis that it is for."""
+    asked = wanted(spec)
+    address = asked.redis.url if asked and asked.redis else ""
+    return acceptance.only_to_hosts(secrets_of(spec), seen, [address])
+
+
+def secrets_of(spec: ConsumerSpec) -> tuple[str, ...]:
+    """Return the names of the Secrets that pods are given for the store."""
+    asked = wanted(spec)
+    redis = asked.redis if asked else None
+    return tuple(one.secret for one in (redis.credentials, redis.ca) if one) if redis else ()
 
 
 def _redis(redis: Redis) -> contract.Redis:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.kafka import ClusterSeen
@@ -18,16 +20,17 @@ from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
 
 NEEDED = frozenset({"Accepted", "Reachable"})
+NONE_SEEN: Secrets = {}
 
 
 def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan:
     """Return the status of a KafkaConnection; it has no children."""
     resource = world.resource
-    judged = judge(resource)
+    judged = judge(resource, world.secrets)
     findings = with_ready([judged.finding, _reachable(world, judged.spec)], NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
-    status = {"observedGeneration": resource.generation, "conditions": conditions, "accepted": judged.accepted}
+    status = {"observedGeneration": resource.generation, "conditions": conditions, "accepted": _recorded(world, judged)}
     if isinstance(world.cluster, ClusterSeen):
         status |= {"clusterId": world.cluster.cluster_id, "brokers": world.cluster.brokers}
         if world.cluster.group_protocols is not None:
@@ -36,29 +39,51 @@ def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan
     return Plan(actions=(), status=status, notes=notes(previous, conditions), look_again=again)
 
 
-def judge(resource: Resource) -> Acceptance[KafkaConnectionSpec]:
+def judge(resource: Resource, secrets: Secrets = NONE_SEEN) -> Acceptance[KafkaConnectionSpec]:
     """Return which spec of a KafkaConnection is in force; only that one may be used to reach Kafka."""
-    return acceptance.judge(
+    judged = acceptance.judge(
         KafkaConnectionSpec,
         resource,
         _only_tuning,
         lambda spec: acceptance.no_login("bootstrapServers", spec.bootstrap_servers, "@"),
+        lambda spec: _only_to_hosts(spec, secrets),
     )
+    return acceptance.in_force_within(judged, lambda spec: _only_to_hosts(spec, secrets))
 
 
-def in_force(resource: Resource) -> Resource:
+def in_force(resource: Resource, secrets: Secrets = NONE_SEEN) -> Resource:
     """Return a KafkaConnection as its own pass leaves it, with what that accepts; its status may be older."""
-    return dataclasses.replace(resource, status={**resource.status, "accepted": judge(resource).accepted})
+    usable = _usable(judge(resource, secrets))
+    return dataclasses.replace(resource, status={**resource.status, "accepted": usable})
 
 
 def unaccepted(resource: Resource) -> str | None:
-    """Say why others may not use a KafkaConnection yet; None when it was accepted once."""
+    """Say why others may not use a KafkaConnection; None when it is accepted, or an earlier spec of it is."""
     if accepted(resource.status) is not None:
         return None
     problem = judge(resource).problem
-    why = problem.message if problem else "Headrace has not looked at it yet."
-    how = "was never accepted" if acceptance.recorded(resource) is None else "cannot be read by this version"
+    told = (one["message"] for one in resource.status.get("conditions") or () if one["type"] == "Ready")
+    why = problem.message if problem else next(told, "Headrace has not looked at it yet.")
+    how = "is not accepted" if acceptance.recorded(resource) is None else "cannot be read by this version"
     return f"KafkaConnection {resource.name} {how}, so it is not used: {why}"
+
+
+def _only_to_hosts(spec: KafkaConnectionSpec, secrets: Secrets) -> Finding | None:
+    return acceptance.only_to_hosts(needs.kafka_secrets(spec), secrets, [spec.bootstrap_servers])
+
+
+def _recorded(world: KafkaConnectionWorld, judged: Acceptance[KafkaConnectionSpec]) -> Mapping[str, Any] | None:
+    """Return what others may use: a new spec from when on its Secrets were seen, which may say where they may go."""
+    wanted = needs.kafka_secrets(judged.spec) if judged.spec else ()
+    if all(isinstance(world.secrets.get(name), SecretSeen) for name in wanted):
+        return _usable(judged)
+    return acceptance.recorded(world.resource)
+
+
+def _usable(judged: Acceptance[KafkaConnectionSpec]) -> Mapping[str, Any] | None:
+    """Return the record of what was accepted, but for a spec that can be read and is not in force: it is forbidden."""
+    is_forbidden = judged.spec is None and accepted({"accepted": judged.accepted}) is not None
+    return None if is_forbidden else judged.accepted
 
 
 def _only_tuning(spec: KafkaConnectionSpec) -> Finding | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from headrace_operator.api import properties as raw
+from headrace_operator.api import secrets
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Resource
@@ -32,15 +34,25 @@ def kafka_keys(spec: KafkaConnectionSpec) -> tuple[tuple[str, str], ...]:
 
 
 def connector_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the Secrets a Connector's spec refers to."""
+    """Return the names of the Secrets that the workers of a Connector's spec are given the right to read."""
     name = ((spec.get("postgres") or {}).get("credentials") or {}).get("secret")
     return (name,) if name else ()
+
+
+def connector_named(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of all Secrets that a Connector's spec refers to, those in its raw properties included."""
+    return tuple(dict.fromkeys((*connector_secrets(spec), *raw.referred(spec.get("config")))))
 
 
 def connector_keys(spec: Mapping[str, Any]) -> frozenset[str]:
     """Return the keys that the Secret of a Connector's spec must have."""
     login = (spec.get("postgres") or {}).get("credentials") or {}
     return frozenset((login.get("usernameKey") or "username", login.get("passwordKey") or "password"))
+
+
+def consumer_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the Secrets a Consumer's spec refers to."""
+    return tuple(dict.fromkeys(secrets.named(spec)))
 
 
 def place(resource: Resource) -> str:

@@ -11,6 +11,7 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     INVALID = "InvalidSpec"
     PASSWORD_IN_CONFIG = "PasswordInConfig"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
     PROPERTY_NOT_ALLOWED = "PropertyNotAllowed"
     RECORDS_WAIT = "RecordsWait"
     VALIDATION_FAILED = "ValidationFailed"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
+from headrace_operator.api.kafkaconnection import accepted
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Children, Resource
 from headrace_operator.observed.value import Absent, Unknown
@@ -35,7 +36,7 @@ async def reference(remote: Remote, kind: str, namespace: str, name: object) -> 
 
 
 async def kafka_reference(remote: Remote, namespace: str, name: object) -> Reference:
-    """Read the KafkaConnection that a spec refers to; one that was never accepted is not known to be any good."""
+    """Read the KafkaConnection that a spec refers to; one that is not accepted is not known to be any good."""
     found = await reference(remote, "KafkaConnection", namespace, name)
     why = plan.unaccepted(found) if isinstance(found, Resource) else None
     return found if why is None else Unknown(reason=why)
@@ -48,14 +49,15 @@ async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Se
 
 
 async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectionWorld:
-    """Observe a KafkaConnection: the Secrets of the spec in force, and whether the Kafka answers."""
-    judged = plan.judge(resource)
-    wanted = needs.kafka_secrets(judged.spec) if judged.spec else ()
+    """Observe a KafkaConnection: the Secrets of its specs, which say where they may go, and then its Kafka."""
+    either = (plan.judge(resource).spec, accepted(resource.status))
+    wanted = tuple(dict.fromkeys(name for spec in either if spec for name in needs.kafka_secrets(spec)))
+    seen = await secrets(remote, resource.namespace, wanted)
 
     async def cluster() -> ClusterSeen:
-        return await (await remote.kafkas.open(plan.in_force(resource))).cluster()
+        return await (await remote.kafkas.open(plan.in_force(resource, seen))).cluster()
 
-    seen, answered = await asyncio.gather(secrets(remote, resource.namespace, wanted), ask(cluster()))
+    answered = await ask(cluster())
     return KafkaConnectionWorld(resource=resource, secrets=seen, cluster=answered)
 
 

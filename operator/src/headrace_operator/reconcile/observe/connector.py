@@ -42,7 +42,7 @@ async def connector(
     doubt: str | None = None
     if cluster is not None:
         url = names.connect_url(namespace, cluster.name)
-        wanted = plan.wanted(resource, beside)
+        wanted = plan.wanted(resource, beside, secret)
         suffices = partial(plan.is_left_alone, resource, wanted)
         seen = await ask(remote.connect.looked_at(url, names.connector(namespace, resource.name), suffices))
         seen = await _measured(seen, resource, cluster.name, remote)
@@ -107,9 +107,9 @@ async def _measured(seen: Seen, resource: Resource, cluster: str, remote: Remote
 
 
 def _missing(resource: Resource, seen: Secrets) -> str | None:
-    found = [seen.get(one) for one in needs.connector_secrets(resource.spec)]
-    keys = needs.connector_keys(resource.spec)
-    if all(isinstance(one, SecretSeen) and keys <= one.keys for one in found):
+    found = {name: seen.get(name) for name in needs.connector_named(resource.spec)}
+    login, keys = needs.connector_secrets(resource.spec), needs.connector_keys(resource.spec)
+    if all(isinstance(one, SecretSeen) and (name not in login or keys <= one.keys) for name, one in found.items()):
         return None
     return "Kafka Connect is asked once the Secret that the spec names is there, and has its keys."
 
@@ -117,7 +117,7 @@ def _missing(resource: Resource, seen: Secrets) -> str | None:
 def _secrets(resource: Resource) -> tuple[str, ...]:
     """Return the Secrets of the spec as written and of the accepted one: either may be in force."""
     accepted = (resource.status.get("accepted") or {}).get("spec") or {}
-    return tuple(dict.fromkeys((*needs.connector_secrets(resource.spec), *needs.connector_secrets(accepted))))
+    return tuple(dict.fromkeys((*needs.connector_named(resource.spec), *needs.connector_named(accepted))))
 
 
 async def _validation(

@@ -17,7 +17,7 @@ from headrace_operator.plan.children import own_deployment
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.backlog import backlog, own_topics
-from headrace_operator.reconcile.observe.connections import all_run, kafka_reference, known, reference
+from headrace_operator.reconcile.observe.connections import all_run, kafka_reference, known, reference, secrets
 from headrace_operator.reconcile.observe.settings import settings
 from headrace_operator.reconcile.remote import Remote
 
@@ -40,10 +40,11 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
     """Observe a Consumer and remember its offsets in ``history``."""
     namespace, child = resource.namespace, names.consumer_child(resource.name)
     selector = f"headrace.dev/consumer={resource.name}"
-    (connector, connect, kafka), children, code = await asyncio.gather(
+    (connector, connect, kafka), children, code, secret = await asyncio.gather(
         _references(resource, remote),
         ask(remote.near.children(namespace, child, CHILDREN, selector, partial(all_run, child))),
         _code(resource, remote),
+        secrets(remote, namespace, _secrets(resource)),
     )
     watched = Watched(history=history, now=now, ready=_ready(resource, children))
     topics, settled, waiting = await _kafka(resource, connector, kafka, remote, watched)
@@ -58,6 +59,7 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
         rates=Rates(arrivals=None, handled=None) if isinstance(waiting, Unknown) else history.rates(),
         code=code,
         children=children,
+        secrets=secret,
     )
 
 
@@ -72,6 +74,12 @@ async def _references(resource: Resource, remote: Remote) -> tuple[Reference | N
             connect = await reference(remote, "ConnectCluster", resource.namespace, found.spec.get("connect"))
     kafka = plan.kafka_name(resource, known(connector), known(connect))
     return connector, connect, await kafka_reference(remote, resource.namespace, kafka)
+
+
+def _secrets(resource: Resource) -> tuple[str, ...]:
+    """Return the Secrets of the spec as written and of the accepted one: either may be in force."""
+    accepted = (resource.status.get("accepted") or {}).get("spec") or {}
+    return tuple(dict.fromkeys((*needs.consumer_secrets(resource.spec), *needs.consumer_secrets(accepted))))
 
 
 async def _code(resource: Resource, remote: Remote) -> Code:
