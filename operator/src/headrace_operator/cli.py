@@ -13,7 +13,7 @@ import typer
 
 from headrace_operator import logs
 from headrace_operator import settings as surroundings
-from headrace_operator.api import crd
+from headrace_operator.api import admission, crd
 from headrace_operator.clients.errors import HeadraceError
 
 app = typer.Typer(
@@ -68,11 +68,11 @@ def plan(
 
 @app.command()
 def crds(
-    to: Annotated[Path | None, typer.Option(help="Write one file per kind into this folder.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Write the chart's templates into this folder.")] = None,
 ) -> None:
-    """Print the CustomResourceDefinitions as YAML."""
+    """Print the CustomResourceDefinitions as YAML; with --to also write the admission policies and roles."""
     if to is None:
         typer.echo(crd.yaml_text())
         return
-    for name, text in crd.files().items():
+    for name, text in {**crd.files(), **admission.files()}.items():
         (to / name).write_text(text)
