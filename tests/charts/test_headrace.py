@@ -98,6 +98,33 @@ def test_rights_are_named_and_bound_in_the_watched_namespaces_only() -> None:
     assert bound in ([None, "shop", "bakery"], ["headrace-system", "shop", "bakery"])
 
 
+@pytest.mark.case("clusters-18")
+def test_pods_are_reached_where_they_are_asked_how_they_are_and_nowhere_else() -> None:
+    """The operator's and each Consumer's: a policy selects them, and lets probes and Prometheus in at their ports."""
+    objects = render(*WATCH)
+    made = consumer.plan(worlds.consumer_world(), worlds.SETTINGS, worlds.NOW)
+    pod = worlds.applied(Children(objects={}), made.actions).objects[("Deployment", "billing-consumer")]
+    policies = {
+        (one["metadata"].get("namespace"), one["metadata"]["name"]): one["spec"] for one in of("NetworkPolicy", objects)
+    }
+
+    assert set(policies) == {
+        (None, "headrace-operator"),
+        ("shop", "headrace-consumers"),
+        ("bakery", "headrace-consumers"),
+    }
+    for policy, deployment in (
+        (policies[None, "headrace-operator"], of("Deployment", objects)[0]),
+        (policies["shop", "headrace-consumers"], pod),
+    ):
+        template = deployment["spec"]["template"]
+        (container,) = template["spec"]["containers"]
+        assert policy["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+        assert policy["policyTypes"] == ["Ingress"]
+        (rule,) = policy["ingress"]
+        assert {one["port"] for one in rule["ports"]} == {one["name"] for one in container["ports"]}
+
+
 def test_operator_meets_the_restricted_standard() -> None:
     """No privilege, no writable root, bounded memory, both probes; drains are told of it."""
     (budget,) = of("PodDisruptionBudget", render())
