@@ -111,9 +111,10 @@ def test_it_goes_on_after_a_discard_in_another_pod(
     assert sorted(handled(world)) == list(range(1, 40))
 
 
-def test_what_fails_again_holds_it_again(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", get_args(GroupProtocol))
+def test_what_fails_again_holds_it_again(kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol) -> None:
     """The letter that it stands behind is the new one; no record of the partition is handled in between."""
-    world = make(kafka_broker, tmp_path, order="Partition")
+    world = make(kafka_broker, tmp_path, protocol, order="Partition")
     put(world, 0, ("a", {"n": 0, "reject": True}), ("b", {"n": 1}), ("c", {"n": 2}))
     with consuming(world) as running:
         until("the stop", lambda: stands(running))

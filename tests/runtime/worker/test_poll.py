@@ -33,7 +33,9 @@ class Reading:
         self.positions: dict[Partition, int | None] = {}
         self.paused: set[Partition] = set()
 
-    def go_on(self, positions: Mapping[Partition, int | None], elsewhere: Collection[Partition]) -> None:
+    def go_on(
+        self, positions: Mapping[Partition, int | None], elsewhere: Collection[Partition], again: Collection[Partition]
+    ) -> None:
         self.positions = {one: at for one, at in positions.items() if one in elsewhere}
 
     def pause(self, partitions: Sequence[Partition]) -> None:

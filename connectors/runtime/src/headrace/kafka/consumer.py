@@ -256,17 +256,20 @@ class Source:
             log.warning("what the log of %s/%d has is not known: %s", *partition, error.args[0].str())
             return None
 
-    def go_on(self, positions: Mapping[Partition, int | None], elsewhere: Collection[Partition]) -> None:
+    def go_on(
+        self, positions: Mapping[Partition, int | None], elsewhere: Collection[Partition], again: Collection[Partition]
+    ) -> None:
         """Read on at these offsets, None is the beginning; they must be of all that is assigned.
 
-        Of what goes on ``elsewhere`` than where it was read the log is not compared with what was known. The client
+        Of what goes on ``elsewhere`` than where it was read the log is not compared with what was known; with what is
+        read ``again``, from earlier on, it is. The client
         takes a partition that it stopped for its offset back with an assignment only. What it had fetched ahead is
         fetched again.
         """
         self._epochs.forget(elsewhere)
         places = ((at, OFFSET_BEGINNING if offset is None else offset) for at, offset in positions.items())
         starts = [TopicPartition(*at, offset, leader_epoch=self._epochs.of(at, offset)) for at, offset in places]
-        self._membership.move(self._client, starts, elsewhere)
+        self._membership.move(self._client, starts, {*elsewhere, *again})
 
     def read_again(self, partition: Partition, offset: int) -> bool:
         """Read on at ``offset``, which was read before; False where that cannot be said to the client now."""

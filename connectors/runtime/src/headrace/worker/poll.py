@@ -202,9 +202,9 @@ class Poller(threading.Thread):
             self._ledger.reach(*partition, offset)
         self._read_on({*offsets, *anew})
 
-    def _read_on(self, elsewhere: Collection[Partition]) -> None:
+    def _read_on(self, elsewhere: Collection[Partition], again: Collection[Partition] = ()) -> None:
         places = {one.name: one.committed if one.end is None else one.end for one in self._ledger.owned}
-        self._source.go_on(places, elsewhere)
+        self._source.go_on(places, elsewhere, again)
 
     def _go_on(self, stood: Collection[Assignment]) -> None:
         """Begin with partitions anew that stood behind a dead letter; what was not begun there is read again."""
@@ -214,7 +214,7 @@ class Poller(threading.Thread):
             self._release([one], REVOKE_BUDGET, commit=False)
             self._ledger.renew(one, None)
         if stood:
-            self._read_on(())
+            self._read_on((), [one.name for one in stood])
 
     def _begin_anew(self, numbers: Collection[int], offsets: Mapping[Partition, int]) -> list[Partition]:
         """Begin with all partitions of these numbers as another owner does, as what is parked lies in several."""
