@@ -85,6 +85,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         {"delivery": {"deduplication": {"redis": {"url": "redis://:s3cret@redis:6379/0"}}}},
     ),
     ("Consumer", "spec.delivery.messageIdHeader", 0, {"delivery": {"messageIdHeader": "headrace.message-id"}}),
+    ("Consumer", "spec.delivery", 0, {"delivery": {"order": "None", "onDeadLetter": {"action": "ParkKey"}}}),
     ("Consumer", "spec.delivery.onDeadLetter.compensate", 0, compensate({"topic": "undo", **HTTP})),
     (
         "Consumer",

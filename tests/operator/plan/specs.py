@@ -83,6 +83,8 @@ def _consumer(spec: Json) -> Json:
         store = _one_of(spec["delivery"]["deduplication"], "redis", "memory")
         spec["delivery"]["deduplication"] = store if "redis" in store else {"memory": {}, **store}
     after = spec.get("delivery", {}).get("onDeadLetter", {})
+    if after.get("action") == "ParkKey":
+        spec["delivery"]["order"] = "Key"
     if "compensate" in after:
         after["compensate"] = _one_of(after["compensate"], "http", "topic") or {"topic": "undo"}
     return {**spec, "from": worlds.CONSUMER.spec["from"], "handler": handler, "scale": {}}

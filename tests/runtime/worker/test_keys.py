@@ -34,7 +34,7 @@ class Pod:
         self.ledger, self.lanes = Ledger(), Lanes()
         self.is_away = False
         metrics = Metrics(BILLING)
-        self.keys = Keys(BILLING, self.lanes, metrics, changed=lambda: None, is_away=lambda: self.is_away)
+        self.keys = Keys(BILLING, self.lanes, metrics, deque(), changed=lambda: None, is_away=lambda: self.is_away)
         self.source = self.ledger.assign(SOURCE, 0, source.at, source)
         self.retry = self.ledger.assign(RETRY, 0, retry.at, retry)
         self.source.parks = True

@@ -155,12 +155,13 @@ class Compensate(Document):
 
 
 class OnDeadLetter(Document):
-    """What becomes of later records once a dead letter is written: they run, or its partition stands (Stop).
+    """What becomes of later records once a dead letter is written.
 
-    And where a command goes that makes good for it.
+    They run, or those of its key follow it (ParkKey), or its partition stands (Stop). And where a command goes that
+    makes good for it.
     """
 
-    action: Literal["Skip", "Stop"] = "Skip"
+    action: Literal["Skip", "ParkKey", "Stop"] = "Skip"
     compensate: Compensate | None = None
 
 
@@ -207,6 +208,12 @@ class Delivery(Document):
     on_dead_letter: OnDeadLetter = OnDeadLetter()
     deduplication: Deduplication | None = None
     message_id_header: str | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _parks_keys_in_order(self) -> Self:
+        if self.on_dead_letter.action == "ParkKey" and self.order != "Key":
+            raise ValueError("with onDeadLetter.action: ParkKey, order is Key")
+        return self
 
 
 GroupProtocol = Literal["classic", "consumer"]

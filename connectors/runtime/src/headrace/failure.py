@@ -16,6 +16,7 @@ class Reason(StrEnum):
     CRASH = "crash"
     EXPIRED = "expired"
     COMPENSATION_FAILED = "compensation-failed"
+    KEY_PARKED = "key-parked"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +30,10 @@ class Traced:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """Why and how a record failed; times in seconds since 1970, ``exception`` is its qualified name."""
+    """Why and how a record failed; times in seconds since 1970, ``exception`` is its qualified name.
+
+    ``parks_key`` says that its key waits behind it.
+    """
 
     group: str
     reason: Reason
@@ -41,6 +45,7 @@ class Failure:
     first_failed_at: float
     last_failed_at: float
     traced: Traced | None = None
+    parks_key: bool = False
 
 
 class Past(NamedTuple):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from headrace import parsing
 from headrace.encoding import big_integer, cut, int32, int64, tail
-from headrace.failure import Failure, Past, Traced
+from headrace.failure import Failure, Past, Reason, Traced
 from headrace.parsing import INT32, INT64
 from headrace.record import CORRELATION_ID, MESSAGE_ID, REDRIVE_COUNT, Headers, Position, Record
 
@@ -32,6 +32,9 @@ COMPENSATE = b"compensate"
 
 PARKED = f"{OWN}parked"
 """By whom a record was written to the retry topic because its key is parked there; a dead letter has all else, too."""
+
+PARKS_KEY = f"{OWN}parks-key"
+"""With a dead letter behind which its key waits: later records of the key follow it."""
 
 SCHEMA_VERSION = b"1"
 """Of our own headers: it grows when one of them changes its meaning."""
@@ -87,6 +90,12 @@ class DeadLetter:
     command_reason: str | None
     command_error: str | None
     parked: bool
+    parks_key: bool
+
+    @property
+    def follows(self) -> bool:
+        """Whether it did not fail, but waits behind the dead letter of its key."""
+        return self.reason == Reason.KEY_PARKED
 
 
 def for_dead_letter(record: Record, failure: Failure) -> Headers:
@@ -232,6 +241,7 @@ def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         command_reason=_name(last.get(COMMAND_REASON)),
         command_error=parsing.text(last.get(COMMAND_ERROR), COMMAND_ERROR_LIMIT),
         parked=any(name == PARKED for name, _ in ours),
+        parks_key=any(name == PARKS_KEY for name, _ in ours),
     )
 
 
@@ -296,6 +306,7 @@ def _ours(record: Record, failure: Failure) -> Headers:
         (f"{OWN}first-failed-at", b"%d" % int(failure.first_failed_at * 1000)),
         (f"{OWN}last-failed-at", b"%d" % int(failure.last_failed_at * 1000)),
         (f"{OWN}reason", failure.reason.encode()),
+        *(((PARKS_KEY, b"1"),) if failure.parks_key else ()),
         *status,
         *(((f"{OWN}exception-location", tail(location, NAME_LIMIT)),) if location else ()),
         (MESSAGE_ID, record.message_id.encode()),

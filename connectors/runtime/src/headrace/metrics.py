@@ -89,6 +89,9 @@ class Metrics:
         self.parked_keys = self._gauge(
             "headrace_consumer_parked_keys", "Keys whose records go through the retry topic, so that others are read."
         )
+        self.waiting_keys = self._gauge(
+            "headrace_consumer_waiting_keys", "Keys that wait until a dead letter of theirs has a resolution."
+        )
         self.parked = self._counter(
             "headrace_consumer_parked_records", "Records written to the retry topic behind their key."
         )

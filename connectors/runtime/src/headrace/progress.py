@@ -2,7 +2,8 @@
 
 It travels as the metadata of the committed offset, such as ``h1 done=12 retrying=1 held=3 running=1 map=AAt4…``. ``h1``
 is the version: metadata of another one, or of somebody else's consumer, says nothing. Fields that are not known are
-passed over, as is ``stopped`` where it is not as in ``stopped=4/12@1031``. Only the consumer reads ``map``
+passed over, as are ``stopped`` where it is not as in ``stopped=4/12@1031`` and ``sequences`` where it is not as in
+``sequences=4/12+3``. Only the consumer reads ``map``
 (`headrace.flow.offset_map`). One partition of each pod also tells its `headrace.load`.
 """
 
@@ -22,6 +23,7 @@ LONGEST = 4_095
 
 COUNTS = ("done", "retrying", "held")
 STOP = re.compile(r"([0-9]{1,10})/([0-9]{1,19})@([0-9]{1,19})")
+SEQUENCES = re.compile(r"([0-9]{1,10})/([0-9]{1,19})\+([0-9]{1,10})")
 
 
 class Stop(NamedTuple):
@@ -35,6 +37,17 @@ class Stop(NamedTuple):
         return f"{self.partition}/{self.letter}@{self.offset}"
 
 
+class Sequences(NamedTuple):
+    """How many ``keys`` of a partition wait behind dead letters of theirs: all of those lie from ``letter`` on."""
+
+    partition: int
+    letter: int
+    keys: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}/{self.letter}+{self.keys}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """Of one partition, from its committed offset on.
@@ -42,7 +55,8 @@ class Progress:
     ``done`` counts offsets that need no more work though an earlier record is unfinished; ``retrying`` the keys whose
     record failed and is tried again; ``held`` the unfinished records of those keys. ``running`` says that a consumer
     works on the partition and has not ended in order; ``map`` is its offset map, empty when nothing is worth a map.
-    ``load`` is that of the pod, where this partition tells it; ``stopped`` is there where the partition stands.
+    ``load`` is that of the pod, where this partition tells it; ``stopped`` is there where the partition stands, and
+    ``sequences`` where keys of it may wait behind their dead letters.
     """
 
     done: int = 0
@@ -52,15 +66,18 @@ class Progress:
     map: str = ""
     load: LoadReport | None = None
     stopped: Stop | None = None
+    sequences: Sequences | None = None
 
 
 def encode(progress: Progress) -> str:
-    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 150 characters more."""
+    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 200 characters more."""
     words = [VERSION, *(f"{name}={getattr(progress, name)}" for name in COUNTS)]
     if progress.running:
         words.append("running=1")
     if progress.stopped:
         words.append(f"stopped={progress.stopped}")
+    if progress.sequences:
+        words.append(f"sequences={progress.sequences}")
     if progress.load:
         words.extend(load.words(progress.load))
     if progress.map:
@@ -79,10 +96,21 @@ def decode(metadata: str | None) -> Progress | None:
         return None
     numbers = {name: int(counts.get(name, 0)) for name in COUNTS}
     running = counts.get("running") == "1"
-    stopped = _stop(said.get("stopped", ""))
-    return Progress(**numbers, running=running, map=said.get("map", ""), load=load.report(said), stopped=stopped)
+    return Progress(
+        **numbers,
+        running=running,
+        map=said.get("map", ""),
+        load=load.report(said),
+        stopped=_stop(said.get("stopped", "")),
+        sequences=_sequences(said.get("sequences", "")),
+    )
 
 
 def _stop(said: str) -> Stop | None:
     found = STOP.fullmatch(said)
     return None if found is None else Stop(*map(int, found.groups()))
+
+
+def _sequences(said: str) -> Sequences | None:
+    found = SEQUENCES.fullmatch(said)
+    return None if found is None else Sequences(*map(int, found.groups()))

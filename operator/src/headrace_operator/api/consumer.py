@@ -158,10 +158,11 @@ class Compensate(Model):
 class OnDeadLetter(Model):
     """What becomes of a record that is dead-lettered, and of those after it."""
 
-    action: Literal["Skip", "Stop"] | None = Field(
+    action: Literal["Skip", "ParkKey", "Stop"] | None = Field(
         None,
-        description="What becomes of later records: they are handled (Skip), or the partition of the record stands "
-        "until its dead letter is put back or discarded (Stop). Default: Skip.",
+        description="What becomes of later records until the dead letter is put back or discarded: they are handled "
+        "(Skip), those of its key follow it and go back behind it (ParkKey), or its partition stands (Stop). "
+        "Default: Skip.",
     )
     compensate: Compensate | None = Field(
         None, description="Make good for the dead letter by a command. Default: none is sent."

@@ -338,6 +338,14 @@ KINDS = (
             ),
             "spec.from.tables[]": (IS_TABLE,),
             "spec.handler": (_exactly_one("http", "python", "a handler is exactly one of http and python"),),
+            "spec.delivery": (
+                Rule(
+                    rule="!has(self.onDeadLetter) || !has(self.onDeadLetter.action) "
+                    "|| self.onDeadLetter.action != 'ParkKey' || !has(self.order) || self.order == 'Key'",
+                    message="with onDeadLetter.action: ParkKey, order is Key",
+                    field_path=".order",
+                ),
+            ),
             "spec.delivery.onDeadLetter.compensate": (
                 _exactly_one("topic", "http", "a command goes to exactly one of topic and http"),
             ),

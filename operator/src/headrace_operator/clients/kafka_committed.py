@@ -20,6 +20,7 @@ def committed(offset: int, metadata: str | None) -> Committed:
         held=told.held,
         load=load,
         stopped=told.stopped and StopSeen(f"{told.stopped.partition}/{told.stopped.letter}", told.stopped.offset),
+        waiting_keys=told.sequences.keys if told.sequences else 0,
     )
 
 

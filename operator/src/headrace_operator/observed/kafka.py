@@ -82,7 +82,7 @@ class Committed:
 
     ``done`` offsets beyond it need no more work, ``retrying`` keys failed and are tried again, and ``held`` records
     wait with them; 0 where the member tells nothing. ``load`` is told with one partition of each member, and
-    ``stopped`` where the partition stands behind a dead letter.
+    ``stopped`` where the partition stands behind a dead letter; ``waiting_keys`` wait behind one of theirs.
     """
 
     offset: int
@@ -91,6 +91,7 @@ class Committed:
     held: int = 0
     load: PodLoad | None = None
     stopped: StopSeen | None = None
+    waiting_keys: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,8 @@ class PartitionSeen:
     records lie behind a transaction that its producer has not ended; None is ``end``. ``done``, ``retrying`` and
     ``held`` are as in `Committed`. ``waiting`` counts the records not handled where they were read; None takes every
     offset for a record, so that the markers of transactions count as well. ``lag_seconds`` is how long the oldest
-    record waits, None when not known; with ``at_least`` it waits that long or longer. ``stopped`` is as in `Committed`.
+    record waits, None when not known; with ``at_least`` it waits that long or longer. ``stopped`` and ``waiting_keys``
+    are as in `Committed`.
     """
 
     topic: str
@@ -137,6 +139,7 @@ class PartitionSeen:
     held: int = 0
     lost: bool = False
     stopped: StopSeen | None = None
+    waiting_keys: int = 0
 
     @property
     def next(self) -> int:

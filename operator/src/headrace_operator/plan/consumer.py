@@ -30,6 +30,7 @@ from headrace_operator.plan import (
     sources,
     stops,
     target,
+    waiting_keys,
 )
 from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, GrowTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
@@ -69,6 +70,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
         *_kept(world, topics),
         *offsets.findings(resource, spec, world.backlog),
         *stops.findings(resource, spec, world.backlog),
+        *waiting_keys.findings(resource, spec, world.backlog),
         *deduplication.findings(resource, spec, world.settings.of),
         *pausing.findings(resource, deployed),
         deployed,

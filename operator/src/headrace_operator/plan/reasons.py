@@ -43,6 +43,8 @@ class Reason(StrEnum):
     OFFSET_LOST = "OffsetLost"
     PARTITIONS_PROCEED = "PartitionsProceed"
     DEAD_LETTER_STOPS = "DeadLetterStops"
+    KEYS_PROCEED = "KeysProceed"
+    DEAD_LETTER_PARKS_KEYS = "DeadLetterParksKeys"
     WINDOW_COVERS = "WindowCovers"
     WINDOW_TOO_SHORT = "WindowTooShort"
     WITHIN_TARGET = "WithinTarget"

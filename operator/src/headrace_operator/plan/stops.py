@@ -18,21 +18,27 @@ NAMED = 3
 
 
 def findings(resource: Resource, spec: ConsumerSpec | None, backlog: BacklogSeen | Unknown) -> list[Finding]:
-    """Say whether a partition stands, of a Consumer that wants it to; nothing while it is not known."""
-    if spec is None or not _is_wanted(spec) or isinstance(backlog, Unknown):
+    """Say whether a partition stands, of a Consumer that wants it to; nothing while it is not known.
+
+    With `ParkKey` one stands where no key of it can wait alone: it is said if there is one.
+    """
+    if spec is None or action(spec) == "Skip" or isinstance(backlog, Unknown):
         return []
     standing = [part for part in backlog.partitions if part.stopped]
+    if not standing and action(spec) == "ParkKey":
+        return []
     if not standing:
         return [true(CONDITION, Reason.PARTITIONS_PROCEED, "No partition stands behind a dead letter.")]
-    return [false(CONDITION, Reason.DEAD_LETTER_STOPS, _told(resource, standing))]
+    return [false(CONDITION, Reason.DEAD_LETTER_STOPS, _told(resource, action(spec), standing))]
 
 
-def _is_wanted(spec: ConsumerSpec) -> bool:
+def action(spec: ConsumerSpec) -> str:
+    """Return what becomes of records after a dead letter."""
     wish = spec.delivery and spec.delivery.on_dead_letter
-    return bool(wish and wish.action == "Stop")
+    return (wish.action if wish else None) or "Skip"
 
 
-def _told(resource: Resource, standing: Sequence[PartitionSeen]) -> str:
+def _told(resource: Resource, wish: str, standing: Sequence[PartitionSeen]) -> str:
     named = [
         f"{part.topic}/{part.partition} behind {part.stopped.letter}, the record at offset {part.stopped.offset}"
         for part in standing[:NAMED]
@@ -42,7 +48,7 @@ def _told(resource: Resource, standing: Sequence[PartitionSeen]) -> str:
     letter = standing[0].stopped.letter if standing[0].stopped else ""
     name, place = resource.name, f"-n {resource.namespace}"
     return (
-        "Partitions stand behind a dead letter (spec.delivery.onDeadLetter.action: Stop): "
+        f"Partitions stand behind a dead letter (spec.delivery.onDeadLetter.action: {wish}): "
         f"{'; '.join((*named, *more))}. See why: headrace dlq show {name} {letter} {place}. To go on, put it back: "
         f"headrace redrive {name} --offset {letter} {place}; or discard it (docs/by-hand.md)."
     )

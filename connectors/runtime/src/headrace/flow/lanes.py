@@ -263,6 +263,14 @@ class Lanes:
         last = {id(job) for job in jobs}
         self._keep(lane, lambda job: id(job) not in last)
 
+    def take_out(self, lane: Lane, leaves: Callable[[Job], bool]) -> list[Job]:
+        """Take out of a lane of which nothing runs what ``leaves``; return it in its order."""
+        if lane not in self._queues:
+            return []
+        taken = self._keep(lane, lambda job: not leaves(job))
+        self._reorder()
+        return taken
+
     def _is_parkable(self, job: Job) -> bool:
         runs = job.lane in self._running and job is self._queues[job.lane][0]
         return job.assignment.parks and not runs

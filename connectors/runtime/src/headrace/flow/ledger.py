@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from headrace.flow.offset_map import UNKNOWN, OffsetMap, Range, Tried
 from headrace.flow.partitions import Partition
-from headrace.progress import Stop
+from headrace.progress import Sequences, Stop
 
 
 class Assignment:
@@ -27,6 +27,7 @@ class Assignment:
     was known at first. ``place`` is the offset after the last one read, which lies before ``end`` while some are read
     again. ``halted``: a record of it is dead-lettered, and nothing more begins, which any thread may note
     and read; ``stopped`` names that letter once it is written. ``ended``: all that its log had has been read.
+    ``sequences`` says from which dead letter on keys of it may wait behind theirs.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Assignment:
         "parks",
         "partition",
         "place",
+        "sequences",
         "size",
         "stopped",
         "suspects",
@@ -75,6 +77,7 @@ class Assignment:
         self.parks = False
         self.halted = False
         self.stopped: Stop | None = None
+        self.sequences: Sequences | None = None
         self.initial = known or OffsetMap(at=committed or 0)
         self.told: tuple[int, str] | None = None
         self._open: dict[int, tuple[int, int]] = {}
@@ -271,10 +274,11 @@ class Ledger:
     def renew(self, before: Assignment, offset: int | None) -> Assignment:
         """Begin a new time at ``offset`` in another log, or where it was, with all that is known, for None.
 
-        One that is stopped stays so.
+        One that is stopped stays so, and its keys that wait do.
         """
         renewed = self._renewed(before, offset)
         renewed.stopped, renewed.halted = before.stopped, before.stopped is not None
+        renewed.sequences = before.sequences
         return renewed
 
     def _renewed(self, before: Assignment, offset: int | None) -> Assignment:

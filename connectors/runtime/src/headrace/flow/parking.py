@@ -47,10 +47,14 @@ class Found(NamedTuple):
 
 
 class Verdict(Enum):
-    """What becomes of a record that arrives: it runs, it follows its key to the retry topic, or it is done already."""
+    """What becomes of a record that arrives: it runs, or it is done already.
+
+    Or it goes where its key is: it follows to the retry topic, or waits behind a dead letter.
+    """
 
     RUN = auto()
     FOLLOW = auto()
+    WAIT = auto()
     DONE = auto()
 
 
@@ -92,6 +96,10 @@ class Parking:
 
     def __contains__(self, lane: object) -> bool:
         return lane in self._lanes
+
+    def has(self, lane: Lane, mark: Mark) -> bool:
+        """Whether this record is parked."""
+        return mark in self._lanes.get(lane, {})
 
     def unread(self, number: int) -> int:
         """Return how many parked records were not read from the retry partition ``number``; any thread may ask."""

@@ -13,6 +13,7 @@ from headrace import headers
 from headrace.config import Config
 from headrace.flow.offset_map import OffsetMap
 from headrace.flow.parking import Found, parked_among
+from headrace.flow.sequences import Known, pending_among
 from headrace.kafka import connection, tails
 from headrace.kafka.messages import is_parked
 from headrace.kafka.topics import Reader, Stored, TopicMissingError
@@ -23,11 +24,15 @@ from headrace.record import Record
 
 
 class Scan(NamedTuple):
-    """What a retry partition holds up to ``end`` that is parked, in its order; and how many partitions topics have."""
+    """What a retry partition holds up to ``end`` that is parked, in its order; and how many partitions topics have.
+
+    ``pending`` is what comes from there again, parked or put back; asked for with keys that wait behind dead letters.
+    """
 
     found: list[Found]
     counts: dict[str, int]
     end: int
+    pending: frozenset[Known] = frozenset()
 
 
 def scans(config: Config, begun: Mapping[int, OffsetMap]) -> Iterator[tuple[int, Scan]]:
@@ -42,11 +47,15 @@ def scans(config: Config, begun: Mapping[int, OffsetMap]) -> Iterator[tuple[int,
     with Reader(properties) as reader:
         counts = dict(_counts(reader, (*config.topics.sources, topic)))
     found: dict[int, list[Found]] = {number: [] for number in begun}
+    pending: dict[int, set[Known]] = {number: set() for number in begun}
+    is_wanted = config.delivery.on_dead_letter.action == "ParkKey"
     for number, stored in tails.read(properties, topic, {one: known.at for one, known in begun.items()}, before=MOST):
         if isinstance(stored, int):
-            yield number, Scan(found.pop(number), counts, stored)
+            yield number, Scan(found.pop(number), counts, stored, frozenset(pending.pop(number)))
         else:
-            found[number] += parked_among([_record(stored, config.group)], order, begun[number])
+            one = [_record(stored, config.group)]
+            found[number] += parked_among(one, order, begun[number])
+            pending[number].update(pending_among(one, order, begun[number]) if is_wanted else ())
 
 
 def _counts(reader: Reader, topics: Iterable[str]) -> Iterator[tuple[str, int]]:
@@ -70,14 +79,13 @@ def _record(stored: Stored, group: str) -> Record:
         timestamp=said.timestamp,
         origin=said.origin,
         parked=is_parked(said, group),
+        compensates=said.compensates,
     )
 
 
 def is_pointer(record: Record) -> bool:
-    """Whether ``record``, parked or a command, is without its value, which it points to."""
-    return (
-        record.value is None and (record.parked or record.compensates) and pointers.decode(record.headers) is not None
-    )
+    """Whether ``record``, of the retry topic, is without its value, which it points to."""
+    return record.value is None and record.origin is not None and pointers.decode(record.headers) is not None
 
 
 def restored(config: Config, record: Record) -> Record:

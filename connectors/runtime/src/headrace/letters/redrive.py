@@ -17,10 +17,11 @@ from operator import not_
 
 from headrace import headers
 from headrace.config import Config, Topics
+from headrace.failure import Reason
 from headrace.flow.offsets import Span
 from headrace.kafka.topics import NotTakenError, Outgoing, Reader, Stored, TopicMissingError, Writer
 from headrace.letters import pointers, reading
-from headrace.letters.reading import Letter, Place, Resolution
+from headrace.letters.reading import Letter, Place, Resolution, Source
 from headrace.resolutions import Key
 
 BATCH = 100
@@ -89,6 +90,10 @@ class ElsewhereError(Exception):
     """The retry topic has no partition of the number that a letter's record had; the text says which."""
 
 
+class FollowerError(Exception):
+    """A letter was chosen whose record waits behind another one of its key; the text says which."""
+
+
 class LostError(Exception):
     """The record that a letter without value points to is not there any more; the text says where it was."""
 
@@ -101,9 +106,11 @@ def transactional_id(namespace: str, consumer: str) -> str:
 def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
     """Return which dead letters ``selection`` means now.
 
-    Raises MismatchError when they may not be put back as the topics are, else what ``Reader`` raises.
+    Where keys wait behind their dead letters, those that wait go back by themselves. Raises FollowerError where one is
+    chosen, MismatchError when letters may not be put back as the topics are, else what ``Reader`` raises.
     """
     taken: list[Place] = []
+    waiting = _Waiting() if config.delivery.on_dead_letter.action == "ParkKey" and not selection.lost else None
     keys: set[str | None] = set()
     reasons: Counter[str] = Counter()
     total = 0
@@ -111,13 +118,47 @@ def plan(reader: Reader, config: Config, selection: Selection) -> Plan:
     among = reading.wanted(reader, config.topics, put_back=selection.again, gone=selection.lost)
     for letter in among:
         total += 1
+        if waiting is not None and waiting.has(letter, selection):
+            continue
         if selection.takes(letter) and (selection.limit is None or len(taken) < selection.limit):
             taken.append(reading.parse_place(letter.name))
             keys.add(letter.key)
             reasons[letter.reason or "unknown"] += 1
+    if waiting is not None:
+        waiting.check()
     if taken:
         _check(reader, config.topics)
     return Plan(topic=topic, places=tuple(taken), outstanding=total, reasons=dict(reasons), keys=len(keys))
+
+
+class _Waiting:
+    """The letters of records that wait behind another one of their key."""
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[str | None, Source | None], str] = {}
+        self._chosen: Letter | None = None
+
+    def has(self, letter: Letter, selection: Selection) -> bool:
+        """Note a letter; return whether it is of one that waits."""
+        if letter.reason != Reason.KEY_PARKED:
+            self._heads[_key(letter)] = letter.name
+            return False
+        is_chosen = bool(selection.places) or selection.reason is not None
+        if is_chosen and selection.takes(letter):
+            self._chosen = self._chosen or letter
+        return True
+
+    def check(self) -> None:
+        """Raise FollowerError if one was chosen."""
+        if self._chosen is not None:
+            head = self._heads.get(_key(self._chosen))
+            behind = f"the dead letter {head}" if head else "a dead letter"
+            raise FollowerError(f"{self._chosen.name} did not fail, but waits behind {behind} of its key")
+
+
+def _key(letter: Letter) -> tuple[str | None, Source | None]:
+    """Return what letters of one key of one partition have in common."""
+    return letter.key, letter.source and letter.source.model_copy(update={"offset": 0})
 
 
 def _check(reader: Reader, topics: Topics) -> None:

@@ -65,6 +65,7 @@ class Commits:
         assignment.told = committed and (committed.offset, committed.metadata or "")
         assignment.suspects = SUSPECTS if told and told.running else 0
         assignment.stopped = told.stopped if told else None
+        assignment.sequences = told.sequences if told else None
 
     def _inherited(self, partition: Partition, committed: Committed | None) -> tuple[Progress | None, OffsetMap | None]:
         """Return what came with a committed offset; what is not ours, or a map of another offset, is none."""
@@ -161,6 +162,7 @@ class Commits:
             running=running,
             load=load,
             stopped=assignment.stopped,
+            sequences=assignment.sequences,
         )
         return with_map(counts, known, self._source.room)
 

@@ -15,14 +15,13 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from headrace import headers
 from headrace.config import Config
-from headrace.failure import Failure, Reason
+from headrace.failure import Reason
 from headrace.flow.breaker import State
 from headrace.flow.busy import Busy
 from headrace.flow.finished import Finished, Retried
 from headrace.flow.gate import Gate
-from headrace.flow.lanes import Job, Lanes
+from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
@@ -31,7 +30,8 @@ from headrace.flow.policy import NOT_BEGUN, DeadLetter, Failed, decide, resumed
 from headrace.flow.target import Target
 from headrace.flow.telling import told
 from headrace.metrics import Metrics
-from headrace.record import Headers
+from headrace.record import Headers, Record
+from headrace.worker import burials
 from headrace.worker.attempts import Attempts, Handle, Hands, observe_age
 from headrace.worker.deduplication import Claim, Deduplication
 from headrace.worker.keys import Keys
@@ -63,7 +63,7 @@ class Dispatcher:
         self._lease = lease
         self._group = config.group
         self._retry = config.delivery.retry
-        self._stops = config.delivery.on_dead_letter.action == "Stop"
+        self._may_skip = config.delivery.on_dead_letter.action == "Skip"
         self._concurrency = config.delivery.concurrency
         self._gate = Gate(config.delivery, time.monotonic())
         self._outages = Outages(self._gate, config.delivery, metrics)
@@ -78,8 +78,8 @@ class Dispatcher:
         self._accepted = 0
         self.keys_at_hand = self._lanes.keys
         self.busy = Busy(config.delivery.concurrency, time.monotonic())
-        self.keys = Keys(config, self._lanes, metrics, changed=self._arm, is_away=self._is_away)
         self.finished: deque[Finished] = deque()
+        self.keys = Keys(config, self._lanes, metrics, self.finished, changed=self._arm, is_away=self._is_away)
         self.retried: deque[Retried] = deque()
         self.quarantine = Quarantine(lambda: self._lanes.begun, config.handler.timeout)
         metrics.in_flight.set_function(lambda: min(self._lanes.running, self._concurrency))
@@ -362,26 +362,23 @@ class Dispatcher:
     def _bury(self, job: Job, failed: Failed, fate: DeadLetter, now: float) -> None:
         self._metrics.dead_lettered.inc()
         reason = Reason.COMPENSATION_FAILED if job.record.compensates else fate.reason
-        failure = Failure(
-            group=self._group,
-            reason=reason,
-            attempts=job.attempt,
-            crashes=job.crashes + job.worker_crashes,
-            message=failed.message,
-            exception=failed.exception,
-            status=failed.status,
-            first_failed_at=job.first_failed_at or now,
-            last_failed_at=now,
-            traced=failed.traced,
-        )
-        self._finish(job, headers.for_dead_letter(job.record, failure), reason.value)
-        if self._stops:
+        waits = self.keys.followers.may_wait(job.lane)
+        letter = burials.letter(job, failed, reason, group=self._group, now=now, parks_key=waits)
+        self._finish(job, letter, reason.value, job.lane if waits else None)
+        if waits:
+            self.keys.hold(job.lane)
+        elif self._stops(job.record):
             self.halt((job.record.source.topic, job.record.source.partition))
 
-    def _finish(self, job: Job, letter: Headers | None, reason: str | None) -> None:
+    def _stops(self, record: Record) -> bool:
+        """Whether the partition of a record that is dead-lettered stands: also one of which no key can wait alone."""
+        source = (record.source.topic, record.source.partition)
+        return not self._may_skip and not self.keys.followers.keeps(source)
+
+    def _finish(self, job: Job, letter: Headers | None, reason: str | None, lane: Lane | None = None) -> None:
         self._lanes.finish(job)
         self.keys.finish(job)
-        self.finished.append(Finished(job.assignment, job.record, letter, reason))
+        self.finished.append(Finished(job.assignment, job.record, letter, reason, lane))
 
     def _arm(self) -> None:
         """Have the next waiting lane woken when it is due, and runners when the gate has room again."""

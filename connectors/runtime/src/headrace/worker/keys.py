@@ -1,5 +1,7 @@
 """Which keys run here and which are parked in the retry topic: what arrives is sorted, and what hinders others leaves.
 
+Or waits behind a dead letter of its key (`headrace.worker.followers`).
+
 Lives on the event loop's thread, as the dispatcher does; the poll thread takes what leaves from `leaving`.
 """
 
@@ -26,6 +28,7 @@ from headrace.kafka.topics import RefusedError, UnansweredError
 from headrace.letters.parked import is_pointer, restored
 from headrace.letters.redrive import LostError
 from headrace.metrics import Metrics
+from headrace.worker.followers import Followers
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +58,15 @@ class Keys:
         config: Config,
         lanes: Lanes,
         metrics: Metrics,
+        finished: deque[Finished],
         *,
         changed: Callable[[], None],
         is_away: Callable[[], bool],
     ) -> None:
-        """``changed`` is called when lanes have changed; ``is_away`` says that all wait for the target or a store."""
+        """``changed`` is called when lanes have changed; ``is_away`` says that all wait for the target or a store.
+
+        What waits behind a dead letter is put in ``finished``.
+        """
         self._config = config
         self._group = config.group
         self._retry_topic = config.topics.retry
@@ -73,6 +80,7 @@ class Keys:
         self.aside: deque[tuple[Assignment, int]] = deque()
         self.again: deque[Again] = deque()
         self._done: deque[Finished] = deque()
+        self.followers = Followers(config, lanes, self._parking, metrics, finished, changed)
         metrics.parked_keys.set_function(lambda: self.parked)
 
     @property
@@ -88,6 +96,7 @@ class Keys:
         """Forget what is parked of partitions of these numbers, which are given away."""
         self._parking.forget(numbers)
         self._aside.forget(numbers)
+        self.followers.forget(numbers)
 
     def begin(self, number: int, found: Sequence[Found], end: int) -> None:
         """Begin with what the retry partition ``number`` holds up to ``end``, before anything of it arrives.
@@ -101,7 +110,7 @@ class Keys:
     def sort(self, jobs: Sequence[Job]) -> Iterator[Job]:
         """Return what may be queued; what follows its key is `leaving`, what is done already goes to `take_done`.
 
-        What is read again later is `aside`.
+        What is read again later is `aside`, and what waits behind a dead letter of its key goes where that is.
         """
         for job in jobs:
             verdict = self._judge(job)
@@ -110,6 +119,9 @@ class Keys:
                     yield job
             elif verdict is Verdict.FOLLOW:
                 self._leave(job)
+            elif verdict is Verdict.WAIT:
+                self._aside.drop(job.lane, job.record.offset)
+                self.followers.add(job)
             else:
                 self._aside.drop(job.lane, job.record.offset)
                 self._done.append(Finished(job.assignment, job.record, None, None))
@@ -133,8 +145,17 @@ class Keys:
         """Note that a record is finished; the last parked one of its key lets it run here again."""
         if job.record.parked:
             self._parking.finish(job.lane, mark_of(job.record))
-        if self._aside and not self._lanes.has(job.lane):
-            self._aside.want(job.lane)
+        self._want(job.lane)
+
+    def hold(self, lane: Lane) -> None:
+        """Let a key wait behind a record of it that was just dead-lettered, with all that is here of it."""
+        self.followers.hold(lane)
+        self._want(lane)
+
+    def _want(self, lane: Lane) -> None:
+        """Have what a lane gave up read again once it has nothing left."""
+        if self._aside and not self._lanes.has(lane):
+            self._aside.want(lane)
 
     def share_out(self) -> None:
         """Have keys that hold most of what came from the retry topic give up the last of it, where there are others."""
@@ -208,11 +229,24 @@ class Keys:
         self._changed()
 
     def _judge(self, job: Job) -> Verdict:
+        """Judge a record that arrives; a parked one that is not to run is finished with that."""
+        is_letter = self.followers.is_letter(job)
+        verdict = self._arrived(job, is_letter=is_letter)
+        if verdict is not Verdict.RUN or not (is_letter or self.followers.follows(job)):
+            return verdict
         if job.record.parked:
-            return Verdict.DONE if self._is_late(job) else self._parking.from_retry(job.lane, mark_of(job.record))
+            self._parking.finish(job.lane, mark_of(job.record))
+        return Verdict.DONE if is_letter else Verdict.WAIT
+
+    def _arrived(self, job: Job, *, is_letter: bool) -> Verdict:
+        mark = mark_of(job.record)
+        if job.record.parked:
+            return Verdict.DONE if self._is_late(job) else self._parking.from_retry(job.lane, mark)
         if not self._parking or job.assignment.topic == self._retry_topic:
             return Verdict.RUN
-        return self._parking.from_source(job.lane, mark_of(job.record))
+        if is_letter or self.followers.waits(job.lane):
+            return Verdict.DONE if self._parking.has(job.lane, mark) else Verdict.RUN
+        return self._parking.from_source(job.lane, mark)
 
     def _is_late(self, job: Job) -> bool:
         """Whether a parked record was written after the scan, and not by us: by an owner before, whom nobody told so.

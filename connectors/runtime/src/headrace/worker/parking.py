@@ -11,8 +11,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Container, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from headrace.config import Config
 from headrace.flow.aside import SHARE
@@ -21,9 +23,11 @@ from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.parking import beyond
 from headrace.flow.partitions import Partition, listed
+from headrace.flow.sequences import Seen
 from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
 from headrace.letters.parked import Scan, scans
 from headrace.letters.parking import Parked
+from headrace.letters.sequences import Begun, scanned
 from headrace.letters.writing import REFUSED
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.pauses import Pauses
@@ -40,10 +44,20 @@ AGAIN = 2.0
 """Seconds until a retry partition is read again that could not be."""
 
 
+class Learnt(NamedTuple):
+    """What was read of a retry partition, and of keys that wait behind dead letters, as resolutions ended there."""
+
+    retry: Assignment
+    scan: Scan
+    waiting: Seen
+    since: Mapping[int, int]
+
+
 class Parking:
     """What is parked, written and waits, of the partitions in ``ledger``; ``written`` is told of what Kafka has.
 
-    ``is_full``: no more fits in memory of what comes from the retry topic.
+    ``is_full``: no more fits in memory of what comes from the retry topic. What was seen of keys that wait behind dead
+    letters is ``learnt``, for `headrace.worker.sequences`.
     """
 
     def __init__(
@@ -63,12 +77,14 @@ class Parking:
         self._loop = loop
         self._budget = Budget(SHARE)
         self._may_park = _may_park(config)
+        self._may_wait = self._may_park and config.delivery.on_dead_letter.action == "ParkKey"
+        self.learnt: deque[Learnt] = deque()
         self._fresh: dict[int, Assignment] = {}
         self._unknown: dict[Assignment, float] = {}
         self._beyond: dict[Assignment, dict[Partition, int]] = {}
         self._ended: set[Assignment] = set()
         self._alike: set[str] = set()
-        self._scans: SimpleQueue[tuple[Assignment, Scan] | BaseException] = SimpleQueue()
+        self._scans: SimpleQueue[Learnt | BaseException] = SimpleQueue()
         self._unanswered = ""
         self._silence: str | None = None
         self._looked_at = 0.0
@@ -98,13 +114,14 @@ class Parking:
         """Why what is parked has not been written, or read, for a while, if it has not; any thread may ask."""
         return self.writer.refusal or self._silence
 
-    def _scan(self, fresh: Mapping[int, Assignment]) -> None:
+    def _scan(self, fresh: Mapping[int, Assignment], begun: Mapping[int, Sequence[Begun]]) -> None:
         """Read what is parked, again and again until all is answered or nobody waits for it; in its own thread."""
         left = dict(fresh)
         while left := {number: one for number, one in left.items() if not one.given_away}:
             try:
-                for number, found in scans(self._config, {number: one.initial for number, one in left.items()}):
-                    self._scans.put((left.pop(number), found))
+                found = scans(self._config, {number: one.initial for number, one in left.items()})
+                for number, scan, waiting, since in scanned(self._config, begun, found):
+                    self._scans.put(Learnt(left.pop(number), scan, waiting, since))
             except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
                 self._unanswered = str(error)
                 names = listed(one.name for one in left.values())
@@ -143,19 +160,31 @@ class Parking:
     def _begin_scan(self) -> None:
         """Read what is parked now; what is on the way there from before comes from its source again, too."""
         if self._fresh:
-            threading.Thread(target=self._scan, args=(self._fresh,), name="parked", daemon=True).start()
+            about = (self._fresh, self._begun() if self._may_wait else {})
+            threading.Thread(target=self._scan, args=about, name="parked", daemon=True).start()
             self._fresh = {}
+
+    def _begun(self) -> dict[int, list[Begun]]:
+        """Return of each number the source partitions, of which keys may wait behind dead letters."""
+        begun: dict[int, list[Begun]] = {number: [] for number in self._fresh}
+        for one in self._ledger.owned:
+            if one.topic != self._retry and one.partition in begun:
+                begun[one.partition].append(Begun(one.name, one.sequences, one.initial))
+        return begun
 
     def _take_scans(self) -> None:
         while True:
             try:
-                scanned = self._scans.get_nowait()
+                learnt = self._scans.get_nowait()
             except Empty:
                 return
-            if isinstance(scanned, BaseException):
-                raise scanned
-            if scanned[0] in self._unknown:
-                self._learn(*scanned)
+            if isinstance(learnt, BaseException):
+                raise learnt
+            if learnt.retry in self._unknown:
+                number = learnt.retry.partition
+                self._learn(learnt.retry, learnt.scan)
+                self._loop.call_soon_threadsafe(self._dispatcher.keys.followers.begin, number, learnt.waiting)
+                self.learnt.append(learnt)
 
     def _note_silence(self, now: float) -> None:
         """Say what is not known for long though it was asked for."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from headrace import headers
 from headrace.config import Config
+from headrace.failure import Reason
 from headrace.flow.budget import weight
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
@@ -41,6 +42,7 @@ from headrace.worker.parking import Parking
 from headrace.worker.pauses import Pauses
 from headrace.worker.quarantine import Ahead
 from headrace.worker.risks import Risks
+from headrace.worker.sequences import Sequences
 from headrace.worker.stall import Stalls
 from headrace.worker.stops import Stops
 
@@ -83,13 +85,13 @@ class Poller(threading.Thread):
         self._commits = Commits(self._source, self._ledger, metrics, dispatcher.keys.retrying, self._load)
         self._longest_drain, self._stop_budget = pause(config) / 2, config.stop
         self._letters = Letters(config, metrics, self._on_letter)
-        self._stopping = threading.Event()
-        self._abandon = threading.Event()
+        self._stopping, self._abandon = threading.Event(), threading.Event()
         self._assigned = False
         self._lost = Lost(config.delivery.on_offset_lost, self._source, metrics)
         self._handed = 0
         self._pauses = Pauses(self._source, metrics)
         self._backpressure = Backpressure(self._ledger, self._pauses, self._lost, dispatcher, config.topics.retry)
+        self._sequences = Sequences(config, self._ledger, dispatcher, loop)
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._aside = Aside(self._source, self._ledger, dispatcher, loop)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
@@ -141,6 +143,7 @@ class Poller(threading.Thread):
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
         self._parking.serve(self._commits.crowded, self._lost, self.beat)
         self._aside.serve(self.beat, is_full=self._parking.is_full)
+        self._sequences.serve(self._parking.learnt, self.beat)
         writing = self._letters.outstanding or self._dispatcher.finished or self._parking.writer.outstanding
         self._go_on(self._stops.serve(self.beat, writing=bool(writing)))
         self.stalls.measure(self.beat)
@@ -163,7 +166,8 @@ class Poller(threading.Thread):
 
     def _is_confirmed(self, now: float) -> bool:
         """Ask the group whether what we own is still ours, after a pause in which it may have been given to others."""
-        log.warning("stood still for longer than half a session: asking the group about %s", listed(self._names()))
+        names = listed(one.name for one in self._ledger.owned)
+        log.warning("stood still for longer than half a session: asking the group about %s", names)
         confirmed = self._commits.confirm()
         if confirmed:
             self._lease.begin(now)
@@ -180,13 +184,10 @@ class Poller(threading.Thread):
             self._ledger.reach(topic, number, offset)
             self._parking.reach((topic, number))
         if jobs:
-            self._begin({job.assignment for job in jobs if not job.assignment.begun})
+            if fresh := {job.assignment for job in jobs if not job.assignment.begun}:
+                self._commits.begin(fresh)
             self._handed += len(jobs)
             self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
-
-    def _begin(self, fresh: Collection[Assignment]) -> None:
-        if fresh:
-            self._commits.begin(fresh)
 
     def _restart(self, offsets: Mapping[Partition, int]) -> None:
         """Read on at ``offsets`` where the present ones no longer exist, and elsewhere as before.
@@ -222,6 +223,7 @@ class Poller(threading.Thread):
         if before:
             self._release(before, REVOKE_BUDGET, commit=False)
             self._loop.call_soon_threadsafe(self._dispatcher.keys.forget, numbers)
+            self._sequences.forget([one.name for one in before])
             self._parking.begin([self._ledger.renew(one, offsets.get(one.name)).name for one in before])
         return [one.name for one in before]
 
@@ -229,8 +231,7 @@ class Poller(threading.Thread):
         assignment = self._ledger.find(record.topic, record.partition)
         if assignment is None:
             return None
-        epoch = UNKNOWN if record.leader_epoch is None else record.leader_epoch
-        size = weight(record)
+        epoch, size = UNKNOWN if record.leader_epoch is None else record.leader_epoch, weight(record)
         if not self._ledger.deliver(assignment, record.offset, size, stamp(record.timestamp), epoch):
             return None
         tried = self._ledger.tried(assignment, record.offset)
@@ -262,6 +263,7 @@ class Poller(threading.Thread):
             if item.letter is None:
                 self._complete(item)
             else:
+                self._sequences.send(item)
                 self._letters.write(item)
         for item in self._dispatcher.keys.take_done():
             self._note_done(item)
@@ -285,8 +287,11 @@ class Poller(threading.Thread):
 
     def _on_letter(self, item: Finished, at: Written) -> None:
         """Note that a dead letter is written; where a command follows, the record is done once that is, too."""
+        self._sequences.wrote(item, at)
         self._stops.note(item, at)
-        if self._compensates and not item.record.compensates:
+        if item.reason == Reason.KEY_PARKED.value:
+            self._note_done(item)
+        elif self._compensates and not item.record.compensates:
             self._parking.writer.write(item._replace(letter=headers.for_command(item.letter or ())))
         else:
             self._bury(item)
@@ -325,14 +330,13 @@ class Poller(threading.Thread):
         self._letters.look_anew()
         self._copartitions.hold(self._ledger.owned)
         self._stops.begin(partitions)
+        self._sequences.begin(partitions)
         self._parking.begin(partitions)
 
     def _tell_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
-        fresh = [partition for partition, committed in partitions.items() if committed is None]
+        fresh = listed(partition for partition, committed in partitions.items() if committed is None)
         self._metrics.rebalances.inc()
-        log.info(
-            "assigned %s; without a committed offset, read from the beginning: %s", listed(partitions), listed(fresh)
-        )
+        log.info("assigned %s; without a committed offset, read from the beginning: %s", listed(partitions), fresh)
 
     def _on_revoked(self, partitions: list[Partition], lost: bool) -> None:
         found = (self._ledger.find(*partition) for partition in partitions)
@@ -340,6 +344,7 @@ class Poller(threading.Thread):
         log.info("%s %s", "lost" if lost else "giving away", listed(partitions))
         self._pauses.release(assignments)
         self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
+        self._sequences.forget(partitions)
         self._loop.call_soon_threadsafe(self._dispatcher.keys.forget, {number for _, number in partitions})
         self._copartitions.hold(self._ledger.owned)
 
@@ -374,6 +379,3 @@ class Poller(threading.Thread):
             time.sleep(STEP)
         drained.cancel()
         log.warning("records still run in %s; they will be delivered again", listed(one.name for one in assignments))
-
-    def _names(self) -> list[Partition]:
-        return [assignment.name for assignment in self._ledger.owned]

@@ -1,5 +1,7 @@
 """Lets a partition stand behind its dead letter until that has a resolution (`onDeadLetter.action: Stop`).
 
+With `ParkKey` as well, where no key of it can wait alone.
+
 The poll thread alone owns it. What a partition stands behind is told with its commits, so that every later owner knows.
 What became of the letters is read by a thread of its own. A record that was put back is handled before the partition
 goes on; if it fails again, its new letter is what the partition stands behind.
@@ -45,7 +47,7 @@ class Stops:
     ) -> None:
         self._config = config
         self._topics = config.topics
-        self._is_wanted = config.delivery.on_dead_letter.action == "Stop"
+        self._is_wanted = config.delivery.on_dead_letter.action != "Skip"
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._loop = loop
@@ -72,7 +74,8 @@ class Stops:
 
     def note(self, letter: Finished, at: Written) -> None:
         """Note where a dead letter is written."""
-        if self._is_wanted:
+        source = letter.record.source.topic, letter.record.source.partition
+        if self._is_wanted and not self._dispatcher.keys.followers.keeps(source):
             self._places[letter.assignment, letter.record.offset] = at
 
     def stop(self, letter: Finished) -> Assignment | None:

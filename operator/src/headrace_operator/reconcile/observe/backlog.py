@@ -106,6 +106,7 @@ def _seen(at: Partition, span: Span, written: int, committed: Committed | None, 
         retrying=told.retrying,
         held=told.held,
         stopped=told.stopped,
+        waiting_keys=told.waiting_keys,
         lag_seconds=None,
         waiting=waiting,
     )

@@ -28,7 +28,14 @@ app = typer.Typer(hidden=True, no_args_is_help=True)
 TOLD = 5
 """Dead letters that were not put back of which each is told why."""
 
-_KNOWN = (TopicMissingError, UnansweredError, RefusedError, FencedError, redrive.MismatchError)
+_KNOWN = (
+    TopicMissingError,
+    UnansweredError,
+    RefusedError,
+    FencedError,
+    redrive.MismatchError,
+    redrive.FollowerError,
+)
 
 Keys = Annotated[list[str], typer.Option("--key", default_factory=list)]
 Offsets = Annotated[list[str], typer.Option("--offset", default_factory=list)]
@@ -173,6 +180,11 @@ def _failure(error: Exception) -> Failure:
                 f"nothing was put back, as it would run beside its key: {error}",
                 "The operator adds the partitions where its login may (Alter on the topic; the Consumer's condition "
                 "TopicsKept tells). Else add them (kafka-topics.sh --alter --partitions). Then run this command again.",
+            )
+        case redrive.FollowerError():
+            return unwell(
+                f"nothing was put back: {error}",
+                "Put that one back, or discard it: those behind it then go back by themselves, in their order.",
             )
         case FencedError():
             return unwell(f"another redrive took over before this one began: {error}", "Try again when it is done.")

@@ -1,0 +1,292 @@
+"""Keys that wait behind their dead letters: which they are, and how their followers are moved back.
+
+Followers go back as redriven letters do, each in one transaction with its resolution, in the order that their records
+have in the source: what was moved back and fails again lies behind what was not. One transactional id for each
+partition: who has the partition next ends what an owner before left open.
+
+Not for the poll thread: it waits for Kafka's answers.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import NamedTuple
+
+from headrace import headers, resolutions
+from headrace.config import Config, Topics
+from headrace.flow.lanes import Lane
+from headrace.flow.ledger import Assignment
+from headrace.flow.offset_map import OffsetMap
+from headrace.flow.offsets import Span
+from headrace.flow.parking import Mark
+from headrace.flow.partitions import Partition
+from headrace.flow.sequences import NOTHING, Found, Known, Seen, known, lane_of_letter
+from headrace.flow.waiting import Chunk, Follower, Listed, Wish
+from headrace.headers import DeadLetter
+from headrace.kafka import connection
+from headrace.kafka.topics import Outgoing, Reader, Stored, Writer
+from headrace.letters import reading, redrive
+from headrace.letters.parked import Scan
+from headrace.letters.reading import Place
+from headrace.progress import Sequences
+
+BATCH, BATCH_BYTES = 100, 4 << 20
+"""Letters, and bytes of their values, in one transaction: the one with which it is reached is in it."""
+
+
+class Begun(NamedTuple):
+    """A source partition as it is assigned: from where on letters of it count, and what is handled of it."""
+
+    name: Partition
+    sequences: Sequences | None
+    handled: OffsetMap
+
+
+class Resolved(NamedTuple):
+    """What became of letters, as known when the resolutions ended there."""
+
+    resolutions: Mapping[Place, bytes]
+    ends: Mapping[int, int]
+
+
+class Task(NamedTuple):
+    """What to do for the keys of one retry partition: list those ``unknown``, and move followers of the ``free``."""
+
+    retry: Assignment
+    unknown: Mapping[Lane, Wish]
+    free: Mapping[Lane, Chunk]
+
+
+class Outcome(NamedTuple):
+    """The letters with a resolution, keys that were listed or moved, and the ends of the retry topic after that.
+
+    ``since`` is where the resolutions ended.
+    """
+
+    since: Mapping[int, int]
+    resolved: Collection[Place]
+    listed: Mapping[Lane, tuple[Wish, Listed]]
+    moved: Mapping[Lane, Chunk]
+    ends: Mapping[int, int]
+
+
+class _Letter(NamedTuple):
+    offset: int
+    lane: Lane
+    said: DeadLetter
+    delivery: Known
+
+
+def transactional_id(config: Config, number: int) -> str:
+    """Return the transactional id under which the followers of the partitions of a number are moved."""
+    return f"headrace.sequences.{config.namespace}.{config.consumer}.{number}"
+
+
+def resolved(reader: Reader, topics: Topics) -> Resolved:
+    """Return what became of letters; raises what ``Reader`` raises."""
+    ends = _ends(reader, topics.resolutions)
+    topic = reader.id(topics.dead_letters)
+    return Resolved(reading.resolutions(reader, topics, topic), ends)
+
+
+def scanned(
+    config: Config, begun: Mapping[int, Sequence[Begun]], scans: Iterable[tuple[int, Scan]]
+) -> Iterator[tuple[int, Scan, Seen, Mapping[int, int]]]:
+    """Yield with each retry partition that was scanned which keys wait of its number, of which that is ``begun``.
+
+    And where the resolutions ended before. Where nothing told from which letter on keys wait, all that the topic has
+    are looked at. Raises what ``Reader`` does, and what ``scans`` do.
+    """
+    done: Resolved | None = None
+    for number, found in scans:
+        if number not in begun:
+            yield number, found, NOTHING, {}
+            continue
+        with Reader(connection.properties(config.kafka), group=config.group) as reader:
+            done = done or resolved(reader, config.topics)
+            yield number, found, _seen(reader, config, number, begun[number], found, done), done.ends
+
+
+def _seen(reader: Reader, config: Config, number: int, begun: Sequence[Begun], parked: Scan, done: Resolved) -> Seen:
+    held = reader.spans(config.topics.dead_letters).get(number)
+    most = parked.counts.get(config.topics.retry)
+    keeps = {one.name: one for one in begun if parked.counts.get(one.name[0]) == most}
+    if held is None or not keeps:
+        return NOTHING
+    found, letters = dict[Lane, Found](), set[Known]()
+    for letter in _letters(reader, config, number, Span(min(map(_start, keeps.values())), held.end)):
+        one = keeps.get(letter.lane[:2])
+        if one is None or letter.offset < _start(one):
+            continue
+        if letter.delivery in parked.pending or _comes_again(letter.delivery, one.handled):
+            letters.add(letter.delivery)
+        if Place(number, letter.offset) not in done.resolutions:
+            _note(found, letter)
+    for delivery in parked.pending:
+        if delivery.redrive is not None and delivery.lane[:2] in keeps and isinstance(delivery.lane[2], bytes):
+            known_of = found.get(delivery.lane, Found(held.end))
+            found[delivery.lane] = known_of._replace(end=parked.end)
+    return Seen(frozenset(keeps), held.end, found, frozenset(letters))
+
+
+def _start(begun: Begun) -> int:
+    return 0 if begun.sequences is None else begun.sequences.letter
+
+
+def _comes_again(delivery: Known, handled: OffsetMap) -> bool:
+    """Whether the source, of which that is ``handled``, gives the record once more."""
+    offset = delivery.mark.offset
+    return delivery.redrive is None and offset >= handled.at and not handled.has_done(offset)
+
+
+def _note(found: dict[Lane, Found], letter: _Letter) -> None:
+    before = found.get(letter.lane, Found(letter.offset))
+    if letter.said.follows:
+        found[letter.lane] = before._replace(follows=True)
+    else:
+        found[letter.lane] = before._replace(heads=before.heads | {letter.offset})
+
+
+def _letters(reader: Reader, config: Config, number: int, span: Span) -> Iterator[_Letter]:
+    """Yield the letters of a partition that are of sequences, from where it begins now."""
+    held = reader.spans(config.topics.dead_letters).get(number)
+    if held is None:
+        return
+    for stored in reader.read(config.topics.dead_letters, number, Span(max(span.start, held.start), span.end)):
+        said = headers.decode(stored.headers)
+        lane, is_ours = lane_of_letter(stored.key, said), said.group == config.group
+        delivery = None if lane is None else known(lane, said)
+        if lane is not None and delivery is not None and is_ours and (said.parks_key or said.follows):
+            yield _Letter(stored.offset, lane, said, delivery)
+
+
+def work(
+    reader: Reader, config: Config, tasks: Collection[Task], heads: Collection[Place], since: Mapping[int, int]
+) -> Outcome:
+    """Do these tasks and look what became of ``heads``, of which nothing was up to ``since``.
+
+    Raises what ``Reader`` and ``Writer`` raise; followers may have been moved back then.
+    """
+    places, until = _mentioned(reader, config.topics, since)
+    is_asked = any(task.unknown for task in tasks) or not places.isdisjoint(heads)
+    done = resolved(reader, config.topics) if is_asked else None
+    listed, moved = dict[Lane, tuple[Wish, Listed]](), dict[Lane, Chunk]()
+    for task in tasks:
+        if task.unknown and done is not None:
+            listed |= _listed(reader, config, task, done)
+        if task.free:
+            _move(reader, config, task)
+            moved |= task.free
+    found = [place for place in heads if done is not None and place in done.resolutions]
+    return Outcome(until, found, listed, moved, _ends(reader, config.topics.retry))
+
+
+def _ends(reader: Reader, topic: str) -> dict[int, int]:
+    return {number: span.end for number, span in reader.spans(topic).items()}
+
+
+def _mentioned(reader: Reader, topics: Topics, since: Mapping[int, int]) -> tuple[set[Place], dict[int, int]]:
+    """Return of which letters something was resolved since the resolutions ended there, and where they end now."""
+    places, ends = set[Place](), dict[int, int]()
+    for number, span in reader.spans(topics.resolutions).items():
+        ends[number] = span.end
+        for stored in reader.read(topics.resolutions, number, Span(max(span.start, since.get(number, 0)), span.end)):
+            key = resolutions.decode(stored.key)
+            if key is not None:
+                places.add(Place(key.partition, key.offset))
+    return places, ends
+
+
+def _listed(reader: Reader, config: Config, task: Task, done: Resolved) -> dict[Lane, tuple[Wish, Listed]]:
+    """Return what is outstanding of keys."""
+    number, wishes = task.retry.partition, task.unknown
+    heads: dict[Lane, set[int]] = {lane: set() for lane in wishes}
+    followers: dict[Lane, list[Follower]] = {lane: [] for lane in wishes}
+    end = reader.spans(config.topics.dead_letters)[number].end
+    for letter in _letters(reader, config, number, Span(min(wish.start for wish in wishes.values()), end)):
+        wish = wishes.get(letter.lane)
+        if wish is None or letter.offset < wish.start or Place(number, letter.offset) in done.resolutions:
+            continue
+        if letter.said.follows:
+            followers[letter.lane].append(Follower(letter.delivery.mark, letter.offset))
+        else:
+            heads[letter.lane].add(letter.offset)
+    return {lane: (wish, Listed(frozenset(heads[lane]), sorted(followers[lane]), end)) for lane, wish in wishes.items()}
+
+
+def _move(reader: Reader, config: Config, task: Task) -> None:
+    number = task.retry.partition
+    with Writer(connection.properties(config.kafka), transactional_id(config, number)) as writer:
+        mover = Mover(reader, writer, config, number, lambda: not task.retry.given_away)
+        mover.move([chunk.followers for chunk in task.free.values()])
+
+
+class Mover:
+    """Moves followers of the partitions of a number back, as long as it ``may``."""
+
+    def __init__(self, reader: Reader, writer: Writer, config: Config, number: int, may: Callable[[], bool]) -> None:
+        """``writer`` is entered."""
+        self._reader = reader
+        self._writer = writer
+        self._config = config
+        self._number = number
+        self._may = may
+        self._topic = reader.id(config.topics.dead_letters)
+        self._order = redrive.Order(redrive_id=str(uuid.uuid4()), by="headrace")
+
+    def move(self, keys: Collection[Sequence[Follower]]) -> None:
+        """Move the followers of each of these keys, in their order; a record that has two letters once.
+
+        Raises what ``Reader`` and ``Writer`` raise.
+        """
+        for places in _passes(keys):
+            span = Span(min(places), max(places) + 1)
+            letters = self._reader.read(self._config.topics.dead_letters, self._number, span)
+            for batch in _batches(one for one in letters if one.offset in places):
+                if not self._may():
+                    return
+                self._writer.append([*chain.from_iterable(self._moved(one, places[one.offset]) for one in batch)])
+
+    def _moved(self, stored: Stored, is_second: bool) -> list[Outgoing]:
+        """Return the retry record of a letter and its resolution; the latter alone of a ``second`` of its record."""
+        at, partitions = datetime.now(UTC), self._number + 1
+        retry, resolution = redrive.put_back(stored, self._config, self._order, self._topic, partitions, at)
+        return [resolution] if is_second else [retry, resolution]
+
+
+def _passes(keys: Collection[Sequence[Follower]]) -> Iterator[dict[int, bool]]:
+    """Yield the letters of each time that the topic is read from front to back: of each key those that lie in order.
+
+    They are told with whether they are of a record that another letter is of, too.
+    """
+    left = [list(_marked(key)) for key in keys if key]
+    while left:
+        found: dict[int, bool] = {}
+        for key in left:
+            count = next((n for n in range(1, len(key)) if key[n][0] < key[n - 1][0]), len(key))
+            found.update(key[:count])
+            del key[:count]
+        yield found
+        left = [key for key in left if key]
+
+
+def _marked(key: Sequence[Follower]) -> Iterator[tuple[int, bool]]:
+    before: Mark | None = None
+    for one in key:
+        yield one.letter, one.mark == before
+        before = one.mark
+
+
+def _batches(letters: Iterable[Stored]) -> Iterator[list[Stored]]:
+    batch, size = list[Stored](), 0
+    for one in letters:
+        batch.append(one)
+        size += len(one.value or b"")
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

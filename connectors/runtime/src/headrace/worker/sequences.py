@@ -1,0 +1,242 @@
+"""Sees to keys that wait behind their dead letters (`onDeadLetter.action: ParkKey`): until when, and what comes then.
+
+The poll thread alone owns it. From which letter on keys of a partition may wait is told with its commits, so that every
+later owner finds them. What became of the letters is read, and followers are moved back, by a thread of its own; what
+is left of a key in memory is asked of the event loop's thread (`headrace.worker.followers`).
+
+A key goes through these steps: its heads have a resolution; what was put back of it is handled; its followers are moved
+back and handled, so many at a time; it is closed, and the last ones are moved back; it is live. A failure on the way
+begins them anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby
+from queue import Empty, SimpleQueue
+
+from headrace.config import Config
+from headrace.failure import Reason
+from headrace.flow.finished import Finished
+from headrace.flow.lanes import Lane
+from headrace.flow.ledger import Ledger
+from headrace.flow.partitions import Partition
+from headrace.flow.sequences import Seen, Written
+from headrace.flow.waiting import Chunk, Key, Wish
+from headrace.kafka import connection, producer
+from headrace.kafka.topics import FencedError, NotTakenError, Reader, RefusedError, TopicMissingError, UnansweredError
+from headrace.letters.reading import Place
+from headrace.letters.sequences import Outcome, Task, work
+from headrace.progress import Sequences as Told
+from headrace.worker.dispatch import Dispatcher
+from headrace.worker.parking import Learnt
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY, STEP = 5.0, 0.5
+"""Seconds between looks whether there are resolutions, and between looks what may be done next."""
+
+MOST = 5_000
+"""Followers that are moved back at once: the next ones when those are handled, as they take memory until then."""
+
+REFUSED_AGAIN = 10.0
+"""Seconds until followers are moved again that Kafka refused."""
+
+
+class Sequences:
+    """The keys that wait, of the partitions in ``ledger``."""
+
+    def __init__(self, config: Config, ledger: Ledger, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop) -> None:
+        self._config = config
+        self._is_wanted = config.delivery.on_dead_letter.action == "ParkKey"
+        self._ledger = ledger
+        self._followers = dispatcher.keys.followers
+        self._loop = loop
+        self._keys: dict[Lane, Key] = {}
+        self._ends: dict[Partition, int] = {}
+        self._since: dict[int, int] = {}
+        self._outcomes: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
+        self._is_busy = False
+        self._due = self._looked_at = 0.0
+
+    def begin(self, partitions: Collection[Partition]) -> None:
+        """Begin with these partitions, of which nothing is known yet; where no key shall wait any more, none does."""
+        self.forget(partitions)
+        for assignment in (self._ledger.find(*one) for one in partitions):
+            if assignment is not None and not self._is_wanted:
+                assignment.sequences = None
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Forget what waits of these partitions."""
+        gone = frozenset(partitions)
+        self._ends = {name: end for name, end in self._ends.items() if name not in gone}
+        self._keys = {lane: key for lane, key in self._keys.items() if lane[:2] not in gone}
+
+    def _learn(self, number: int, seen: Seen, since: Mapping[int, int]) -> None:
+        """Learn which keys of the partitions of a number wait; the resolutions ended at ``since`` then."""
+        self._ends |= dict.fromkeys(seen.keeps, seen.end)
+        self._keys |= {lane: Key(found.first, found) for lane, found in seen.keys.items()}
+        self._since |= {one: min(end, self._since.get(one, end)) for one, end in since.items()}
+        self._tell()
+        if seen.keys:
+            log.warning("%d keys of the partitions %d wait behind dead letters", len(seen.keys), number)
+
+    def send(self, letter: Finished) -> None:
+        """Note that a letter is given to the producer."""
+        lane = letter.lane
+        if lane is None or lane[:2] not in self._ends:
+            return
+        is_head = letter.reason != Reason.KEY_PARKED.value
+        if is_head:
+            log.error("its key waits until the dead letter of %s/%d@%d has a resolution", *letter.record.source)
+        self._keys.setdefault(lane, Key(self._ends[lane[:2]])).send(letter.record.source.offset, is_head=is_head)
+
+    def wrote(self, letter: Finished, at: producer.Written) -> None:
+        """Note where a letter is."""
+        key = None if letter.lane is None else self._keys.get(letter.lane)
+        if key is None or letter.lane is None:
+            return
+        is_head = letter.reason != Reason.KEY_PARKED.value
+        key.wrote(letter.record.source.offset, at.offset if is_head else None)
+        name = letter.lane[:2]
+        self._ends[name] = max(self._ends[name], at.offset + 1)
+
+    def serve(self, learnt: deque[Learnt], now: float) -> None:
+        """Take what was ``learnt`` of partitions that are new here, and do what is due; called often."""
+        while learnt:
+            one = learnt.popleft()
+            if not one.retry.given_away:
+                self._learn(one.retry.partition, one.waiting, one.since)
+        self._hear()
+        self._take(now)
+        if self._is_busy or now < self._due or not self._ends:
+            return
+        self._due = now + STEP
+        self._tell()
+        tasks = list(self._tasks())
+        heads = {Place(lane[1], one) for lane, key in self._keys.items() for one in key.heads}
+        if tasks or (heads and now - self._looked_at >= LOOK_EVERY):
+            self._looked_at, self._is_busy = now, True
+            about = (tasks, heads, dict(self._since))
+            threading.Thread(target=self._work, args=about, name="sequences", daemon=True).start()
+
+    def _tasks(self) -> Iterator[Task]:
+        """Return what can be done for keys; what needs the event loop's thread first is asked of it."""
+        settled = sorted((lane for lane, key in self._keys.items() if self._is_settled(lane, key)), key=_number)
+        left = MOST
+        for number, lanes in groupby(settled, key=_number):
+            unknown, free = dict[Lane, Wish](), dict[Lane, Chunk]()
+            for lane in self._ready(list(lanes)):
+                key = self._keys[lane]
+                if key.must_list and not key.listed:
+                    unknown[lane] = key.wish()
+                elif left > 0 and (chunk := self._chunk(lane, key, left)) is not None:
+                    free[lane] = chunk
+                    left -= len(chunk.followers)
+            retry = self._ledger.find(self._config.topics.retry, number)
+            if retry is not None and (unknown or free):
+                yield Task(retry, unknown, free)
+
+    def _is_settled(self, lane: Lane, key: Key) -> bool:
+        """Whether a key waits for no resolution, and all that was put back of it was read."""
+        retry = self._ledger.find(self._config.topics.retry, lane[1])
+        return not key.heads and retry is not None and retry.position >= key.end
+
+    def _ready(self, lanes: Collection[Lane]) -> list[Lane]:
+        """Return those of which nothing is in memory, or of which no more letters come; others are asked about."""
+        asked = [lane for lane in lanes if not self._keys[lane].is_idle and self._keys[lane].closed is None]
+        if asked:
+            self._loop.call_soon_threadsafe(self._followers.ask, asked)
+        return [lane for lane in lanes if self._keys[lane].is_ready]
+
+    def _chunk(self, lane: Lane, key: Key, most: int) -> Chunk | None:
+        """Return what is moved back of a key now: of many the first, and all once it is closed; then it is live."""
+        if not key.is_closed and len(key.listed) <= MOST:
+            key.closed = -1
+            self._loop.call_soon_threadsafe(self._followers.close, lane)
+            return None
+        if not key.listed:
+            self._loop.call_soon_threadsafe(self._followers.release, lane, key.sent.letters)
+            return None
+        self._loop.call_soon_threadsafe(self._followers.free, lane, key.sent.heads)
+        return key.chunk(len(key.listed) if key.is_closed else most)
+
+    def _hear(self) -> None:
+        """Learn what the event loop's thread answers; a key that is live again may wait anew by now."""
+        answers = self._followers.answers
+        while answers:
+            lane, written, what = answers.popleft()
+            key = self._keys.get(lane)
+            if key is None:
+                continue
+            if what == "idle":
+                key.idle = written.heads
+            elif what == "closed" and key.closed is not None:
+                key.closed = written.letters
+            elif what == "live":
+                self._live(lane, key, written)
+
+    def _live(self, lane: Lane, key: Key, written: Written) -> None:
+        key.sent = Written(key.sent.letters - written.letters, key.sent.heads - written.heads)
+        key.idle = None
+        if not key.sent.letters:
+            del self._keys[lane]
+            log.info("a key of %s/%d is live again", lane[0], lane[1])
+
+    def _tell(self) -> None:
+        """Have commits tell from which letter on keys of a partition may wait, and how many do."""
+        firsts: dict[Partition, list[int]] = {name: [] for name in self._ends}
+        for lane, key in self._keys.items():
+            firsts[lane[:2]].append(key.first)
+        for name, letters in firsts.items():
+            source = self._ledger.find(*name)
+            if source is not None:
+                source.sequences = Told(name[1], min(letters, default=self._ends[name]), len(letters))
+
+    def _take(self, now: float) -> None:
+        """Learn what a thread found, which is None where Kafka did not do what was asked: all is asked anew then."""
+        try:
+            found = self._outcomes.get_nowait()
+        except Empty:
+            return
+        self._is_busy = False
+        if isinstance(found, BaseException):
+            raise found
+        if found is None:
+            self._due = now + REFUSED_AGAIN
+            self._begin_anew()
+            return
+        self._since.update(found.since)
+        for lane, key in self._keys.items():
+            end = found.ends.get(lane[1], 0)
+            key.resolve({place.offset for place in found.resolved if place.partition == lane[1]}, end)
+            if lane in found.listed:
+                key.list(*found.listed[lane], end)
+            if lane in found.moved:
+                key.moved(found.moved[lane], end)
+
+    def _begin_anew(self) -> None:
+        for lane, key in self._keys.items():
+            if key.closed is not None:
+                self._loop.call_soon_threadsafe(self._followers.open, lane)
+            key.begin_anew()
+
+    def _work(self, tasks: Collection[Task], heads: Collection[Place], since: Mapping[int, int]) -> None:
+        """Do it once; in its own thread."""
+        found: Outcome | BaseException | None = None
+        try:
+            with Reader(connection.properties(self._config.kafka), group=self._config.group) as reader:
+                found = work(reader, self._config, tasks, heads, since)
+        except (RefusedError, UnansweredError, TopicMissingError, NotTakenError, FencedError, OSError) as error:
+            log.warning("keys that wait behind dead letters wait on, trying again: %s", error)
+        except BaseException as error:  # noqa: BLE001 - the thread's border: told to the poll thread, which ends
+            found = error
+        self._outcomes.put(found)
+
+
+def _number(lane: Lane) -> int:
+    return lane[1]
