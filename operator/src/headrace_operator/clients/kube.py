@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -138,6 +139,19 @@ class Kube:
         """Read which keys a ConfigMap has."""
         found = await self._api.get(path("v1", "ConfigMap", namespace, name))
         return Absent() if found is None else frozenset(found.get("data") or {})
+
+    async def version(self, namespace: str, kind: str, name: str) -> str | Absent:
+        """Read which version of a Secret or ConfigMap there is: of a Secret its UID and resourceVersion.
+
+        A digest of what a Secret holds would tell who guesses it that the guess is right.
+        """
+        found = await self._api.get(path("v1", kind, namespace, name))
+        if found is None:
+            return Absent()
+        if kind == "Secret":
+            return f"{found['metadata']['uid']}/{found['metadata']['resourceVersion']}"
+        content = json.dumps([found.get("data"), found.get("binaryData")], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     async def note(self, about: Resource, *, kind: str, reason: str, message: str, now: datetime) -> None:
         """Post an Event of type ``kind`` on a resource; the same one again is counted once."""

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from headrace_operator.observed.value import Absent, Unknown
+
 Manifest = Mapping[str, Any]
 """An object as JSON, as the API server returned it or as it shall be applied."""
+
+Input = tuple[str, str]
+"""A Secret or ConfigMap that pods read, by kind and name."""
+
+Inputs = Mapping[Input, str | Absent | Unknown]
+"""Each with a text that is another one once it was changed; it tells nothing of what a Secret holds."""
 
 
 @dataclass(frozen=True, kw_only=True)

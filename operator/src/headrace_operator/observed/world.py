@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
-from headrace_operator.observed.kube import Children, Resource, SecretSeen
+from headrace_operator.observed.kube import Children, Inputs, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 
 Reference = Resource | Absent | Unknown
@@ -40,6 +40,7 @@ class ConnectClusterWorld:
     workers: WorkersSeen | Unknown
     owners: Mapping[str, Reference]
     children: Children | Unknown
+    inputs: Inputs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,3 +82,4 @@ class ConsumerWorld:
     code: frozenset[str] | Absent | Unknown | None
     children: Children | Unknown
     secrets: Secrets = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=dict)

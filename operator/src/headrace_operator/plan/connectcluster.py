@@ -12,7 +12,7 @@ from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference
-from headrace_operator.plan import acceptance, complaints, connector, debezium, names, needs, pods, workers
+from headrace_operator.plan import acceptance, complaints, connector, debezium, inputs, names, needs, pods, workers
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, RemoveConnector
 from headrace_operator.plan.children import applies, own_deployment, taken
@@ -78,7 +78,10 @@ def _children(
             for secret in _secrets(one)
         ),
     ]
-    return applies(workers.manifests(world.resource, spec, kafka, secrets, settings), world.children)
+    read = inputs.of_workers(spec.model_dump(by_alias=True, exclude_none=True), kafka)
+    started_with = inputs.annotation(read, world.inputs, _deployment(world))
+    made = workers.manifests(world.resource, spec, kafka, secrets, settings, started_with)
+    return applies(made, world.children)
 
 
 def _secrets(resource: Resource) -> tuple[str, ...]:

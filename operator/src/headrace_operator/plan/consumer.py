@@ -21,6 +21,7 @@ from headrace_operator.plan import (
     consumption,
     deduplication,
     group_protocol,
+    inputs,
     names,
     offsets,
     own_topics,
@@ -221,7 +222,10 @@ def _objects(
         return ()
     resource = _grouped(world)
     config = consumption.configuration(resource, spec, kafka, group_protocol.chosen(world), topics)
-    made = consumption.manifests(resource, spec, kafka, config, replicas, settings)
+    read = inputs.of_consumer(spec.model_dump(by_alias=True, exclude_none=True))
+    started_with = inputs.annotation(read, world.inputs, _deployment(world))
+    wanted = consumption.Pods(replicas=replicas, started_with=started_with)
+    made = consumption.manifests(resource, spec, kafka, config, wanted, settings)
     return applies(made, world.children)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from headrace import config as contract
@@ -30,17 +31,26 @@ START = 600
 """Seconds that a pod has until it answers: it imports the handler's code before, however long that takes."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pods:
+    """How many pods there are, and the annotation that says what they read when they start."""
+
+    replicas: int
+    started_with: Mapping[str, str]
+
+
 def manifests(
     resource: Resource,
     spec: ConsumerSpec,
     kafka: KafkaConnectionSpec,
     config: contract.Config,
-    replicas: int,
+    pods: Pods,
     settings: Settings,
 ) -> tuple[Manifest, ...]:
-    """Return every object of a Consumer with this `configuration` and `replicas` pods; what protects comes first."""
+    """Return every object of a Consumer with this `configuration` and these `pods`; what protects comes first."""
     name = names.consumer_child(resource.name)
     document = contract.dump(config)
+    hashes = {"headrace.dev/config-hash": digest(document), **pods.started_with}
     return (
         child(resource, "v1", "ServiceAccount", name, {"automountServiceAccountToken": False}),
         budget(resource, name),
@@ -53,10 +63,10 @@ def manifests(
             {
                 "spec": template.laid_over(
                     {
-                        "replicas": replicas,
+                        "replicas": pods.replicas,
                         "selector": {"matchLabels": selector(resource)},
                         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                        "template": _template(resource, spec, kafka, digest(document), settings),
+                        "template": _template(resource, spec, kafka, hashes, settings),
                     },
                     spec.template,
                 )
@@ -180,12 +190,12 @@ def _retry(retry: Retry | None) -> contract.Retry:
 
 
 def _template(
-    resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec, config_hash: str, settings: Settings
+    resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec, hashes: Mapping[str, str], settings: Settings
 ) -> dict[str, Any]:
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(contract.PORT)}
     volumes = _volumes(resource, spec, kafka)
     return {
-        "metadata": {"labels": labels(resource), "annotations": {"headrace.dev/config-hash": config_hash, **scrape}},
+        "metadata": {"labels": labels(resource), "annotations": {**hashes, **scrape}},
         "spec": {
             "serviceAccountName": names.consumer_child(resource.name),
             "automountServiceAccountToken": False,

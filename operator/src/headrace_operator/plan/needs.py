@@ -55,6 +55,12 @@ def consumer_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(secrets.named(spec)))
 
 
+def accepted(resource: Resource) -> Mapping[str, Any]:
+    """Return the last accepted spec of a resource, empty when there is none."""
+    found = (resource.status.get("accepted") or {}).get("spec")
+    return found if isinstance(found, Mapping) else {}
+
+
 def place(resource: Resource) -> str:
     """Return what a pass over ``resource`` waits for beside Kubernetes and Kafka: a Connector's Kafka Connect."""
     connect = resource.spec.get("connect")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec
@@ -25,9 +25,17 @@ ALIVE, HEALTHY = "/", "/health"
 
 
 def manifests(
-    resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec, secrets: Sequence[str], settings: Settings
+    resource: Resource,
+    spec: ConnectClusterSpec,
+    kafka: KafkaConnectionSpec,
+    secrets: Sequence[str],
+    settings: Settings,
+    started_with: Mapping[str, str],
 ) -> tuple[Manifest, ...]:
-    """Return every object of the workers, what protects them first; their account may read `secrets` alone."""
+    """Return every object of the workers, what protects them first; their account may read `secrets` alone.
+
+    `started_with` is the annotation that says what pods read when they start.
+    """
     name = names.connect_child(resource.name)
     properties = worker_properties(resource, spec, kafka)
     config = child(resource, "v1", "ConfigMap", name, {"data": {"worker.properties": properties}})
@@ -37,7 +45,7 @@ def manifests(
         _network_policy(resource, name, settings),
         budget(resource, name),
         config,
-        _deployment(resource, spec, settings, digest(properties)),
+        _deployment(resource, spec, settings, {"headrace.dev/config-hash": digest(properties), **started_with}),
         _service(resource, name),
     )
 
@@ -119,11 +127,13 @@ def _rights(resource: Resource, name: str, secrets: Sequence[str]) -> tuple[Mani
     return role, child(resource, "rbac.authorization.k8s.io/v1", "RoleBinding", name, binding)
 
 
-def _deployment(resource: Resource, spec: ConnectClusterSpec, settings: Settings, config_hash: str) -> Manifest:
+def _deployment(
+    resource: Resource, spec: ConnectClusterSpec, settings: Settings, hashes: Mapping[str, str]
+) -> Manifest:
     name = names.connect_child(resource.name)
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(METRICS)}
     pod = {
-        "metadata": {"labels": labels(resource), "annotations": {"headrace.dev/config-hash": config_hash, **scrape}},
+        "metadata": {"labels": labels(resource), "annotations": {**hashes, **scrape}},
         "spec": {
             "serviceAccountName": name,
             "automountServiceAccountToken": False,

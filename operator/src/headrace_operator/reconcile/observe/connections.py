@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from headrace_operator.api.kafkaconnection import accepted
 from headrace_operator.observed.kafka import ClusterSeen
-from headrace_operator.observed.kube import Children, Resource
+from headrace_operator.observed.kube import Children, Input, Inputs, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, KafkaConnectionWorld, Reference, Secrets
+from headrace_operator.plan import connectcluster as plan_connect
+from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import kafkaconnection as plan
 from headrace_operator.plan import names, needs, pods
 from headrace_operator.reconcile.observe.asking import ask
@@ -48,6 +50,12 @@ async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Se
     return dict(zip(wanted, found, strict=True))
 
 
+async def inputs(remote: Remote, namespace: str, wanted: Collection[Input]) -> Inputs:
+    """Read which version there is of each Secret and ConfigMap that pods read when they start."""
+    found = await asyncio.gather(*(ask(remote.kube.version(namespace, *one)) for one in wanted))
+    return dict(zip(wanted, found, strict=True))
+
+
 async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectionWorld:
     """Observe a KafkaConnection: the Secrets of its specs, which say where they may go, and then its Kafka."""
     either = (plan.judge(resource).spec, accepted(resource.status))
@@ -70,6 +78,8 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         ask(remote.near.children(namespace, child, CHILDREN, f"headrace.dev/connect={name}", partial(all_run, child))),
     )
     connectors = await ask(remote.kube.resources("Connector", namespace))
+    started_with = pods_read.of_workers(resource.spec, plan_connect.kafka_spec(kafka))
+    started_with |= pods_read.of_workers(needs.accepted(resource), None)
     return ConnectClusterWorld(
         resource=resource,
         kafka=kafka,
@@ -77,6 +87,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         workers=workers,
         owners=await _owners(remote, namespace, needs.orphans(resource, workers, connectors)),
         children=children,
+        inputs=await inputs(remote, namespace, started_with),
     )
 
 

@@ -12,12 +12,20 @@ from headrace_operator.observed.kube import Children, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import consumer as plan
+from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import names, needs, pods, sources
 from headrace_operator.plan.children import own_deployment
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.backlog import backlog, own_topics
-from headrace_operator.reconcile.observe.connections import all_run, kafka_reference, known, reference, secrets
+from headrace_operator.reconcile.observe.connections import (
+    all_run,
+    inputs,
+    kafka_reference,
+    known,
+    reference,
+    secrets,
+)
 from headrace_operator.reconcile.observe.settings import settings
 from headrace_operator.reconcile.remote import Remote
 
@@ -40,11 +48,13 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
     """Observe a Consumer and remember its offsets in ``history``."""
     namespace, child = resource.namespace, names.consumer_child(resource.name)
     selector = f"headrace.dev/consumer={resource.name}"
-    (connector, connect, kafka), children, code, secret = await asyncio.gather(
+    started_with = pods_read.of_consumer(resource.spec) | pods_read.of_consumer(needs.accepted(resource))
+    (connector, connect, kafka), children, code, secret, versions = await asyncio.gather(
         _references(resource, remote),
         ask(remote.near.children(namespace, child, CHILDREN, selector, partial(all_run, child))),
         _code(resource, remote),
         secrets(remote, namespace, _secrets(resource)),
+        inputs(remote, namespace, started_with),
     )
     watched = Watched(history=history, now=now, ready=_ready(resource, children))
     topics, settled, waiting = await _kafka(resource, connector, kafka, remote, watched)
@@ -60,6 +70,7 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
         code=code,
         children=children,
         secrets=secret,
+        inputs=versions,
     )
 
 

@@ -1,0 +1,70 @@
+"""Secrets and ConfigMaps that pods read when they start: a hash over them in the template, so that a change rolls pods.
+
+What is not among them is followed by what runs: a consumer reads its login to Kafka and to Redis again by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.observed.kube import Input, Inputs, Manifest
+from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.plan import needs
+from headrace_operator.plan.children import digest
+
+HASH = "headrace.dev/inputs-hash"
+SECRET, CONFIG_MAP = "Secret", "ConfigMap"
+REFERENCES = {
+    "secretKeyRef": SECRET,
+    "secretRef": SECRET,
+    "secret": SECRET,
+    "configMapKeyRef": CONFIG_MAP,
+    "configMapRef": CONFIG_MAP,
+    "configMap": CONFIG_MAP,
+}
+"""Fields of a template that name an object, in ``name`` or ``secretName``."""
+
+
+def of_consumer(spec: Mapping[str, Any]) -> frozenset[Input]:
+    """Return what a Consumer's pods read when they start; of a spec that is not valid what can be named."""
+    code = needs.code_config_map(spec)
+    return frozenset({*_named(spec.get("template")), *([(CONFIG_MAP, code)] if code else ())})
+
+
+def of_workers(spec: Mapping[str, Any], kafka: KafkaConnectionSpec | None) -> frozenset[Input]:
+    """Return what workers read when they start: of a template, and their login to Kafka."""
+    logins = needs.kafka_secrets(kafka) if kafka else ()
+    workers = spec.get("workers")
+    template = workers.get("template") if isinstance(workers, Mapping) else None
+    return frozenset({*_named(template), *((SECRET, name) for name in logins)})
+
+
+def annotation(wanted: Iterable[Input], seen: Inputs, live: Manifest | None) -> dict[str, str]:
+    """Return the annotation of the pods: of what was not answered for now it says what `live` pods have."""
+    found = {one: seen.get(one, Absent()) for one in sorted(wanted)}
+    if any(isinstance(one, Unknown) for one in found.values()):
+        before = _annotations(live).get(HASH)
+        return {HASH: before} if before else {}
+    versions = [[*one, version if isinstance(version, str) else None] for one, version in found.items()]
+    return {HASH: digest(versions)} if versions else {}
+
+
+def _annotations(live: Manifest | None) -> Mapping[str, str]:
+    pod = ((live or {}).get("spec") or {}).get("template") or {}
+    return (pod.get("metadata") or {}).get("annotations") or {}
+
+
+def _named(part: Any) -> Iterator[Input]:
+    """Yield what is named anywhere in a template."""
+    if isinstance(part, Mapping):
+        for field, value in part.items():
+            if field in REFERENCES and isinstance(value, Mapping):
+                name = value.get("secretName") or value.get("name")
+                if name:
+                    yield REFERENCES[field], str(name)
+            yield from _named(value)
+    elif isinstance(part, list | tuple):
+        for one in part:
+            yield from _named(one)
