@@ -209,3 +209,14 @@ async def test_one_read_of_a_login_serves_all_that_log_in_by_it(clock: list[floa
     assert {first, *others, same} == {first}
     assert later is not first
     assert logins.reads == 2
+
+
+@pytest.mark.case("clusters-9")
+def test_of_whose_fields_are_it_is_remembered_what_we_applied(remembered: Remembered) -> None:
+    """Else what admission changed would be taken for somebody's edit."""
+    ours = {"manager": "headrace", "operation": "Apply", "fieldsV1": {"f:spec": {}}}
+    manifest = cluster()
+    manifest["metadata"]["managedFields"] = [{"manager": "kubectl", "operation": "Update"}, ours]
+    remembered.put(PLACE, manifest)
+
+    assert remembered.get(PLACE) == {**manifest, "metadata": {**manifest["metadata"], "managedFields": [ours]}}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headrace_operator.plan import quantities
-from headrace_operator.plan.children import is_within
+from headrace_operator.plan.drift import is_within
 from tests.operator.plan import statuses
 
 SAME = (

@@ -24,6 +24,9 @@ OLDEST = 60.0
 LISTS = 1.0
 """Seconds for which a list serves those that ask for the same one."""
 
+OURS = {"manager": "headrace", "operation": "Apply"}
+"""What of the many owners of an object's fields is remembered: which of them Headrace applied."""
+
 Query = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -46,6 +49,8 @@ class Remembered:
     def put(self, where: str, manifest: Manifest) -> None:
         """Remember what was seen just now; as text, which takes a tenth of the memory."""
         meta = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+        owned = [one for one in manifest["metadata"].get("managedFields") or () if OURS.items() <= one.items()]
+        meta |= {"managedFields": owned} if owned else {}
         told = json.dumps({**manifest, "metadata": meta}).encode()
         self._objects[where] = (self._now() + random.uniform(OLDEST / 2, OLDEST), told)
         self._sweep()

@@ -10,14 +10,12 @@ from typing import Any
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Unknown
-from headrace_operator.plan import quantities
+from headrace_operator.plan import drift
 from headrace_operator.plan.actions import Apply
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
 APPLIED = "headrace.dev/applied"
-AMOUNTS, AMOUNT = frozenset({"limits", "requests"}), "sizeLimit"
-"""Fields whose values are amounts, or that are one, which the API server writes in its own way."""
 
 
 def child(owner: Resource, api_version: str, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,31 +84,13 @@ def applies(wanted: Iterable[Manifest], children: Children) -> tuple[Apply, ...]
 
 
 def is_as_wanted(wanted: Manifest, live: Manifest | None) -> bool:
-    """Tell whether `live` was applied from `wanted` and nobody changed a field since."""
+    """Tell whether `live` was applied from `wanted` and nobody but admission changed a field since."""
     if live is None:
         return False
     annotations = live.get("metadata", {}).get("annotations") or {}
-    return annotations.get(APPLIED) == wanted["metadata"]["annotations"][APPLIED] and is_within(wanted, live)
-
-
-def is_within(wanted: Any, live: Any) -> bool:
-    """Tell whether `live` holds all of `wanted`; what others added does not count, and an empty list may be null."""
-    if isinstance(wanted, Mapping):
-        return isinstance(live, Mapping) and all(_has(live, key, value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        return isinstance(live, list) and len(live) == len(wanted) and all(map(is_within, wanted, live))
-    return bool(wanted == live)
-
-
-def _has(live: Manifest, key: str, wanted: Any) -> bool:
-    there = live.get(key)
-    if there is None:
-        return wanted in ({}, [], None)
-    if key in AMOUNTS and isinstance(wanted, Mapping) and isinstance(there, Mapping):
-        return all(quantities.are_equal(value, there.get(name)) for name, value in wanted.items())
-    if key == AMOUNT:
-        return quantities.are_equal(wanted, there)
-    return is_within(wanted, there)
+    return annotations.get(APPLIED) == wanted["metadata"]["annotations"][APPLIED] and drift.is_within(
+        wanted, live, drift.ours(live)
+    )
 
 
 def _controls(owner: Resource, live: Manifest) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headrace_operator.plan.children import is_within
+from headrace_operator.plan import drift
 
 USER = 65532
 
@@ -56,4 +56,5 @@ def has_template_of(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     """Tell whether a live Deployment has the pod template of `wanted`; any other object has nothing to roll out."""
     if wanted["kind"] != "Deployment":
         return True
-    return is_within(wanted["spec"]["template"], live["spec"].get("template"))
+    own = drift.within(drift.ours(live), "spec", "template")
+    return drift.is_within(wanted["spec"]["template"], live["spec"].get("template"), own)
