@@ -26,7 +26,7 @@ ENV_FROM: list[Json] = [
 ]
 RESOURCES: Json = {
     "requests": {"cpu": "0.3", "memory": "256Mi"},
-    "limits": {"cpu": "1500m", "memory": "1024Mi"},
+    "limits": {"cpu": "1500m", "memory": "2048Mi"},
 }
 VOLUMES: list[Json] = [
     {"name": "login", "secret": {"secretName": "shop-db", "items": ITEMS, "defaultMode": 256, "optional": True}},
