@@ -15,7 +15,7 @@ import pytest
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.errors import Invalid, Unreachable
-from headrace_operator.clients.kafka_connections import SUPERSEDED, Kafkas
+from headrace_operator.clients.kafka_connections import SECRETS, SUPERSEDED, Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
@@ -150,7 +150,9 @@ async def test_an_edit_that_is_looked_at_closes_no_client_that_others_use(remote
 
 
 @pytest.mark.case("clusters-15")
-async def test_a_login_goes_to_no_host_that_its_secret_does_not_allow(server: ApiServer, remote: Remote) -> None:
+async def test_a_login_goes_to_no_host_that_its_secret_does_not_allow(
+    server: ApiServer, remote: Remote, clock: list[float]
+) -> None:
     """Not even by a record of an accepted spec that is older than the annotation; its own pass opens nothing either."""
     resource = worlds.resource("KafkaConnection", "kafka", SPEC, status={"accepted": {"generation": 1, "spec": SPEC}})
     annotate = ("-n", "shop", "annotate", "--overwrite", "secret", "login")
@@ -159,6 +161,7 @@ async def test_a_login_goes_to_no_host_that_its_secret_does_not_allow(server: Ap
         await remote.kafkas.open(resource)
     refused = await observe.kafka_connection(resource, remote)
     kubectl(server, *annotate, "headrace.dev/hosts=127.0.0.1:1")
+    clock[0] += SECRETS
     asked = await observe.kafka_connection(resource, remote)
 
     assert isinstance(refused.cluster, Unknown)
