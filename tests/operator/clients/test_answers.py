@@ -13,8 +13,8 @@ from aiohttp import web
 from kubernetes.aio import client
 
 from headrace_operator.clients import answers, errors
-from headrace_operator.clients.api import Api, path
-from headrace_operator.clients.connect import Connect
+from headrace_operator.clients.api import SERVER, Api, path
+from headrace_operator.clients.connect import CONNECT, Connect
 from tests.waiting import PATIENCE
 
 
@@ -80,16 +80,22 @@ async def test_a_page_is_no_answer_of_connect() -> None:
 def test_each_status_has_its_error(status: int, kind: type[errors.HeadraceError]) -> None:
     """What was asked, of whom, and what came back is in the sentence."""
     with pytest.raises(kind, match=f"GET /x: Kafka Connect answered {status}: no") as raised:
-        answers.read("GET /x", "Kafka Connect", status, b'{"message": "no"}')
+        answers.read("GET /x", CONNECT, status, b'{"message": "no"}')
 
     assert type(raised.value) is kind
 
 
 @pytest.mark.case("clusters-3")
+def test_who_is_trusted_with_more_may_say_more() -> None:
+    """As the API server is with a list of thousands of resources."""
+    said = b"[" + b"0," * (answers.MOST + 1) + b"0]"
+    assert len(answers.read("GET /", SERVER, 200, said)) == answers.MOST + 2
+
+
 @pytest.mark.parametrize("said", [b"[" + b"0," * (answers.MOST + 1) + b"0]", b'{"lsn": NaN}', b'{"lsn": -Infinity}'])
 def test_what_would_take_much_memory_or_no_status_could_hold_is_no_answer(said: bytes) -> None:
     with pytest.raises(errors.Unreachable, match="not JSON"):
-        answers.read("GET /", "Kafka Connect", 200, said)
+        answers.read("GET /", CONNECT, 200, said)
 
 
 def test_a_page_that_differs_each_time_is_told_alike() -> None:
@@ -98,7 +104,7 @@ def test_a_page_that_differs_each_time_is_told_alike() -> None:
     def told(number: int) -> str:
         page = f"<html>Bad gateway, request {number} of 2026-01-02T03:04:0{number}Z</html>".encode()
         with pytest.raises(errors.Unreachable) as failure:
-            answers.read("GET /", "Kafka Connect", 502, page)
+            answers.read("GET /", CONNECT, 502, page)
         return str(failure.value)
 
     assert told(1) == told(2)

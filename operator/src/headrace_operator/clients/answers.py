@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -44,27 +45,32 @@ async def body(response: aiohttp.ClientResponse, most: int) -> bytes:
     return b"".join(parts)
 
 
-def read(
-    what: str,
-    who: str,
-    status: int,
-    body: bytes,
-    *,
-    conflict: type[errors.Retryable] = errors.Conflict,
-    say: Callable[[str], str] = str,
-) -> Any:
-    """Return the JSON that ``who`` answered to ``what``, None for an empty body; raises `HeadraceError`.
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """Who answers, what its 409 means, and how many commas are read of its success.
 
     ``say`` takes from the words of a failure what nobody shall read.
+    """
+
+    name: str
+    conflict: type[errors.Retryable] = errors.Conflict
+    say: Callable[[str], str] = str
+    most: int = MOST
+
+
+def read(what: str, who: Server, status: int, body: bytes) -> Any:
+    """Return the JSON that ``who`` answered to ``what``, None for an empty body; raises `HeadraceError`.
 
     A redirect is an error: requests carry configurations and credentials, so that no client follows it.
     """
     if status >= 300:
-        raise _failure(what, f"{who} answered {status}: {say(_said(body))}", status, conflict)
+        raise _failure(what, f"{who.name} answered {status}: {who.say(_said(body))}", status, who.conflict)
     try:
-        return _json(body) if body else None
+        return _json(body, who.most) if body else None
     except (ValueError, RecursionError) as error:
-        text = f"{what}: {who} answered {status} with something that is not JSON: {_text(body)}. Check the address."
+        text = (
+            f"{what}: {who.name} answered {status} with something that is not JSON: {_text(body)}. Check the address."
+        )
         raise errors.Unreachable(text) from error
 
 
@@ -82,10 +88,10 @@ def _failure(what: str, said: str, status: int, conflict: type[errors.Retryable]
     return kinds.get(status, errors.Invalid if status < 500 else errors.Unreachable)(f"{what}: {said}")
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes, most: int = MOST) -> Any:
     """Return what was said, which has no number that JSON does not have; raises ``ValueError``."""
-    if body.count(b",") > MOST:
-        raise ValueError(f"more than {MOST} values")
+    if body.count(b",") > most:
+        raise ValueError(f"more than {most} values")
     return json.loads(body, parse_constant=_refused)
 
 

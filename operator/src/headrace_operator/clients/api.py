@@ -21,8 +21,10 @@ from headrace_operator.observed.kube import Manifest
 DEADLINE = 8.0
 """Seconds that one request may take."""
 
-LONGEST = 64 * 2**20
-"""Bytes of an answer: a list of ten thousand resources."""
+LONGEST, MOST = 64 * 2**20, 5_000_000
+"""Bytes and commas of an answer: a list of ten thousand resources."""
+
+SERVER = answers.Server(name="the Kubernetes API server", most=MOST)
 
 READ = aiohttp.ClientTimeout(total=DEADLINE)
 WRITE = aiohttp.ClientTimeout(total=DEADLINE, connect=fence.SENT)
@@ -124,7 +126,7 @@ class Api:
         status, said = await self._ask(method, where, query, body, form)
         if status == 404 and not _names_an_object(said):
             raise errors.Unreachable(f"{what}: the Kubernetes API server does not serve this kind: install its CRD.")
-        answer = answers.read(what, "the Kubernetes API server", status, said)
+        answer = answers.read(what, SERVER, status, said)
         if not isinstance(answer, dict):
             raise errors.Unreachable(f"{what}: the Kubernetes API server answered {status} without an object.")
         return answer
@@ -135,7 +137,7 @@ class Api:
         status, said = await self._ask("GET", where, None, None, JSON)
         if status == 404:
             return frozenset()
-        found = answers.read(f"GET {where}", "the Kubernetes API server", status, said)
+        found = answers.read(f"GET {where}", SERVER, status, said)
         return frozenset(one["name"] for one in found["resources"])
 
     async def _ask(

@@ -232,7 +232,7 @@ class Connect:
                 raise errors.Unreachable(f"{method} {url}: {_NO_ANSWER}: {str(error) or repr(error)}.") from error
             host.answered()
         meant = _meant(status, text)
-        return answers.read(f"{method} {url}", "Kafka Connect", meant, text, conflict=errors.Busy, say=_discreet)
+        return answers.read(f"{method} {url}", CONNECT, meant, text)
 
     async def _ask(
         self, method: str, url: str, sent: Any, within: aiohttp.ClientTimeout, most: int
@@ -348,3 +348,6 @@ def _text(value: object) -> str:
 
 def _trace(part: Mapping[str, Any]) -> str | None:
     return None if part.get("trace") is None else _discreet(part["trace"])
+
+
+CONNECT = answers.Server(name="Kafka Connect", conflict=errors.Busy, say=_discreet)
