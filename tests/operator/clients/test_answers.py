@@ -79,7 +79,7 @@ async def test_a_page_is_no_answer_of_connect() -> None:
 )
 def test_each_status_has_its_error(status: int, kind: type[errors.HeadraceError]) -> None:
     """What was asked, of whom, and what came back is in the sentence."""
-    with pytest.raises(kind, match=f"GET /x: Kafka Connect answered {status}: no") as raised:
+    with pytest.raises(kind, match=f"GET /x: the Kubernetes API server answered {status}: no") as raised:
         answers.read("GET /x", SERVER, status, b'{"message": "no"}')
 
     assert type(raised.value) is kind
