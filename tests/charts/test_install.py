@@ -29,6 +29,7 @@ PODS = (
     "outbox-billing",
     "payments-in-order-payments",
     "python-database-ledger",
+    "shipments-by-key-shipments",
     "tables-python-greeting",
     "every-field-of-a-template",
     "errand",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from headrace_operator.api import crd
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
 from tests.waiting import PATIENCE, until
@@ -21,8 +22,8 @@ from tests.waiting import PATIENCE, until
 pytestmark = [pytest.mark.apiserver, pytest.mark.case("clusters-13")]
 
 ROOT = Path(__file__).parents[3]
-CRDS = ROOT / "charts/headrace-crds/templates"
 PAGE = ROOT / "docs/consumer-runtime.md"
+DEFINITIONS = yaml.safe_dump_all(crd.manifests())
 
 
 def kubectl(server: ApiServer, *words: str, text: str | None = None) -> str:
@@ -47,7 +48,7 @@ def consumer(server: ApiServer) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     with fast.apiserver() as made:
-        kubectl(made, "apply", "-f", str(CRDS))
+        kubectl(made, "apply", "-f", "-", text=DEFINITIONS)
         kubectl(made, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         kubectl(made, "create", "namespace", "shop")
         kubectl(made, "apply", "-n", "shop", "-f", str(ROOT / "operator/examples/outbox.yaml"))
@@ -111,14 +112,14 @@ def test_what_cannot_be_done_is_told(server: ApiServer, ada: Path) -> None:
 
 
 def test_a_definition_without_the_field_is_told_not_taken_for_done(server: ApiServer) -> None:
-    older = yaml.safe_load((CRDS / "consumers.yaml").read_text())
+    older = next(one for one in yaml.safe_load_all(DEFINITIONS) if one["spec"]["names"]["kind"] == "Consumer")
     del older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["state"]
     try:
         kubectl(server, "apply", "-f", "-", text=yaml.safe_dump(older))
         until("the earlier definition", lambda: headrace(server.kubeconfig, "pause", "billing", "-n", "shop")[0] != 0)
         _, out, said = headrace(server.kubeconfig, "pause", "billing", "-n", "shop")
     finally:
-        kubectl(server, "apply", "-f", str(CRDS))
+        kubectl(server, "apply", "-f", "-", text=DEFINITIONS)
 
     assert out == ""
     assert "upgrade the chart headrace-crds" in said

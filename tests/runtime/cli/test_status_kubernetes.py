@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from headrace_operator.api import crd
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
 from tests.waiting import PATIENCE
@@ -41,7 +43,8 @@ def headrace(server: ApiServer, *words: str) -> tuple[int, str]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     with fast.apiserver() as made:
-        kubectl(made, "apply", "-f", str(ROOT / "charts" / "headrace-crds" / "templates"))
+        definitions = yaml.safe_dump_all(crd.manifests())
+        subprocess.run([*made.kubectl, "apply", "-f", "-"], input=definitions, text=True, check=True, timeout=PATIENCE)
         kubectl(made, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         kubectl(made, "create", "namespace", "shop")
         kubectl(made, "create", "namespace", "empty")
