@@ -17,11 +17,14 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from headrace_operator.api import crd
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.clients.api import Api, path
 from headrace_operator.clients.errors import Busy, Conflict, Missing, Unreachable
 from headrace_operator.observed.kube import Manifest
+from tests.cluster.fast import ApiServer
 from tests.fakes.connect import FakeConnect, fake_connect
+from tests.operator.operator_process import await_kinds, kubectl
 
 PLACE = "shop"
 PORTS = "CROWD_PORTS"
@@ -71,6 +74,19 @@ class Patient(Api):
                 return await super().send(method, where, **given)
             except (Busy, Unreachable):
                 await asyncio.sleep(1)
+
+
+def install(server: ApiServer) -> None:
+    """Install the kinds."""
+    kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
+    await_kinds(server)
+
+
+def prepare(server: ApiServer, place: str) -> None:
+    """Make a namespace with the Secret that its Connectors use."""
+    login = [f"--from-literal={key}={value}" for key, value in LOGIN.items()]
+    kubectl(server, "create", "namespace", place)
+    kubectl(server, "create", "secret", "generic", "db", "-n", place, *login)
 
 
 def resources(size: int, connects: int, place: str = PLACE) -> list[dict[str, Any]]:

@@ -33,6 +33,19 @@ SETTINGS = Settings(
     connect_image="connect:1",
     runtime_image="runtime:1",
 )
+MANIFESTS = """
+apiVersion: headrace.dev/v1alpha1
+kind: KafkaConnection
+metadata: {name: kafka}
+spec: {bootstrapServers: "127.0.0.1:1"}
+---
+apiVersion: headrace.dev/v1alpha1
+kind: ConnectCluster
+metadata: {name: main}
+spec: {kafka: kafka, workers: {}}
+"""
+"""What a test applies that needs a ConnectCluster, of a Kafka where nobody is."""
+
 BEHIND = Rates(
     arrivals=1200.0,
     handled=360.0,

@@ -14,13 +14,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace_operator.api import crd
 from headrace_operator.clients.api import Api, connection, path
 from headrace_operator.reconcile.lease import NAME, VERSION
 from tests.cluster.fast import ApiServer
 from tests.fakes.connect import FakeConnect
 from tests.operator import crowd, scraped
-from tests.operator.operator_process import Operator, await_kinds, kubectl, operator
+from tests.operator.operator_process import Operator, kubectl, operator
 
 CONNECTS = 10
 LONGEST = 3600.0
@@ -67,7 +66,7 @@ async def measured(server: ApiServer, folder: Path, *, size: int, rest: float, s
         here = Crowd(server=server, api=api, places=places)
         here.fakes = await crowd.connects(stack, CONNECTS, places)
         for place in places:
-            await asyncio.to_thread(prepare, server, place)
+            await asyncio.to_thread(crowd.prepare, server, place)
             await crowd.create(api, crowd.resources(size, CONNECTS, place))
             await stack.enter_async_context(crowd.rolling_out(api, place))
         begun = time.monotonic()
@@ -77,19 +76,6 @@ async def measured(server: ApiServer, folder: Path, *, size: int, rest: float, s
         settled = await settle(here, begun)
         await asyncio.sleep(CALM)
         return {"settled s": settled, **await _at_rest(here, rest)}
-
-
-def install(server: ApiServer) -> None:
-    """Install the kinds."""
-    kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
-    await_kinds(server)
-
-
-def prepare(server: ApiServer, place: str) -> None:
-    """Make a namespace with the Secret that its Connectors use."""
-    login = [f"--from-literal={key}={value}" for key, value in crowd.LOGIN.items()]
-    kubectl(server, "create", "namespace", place)
-    kubectl(server, "create", "secret", "generic", "db", "-n", place, *login)
 
 
 async def settle(here: Crowd, begun: float) -> float:

@@ -30,7 +30,7 @@ async def measured(server: ApiServer, folder: Path, *, kills: int) -> dict[str, 
         api = crowd.Patient(await connection(str(server.kubeconfig)))
         stack.push_async_callback(api.close)
         await crowd.connects(stack, crowding.CONNECTS)
-        await asyncio.to_thread(crowding.prepare, server, crowd.PLACE)
+        await asyncio.to_thread(crowd.prepare, server, crowd.PLACE)
         await crowd.create(api, crowd.resources(SIZE, crowding.CONNECTS))
         await stack.enter_async_context(crowd.rolling_out(api))
         pair = Pair(api, server, folder, stack.enter_context(ExitStack()))

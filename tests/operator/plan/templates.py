@@ -6,6 +6,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import ValidationError
+
 from headrace_operator.api.template import ConsumerTemplate, Template, WorkersTemplate
 from tests.operator import worlds
 
@@ -153,6 +155,17 @@ def without(node: Json, path: Path) -> Json:
         found = found[key]
     del found[path[-1]]
     return whole
+
+
+def lessened(kind: str) -> Iterator[tuple[Path, Json]]:
+    """Yield the full template of a kind without each part that it may be without, and what that is."""
+    for at in paths(FULL_OF[kind]):
+        less = without(FULL_OF[kind], at)
+        try:
+            MODELS[kind].model_validate(less)
+        except ValidationError:
+            continue
+        yield at, less
 
 
 def named(path: Path) -> str:

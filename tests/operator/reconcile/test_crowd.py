@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from headrace_operator.api import crd
 from headrace_operator.clients.api import Api, connection, path
 from headrace_operator.reconcile.lease import NAME, VERSION
 from tests.cluster import fast
 from tests.operator import crowd, scraped
-from tests.operator.operator_process import Operator, await_kinds, kubectl, operator
+from tests.operator.operator_process import Operator, kubectl, operator
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -40,12 +39,9 @@ On processors of its own it is 15, three ticks of a Consumer.
 def empty() -> Iterator[fast.ApiServer]:
     """Run an API server of its own: the crowd is nobody else's."""
     with fast.apiserver() as running:
-        kubectl(running, "apply", "-f", "-", text=crd.yaml_text())
-        await_kinds(running)
-        for namespace in (crowd.PLACE, "headrace-system"):
-            kubectl(running, "create", "namespace", namespace)
-        login = [f"--from-literal={key}={value}" for key, value in crowd.LOGIN.items()]
-        kubectl(running, "create", "secret", "generic", "db", "-n", crowd.PLACE, *login)
+        crowd.install(running)
+        kubectl(running, "create", "namespace", "headrace-system")
+        crowd.prepare(running, crowd.PLACE)
         yield running
 
 

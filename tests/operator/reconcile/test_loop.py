@@ -31,17 +31,6 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.apiserver
 
-WORLD = """
-apiVersion: headrace.dev/v1alpha1
-kind: KafkaConnection
-metadata: {name: kafka}
-spec: {bootstrapServers: "127.0.0.1:1"}
----
-apiVersion: headrace.dev/v1alpha1
-kind: ConnectCluster
-metadata: {name: main}
-spec: {kafka: kafka, workers: {}}
-"""
 CONNECTOR = """
 apiVersion: headrace.dev/v1alpha1
 kind: Connector
@@ -58,7 +47,7 @@ def place(server: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """Make a namespace for one test, with a KafkaConnection that was accepted and a ConnectCluster."""
     name = request.node.name.replace("_", "-").lower()[:60].strip("-")
     kubectl(server, "create", "namespace", name)
-    kubectl(server, "apply", "-n", name, "-f", "-", text=WORLD)
+    kubectl(server, "apply", "-n", name, "-f", "-", text=worlds.MANIFESTS)
     status = json.dumps({"status": {"accepted": {"generation": 1, "spec": {"bootstrapServers": "127.0.0.1:1"}}}})
     kubectl(
         server, "patch", "kafkaconnection", "kafka", "-n", name, "--subresource=status", "--type=merge", "-p", status

@@ -14,14 +14,13 @@ from typing import Any, cast
 
 import pytest
 
-from headrace_operator.api import crd
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.observed.kube import Children
 from headrace_operator.reconcile.observe.connections import all_run
 from tests.cluster import fast
 from tests.fakes.connect import fake_connect
 from tests.operator import crowd
-from tests.operator.operator_process import Operator, audited, await_kinds, kubectl, operator
+from tests.operator.operator_process import Operator, audited, kubectl, operator
 from tests.operator.reconcile.test_connector_life import NAME, Life, Shelf, life
 from tests.waiting import PATIENCE
 
@@ -93,12 +92,9 @@ async def test_at_rest_a_pass_asks_for_little(tmp_path: Path, monkeypatch: pytes
 
 def _installed(server: fast.ApiServer) -> Path:
     """Install the kinds and what a crowd needs; return the operator's kubeconfig."""
-    kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
-    await_kinds(server)
-    for namespace in (crowd.PLACE, "headrace-system"):
-        kubectl(server, "create", "namespace", namespace)
-    login = [f"--from-literal={key}={value}" for key, value in crowd.LOGIN.items()]
-    kubectl(server, "create", "secret", "generic", "db", "-n", crowd.PLACE, *login)
+    crowd.install(server)
+    kubectl(server, "create", "namespace", "headrace-system")
+    crowd.prepare(server, crowd.PLACE)
     kubectl(server, "create", "clusterrolebinding", "operator", "--clusterrole=cluster-admin", f"--user={USER}")
     return server.kubeconfig_for(USER)
 

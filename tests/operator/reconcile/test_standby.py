@@ -15,23 +15,11 @@ import pytest
 
 from headrace_operator.reconcile.lease import NAME
 from tests.cluster.fast import ApiServer
-from tests.operator import scraped
+from tests.operator import scraped, worlds
 from tests.operator.operator_process import Operator, kubectl, operator, read, relayed
 from tests.waiting import until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
-
-WORLD = """
-apiVersion: headrace.dev/v1alpha1
-kind: KafkaConnection
-metadata: {name: kafka}
-spec: {bootstrapServers: "127.0.0.1:1"}
----
-apiVersion: headrace.dev/v1alpha1
-kind: ConnectCluster
-metadata: {name: main}
-spec: {kafka: kafka, workers: {}}
-"""
 
 
 @pytest.fixture
@@ -42,7 +30,7 @@ def place(server: ApiServer, request: pytest.FixtureRequest) -> str:
     for user in ("first", "second"):
         role = ("--clusterrole=cluster-admin", f"--user=headrace:{user}-{name}")
         kubectl(server, "create", "clusterrolebinding", f"{user}-{name}", *role)
-    kubectl(server, "apply", "-n", name, "-f", "-", text=WORLD)
+    kubectl(server, "apply", "-n", name, "-f", "-", text=worlds.MANIFESTS)
     return name
 
 
@@ -55,6 +43,16 @@ def running(
     account = kubeconfig or server.kubeconfig_for(f"headrace:{user}-{place}")
     with operator(server, folder / user, kubeconfig=account, name="host", place=place, watched=place) as one:
         yield one
+
+
+@contextmanager
+def leading(server: ApiServer, folder: Path, place: str, kubeconfig: Path | None = None) -> Iterator[Operator]:
+    """Run the first until it leads, has acted, and rests."""
+    with running(server, folder, place, "first", kubeconfig) as first:
+        until("it leads", lambda: leads(first))
+        acts(server, place)
+        rests(server, place, first)
+        yield first
 
 
 def leads(one: Operator) -> bool:
@@ -135,18 +133,14 @@ def assert_one_after_the_other(server: ApiServer, place: str, lease: dict[str, A
 @pytest.mark.case("clusters-1")
 def test_a_holder_that_stood_still_does_nothing_when_it_goes_on(server: ApiServer, tmp_path: Path, place: str) -> None:
     """It is stopped until the other has acted; then there is something to do again, which the other does alone."""
-    with running(server, tmp_path, place, "first") as first:
-        until("it leads", lambda: leads(first))
+    with leading(server, tmp_path, place) as first, running(server, tmp_path, place, "second") as second:
+        os.kill(first.process.pid, signal.SIGSTOP)
+        lease = taken_over(server, place)
         acts(server, place)
-        rests(server, place, first)
-        with running(server, tmp_path, place, "second") as second:
-            os.kill(first.process.pid, signal.SIGSTOP)
-            lease = taken_over(server, place)
-            acts(server, place)
-            os.kill(first.process.pid, signal.SIGCONT)
-            until("it finds out", lambda: has_yielded(first))
-            acts(server, place)
-            assert first.stop() == second.stop() == 0
+        os.kill(first.process.pid, signal.SIGCONT)
+        until("it finds out", lambda: has_yielded(first))
+        acts(server, place)
+        assert first.stop() == second.stop() == 0
     assert_one_after_the_other(server, place, lease)
 
 
@@ -156,33 +150,26 @@ def test_a_holder_that_is_cut_off_stops_before_the_other_begins(server: ApiServe
     account = server.kubeconfig_for(f"headrace:first-{place}")
     with (
         relayed(server, tmp_path, account) as relay,
-        running(server, tmp_path, place, "first", relay.kubeconfig) as first,
+        leading(server, tmp_path, place, relay.kubeconfig) as first,
+        running(server, tmp_path, place, "second") as second,
     ):
-        until("it leads", lambda: leads(first))
+        os.kill(relay.pid, signal.SIGSTOP)
+        lease = taken_over(server, place)
         acts(server, place)
-        rests(server, place, first)
-        with running(server, tmp_path, place, "second") as second:
-            os.kill(relay.pid, signal.SIGSTOP)
-            lease = taken_over(server, place)
-            acts(server, place)
-            os.kill(relay.pid, signal.SIGCONT)
-            acts(server, place)
-            assert first.stop() == second.stop() == 0
+        os.kill(relay.pid, signal.SIGCONT)
+        acts(server, place)
+        assert first.stop() == second.stop() == 0
     assert_one_after_the_other(server, place, lease)
 
 
 @pytest.mark.case("clusters-1")
 def test_one_that_is_killed_is_replaced_by_the_other(server: ApiServer, tmp_path: Path, place: str) -> None:
     """The other tells nothing of the resources before, and what was missing is there again after."""
-    with running(server, tmp_path, place, "first") as first:
-        until("it leads", lambda: leads(first))
+    with leading(server, tmp_path, place) as first, running(server, tmp_path, place, "second") as second:
+        until("it stands by", lambda: page(second, "readyz"))
+        assert "headrace_resource_condition{" not in page(second)
+        first.process.kill()
         acts(server, place)
-        rests(server, place, first)
-        with running(server, tmp_path, place, "second") as second:
-            until("it stands by", lambda: page(second, "readyz"))
-            assert "headrace_resource_condition{" not in page(second)
-            first.process.kill()
-            acts(server, place)
-            until("it tells of them", lambda: "headrace_resource_condition{" in page(second))
-            assert second.stop() == 0
+        until("it tells of them", lambda: "headrace_resource_condition{" in page(second))
+        assert second.stop() == 0
     assert_one_after_the_other(server, place, taken_over(server, place))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import pytest
 
@@ -14,19 +13,7 @@ from headrace.metrics import Metrics
 from headrace.worker.backpressure import PAUSE_AFTER, Backpressure
 from headrace.worker.pauses import Pauses
 from tests.runtime.configs import BILLING
-
-
-class Client:
-    """Notes what is paused."""
-
-    def __init__(self) -> None:
-        self.paused: set[Partition] = set()
-
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        self.paused.update(partitions)
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        self.paused.difference_update(partitions)
+from tests.runtime.pausing import Client
 
 
 class Work:

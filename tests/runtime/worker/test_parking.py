@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -24,22 +24,10 @@ from headrace.worker.dispatch import Dispatcher
 from headrace.worker.parking import Parking
 from headrace.worker.pauses import Pauses
 from tests.runtime.configs import BILLING
+from tests.runtime.pausing import Client
 from tests.waiting import until
 
 SOURCE, RETRY = ("orders", 0), (BILLING.topics.retry, 0)
-
-
-class Reading:
-    """What is not read now."""
-
-    def __init__(self) -> None:
-        self.paused: set[Partition] = set()
-
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        self.paused.update(partitions)
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        self.paused.difference_update(partitions)
 
 
 async def handle(record: Record) -> Failed | None:
@@ -50,9 +38,9 @@ class Pod:
     """One that is given a source partition and the retry partition of its number."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.reading, self.ledger, metrics = Reading(), Ledger(), Metrics(BILLING)
+        self.client, self.ledger, metrics = Client(), Ledger(), Metrics(BILLING)
         self.dispatcher = Dispatcher(BILLING, handle, metrics, Lease(600, time.monotonic()))
-        self.pauses = Pauses(self.reading, metrics)  # type: ignore[arg-type]
+        self.pauses = Pauses(self.client, metrics)  # type: ignore[arg-type]
         self.parking = Parking(BILLING, self.ledger, self.pauses, self.dispatcher, loop, lambda finished: None)
         self.loop = loop
         self.source, self.retry = self.assign(SOURCE), self.assign(RETRY)
@@ -65,7 +53,7 @@ class Pod:
         """Take a turn, and return what is not read after it."""
         self.parking.serve((), (), time.monotonic())
         self.loop.run_until_complete(asyncio.sleep(0))
-        return self.reading.paused
+        return self.client.paused
 
 
 @pytest.fixture
@@ -95,7 +83,7 @@ def test_what_is_parked_is_asked_again_until_it_is_known(
     monkeypatch.setattr(parking, "scans", scans)
     monkeypatch.setattr(parking, "AGAIN", 0.0)
     pod = Pod(loop)
-    assert pod.reading.paused == {SOURCE, RETRY}
+    assert pod.client.paused == {SOURCE, RETRY}
     until("both are read", lambda: not pod.waits())
 
 
@@ -132,7 +120,7 @@ def test_a_partition_that_does_not_answer_holds_up_no_other_and_is_told(
     for other in others:
         pod.assign(other)
     pod.parking.begin(sorted(others))
-    assert others < pod.reading.paused
+    assert others < pod.client.paused
     until("the other is read", lambda: pod.waits() == {SOURCE, RETRY})
     until("it is told", lambda: pod.waits() == {SOURCE, RETRY} and pod.parking.refusal is not None)
     assert pod.parking.refusal == f"what is parked in {RETRY[0]}/0 is not known: no leader"
@@ -213,9 +201,9 @@ def test_sources_wait_while_too_much_is_parked_and_not_read(
 
 def test_a_partition_that_waits_as_another_assignment_is_still_not_read(loop: asyncio.AbstractEventLoop) -> None:
     pod = Pod(loop)
-    assert pod.reading.paused == {SOURCE, RETRY}
+    assert pod.client.paused == {SOURCE, RETRY}
     pod.pauses.set_held(frozenset({pod.assign(SOURCE)}))
-    assert pod.reading.paused == {SOURCE}
+    assert pod.client.paused == {SOURCE}
     pod.pauses.begin([pod.source, pod.assign(("orders", 1))])
     pod.pauses.end()
-    assert pod.reading.paused == {SOURCE}
+    assert pod.client.paused == {SOURCE}
