@@ -239,11 +239,11 @@ class Keys:
         return Verdict.DONE if is_letter else Verdict.WAIT
 
     def _arrived(self, job: Job, *, is_letter: bool) -> Verdict:
-        mark = mark_of(job.record)
         if job.record.parked:
-            return Verdict.DONE if self._is_late(job) else self._parking.from_retry(job.lane, mark)
+            return Verdict.DONE if self._is_late(job) else self._parking.from_retry(job.lane, mark_of(job.record))
         if not self._parking or job.assignment.topic == self._retry_topic:
             return Verdict.RUN
+        mark = mark_of(job.record)
         if is_letter or self.followers.waits(job.lane):
             return Verdict.DONE if self._parking.has(job.lane, mark) else Verdict.RUN
         return self._parking.from_source(job.lane, mark)
