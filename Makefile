@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster soak bench-consumer bench-operator e2e test demo
+.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster faults soak bench-consumer bench-operator e2e test demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,14 +61,17 @@ status: setup ## Say what of the cluster runs
 images: setup ## Build the images and print them as values of the chart (REGISTRY=host/path: and push them there)
 	@$(RUN) python -m tests.cluster.images build $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
-real: setup packages build ## Tests of real parts, which need no cluster
-	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster" -n 6 --dist worksteal
+real: setup packages build ## Tests of real parts, which need no cluster, and give way to what does
+	@nice -n 10 $(RUN) pytest -q -m "(slow or apiserver) and not cluster and not sweep" -n 8 --dist worksteal
 
 lifecycle: setup packages build ## Tests that bring the cluster up, kill it and take it down; not while it is up
 	@$(RUN) pytest -q -m lifecycle
 
 cluster: setup ## Tests on the cluster, which is up and has its images
 	@$(RUN) pytest -q -m cluster
+
+faults: setup packages build ## The sweeps of faults of which make test has samples (15 min)
+	@$(RUN) pytest -q -m sweep -n 4 --dist worksteal
 
 soak: setup ## Long runs: a target that is away for minutes (15 min); after make demo, a steady load on the cluster (20 min)
 	@$(RUN) pytest -q -s tests/runtime/soak.py tests/e2e/soak.py

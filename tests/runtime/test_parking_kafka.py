@@ -169,7 +169,7 @@ def test_order_survives_failures_kill_stop_and_rebalance(kafka_broker: KafkaBrok
     """Through memory, retry topic and back, in one process, two and one: each key in its order, repeats only after."""
     draw = random.Random(11)
     world = make_world(
-        kafka_broker, tmp_path, partitions=2, retry={"attempts": 8, "initial": 0.2, "factor": 1, "max": 0.2}
+        kafka_broker, tmp_path, partitions=2, retry={"attempts": 8, "initial": 0.1, "factor": 1, "max": 0.1}
     )
     keys = [f"bad{n}" for n in range(4)] * 3 + [f"k{n}" for n in range(12)]
     counts = dict.fromkeys(keys, 0)

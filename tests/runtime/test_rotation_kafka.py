@@ -62,9 +62,15 @@ def cut(broker: KafkaBroker, running: Running, after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "password"), [("{}", "another"), ("{}-too", "of another user")], ids=["password", "user"]
+    ("user", "password", "mounted_first"),
+    [
+        ("{}", "another", False),
+        ("{}-too", "of another user", True),
+        pytest.param("{}", "another", True, marks=pytest.mark.sweep),
+        pytest.param("{}-too", "of another user", False, marks=pytest.mark.sweep),
+    ],
+    ids=["password-late", "user-first", "password-first", "user-late"],
 )
-@pytest.mark.parametrize("mounted_first", [True, False])
 def test_a_login(kafka_broker: KafkaBroker, tmp_path: Path, user: str, password: str, mounted_first: bool) -> None:
     """The Secret may reach the pod before its connections end, or long after, when the old one is refused."""
     world = make_world(kafka_broker, tmp_path)

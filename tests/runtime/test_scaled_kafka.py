@@ -113,7 +113,7 @@ async def test_a_poisoned_key_is_no_backlog_of_a_real_process(kafka_broker: Kafk
 
     def waited(decision: Decision, oldest: float) -> bool:
         reasons.add(decision.reason)
-        return decision.desired > 1 or oldest > LIMITS.target_seconds + 30
+        return decision.desired > 1 or oldest > LIMITS.target_seconds + 15
 
     async with asked(kafka_broker) as kafka:
         with consuming(world), records(world, 20, poisoned="k7"):

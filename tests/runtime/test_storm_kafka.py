@@ -88,7 +88,7 @@ class Storm:
         until("all committed", lambda: sum(self.world.committed().values()) == len(self.produced))
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("protocol", [pytest.param("classic", marks=pytest.mark.sweep), "consumer"])
 def test_a_storm_takes_no_commit_back_and_leaves_nothing_paused(
     kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol
 ) -> None:

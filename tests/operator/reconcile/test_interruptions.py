@@ -112,19 +112,18 @@ def outcome(server: ApiServer, place: str, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.sweep)])
 async def test_whichever_call_fails_the_end_is_the_same(
-    server: ApiServer,
-    kafka_broker: KafkaBroker,
-    late: bool,
+    server: ApiServer, kafka_broker: KafkaBroker, step: int, late: bool
 ) -> None:
-    """Each call of a first pass fails in turn, without effect or with its answer lost: clean passes mend it."""
-    place = f"interrupted-{'after' if late else 'before'}"
+    """Calls of a first pass fail in turn, without effect or with their answers lost: clean passes mend it."""
+    place = f"interrupted-{'after' if late else 'before'}-{step}"
     async with world(server, kafka_broker.bootstrap_servers, place) as loop:
         calls = Calls(failing=0, late=late)
         await ended(server, counted(loop, calls), loop, place, "clean")
         expected = outcome(server, place, "clean")
         assert len([one for one in expected if one.endswith("/NAME-consumer")]) == 3
-        for number in range(1, calls.made + 1):
+        for number in range(1 + late, calls.made + 1, step):
             name = f"failing{number}"
             await ended(server, counted(loop, Calls(failing=number, late=late)), loop, place, name)
             assert outcome(server, place, name) == expected, f"call {number}"

@@ -46,7 +46,7 @@ CAPTURES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.case("databases-10")
-@pytest.mark.parametrize("capture", CAPTURES)
+@pytest.mark.parametrize("capture", ["tables", pytest.param("outbox", marks=pytest.mark.sweep)])
 async def test_a_quiet_slot_lets_go_of_the_log_of_a_busy_neighbour(shop: Capturing, capture: str) -> None:
     """And makes no topic of its own doing, and goes on after a stop."""
     columns = "aggregatetype text, aggregateid text, type text, payload jsonb"

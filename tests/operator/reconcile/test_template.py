@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -84,11 +85,12 @@ async def shops(server: ApiServer) -> AsyncIterator[Callable[[str], Shop]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_each_field_is_set_taken_out_and_given_back(shops: Callable[[str], Shop], kind: str) -> None:
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.sweep)])
+async def test_each_field_is_set_taken_out_and_given_back(shops: Callable[[str], Shop], kind: str, step: int) -> None:
     """What the pods are given follows, and the API server holds no more than is wanted."""
     shop, full = shops(kind), templates.FULL_OF[kind]
     whole = await shop.given(full)
-    for at, less in templates.lessened(kind):
+    for at, less in islice(templates.lessened(kind), 0, None, step):
         assert await shop.given(less) != whole, at
         assert await shop.given(full) == whole, at
 
