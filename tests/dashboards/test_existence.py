@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -117,18 +119,12 @@ WORLDS: dict[str, Callable[[str], Series]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def fires(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], set[int]]:
+@cache
+def fires(alert: str, world: str) -> set[int]:
     """Return in which minutes an alert fires in a world."""
-    folder = tmp_path_factory.mktemp("rules")
-    alone = {alert: alerting.alone(folder, alert) for alert in BAD}
-    documents = {
-        f"{alert} {world}": alerting.document(made(alert), range(ENDS), [alert], alone[alert])
-        for alert in BAD
-        for world, made in WORLDS.items()
-    }
-    said = alerting.told(folder, documents)
-    return lambda alert, world: alerting.minutes(said[f"{alert} {world}"])
+    with tempfile.TemporaryDirectory(prefix="headrace-rules-") as folder:
+        alone = alerting.alone(Path(folder), alert)
+        return alerting.minutes(alerting.told(alerting.document(WORLDS[world](alert), range(ENDS), [alert], alone)))
 
 
 def test_every_alert_is_judged() -> None:
@@ -138,7 +134,7 @@ def test_every_alert_is_judged() -> None:
 
 
 @pytest.mark.parametrize("alert", BAD)
-def test_it_fires_while_its_cause_lasts(alert: str, fires: Callable[[str, str], set[int]]) -> None:
+def test_it_fires_while_its_cause_lasts(alert: str) -> None:
     """Within five minutes of the time that it speaks of, and then all the time: so that the others mean something."""
     told = fires(alert, "always")
 
@@ -147,9 +143,7 @@ def test_it_fires_while_its_cause_lasts(alert: str, fires: Callable[[str, str], 
 
 
 @pytest.mark.parametrize("alert", BAD)
-def test_what_is_new_is_given_the_time_that_the_alert_speaks_of(
-    alert: str, fires: Callable[[str, str], set[int]]
-) -> None:
+def test_what_is_new_is_given_the_time_that_the_alert_speaks_of(alert: str) -> None:
     """A Consumer that is made over a backlog, a Connector that starts with a failure."""
     told = fires(alert, "born")
 
@@ -159,9 +153,7 @@ def test_what_is_new_is_given_the_time_that_the_alert_speaks_of(
 
 @pytest.mark.parametrize("alert", BAD)
 @pytest.mark.parametrize("world", ["lived for 90 s", "lived for a moment less than it takes"])
-def test_what_is_gone_before_its_time_wakes_nobody(
-    alert: str, world: str, fires: Callable[[str, str], set[int]]
-) -> None:
+def test_what_is_gone_before_its_time_wakes_nobody(alert: str, world: str) -> None:
     """Neither while it is there nor afterwards; a dead letter that arrives is told at once, and no longer."""
     lived = range(BORN, BORN + 3) if alert == "HeadraceDeadLetterArrived" else ()
 
@@ -169,7 +161,7 @@ def test_what_is_gone_before_its_time_wakes_nobody(
 
 
 @pytest.mark.parametrize("alert", BAD)
-def test_what_is_gone_is_told_of_no_more(alert: str, fires: Callable[[str, str], set[int]]) -> None:
+def test_what_is_gone_is_told_of_no_more(alert: str) -> None:
     """From the next evaluation on, or the one after: groups of rules wait for no other."""
     over = 76 + (4 if alert in OPERATORS else 0)
 
@@ -179,7 +171,7 @@ def test_what_is_gone_is_told_of_no_more(alert: str, fires: Callable[[str, str],
 
 @pytest.mark.parametrize("alert", BAD)
 @pytest.mark.parametrize("world", [name for name in WORLDS if name.startswith("not scraped")])
-def test_two_scrapes_that_fail_change_nothing(alert: str, world: str, fires: Callable[[str, str], set[int]]) -> None:
+def test_two_scrapes_that_fail_change_nothing(alert: str, world: str) -> None:
     """Neither operator nor pods are seen for three minutes: what fires goes on, and what waits does not begin anew."""
     told, undisturbed = fires(alert, world), fires(alert, "always")
 
@@ -196,7 +188,7 @@ def test_attempts_further_apart_than_scrapes_are_one_cause(tmp_path: Path, scrap
     failures = " ".join(str(min(at, 1200) // 10) for at in times)
     series = dict.fromkeys(alerting.THERE, f"1x{len(times)}") | {name: failures}
     made = alerting.document(series, range(30), [alert], alerting.alone(tmp_path, alert), scrape=f"{scrape}s")
-    told = alerting.minutes(alerting.told(tmp_path, {alert: made})[alert])
+    told = alerting.minutes(alerting.told(made))
 
     assert told == set(range(min(told), max(told) + 1))
     assert WAITS[alert] <= min(told) <= 8

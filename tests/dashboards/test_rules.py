@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -294,15 +295,10 @@ CASES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def fired(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[Fired]]:
-    """Return what fires in each case: promtool is told to expect silence, and says for each file what it got."""
-    documents = {str(number): alerting.document(case.series, [case.minute]) for number, case in enumerate(CASES)}
-    said = alerting.told(tmp_path_factory.mktemp("rules"), documents)
-    return {case: _fired(said[str(number)]) for number, case in enumerate(CASES)}
-
-
-def _fired(text: str) -> list[Fired]:
+@cache
+def fired(case: Case) -> list[Fired]:
+    """Return what fires in a case: promtool is told to expect silence, and says what it got."""
+    text = alerting.told(alerting.document(case.series, [case.minute]))
     found = re.findall(r"Labels:\{(.*)\}\s*Annotations:\{(.*)\}", text)
     assert found or "SUCCESS" in text, text
     return [Fired(labels=_pairs(labels), annotations=_pairs(texts)) for labels, texts in found]
@@ -314,26 +310,26 @@ def _pairs(text: str) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}: {case.why}")
-def test_alert_fires_and_stays_quiet(case: Case, fired: dict[Case, list[Fired]]) -> None:
+def test_alert_fires_and_stays_quiet(case: Case) -> None:
     """The alert fires in the one world, and not in the other."""
-    assert (case.alert in [one.labels["alertname"] for one in fired[case]]) == case.fires
+    assert (case.alert in [one.labels["alertname"] for one in fired(case)]) == case.fires
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}: {case.why}")
-def test_one_cause_wakes_people_once(case: Case, fired: dict[Case, list[Fired]]) -> None:
+def test_one_cause_wakes_people_once(case: Case) -> None:
     """At most one alert is critical."""
-    critical = {one.labels["alertname"] for one in fired[case] if one.labels["severity"] == "critical"}
+    critical = {one.labels["alertname"] for one in fired(case) if one.labels["severity"] == "critical"}
 
     assert len(critical) <= 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALERTS)
-def test_alert_says_whom_it_concerns_and_what_to_type(name: str, fired: dict[Case, list[Fired]]) -> None:
+def test_alert_says_whom_it_concerns_and_what_to_type(name: str) -> None:
     """Labels to route by, whole sentences without gaps, a command, and a page."""
     case = next(case for case in CASES if case.alert == name and case.fires)
-    (one,) = [one for one in fired[case] if one.labels["alertname"] == name]
+    (one,) = [one for one in fired(case) if one.labels["alertname"] == name]
 
     if ALERTS[name].namespace == rules.NAMESPACE:
         assert one.labels["namespace"] == one.labels["resource_namespace"] == "shop"
