@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client import Histogram as Own
 
-from headrace.metrics import FAST, LABELS, Histogram, Metrics
+from headrace.metrics import FAST, LABELS, Counts, Histogram, Metrics
 from tests.runtime.configs import BILLING
 
 VALUES = ("shop", "orders", "billing")
@@ -23,5 +23,21 @@ def test_a_histogram_reads_as_the_librarys_own(observed: tuple[float, ...]) -> N
     for value in observed:
         histogram.observe(value)
         own.observe(value)
+
+    assert generate_latest(ours) == generate_latest(theirs)
+
+
+@pytest.mark.parametrize("counted", [(), ("ok",), ("ok", "retry", "ok")])
+def test_counts_read_as_the_librarys_own(counted: tuple[str, ...]) -> None:
+    """One that has counted nothing is there, too."""
+    Metrics(BILLING)
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    counts = Counts("tried", "Attempts.", "outcome", VALUES)
+    ours.register(counts)
+    own = Counter("tried", "Attempts.", (*LABELS, "outcome"), registry=theirs)
+    children = {outcome: (counts(outcome), own.labels(*VALUES, outcome)) for outcome in ("ok", "retry")}
+    for outcome in counted:
+        for child in children[outcome]:
+            child.inc()
 
     assert generate_latest(ours) == generate_latest(theirs)

@@ -19,6 +19,15 @@ def test_what_is_in_use_counts_for_as_long_as_it_is() -> None:
     assert busy.seconds(110.0) == 4 * 2 + 2 * 7
 
 
+def test_the_same_use_noted_again_changes_nothing() -> None:
+    busy = Busy(2, 0.0)
+    for now in (1.0, 2.0, 4.0):
+        busy.note(3, now)
+    assert busy.seconds(5.0) == 2 * 4
+    busy.note(0, 5.0)
+    assert busy.seconds(9.0) == 2 * 4
+
+
 def test_more_than_there_is_counts_as_all() -> None:
     busy = Busy(2, 0.0)
     busy.note(9, 0.0)

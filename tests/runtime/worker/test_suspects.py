@@ -93,10 +93,9 @@ async def test_a_suspect_whose_value_cannot_be_read_yet_holds_up_no_other(monkey
     config = CONFIG.model_copy(update={"handler": BILLING.handler})
     dispatcher = Dispatcher(config, Target().handle, Metrics(config), Lease(600, time.monotonic()))
 
-    async def restore(one: Job) -> bool:
+    async def restore(one: Job) -> None:
         if one.record.offset == 0:
             await asyncio.Event().wait()
-        return True
 
     monkeypatch.setattr(dispatcher.keys, "restore", restore)
     async with working(dispatcher):

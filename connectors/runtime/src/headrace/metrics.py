@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
-from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -34,7 +34,7 @@ class Metrics:
         self._flow(config)
 
     def _outcomes(self, config: Config) -> None:
-        attempts = self._many_counters("headrace_consumer_attempts", "Attempts by outcome.", "outcome")
+        attempts = self._counts("headrace_consumer_attempts", "Attempts by outcome.", "outcome")
         self.ok = attempts("ok")
         self.retried = attempts("retry")
         self.dead_lettered = attempts("dead_letter")
@@ -51,7 +51,7 @@ class Metrics:
         self.deduplication_failures = self._counter(
             "headrace_consumer_deduplication_failures", "Questions that the store of handled messages did not answer."
         )
-        records = self._many_counters("headrace_consumer_records", "Records finished.", "topic")
+        records = self._counts("headrace_consumer_records", "Records finished.", "topic")
         self.records = {topic: records(topic) for topic in (*config.topics.sources, config.topics.retry)}
         commits = self._many_counters("headrace_consumer_commits", "Offset commits by outcome.", "outcome")
         self.committed = commits("ok")
@@ -127,6 +127,11 @@ class Metrics:
         self.registry.register(histogram)
         return histogram
 
+    def _counts(self, name: str, text: str, label: str) -> Counts:
+        counts = Counts(name, text, label, self._values)
+        self.registry.register(counts)
+        return counts
+
     def _many_counters(self, name: str, text: str, label: str) -> Children:
         return Children(Counter(name, text, (*LABELS, label), registry=self.registry), self._values)
 
@@ -141,6 +146,43 @@ class Children:
     def __call__(self, value: str) -> Counter:
         """Return the counter where the last label is ``value``."""
         return self._parent.labels(*self._values, value)
+
+
+class Count:
+    """A count that only grows, of one thread: it needs no lock."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def inc(self) -> None:
+        """Count one more."""
+        self.value += 1
+
+
+class Counts(Collector):
+    """The counters of one name, one for each value of one more label, each of one thread: for what each record counts.
+
+    All are made before the first is told.
+    """
+
+    def __init__(self, name: str, text: str, label: str, values: tuple[str, ...]) -> None:
+        self._told = name, text
+        self._labels = (*LABELS, label)
+        self._values = values
+        self._counts: dict[str, Count] = {}
+
+    def __call__(self, value: str) -> Count:
+        """Return the counter where the last label is ``value``."""
+        return self._counts.setdefault(value, Count())
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Return what was counted so far."""
+        family = CounterMetricFamily(*self._told, labels=self._labels)
+        for value, count in self._counts.items():
+            family.add_metric((*self._values, value), count.value)
+        yield family
 
 
 class Histogram(Collector):

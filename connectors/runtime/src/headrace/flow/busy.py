@@ -18,7 +18,9 @@ class Busy:
 
     def note(self, hands: int, now: float) -> None:
         """Note that so many hands are in use from now on; more than there are count as all."""
-        self._state = (self.seconds(now), min(hands, self._most), now)
+        used = min(hands, self._most)
+        if used != self._state[1]:
+            self._state = (self.seconds(now), used, now)
 
     def seconds(self, now: float) -> float:
         """Return for how many seconds hands have been in use, together."""

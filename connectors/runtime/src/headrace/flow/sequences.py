@@ -102,6 +102,11 @@ class Sequences:
     def __contains__(self, lane: object) -> bool:
         return lane in self._written
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing that arrives can be a letter already, or follow one."""
+        return not self._letters and not self._written
+
     def begin(self, number: int, seen: Seen) -> None:
         """Begin anew with what was seen of the partitions of this number."""
         self.forget([number])

@@ -166,10 +166,14 @@ class Dispatcher:
     async def _pass(self, job: Job) -> None:
         """Handle a record once, in quarantine where it is suspect or others are; or leave it, when it is not ours."""
         is_over = job.crashes >= self._retry.max_crash_attempts
-        is_ours = await self.keys.restore(job)
-        if is_ours and not is_over and (job.is_suspect or self.quarantine.is_active):
+        if job.record.value is None:
+            await self.keys.restore(job)
+        may_run = not (is_over or job.assignment.given_away)
+        if may_run and (job.is_suspect or self.quarantine.is_active):
             await self.quarantine.enter(job)
-        if not (is_ours and await self._may_begin(job)):
+        if not self._lease.holds(time.monotonic()):
+            await self._wait_for_lease(job)
+        if job.assignment.given_away or job.assignment.halted:
             self._drop(job)
         elif is_over:
             self._give_up(job, time.time())
@@ -210,13 +214,12 @@ class Dispatcher:
             if not future.done():
                 future.set_result(None)
 
-    async def _may_begin(self, job: Job) -> bool:
-        """Wait until it is sure whose the record is; return whether it is still ours and may begin."""
+    async def _wait_for_lease(self, job: Job) -> None:
+        """Wait until it is sure whose the record is, or that it does not begin."""
         while not (job.assignment.given_away or job.assignment.halted):
-            if self._lease.holds(time.monotonic()):
-                return True
             await asyncio.sleep(LOOK)
-        return False
+            if self._lease.holds(time.monotonic()):
+                return
 
     def _drop(self, job: Job) -> None:
         """Leave a record to the new owner of its partition."""

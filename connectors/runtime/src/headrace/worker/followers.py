@@ -78,6 +78,11 @@ class Followers:
         """Whether the key of this lane waits."""
         return lane in self._sequences
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing that arrives can be a letter already, or follow one."""
+        return self._sequences.is_idle
+
     def is_letter(self, job: Job) -> bool:
         """Whether a record that arrives is a dead letter already; asked once of each."""
         return self._sequences.is_letter(job.lane, job.record)

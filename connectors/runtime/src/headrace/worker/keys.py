@@ -112,8 +112,9 @@ class Keys:
 
         What is read again later is `aside`, and what waits behind a dead letter of its key goes where that is.
         """
+        all_run = not self._parking and self.followers.is_idle
         for job in jobs:
-            verdict = self._judge(job)
+            verdict = Verdict.RUN if all_run and not job.record.parked else self._judge(job)
             if verdict is Verdict.RUN:
                 if self._is_admitted(job):
                     yield job
@@ -176,8 +177,8 @@ class Keys:
         if first is not None:
             self.again.append(Again(assignment, first))
 
-    async def restore(self, job: Job) -> bool:
-        """Give a record its value that was too large for the retry topic; return whether it is still ours then.
+    async def restore(self, job: Job) -> None:
+        """Give a record its value that was too large for the retry topic, while it is ours.
 
         One that is gone for good is unreadable.
         """
@@ -190,7 +191,6 @@ class Keys:
             except (RefusedError, UnansweredError) as error:
                 log.warning("the value of %s/%d@%d cannot be read: %s", *job.record.source, error)
                 await asyncio.sleep(AGAIN)
-        return not job.assignment.given_away
 
     def retrying(self, assignment: Assignment) -> tuple[int, int]:
         """Return how many keys of a partition are tried again, and how many records they hold; for any thread.
