@@ -25,6 +25,46 @@ SMALL = "from headrace.flow import budget; budget.HIGH, budget.LOW = 200, 100"
 TINY = "from headrace.flow import budget; budget.HIGH, budget.LOW = 40, 20"
 """The same of forty, as each record that is refused for its size costs a new client."""
 
+BY_PARTS = """
+import time
+from headrace.kafka.consumer import Source, _names
+
+begin, read = Source._on_assign, Source.read
+late, due = [], 0.0
+
+def parted(partitions):
+    first = [one for one in partitions if one.topic.startswith(FIRST)]
+    return first, [one for one in partitions if one not in first]
+
+def given(self, client, partitions):
+    global due
+    first, rest = parted(partitions)
+    late.extend(rest)
+    due = time.monotonic() + 1
+    begin(self, client, first)
+
+def read_later(self, *about):
+    if late and time.monotonic() > due:
+        some, late[:] = late[:], []
+        begin(self, self._client, some)
+    return read(self, *about)
+
+def taken(self, client, partitions, *, lost):
+    here = [one for one in partitions if one not in late]
+    late[:] = [one for one in late if one not in partitions]
+    for part in parted(here):
+        self._revoked(_names(part), lost)
+    self._membership.leave(client, here)
+
+Source._on_assign, Source.read, Source._on_gone = given, read_later, taken
+"""
+
+
+def by_parts(first: str) -> str:
+    """Code that a process runs first: of what its group gives and takes, topics that begin so come and go first."""
+    return f"FIRST = {first!r}\n{BY_PARTS}"
+
+
 HOUR: Mapping[str, object] = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600, "max_in_memory": 3600}
 
 
@@ -134,6 +174,34 @@ def test_a_key_whose_next_attempt_is_far_away_is_waited_for_by_nothing(
     bad = [one for one in world.effects("begin") if json.loads(str(one["value"])).get("after")]
     assert [one["attempt"] for one in bad] == [1, 2, 3]
     assert numbers(world, "bad") == list(range(1, 11))
+
+
+def test_keys_stay_parked_while_source_and_retry_partition_change_hands_one_by_one(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """In a group of KIP-848: one of two partitions goes to a second process, then the other, each in two parts."""
+    retry = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600}
+    world = make_world(kafka_broker, tmp_path, partitions=2, protocol="consumer", retry=retry)
+    for number in (0, 1):
+        some = [(f"bad{number}", {"n": n, "after": 3600 if n == 0 else 0}) for n in range(20)]
+        world.produce(some, partition=number)
+    with consuming(world, before=by_parts("retry.")) as first:
+        until("both parked", lambda: counted(first, "parked_records_total") == 40)
+        until("all done with the source", lambda: world.committed() == {0: 20, 1: 20})
+        with consuming(world, impatient(world, attempts=2), before=by_parts("shop.")) as second:
+            (moved,) = until("what has moved", lambda: [n for n in (0, 1) if len(numbers(world, f"bad{n}")) == 19])
+            for number in (0, 1):
+                world.produce([(f"bad{number}", {"n": 20})], partition=number)
+            until("one more, live", lambda: numbers(world, f"bad{moved}")[-1] == 20)
+            until("the other one behind its key", lambda: counted(first, "parked_records_total") == 41)
+            assert numbers(world, f"bad{1 - moved}") == []
+            assert first.stop() == 0
+            until("the rest", lambda: len(numbers(world, f"bad{1 - moved}")) == 20)
+            until("no lag", lambda: world.lag() == 0)
+            assert counted(second, "parked_keys") == 0
+            assert second.stop() == 0
+    assert numbers(world, "bad0") == numbers(world, "bad1") == list(range(1, 21))
+    assert len(world.dead_letters(2)) == 2
 
 
 def test_a_partition_in_order_is_never_parked(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

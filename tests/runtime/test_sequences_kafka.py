@@ -22,7 +22,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.runtime.history import History, Letter, violations
-from tests.runtime.test_parking_kafka import impatient
+from tests.runtime.test_parking_kafka import by_parts, impatient
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -147,6 +147,26 @@ def test_it_waits_in_the_next_pod_until_the_head_is_discarded(kafka_broker: Kafk
         until("what waited", lambda: numbers(world, "a") == [1, 2])
         live(world, running)
         assert running.stop() == 0
+
+
+def test_it_waits_where_its_retry_partition_comes_before_its_source(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """In a group of KIP-848, in which one process takes over from another; its head is put back, and fails again."""
+    world = make(kafka_broker, tmp_path, protocol="consumer")
+    world.produce([("a", {"n": 0, "reject": True}), ("a", {"n": 1}), ("b", {"n": 0})])
+    with consuming(world, before=by_parts("shop.")) as first:
+        until("committed", lambda: world.committed() == {0: 3})
+        with consuming(world, before=by_parts("retry.")) as second:
+            assert first.stop() == 0
+            assert ask(world, "redrive")[-1] == answers.Done(count=1)
+            world.produce([("a", {"n": 2}), ("b", {"n": 1})])
+            until("the other key", lambda: numbers(world, "b") == [0, 1])
+            until("one more", lambda: len(letters(world)) == 4)
+            assert sorted(map(str, reasons(world))) == ["key-parked"] * 2 + ["non-retriable"] * 2
+            assert numbers(world, "a") == []
+            assert discard_heads(world) == 1
+            until("what waited", lambda: numbers(world, "a") == [1, 2])
+            live(world, second)
+            assert second.stop() == 0
 
 
 def test_a_second_failure_among_what_waited_is_waited_for_anew(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
@@ -379,8 +399,9 @@ def failed(world: World) -> list[Stored]:
 
 
 def test_where_no_key_can_wait_alone_its_partition_stands(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
-    """As in a group that may give a source partition and its retry partition to different pods for a while."""
-    world = make(kafka_broker, tmp_path, protocol="consumer")
+    """As of a source with fewer partitions than the retry topic: the two may lie in different pods."""
+    world = make(kafka_broker, tmp_path)
+    kafka_broker.grow(world.config.topics.retry, 2)
     world.produce([("a", {"n": 0, "reject": True}), ("b", {"n": 0}), ("a", {"n": 1})])
     with consuming(world) as running:
         until("the stop", lambda: metric(running, STOPPED) == 1)

@@ -11,6 +11,17 @@ from collections.abc import Iterable, Mapping
 from headrace.flow.partitions import Partition
 
 
+def beside(partitions: Iterable[Partition], owned: Iterable[Partition]) -> frozenset[Partition]:
+    """Return what else is ``owned`` of the numbers of ``partitions``, which come or go by themselves (KIP-848).
+
+    What is parked lies in several partitions of a number, or is on the way from one to another: so all of them begin
+    anew, as with another owner.
+    """
+    these = frozenset(partitions)
+    numbers = {number for _, number in these}
+    return frozenset(one for one in owned if one[1] in numbers) - these
+
+
 def apart(owned: Iterable[Partition], retry: str) -> frozenset[Partition]:
     """Return the source partitions of all that is ``owned`` whose retry partition is not; ``retry`` is that topic."""
     everything = frozenset(owned)

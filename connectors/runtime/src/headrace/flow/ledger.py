@@ -274,9 +274,11 @@ class Ledger:
     def renew(self, before: Assignment, offset: int | None) -> Assignment:
         """Begin a new time at ``offset`` in another log, or where it was, with all that is known, for None.
 
-        One that is stopped stays so, and its keys that wait do.
+        One that is stopped stays so, and its keys that wait do; where it was, what was suspect and comes stays so, too.
         """
         renewed = self._renewed(before, offset)
+        if offset is None and before.suspects:
+            renewed.suspects = before.suspects + before.unfinished
         renewed.stopped, renewed.halted = before.stopped, before.stopped is not None
         renewed.sequences = before.sequences
         return renewed

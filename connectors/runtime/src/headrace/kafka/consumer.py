@@ -68,6 +68,14 @@ class Read(NamedTuple):
     ends: list[tuple[Partition, int]]
     lost: list[tuple[Partition, int | None]]
 
+    def without(self, partitions: Collection[Partition]) -> Read:
+        """Return what was read of others than these partitions."""
+        return Read(
+            [one for one in self.records if (one.topic, one.partition) not in partitions],
+            [one for one in self.ends if one[0] not in partitions],
+            [one for one in self.lost if one[0] not in partitions],
+        )
+
 
 class Committed(NamedTuple):
     """What the group has committed of a partition."""
@@ -202,11 +210,7 @@ class Source:
         """Read anew what was assigned amid a read, and leave it out: some of its records may be of the time before."""
         here = [one for one in self._client.assignment() if (one.topic, one.partition) in begun]
         self._membership.move(self._client, self._positions(here), begun)
-        return Read(
-            [one for one in result.records if (one.topic, one.partition) not in begun],
-            [one for one in result.ends if one[0] not in begun],
-            [one for one in result.lost if one[0] not in begun],
-        )
+        return result.without(begun)
 
     def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
         """Commit offsets, each with its metadata; with ``wait`` raises CommitFailed when Kafka refuses.

@@ -1,5 +1,7 @@
 """Lets source partitions wait until the retry partition of their number is here, too (`headrace.flow.copartitions`).
 
+And says what begins anew where those of a number do not come, or go, together.
+
 The poll thread alone owns it.
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from headrace.flow.copartitions import apart, waiting
+from headrace.flow.copartitions import apart, beside, waiting
 from headrace.flow.ledger import Assignment
 from headrace.flow.partitions import Partition, listed
 from headrace.kafka.consumer import Source
@@ -25,7 +27,21 @@ class Copartitions:
         self._pauses = pauses
         self._retry = retry
         self._is_due = False
+        self._anew: set[Partition] = set()
         self._told: tuple[frozenset[Partition], frozenset[Partition]] = (frozenset(), frozenset())
+
+    def others(self, partitions: Collection[Partition], owned: Collection[Assignment]) -> list[Assignment]:
+        """Return what else of everything ``owned`` begins anew as these partitions come or go, and is read again."""
+        names = beside(partitions, (one.name for one in owned))
+        self._anew |= names
+        return [one for one in owned if one.name in names]
+
+    def take_anew(self, owned: Collection[Assignment]) -> frozenset[Partition]:
+        """Return, once, what began anew while it was read; what was read of it does not count."""
+        if not self._anew:
+            return frozenset()
+        anew, self._anew = self._anew, set()
+        return frozenset(one.name for one in owned if one.name in anew)
 
     def hold(self, owned: Collection[Assignment]) -> None:
         """Let all of everything ``owned`` wait that are apart, until it is judged.

@@ -92,7 +92,10 @@ class Parking:
         self.writer = Parked(config, written)
 
     def begin(self, partitions: Collection[Partition]) -> None:
-        """Begin to learn what these hold, of all that are assigned, and let them and their sources wait until then."""
+        """Begin to learn what these hold, of all that are assigned, and let them and their sources wait until then.
+
+        Of each number all that is here is among these: what is parked is read once they have come together.
+        """
         found = (self._ledger.find(*one) for one in partitions)
         fresh = {one.partition: one for one in found if one is not None and one.topic == self._retry}
         self._fresh = {number: one for number, one in self._fresh.items() if not one.given_away} | fresh
@@ -196,15 +199,22 @@ class Parking:
         del self._unknown[assignment]
         number, found = assignment.partition, seen.found
         self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found, seen.end)
-        waiting = sum(not one.done for one in found)
+        waiting, places = sum(not one.done for one in found), beyond(found)
         most = seen.counts.get(self._retry, 0)
         self._alike = {topic for topic in self._config.topics.sources if seen.counts.get(topic, 0) >= most}
         if waiting:
             log.info("%s/%d has %d parked records", self._retry, number, waiting)
-            self._await(assignment, beyond(found))
+        if self._may_wait:
+            places = {**dict.fromkeys(self._absent(number), 0), **places}
+        if places:
+            self._await(assignment, places)
         for one in self._ledger.owned:
             if one.partition == number and one.topic != self._retry:
                 one.parks = self._may_park and seen.counts.get(one.topic) == seen.counts.get(self._retry)
+
+    def _absent(self, number: int) -> list[Partition]:
+        """Return the source partitions of a number that come here, and are not here: of their keys some may wait."""
+        return [(topic, number) for topic in sorted(self._alike) if self._ledger.find(topic, number) is None]
 
     def _await(self, assignment: Assignment, places: dict[Partition, int]) -> None:
         """Let what is parked wait until its sources are read so far, which may first have to come here."""
@@ -253,5 +263,4 @@ class Parking:
 def _may_park(config: Config) -> bool:
     """Whether a key may go beside its source: not where its partition is to stand as it is dead-lettered."""
     delivery = config.delivery
-    stops = delivery.on_dead_letter.action == "Stop"
-    return delivery.order != "Partition" and not stops and config.group_protocol == "classic"
+    return delivery.order != "Partition" and delivery.on_dead_letter.action != "Stop"

@@ -175,6 +175,9 @@ class Poller(threading.Thread):
 
     def _deliver(self, most: int, timeout: float) -> None:
         read = self._source.read(most, timeout)
+        if anew := self._copartitions.take_anew(self._ledger.owned):
+            self._read_on((), anew)
+            read = read.without(anew)
         for partition, offset in read.lost:
             assignment = self._ledger.find(*partition)
             if assignment is not None:
@@ -197,7 +200,8 @@ class Poller(threading.Thread):
         if not offsets:
             return
         numbers = {one.partition for one in self._ledger.owned if offsets.get(one.name, one.position) < one.position}
-        anew = self._begin_anew(numbers, offsets)
+        before = [one for one in self._ledger.owned if one.partition in numbers]
+        anew = self._begin_anew(before, offsets) if before else []
         for partition, offset in offsets.items():
             self._lost.forget(partition)
             self._ledger.reach(*partition, offset)
@@ -217,15 +221,22 @@ class Poller(threading.Thread):
         if stood:
             self._read_on((), [one.name for one in stood])
 
-    def _begin_anew(self, numbers: Collection[int], offsets: Mapping[Partition, int]) -> list[Partition]:
-        """Begin with all partitions of these numbers as another owner does, as what is parked lies in several."""
-        before = [one for one in self._ledger.owned if one.partition in numbers]
-        if before:
-            self._release(before, REVOKE_BUDGET, commit=False)
-            self._loop.call_soon_threadsafe(self._dispatcher.keys.forget, numbers)
-            self._sequences.forget([one.name for one in before])
-            self._parking.begin([self._ledger.renew(one, offsets.get(one.name)).name for one in before])
-        return [one.name for one in before]
+    def _begin_anew(self, before: Collection[Assignment], offsets: Mapping[Partition, int]) -> list[Partition]:
+        """Begin with all partitions of some numbers as another owner does, as what is parked lies in several."""
+        self._release(before, REVOKE_BUDGET, commit=False)
+        self._forget([one.name for one in before])
+        return self._renew(before, offsets)
+
+    def _forget(self, partitions: Collection[Partition]) -> None:
+        """Forget what is parked, and waits, of these partitions, which are all of their numbers."""
+        self._loop.call_soon_threadsafe(self._dispatcher.keys.forget, {number for _, number in partitions})
+        self._sequences.forget(partitions)
+
+    def _renew(self, before: Collection[Assignment], offsets: Mapping[Partition, int]) -> list[Partition]:
+        names = [self._ledger.renew(one, offsets.get(one.name)).name for one in before]
+        self._stops.begin(names)
+        self._parking.begin(names)
+        return names
 
     def _job(self, record: Record) -> Job | None:
         assignment = self._ledger.find(record.topic, record.partition)
@@ -319,9 +330,14 @@ class Poller(threading.Thread):
         return True
 
     def _on_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
-        """Begin with what is given beside what is here; of that nothing is confirmed by it."""
+        """Begin with what is given beside what is here; of that nothing is confirmed by it.
+
+        What is here of the same numbers begins anew: only who has all of a number learns what is parked of it.
+        """
         if not self._ledger.owned:
             self._lease.begin(time.monotonic())
+        others = self._copartitions.others(partitions, self._ledger.owned)
+        anew = self._begin_anew(others, {}) if others else []
         for partition, committed in partitions.items():
             self._commits.assign(partition, committed)
         if partitions or not self._assigned:
@@ -331,7 +347,7 @@ class Poller(threading.Thread):
         self._copartitions.hold(self._ledger.owned)
         self._stops.begin(partitions)
         self._sequences.begin(partitions)
-        self._parking.begin(partitions)
+        self._parking.begin([*partitions, *anew])
 
     def _tell_assigned(self, partitions: dict[Partition, Committed | None]) -> None:
         fresh = listed(partition for partition, committed in partitions.items() if committed is None)
@@ -343,9 +359,10 @@ class Poller(threading.Thread):
         assignments = [assignment for assignment in found if assignment is not None]
         log.info("%s %s", "lost" if lost else "giving away", listed(partitions))
         self._pauses.release(assignments)
-        self._release(assignments, 0.0 if lost else REVOKE_BUDGET, commit=not lost)
-        self._sequences.forget(partitions)
-        self._loop.call_soon_threadsafe(self._dispatcher.keys.forget, {number for _, number in partitions})
+        others = self._copartitions.others(partitions, self._ledger.owned)
+        self._release([*assignments, *others], 0.0 if lost else REVOKE_BUDGET, commit=not lost)
+        self._forget([*partitions, *(one.name for one in others)])
+        self._renew(others, {})
         self._copartitions.hold(self._ledger.owned)
 
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:

@@ -61,6 +61,7 @@ class Stops:
 
     def begin(self, partitions: Collection[Partition]) -> None:
         """Let those of these partitions stand that stood with their owner before, if that is still wanted."""
+        self._seen = None
         self._places = {record: at for record, at in self._places.items() if not record[0].given_away}
         for partition in partitions:
             assignment = self._ledger.find(*partition)
