@@ -14,7 +14,7 @@ from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, ConsumerWorld, KafkaConnectionWorld, Secrets
 from headrace_operator.plan import connectcluster, connector, consumer, debezium, kafkaconnection
-from headrace_operator.plan.actions import Apply, PutConnector
+from headrace_operator.plan.actions import Apply, Plan, PutConnector
 from tests.operator import worlds
 
 pytestmark = pytest.mark.case("clusters-15")
@@ -236,15 +236,15 @@ def test_pods_are_given_no_secret_that_was_not_seen(secret: Absent | Unknown, re
     assert worlds.condition(plan, "Deployed")["reason"] == reason
 
 
-@pytest.mark.parametrize(
-    "template",
-    [
-        {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "a"}}}]},
-        {"volumes": [{"name": "a", "projected": {"sources": [{"secret": {"name": "mine"}}]}}]},
-        {"initContainers": [{"name": "a", "image": "b", "envFrom": [{"secretRef": {"name": "mine"}}]}]},
-        {"imagePullSecrets": [{"name": "mine"}]},
-    ],
+TEMPLATES: tuple[dict[str, Any], ...] = (
+    {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "a"}}}]},
+    {"volumes": [{"name": "a", "projected": {"sources": [{"secret": {"name": "mine"}}]}}]},
+    {"initContainers": [{"name": "a", "image": "b", "envFrom": [{"secretRef": {"name": "mine"}}]}]},
+    {"imagePullSecrets": [{"name": "mine"}]},
 )
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_code_is_given_no_secret_that_may_not_go_anywhere(template: dict[str, Any]) -> None:
     resource = worlds.resource("Consumer", "billing", {**worlds.CONSUMER.spec, "template": template})
     refused, well = (
@@ -255,3 +255,37 @@ def test_code_is_given_no_secret_that_may_not_go_anywhere(template: dict[str, An
     assert refused.actions == ()
     assert worlds.condition(refused, "Accepted")["reason"] == "HostNotAllowed"
     assert [action for action in well.actions if isinstance(action, Apply)]
+
+
+def working(template: dict[str, Any], secrets: Secrets, accepted: dict[str, Any] | None = None) -> Plan:
+    """Return the plan of a ConnectCluster whose workers are given this."""
+    spec = {"kafka": "kafka", "workers": {"template": template}}
+    status = {"accepted": {"generation": 1, "spec": accepted or spec}} if accepted is not None else {}
+    resource = worlds.resource("ConnectCluster", "main", spec, status=status)
+    return connectcluster.plan(worlds.connect_world(resource=resource, secrets=secrets), worlds.SETTINGS, worlds.NOW)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_nor_are_plug_ins_of_workers(template: dict[str, Any]) -> None:
+    refused, well = (working(template, seen(said, "mine")) for said in ("kafka:9092", None))
+
+    assert refused.actions == ()
+    found = worlds.condition(refused, "Accepted")
+    assert found["reason"] == "HostNotAllowed"
+    assert "spec.workers.template would give Secret mine to code" in found["message"]
+    assert [action for action in well.actions if isinstance(action, Apply)]
+
+
+def test_workers_that_run_by_what_a_secret_forbids_afterwards_are_left_as_they_are() -> None:
+    plan = working(TEMPLATES[0], seen("kafka:9092", "mine"), accepted={})
+
+    assert plan.actions == ()
+    assert plan.status["accepted"]["spec"]["workers"] == {"template": TEMPLATES[0]}
+
+
+def test_workers_of_the_accepted_spec_stay_while_an_edit_names_such_a_secret() -> None:
+    plan = working(TEMPLATES[0], seen("kafka:9092", "mine"), accepted=dict(worlds.CONNECT.spec))
+
+    (made,) = [a.manifest for a in plan.actions if isinstance(a, Apply) and a.manifest["kind"] == "Deployment"]
+    assert "mine" not in str(made)
+    assert worlds.condition(plan, "Accepted")["reason"] == "HostNotAllowed"

@@ -17,7 +17,7 @@ from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.errors import Invalid, Unreachable
 from headrace_operator.clients.kafka_connections import SECRETS, SUPERSEDED, Kafkas
 from headrace_operator.clients.kube import Kube
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Unknown
 from headrace_operator.plan import kafkaconnection
 from headrace_operator.reconcile.observe import connections as observe
@@ -171,3 +171,19 @@ async def test_a_login_goes_to_no_host_that_its_secret_does_not_allow(
     ] == ("HostNotAllowed")
     assert isinstance(asked.cluster, Unknown)
     assert "127.0.0.1:1 does not answer" in asked.cluster.reason
+
+
+@pytest.mark.case("clusters-15")
+async def test_a_secret_of_a_workers_template_says_where_it_may_go(server: ApiServer, remote: Remote) -> None:
+    """Also one that only the accepted spec names, as that may be in force."""
+    template = {"envFrom": [{"secretRef": {"name": "login"}}]}
+    spec = {"kafka": "kafka", "workers": {"template": template}}
+    new = worlds.resource("ConnectCluster", "main", spec)
+    edited = worlds.resource(
+        "ConnectCluster", "main", worlds.CONNECT.spec, status={"accepted": {"generation": 1, "spec": spec}}
+    )
+    kubectl(server, "-n", "shop", "annotate", "secret", "login", "headrace.dev/hosts=kafka:9092")
+
+    seen = [(await observe.connect_cluster(one, remote)).secrets["login"] for one in (new, edited)]
+
+    assert [one.hosts for one in seen if isinstance(one, SecretSeen)] == [("kafka:9092",)] * 2

@@ -31,7 +31,8 @@ class ConnectClusterWorld:
     """A ConnectCluster, its Kafka, every Connector of the namespace by a live list, its workers and its children.
 
     `owners` has, for each connector on the workers that seems to have lost its Connector, what a live read of that very
-    Connector said after the workers were asked; one that is missing here was not read.
+    Connector said after the workers were asked; one that is missing here was not read. `secrets` are those that its
+    `workers.template` names.
     """
 
     resource: Resource
@@ -40,6 +41,7 @@ class ConnectClusterWorld:
     workers: WorkersSeen | Unknown
     owners: Mapping[str, Reference]
     children: Children | Unknown
+    secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
 
 

@@ -11,7 +11,7 @@ from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.observed.world import ConnectClusterWorld, Reference
+from headrace_operator.observed.world import ConnectClusterWorld, Reference, Secrets
 from headrace_operator.plan import acceptance, complaints, connector, debezium, inputs, names, needs, pods, workers
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, RemoveConnector
@@ -27,7 +27,7 @@ NEEDED = frozenset({"Accepted", "KafkaKnown", "Deployed", "Answering"})
 def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     """Return the workers' objects that differ from what is wanted, connectors to remove, and the status."""
     resource = world.resource
-    judged = judge(resource)
+    judged = judge(resource, world.secrets)
     kafka = kafka_spec(world.kafka)
     children = _children(world, judged.spec, kafka, settings)
     ready = pods.rollout(_deployment(world))[1] > 0
@@ -42,9 +42,14 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     return Plan(actions=(*children, *removals), status=status, notes=notes(previous, conditions), look_again=again)
 
 
-def judge(resource: Resource) -> Acceptance[ConnectClusterSpec]:
-    """Return which spec of a ConnectCluster is in force."""
-    return acceptance.judge(
+def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[ConnectClusterSpec]:
+    """Return which spec of a ConnectCluster is in force, by where ``secrets`` may go as far as they were seen."""
+
+    def given_to_code(spec: ConnectClusterSpec) -> Finding | None:
+        named = needs.workers_secrets(spec.model_dump(by_alias=True, exclude_none=True))
+        return acceptance.unbounded("workers.template", named, secrets or {})
+
+    judged = acceptance.judge(
         ConnectClusterSpec,
         resource,
         lambda spec: acceptance.no_passwords("workers.config", spec.workers.config),
@@ -54,7 +59,9 @@ def judge(resource: Resource) -> Acceptance[ConnectClusterSpec]:
             "workers.config", spec.workers.config, raw.WORKER_SECRETS, resource.namespace
         ),
         lambda spec: acceptance.no_login_in_image("workers.image", spec.workers.image),
+        given_to_code,
     )
+    return acceptance.in_force_within(judged, given_to_code)
 
 
 def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:

@@ -50,6 +50,13 @@ def connector_keys(spec: Mapping[str, Any]) -> frozenset[str]:
     return frozenset((login.get("usernameKey") or "username", login.get("passwordKey") or "password"))
 
 
+def workers_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the Secrets that a ConnectCluster's spec gives to the pods of its workers."""
+    workers = spec.get("workers")
+    template = workers.get("template") if isinstance(workers, Mapping) else None
+    return tuple(dict.fromkeys(secrets.named(template)))
+
+
 def consumer_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the Secrets a Consumer's spec refers to."""
     return tuple(dict.fromkeys(secrets.named(spec)))

@@ -80,6 +80,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
     connectors = await ask(remote.kube.resources("Connector", namespace))
     started_with = pods_read.of_workers(resource.spec, plan_connect.kafka_spec(kafka))
     started_with |= pods_read.of_workers(needs.accepted(resource), None)
+    given = (name for spec in (resource.spec, needs.accepted(resource)) for name in needs.workers_secrets(spec))
     return ConnectClusterWorld(
         resource=resource,
         kafka=kafka,
@@ -87,6 +88,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         workers=workers,
         owners=await _owners(remote, namespace, needs.orphans(resource, workers, connectors)),
         children=children,
+        secrets=await secrets(remote, namespace, tuple(dict.fromkeys(given))),
         inputs=await inputs(remote, namespace, started_with),
     )
 
