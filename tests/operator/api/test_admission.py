@@ -343,9 +343,7 @@ def test_so_many_secrets_may_be_named_and_no_more(server: fast.ApiServer) -> Non
     """One that is named often counts once, and the last one is judged as the first."""
     all_but_one = user(server, *BUT_SECRETS, *(("", "secrets", f"s{number}", "get") for number in range(19)))
     who, most = user(server, *ALL), pulling(number % 20 for number in range(40))
-    workers = {
-        one: f"${{secrets:shop/s{number}:a}}" for number, one in enumerate(WORKER_SECRETS) if "listeners" not in one
-    }
+    workers = {one: f"${{secrets:shop/s{number}:a}}" for number, one in enumerate(WORKER_SECRETS)}
 
     assert judged(server, who, "Sample", most) is None
     assert "more than 20 Secrets are named" in str(judged(server, who, "Sample", pulling(range(21))))

@@ -73,4 +73,4 @@ def test_the_docs_list_every_property_that_tunes() -> None:
     assert sorted(set(re.findall(r"`([a-z.]+\.[a-z.]+)`", text))) == sorted(TUNING)
     told = set(re.findall(r"`([a-z.]+)`", workers))
     assert {name.removeprefix("signal.consumer.") for name in CONNECTOR_SECRETS} <= told
-    assert {re.sub(r"^(producer|consumer|admin|listeners\.https)\.", "", name) for name in WORKER_SECRETS} <= told
+    assert {re.sub(r"^(producer|consumer|admin)\.", "", name) for name in WORKER_SECRETS} <= told

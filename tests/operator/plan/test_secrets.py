@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from headrace_operator.api import properties as raw
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import connectcluster, connector, kafkaconnection, sources
 from headrace_operator.plan.acceptance import Acceptance
@@ -118,3 +119,21 @@ def test_an_address_with_a_login_is_refused_and_not_repeated(kind: str, change: 
 @pytest.mark.parametrize(("kind", "change"), WELL)
 def test_an_address_without_one_is_accepted(kind: str, change: dict[str, Any]) -> None:
     assert JUDGES[kind](worlds.resource(kind, "a", {**SPECS[kind], **change})).problem is None
+
+
+@pytest.mark.case("clusters-15")
+@pytest.mark.parametrize(
+    ("judge", "resource", "path", "name"),
+    [
+        *((connectcluster.judge, worlds.CONNECT, "workers", name) for name in raw.WORKER_SECRETS),
+        *((connector.judge, worlds.CONNECTOR, None, name) for name in raw.CONNECTOR_SECRETS),
+    ],
+)
+def test_what_is_listed_to_name_a_secret_may_stand(
+    judge: Callable[[Resource], Acceptance[Any]], resource: Resource, path: str | None, name: str
+) -> None:
+    """No other rule refuses such a property."""
+    config = {"config": {name: "${secrets:shop/mine:key}"}}
+    spec = {**resource.spec, path: config} if path else {**resource.spec, **config}
+
+    assert judge(dataclasses.replace(resource, spec=spec)).problem is None

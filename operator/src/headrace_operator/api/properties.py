@@ -116,10 +116,8 @@ CONNECTOR_SECRETS = (
 What a property of another name stands for is up to a class, of a transform or a converter, which may quote it.
 """
 
-WORKER_SECRETS = tuple(
-    f"{client}{name}" for client in ("", "producer.", "consumer.", "admin.", "listeners.https.") for name in _TLS
-)
-"""Properties of workers that may name a Secret: Kafka's clients and Kafka Connect's server take them for passwords."""
+WORKER_SECRETS = tuple(f"{client}{name}" for client in ("", "producer.", "consumer.", "admin.") for name in _TLS)
+"""Properties of workers that may name a Secret: Kafka's clients take them for passwords."""
 
 
 def tuning(properties: Mapping[str, str] | None) -> dict[str, str]:
