@@ -27,6 +27,10 @@ LARGEST = 2**31 - 1
 FOREVER = {"retention.ms": "-1", "retention.bytes": "-1"}
 SIZE, IN_SYNC = "max.message.bytes", "min.insync.replicas"
 KEPT = "TopicsKept"
+REMAPPED = (
+    "Where a source got more partitions, producers write keys to others than before, and what they write there may run "
+    "beside what still waits of the key."
+)
 NOT_LOOKED = Unknown(reason="they were not looked at yet")
 
 
@@ -120,6 +124,8 @@ def finding(
             "Settings and partitions are mended where the login may (AlterConfigs and Alter on the topic); else, and "
             "the rest, mend yourself."
         )
+        if any(topics[one.name].partitions < one.partitions for one in own):
+            mend = f"{mend} {REMAPPED}"
         return false(KEPT, Reason.SETTINGS_DIFFER, f"Topic {'; topic '.join(wrong)}. {mend}")
     dark = unknowns(own, sources, settings)
     if dark:
