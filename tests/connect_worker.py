@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +21,19 @@ import pytest
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import workers
 from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
 from tests.ports import free_port
-
-START = 90.0
-"""Seconds that the worker has to answer."""
+from tests.waiting import PATIENCE
 
 _JAVA = ("java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
+SOURCE = "org.apache.kafka.common.config.provider.DirectoryConfigProvider"
 _CONFIG = {
-    "config.providers.secrets.param.source": "org.apache.kafka.common.config.provider.DirectoryConfigProvider",
+    **{f"config.providers.{name}.param.source": SOURCE for name in ("secrets", "quoted")},
     "rest.advertised.host.name": "127.0.0.1",
     "offset.flush.interval.ms": "500",
 }
@@ -49,10 +49,7 @@ class ConnectWorker:
 
     def write_secret(self, namespace: str, name: str, **keys: str) -> None:
         """Make or change a Secret."""
-        folder = self.folder / namespace / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for key, value in keys.items():
-            (folder / key).write_text(value)
+        write_secret(self.folder, namespace, name, keys)
 
     @property
     def log(self) -> str:
@@ -73,17 +70,29 @@ class ConnectWorker:
 def connect_worker(kafka_broker: KafkaBroker) -> Iterator[ConnectWorker]:
     """Run a worker for this session of tests."""
     folder = Path(tempfile.mkdtemp(prefix="headrace-connect-"))
+    plain = KafkaConnectionSpec.model_validate({"bootstrapServers": kafka_broker.bootstrap_servers})
     try:
-        yield from _running(folder, kafka_broker)
+        with working(folder, worlds.CONNECT, plain) as worker:
+            yield worker
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _running(folder: Path, broker: KafkaBroker) -> Iterator[ConnectWorker]:
+def write_secret(folder: Path, namespace: str, name: str, keys: Mapping[str, str]) -> None:
+    """Make or change a Secret of a worker that runs, or will run, in ``folder``."""
+    place = folder / namespace / name
+    place.mkdir(parents=True, exist_ok=True)
+    for key, value in keys.items():
+        (place / key).write_text(value)
+
+
+@contextmanager
+def working(folder: Path, resource: Resource, kafka: KafkaConnectionSpec) -> Iterator[ConnectWorker]:
+    """Run the worker of a ConnectCluster in ``folder`` until the end of the block."""
     image = next(image for image in catalog.IMAGES if image.name == "connect")
     jars, port = ingredients.jars(image), free_port()
     properties = folder / "worker.properties"
-    properties.write_text(_properties(broker, jars / "plugins", port))
+    properties.write_text(_properties(resource, kafka, jars / "plugins", port))
     log4j = (
         f"-Dheadrace.connect.home={image.folder}",
         f"-Dlog4j2.configurationFile=file:{image.folder}/log4j2.properties",
@@ -101,16 +110,15 @@ def _running(folder: Path, broker: KafkaBroker) -> Iterator[ConnectWorker]:
         process.wait(timeout=20)
 
 
-def _properties(broker: KafkaBroker, plugins: Path, port: int) -> str:
+def _properties(resource: Resource, kafka: KafkaConnectionSpec, plugins: Path, port: int) -> str:
     """Return the operator's own properties; what a user may add wins over them, and so do ours."""
     config = {**_CONFIG, "plugin.path": str(plugins), "listeners": f"HTTP://127.0.0.1:{port}"}
     spec = ConnectClusterSpec.model_validate({"kafka": "kafka", "workers": {"config": config}})
-    kafka = KafkaConnectionSpec.model_validate({"bootstrapServers": broker.bootstrap_servers})
-    return workers.worker_properties(worlds.CONNECT, spec, kafka)
+    return workers.worker_properties(resource, spec, kafka)
 
 
 def _await_answer(worker: ConnectWorker) -> None:
-    deadline = time.monotonic() + START
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and worker.process.poll() is None:
         try:
             urllib.request.urlopen(f"{worker.url}/connectors", timeout=5).close()

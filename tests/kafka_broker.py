@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from confluent_kafka import KafkaException
@@ -47,6 +48,7 @@ _JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX
 
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _KEY_STORE = "listener.name.tls.ssl.keystore.location"
+_TRUST_STORE = "listener.name.mutual.ssl.truststore.location"
 _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -66,6 +68,9 @@ _SETTINGS = {
     "sasl.enabled.mechanisms": "SCRAM-SHA-512",
     "listener.name.sasl.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
     "listener.name.tls.ssl.keystore.type": "PEM",
+    "listener.name.mutual.ssl.keystore.type": "PEM",
+    "listener.name.mutual.ssl.truststore.type": "PEM",
+    "listener.name.mutual.ssl.client.auth": "required",
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "true",
     "log.retention.check.interval.ms": "2000",
@@ -77,12 +82,15 @@ _SETTINGS = {
 class KafkaBroker:
     """A running broker; ``bootstrap_servers`` takes anybody, ``sasl_servers`` asks for SCRAM-SHA-512.
 
-    Who asks ``tls_servers`` must take the authority in `certify` for one.
+    Who asks ``tls_servers`` must take the authority in `certify` for one. ``mutual_servers`` asks for a client
+    certificate, which is at first one of the broker's own ``authority``, whose files are in that folder.
     """
 
     bootstrap_servers: str
     sasl_servers: str
     tls_servers: str
+    mutual_servers: str
+    authority: Path
     process: subprocess.Popen[bytes]
     words: Sequence[str]
     log: Path
@@ -138,21 +146,27 @@ class KafkaBroker:
         admin.create_partitions([NewPartitions(name, partitions)])[name].result(timeout=PATIENCE)
         until(f"{partitions} partitions of {name}", lambda: self.partitions(name) == partitions)
 
-    def add_user(self, name: str, password: str) -> None:
+    def add_user(self, name: str, password: str, mechanism: str = "SCRAM-SHA-512") -> None:
         """Let ``name`` log in with this password, and no longer with one of before."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        scram = ScramCredentialInfo(ScramMechanism[mechanism.replace("-", "_")], 4096)
         change = UserScramCredentialUpsertion(name, scram, password.encode())
         admin.alter_user_scram_credentials([change])[name].result(timeout=PATIENCE)
 
     def certify(self, folder: Path) -> Path:
         """Serve from now on with a certificate of a new authority, made in ``folder``; return the authority's own."""
-        store = _certified(folder)
-        entry = ConfigEntry(_KEY_STORE, str(store), incremental_operation=AlterConfigOpType.SET)
+        self._set(_KEY_STORE, _certified(folder))
+        return folder / "ca.crt"
+
+    def trust(self, file: Path) -> None:
+        """Take from now on client certificates of the authorities in ``file``, and of no other."""
+        self._set(_TRUST_STORE, file)
+
+    def _set(self, name: str, file: Path) -> None:
+        entry = ConfigEntry(name, str(file), incremental_operation=AlterConfigOpType.SET)
         about = ConfigResource(ConfigResource.Type.BROKER, "1", incremental_configs=[entry])
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
-        return folder / "ca.crt"
 
     def settings(self, topic: str) -> dict[str, str]:
         """Return the settings of a topic that are in force."""
@@ -171,9 +185,19 @@ class KafkaBroker:
 
     def allow_only(self, topic: str, *operations: AclOperation) -> None:
         """Let everybody do these on ``topic``, and nothing else."""
-        who, where = "User:ANONYMOUS", ResourcePatternType.LITERAL
+        self.allow("ANONYMOUS", ResourceType.TOPIC, topic, *operations)
+
+    def allow(
+        self,
+        user: str,
+        kind: ResourceType,
+        name: str,
+        *operations: AclOperation,
+        pattern: ResourcePatternType = ResourcePatternType.LITERAL,
+    ) -> None:
+        """Let ``user`` do these on what is called ``name``."""
         rules = [
-            AclBinding(ResourceType.TOPIC, topic, where, who, "*", each, AclPermissionType.ALLOW) for each in operations
+            AclBinding(kind, name, pattern, f"User:{user}", "*", each, AclPermissionType.ALLOW) for each in operations
         ]
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         for made in admin.create_acls(rules).values():
@@ -200,7 +224,7 @@ class Installed:
 
     folder: Path
     settings: Path
-    ports: tuple[int, int, int]
+    ports: Sequence[int]
 
     @property
     def data(self) -> Path:
@@ -212,11 +236,13 @@ class Installed:
         """Run the broker; it is killed at the end, but where it has ended before."""
         log = self.folder / "broker.log"
         words = [*END_WITH_PARENT, *_JAVA, _classes(), "kafka.Kafka", str(self.settings)]
-        plain, sasl, tls = (f"127.0.0.1:{port}" for port in self.ports)
+        plain, sasl, tls, mutual = (f"127.0.0.1:{port}" for port in self.ports)
         broker = KafkaBroker(
             bootstrap_servers=plain,
             sasl_servers=sasl,
             tls_servers=tls,
+            mutual_servers=mutual,
+            authority=self.folder / "tls",
             process=_started(words, log),
             words=words,
             log=log,
@@ -235,16 +261,16 @@ def _started(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def installed() -> Iterator[Installed]:
-    """Make a broker's folder and settings, and remove them in the end."""
+def installed(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Installed]:
+    """Make a broker's folder and settings, of which these go before ours, and remove them in the end."""
     folder = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
     try:
-        port, sasl, tls, controller = free_ports(4)
-        settings = _written(folder, port, sasl, tls, controller)
+        *ports, controller = free_ports(5)
+        file = _written(folder, ports, controller, settings)
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(file)]
         subprocess.run([*_JAVA, _classes(), *tool], check=True, capture_output=True, timeout=PATIENCE)
-        yield Installed(folder=folder, settings=settings, ports=(port, sasl, tls))
+        yield Installed(folder=folder, settings=file, ports=ports)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -261,16 +287,21 @@ def _certified(folder: Path) -> Path:
     return store
 
 
-def _written(directory: Path, port: int, sasl: int, tls: int, controller: int) -> Path:
-    clients = f"PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls}"
+def _written(directory: Path, ports: Sequence[int], controller: int, more: Mapping[str, str]) -> Path:
+    names = {"PLAINTEXT": "PLAINTEXT", "SASL": "SASL_PLAINTEXT", "TLS": "SSL", "MUTUAL": "SSL"}
+    clients = ",".join(f"{name}://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True))
+    store = _certified(directory / "tls")
     settings = {
         **_SETTINGS,
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         "listeners": f"{clients},CONTROLLER://127.0.0.1:{controller}",
         "advertised.listeners": clients,
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT",
-        _KEY_STORE: str(_certified(directory / "tls")),
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT," + ",".join(map(":".join, names.items())),
+        _KEY_STORE: str(store),
+        "listener.name.mutual.ssl.keystore.location": str(store),
+        _TRUST_STORE: str(directory / "tls" / "ca.crt"),
         "log.dirs": str(directory / "data"),
+        **more,
     }
     file = directory / "server.properties"
     file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

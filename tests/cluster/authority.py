@@ -67,9 +67,10 @@ def sign(folder: Path, certificate: Certificate) -> None:
     extensions.unlink()
 
 
-def pkcs8(key: Path) -> str:
+def pkcs8(key: Path, passphrase: str = "") -> str:
     """Return a key that was made here as PKCS #8, which is the only form that Java reads. Raises ClusterError."""
-    return _openssl("pkcs8", "-topk8", "-nocrypt", "-in", str(key))
+    lock = ["-passout", f"pass:{passphrase}"] if passphrase else ["-nocrypt"]
+    return _openssl("pkcs8", "-topk8", *lock, "-in", str(key))
 
 
 def _key(file: Path) -> None:

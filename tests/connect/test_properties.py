@@ -83,7 +83,7 @@ def test_workers_topics_and_drivers_have_only_properties_that_are_known(
 ) -> None:
     """What a converter or a provider knows is its own: the worker hands it all that begins with its name."""
     sasl = {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "kafka"}}
-    tls = {"ca": {"secret": "kafka", "key": "ca.crt"}}
+    tls = {"ca": {"secret": "kafka", "key": "ca.crt"}, "certificate": {"secret": "kafka-client"}}
     kafka = KafkaConnectionSpec.model_validate({"bootstrapServers": "127.0.0.1:9092", "sasl": sasl, "tls": tls})
     spec = ConnectClusterSpec.model_validate({"kafka": "kafka", "workers": {"config": more}})
     lines = workers.worker_properties(worlds.CONNECT, spec, kafka).splitlines()

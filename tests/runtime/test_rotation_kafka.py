@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace import config as contract
+from tests.cluster import authority
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.waiting import until
@@ -37,6 +38,20 @@ def with_authority(world: World, folder: Path) -> contract.Config:
     """Return the Consumer that knows the brokers by what is mounted."""
     tls = contract.Tls(ca_file=str(folder / "authority"))
     return _reached(world, contract.Kafka(bootstrap_servers=world.broker.tls_servers, tls=tls, properties=IMPATIENT))
+
+
+def with_certificate(world: World, folder: Path) -> contract.Config:
+    """Return the Consumer logged in by a client certificate that is mounted."""
+    files = {"certificate_file": str(folder / "certificate"), "key_file": str(folder / "key")}
+    tls = contract.Tls(ca_file=str(world.broker.authority / "ca.crt"), **files)
+    return _reached(world, contract.Kafka(bootstrap_servers=world.broker.mutual_servers, tls=tls, properties=IMPATIENT))
+
+
+def certificate(world: World, folder: Path) -> dict[str, str]:
+    """Return the files of a client certificate of a new authority, which is made in ``folder``."""
+    name = world.config.consumer
+    authority.issue(folder, [authority.Certificate(file=name, user=name)])
+    return {kind: (folder / f"{name}.{end}").read_text() for kind, end in (("certificate", "crt"), ("key", "key"))}
 
 
 def _reached(world: World, kafka: contract.Kafka) -> contract.Config:
@@ -111,6 +126,51 @@ def test_an_authority(kafka_broker: KafkaBroker, tmp_path: Path, mounted_first: 
             until("a refusal", lambda: "certificate verify failed" in running.log.read_text())
             mount(files, authority=second)
         handle_all(world, running, 2)
+        assert running.stop() == 0
+
+
+@pytest.mark.parametrize("mounted_first", [True, False])
+def test_a_client_certificate(kafka_broker: KafkaBroker, tmp_path: Path, mounted_first: bool) -> None:
+    """The new one is mounted while both are good; or when the brokers refuse the old one already."""
+    world = make_world(kafka_broker, tmp_path)
+    files = tmp_path / "files"
+    first, second = (certificate(world, tmp_path / name) for name in ("first", "second"))
+    both = tmp_path / "both.crt"
+    both.write_text("".join((tmp_path / name / "ca.crt").read_text() for name in ("first", "second")))
+    kafka_broker.trust(both)
+    mount(files, **first)
+    with consuming(world, with_certificate(world, files)) as running:
+        handle_all(world, running, 1)
+        if mounted_first:
+            mount(files, **second)
+            until("the change noticed", lambda: "client certificate changed" in running.log.read_text())
+            handle_all(world, running, 2)
+        kafka_broker.trust(tmp_path / "second" / "ca.crt")
+        cut(kafka_broker, running, "timed out")
+        if not mounted_first:
+            until("a refusal", lambda: "alert" in running.log.read_text())
+            mount(files, **second)
+        handle_all(world, running, 3 if mounted_first else 2)
+        assert running.stop() == 0
+
+
+def test_a_certificate_that_comes_before_its_key(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """Until both are there, the last ones stay in use."""
+    world = make_world(kafka_broker, tmp_path)
+    files = tmp_path / "files"
+    first, second = (certificate(world, tmp_path / name) for name in ("first", "second"))
+    both = tmp_path / "both.crt"
+    both.write_text("".join((tmp_path / name / "ca.crt").read_text() for name in ("first", "second")))
+    kafka_broker.trust(both)
+    mount(files, **first)
+    with consuming(world, with_certificate(world, files)) as running:
+        handle_all(world, running, 1)
+        mount(files, certificate=second["certificate"])
+        until("it said", lambda: "no certificate with its own key" in running.log.read_text())
+        handle_all(world, running, 2)
+        mount(files, key=second["key"])
+        until("the change noticed", lambda: "client certificate changed" in running.log.read_text())
+        handle_all(world, running, 3)
         assert running.stop() == 0
 
 

@@ -68,6 +68,9 @@ TEMPLATES: dict[str, dict[str, Any]] = {
 }
 NAMING: dict[tuple[str, str], dict[str, Any]] = {
     ("KafkaConnection", "tls.ca.secret"): {"bootstrapServers": "k:9092", "tls": {"ca": {"secret": VICTIM, "key": "a"}}},
+    ("KafkaConnection", "tls.certificate.secret"): {
+        "bootstrapServers": "k:9092", "tls": {"certificate": {"secret": VICTIM}},
+    },
     ("KafkaConnection", "sasl.credentials.secret"): {
         "bootstrapServers": "k:9092", "sasl": {**SASL, "credentials": {"secret": VICTIM}},
     },

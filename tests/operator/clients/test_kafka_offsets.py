@@ -19,11 +19,12 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, 
 from confluent_kafka.admin import AdminClient
 
 from headrace.progress import Progress, Stop, encode
-from headrace_operator.clients.errors import HeadraceError, Retryable, Unauthorized, Unreachable
+from headrace_operator.clients.errors import HeadraceError, Invalid, Retryable, Unauthorized, Unreachable
 from headrace_operator.clients.kafka import MOST_GROUPS, Kafka
 from headrace_operator.clients.kafka_group import Group
 from headrace_operator.clients.kafka_link import LONGEST
 from headrace_operator.observed.kafka import Committed, Partition, Span, StopSeen
+from tests.cluster import authority
 from tests.kafka_broker import KafkaBroker
 from tests.mock_cluster import mocked
 from tests.operator.clients import group_memory
@@ -179,6 +180,39 @@ async def test_it_speaks_tls_to_a_broker_that_the_authority_knows(
         assert clients() == before
     with closing(Kafka("kafka", tls)) as kafka, pytest.raises(Unreachable, match="certificate"):
         await kafka.committed(topic, [(topic, 0)])
+
+
+@pytest.mark.slow
+async def test_it_shows_its_certificate_where_a_broker_asks_for_one(
+    kafka_broker: KafkaBroker, topic: str, tmp_path: Path
+) -> None:
+    """One of another authority, and none, are refused by the broker; one with another's key by the client itself."""
+    commit(kafka_broker, topic, TopicPartition(topic, 0, 7))
+    for folder in ("known", "strange"):
+        authority.issue(tmp_path / folder, [authority.Certificate(file="operator", user="operator")])
+    kafka_broker.trust(tmp_path / "known" / "ca.crt")
+    tls = {
+        "bootstrap.servers": kafka_broker.mutual_servers,
+        "security.protocol": "SSL",
+        "ssl.ca.pem": (kafka_broker.authority / "ca.crt").read_text(),
+    }
+    known, strange = (pair(tmp_path / folder / "operator") for folder in ("known", "strange"))
+    with closing(Kafka("kafka", {**tls, **known})) as kafka:
+        before = clients()
+        assert await answered(kafka, topic, [(topic, 0)]) == {(topic, 0): Committed(offset=7)}
+        assert clients() == before
+    for wrong in (strange, {}):
+        with closing(Kafka("kafka", {**tls, **wrong})) as kafka, pytest.raises(Unreachable, match="alert"):
+            await kafka.committed(topic, [(topic, 0)])
+    with pytest.raises(Invalid, match="the client refuses these properties") as refused:
+        Kafka("kafka", {**tls, **known, "ssl.key.pem": strange["ssl.key.pem"]})
+    assert strange["ssl.key.pem"].splitlines()[1] not in str(refused.value)
+
+
+def pair(file: Path) -> dict[str, str]:
+    """Return a certificate and its key as properties of librdkafka."""
+    ends = {"ssl.certificate.pem": ".crt", "ssl.key.pem": ".key"}
+    return {name: file.with_suffix(end).read_text() for name, end in ends.items()}
 
 
 @pytest.mark.slow

@@ -86,7 +86,14 @@ def recorded(world: KafkaConnectionWorld) -> tuple[Any, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("servers", ["evil:9092", "kafka.kafka:9092,evil:9092", "kafka.kafka:9093"])
-@pytest.mark.parametrize("named", [{"sasl": SASL}, {"tls": {"ca": {"secret": "login", "key": "ca.crt"}}}])
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"sasl": SASL},
+        {"tls": {"ca": {"secret": "login", "key": "ca.crt"}}},
+        {"tls": {"certificate": {"secret": "login"}}},
+    ],
+)
 def test_a_kafka_elsewhere_is_not_accepted(servers: str, named: dict[str, Any]) -> None:
     """So neither the operator, nor workers, nor consumers log in there; what was accepted before stays in force."""
     spec, secrets = {"bootstrapServers": servers, **named}, seen("kafka.kafka:9092", "login")

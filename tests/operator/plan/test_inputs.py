@@ -19,7 +19,7 @@ PYTHON = {"python": {"function": "greeting:handle", "source": {"configMap": "gre
 CODE, LOGIN, AWAY = ("ConfigMap", "greeting"), ("Secret", "shop-db"), Unknown(reason="no answer")
 KAFKA = {
     "bootstrapServers": "kafka:9092",
-    "tls": {"ca": {"secret": "authority", "key": "ca.crt"}},
+    "tls": {"ca": {"secret": "authority", "key": "ca.crt"}, "certificate": {"secret": "client"}},
     "sasl": {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "login"}},
 }
 SECURED = worlds.resource("KafkaConnection", "kafka", KAFKA, status={"accepted": {"generation": 1, "spec": KAFKA}})
@@ -75,15 +75,15 @@ def test_everything_that_a_template_names_is_read() -> None:
         assert (inputs.of_consumer(spec) if kind == "Consumer" else inputs.of_workers(spec, None)) == set(USED)
 
 
-@pytest.mark.parametrize("name", ["login", "authority"])
+@pytest.mark.parametrize("name", ["login", "authority", "client"])
 def test_workers_start_anew_with_another_login_to_kafka(name: str) -> None:
     """They read it as they start, unlike a consumer, which follows it by itself."""
-    seen = {("Secret", "login"): "a/1", ("Secret", "authority"): "b/1"}
+    seen = {("Secret", "login"): "a/1", ("Secret", "authority"): "b/1", ("Secret", "client"): "c/1"}
     world = statuses.changed(worlds.connect_world(), kafka=SECURED, inputs=seen)
     world = statuses.acted(world, statuses.planned(world))
     assert statuses.planned(world).actions == ()
 
-    assert len(applied(statuses.changed(world, inputs={**seen, ("Secret", name): "c/1"}))) == 1
+    assert len(applied(statuses.changed(world, inputs={**seen, ("Secret", name): "d/1"}))) == 1
     assert inputs.of_consumer(worlds.CONSUMER.spec) == frozenset()
 
 

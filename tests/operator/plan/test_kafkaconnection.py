@@ -118,12 +118,13 @@ def _contract(kafka: Resource) -> contract.Config:
     return contract.load(made["data"]["config.json"])
 
 
-@pytest.mark.parametrize("missing", ["username", "password", "ca.crt"])
+@pytest.mark.parametrize("missing", ["username", "password", "ca.crt", "tls.crt", "tls.key"])
 def test_a_secret_without_a_key_is_said_as_such(missing: str) -> None:
     """It was said of the Kafka: `KafkaUnreachable`, which nobody had asked."""
     sasl = {"mechanism": "PLAIN", "credentials": {"secret": "login"}}
-    spec = {**SERVERS, "sasl": sasl, "tls": {"ca": {"secret": "login", "key": "ca.crt"}}}
-    keys = frozenset({"username", "password", "ca.crt"} - {missing})
+    tls = {"ca": {"secret": "login", "key": "ca.crt"}, "certificate": {"secret": "login"}}
+    spec = {**SERVERS, "sasl": sasl, "tls": tls}
+    keys = frozenset({"username", "password", "ca.crt", "tls.crt", "tls.key"} - {missing})
     world = KafkaConnectionWorld(
         resource=connection(spec),
         secrets={"login": SecretSeen(name="login", keys=keys)},

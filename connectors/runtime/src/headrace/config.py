@@ -43,9 +43,20 @@ class Sasl(Document):
 
 
 class Tls(Document):
-    """How to verify the brokers; without ``ca_file`` the system's authorities are used."""
+    """How to verify the brokers; without ``ca_file`` the system's authorities are used.
+
+    A client certificate, if any, is ``certificate_file`` with ``key_file``.
+    """
 
     ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file go together")
+        return self
 
 
 class Kafka(Document):

@@ -7,7 +7,22 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
-from headrace_operator.api.schema import Credentials, Model, SecretKey, Status
+from headrace_operator.api.schema import Credentials, Key, Model, ObjectName, SecretKey, Status
+
+
+class Certificate(Model):
+    """Log in with a client certificate, which the brokers verify."""
+
+    secret: ObjectName = Field(
+        description="Name of the Secret in the same namespace, as Kubernetes keeps certificates (kubernetes.io/tls)."
+    )
+    certificate_key: Key | None = Field(
+        None,
+        description="Key that holds the certificate, and those between it and its authority, as PEM. Default: tls.crt.",
+    )
+    private_key_key: Key | None = Field(
+        None, description="Key that holds the private key as PEM, for workers as PKCS #8. Default: tls.key."
+    )
 
 
 class Tls(Model):
@@ -15,6 +30,9 @@ class Tls(Model):
 
     ca: SecretKey | None = Field(
         None, description="Secret key with the authority's PEM certificates. Default: the image's."
+    )
+    certificate: Certificate | None = Field(
+        None, description="Log in with a client certificate (mutual TLS). Default: none is shown to the brokers."
     )
 
 

@@ -77,6 +77,10 @@ class Kafkas:
         if spec.tls and spec.tls.ca:
             authority = await self._secrets.ask((namespace, spec.tls.ca.secret, spec.bootstrap_servers))
             found["ssl.ca.pem"] = _value(authority, spec.tls.ca.secret, spec.tls.ca.key)
+        if spec.tls and (own := spec.tls.certificate):
+            values = await self._secrets.ask((namespace, own.secret, spec.bootstrap_servers))
+            found["ssl.certificate.pem"] = _value(values, own.secret, own.certificate_key or "tls.crt")
+            found["ssl.key.pem"] = _value(values, own.secret, own.private_key_key or "tls.key")
         return {**tuning(spec.properties), **found}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
 import secrets
 import ssl
 from collections.abc import Generator, Mapping
@@ -19,8 +20,8 @@ MOST_ROUNDS = 16_384
 """Rounds of hashing that a broker may ask for: as many as Kafka stores at most."""
 
 UNDERSTOOD = {
-    "sasl.mechanism", "sasl.username", "sasl.password", "ssl.ca.pem", "ssl.cipher.suites", "ssl.curves.list",
-    "ssl.endpoint.identification.algorithm", "ssl.sigalgs.list",
+    "sasl.mechanism", "sasl.username", "sasl.password", "ssl.ca.pem", "ssl.certificate.pem", "ssl.cipher.suites",
+    "ssl.curves.list", "ssl.endpoint.identification.algorithm", "ssl.key.pem", "ssl.sigalgs.list",
 }  # fmt: skip
 """Properties of logins and of TLS that are followed here, or that only say which of several ways is offered."""
 
@@ -49,7 +50,17 @@ def context(properties: Mapping[str, str]) -> ssl.SSLContext | None:
     made.check_hostname = properties.get("ssl.endpoint.identification.algorithm") != "none"
     if ciphers := properties.get("ssl.cipher.suites"):
         made.set_ciphers(ciphers)
+    if certificate := properties.get("ssl.certificate.pem"):
+        _show(made, f"{certificate}\n{properties['ssl.key.pem']}\n")
     return made
+
+
+def _show(made: ssl.SSLContext, pair: str) -> None:
+    """Let a client show a certificate with its key: Python reads it from a file only, here one that is in memory."""
+    with open(os.memfd_create("certificate"), "w", encoding="utf-8") as file:
+        file.write(pair)
+        file.flush()
+        made.load_cert_chain(f"/proc/self/fd/{file.fileno()}", password="")
 
 
 def _plain(username: str, password: str) -> Steps:

@@ -10,7 +10,7 @@ from headrace import config as contract
 from headrace import names as kafka_names
 from headrace_operator.api.consumer import ConsumerSpec, Delivery, Handler, Http, OnDeadLetter, Python, Retry
 from headrace_operator.api.durations import seconds
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, Tls
 from headrace_operator.api.properties import tuning
 from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import deduplication, names, template
@@ -119,12 +119,19 @@ def _kafka(kafka: KafkaConnectionSpec) -> contract.Kafka:
         username_file=f"{contract.CREDENTIALS}/username",
         password_file=f"{contract.CREDENTIALS}/password",
     )
-    authority = f"{contract.CREDENTIALS}/ca.crt" if kafka.tls and kafka.tls.ca else None
     return contract.Kafka(
         bootstrap_servers=kafka.bootstrap_servers,
         sasl=sasl,
-        tls=contract.Tls(ca_file=authority) if kafka.tls else None,
+        tls=kafka.tls and _tls(kafka.tls),
         properties=tuning(kafka.properties),
+    )
+
+
+def _tls(tls: Tls) -> contract.Tls:
+    return contract.Tls(
+        ca_file=f"{contract.CREDENTIALS}/ca.crt" if tls.ca else None,
+        certificate_file=f"{contract.CREDENTIALS}/tls.crt" if tls.certificate else None,
+        key_file=f"{contract.CREDENTIALS}/tls.key" if tls.certificate else None,
     )
 
 
@@ -265,4 +272,10 @@ def _credentials(kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
     if kafka.tls and kafka.tls.ca:
         items = [{"key": kafka.tls.ca.key, "path": "ca.crt"}]
         sources.append({"secret": {"name": kafka.tls.ca.secret, "items": items}})
+    if kafka.tls and (own := kafka.tls.certificate):
+        items = [
+            {"key": own.certificate_key or "tls.crt", "path": "tls.crt"},
+            {"key": own.private_key_key or "tls.key", "path": "tls.key"},
+        ]
+        sources.append({"secret": {"name": own.secret, "items": items}})
     return sources

@@ -30,6 +30,8 @@ def kafka_keys(spec: KafkaConnectionSpec) -> tuple[tuple[str, str], ...]:
         found += [(login.secret, login.username_key or "username"), (login.secret, login.password_key or "password")]
     if spec.tls and spec.tls.ca:
         found.append((spec.tls.ca.secret, spec.tls.ca.key))
+    if spec.tls and (own := spec.tls.certificate):
+        found += [(own.secret, own.certificate_key or "tls.crt"), (own.secret, own.private_key_key or "tls.key")]
     return tuple(found)
 
 

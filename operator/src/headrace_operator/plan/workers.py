@@ -99,9 +99,15 @@ def _escaped(value: str) -> str:
 def _login(namespace: str, kafka: KafkaConnectionSpec) -> dict[str, str]:
     protocol = ("SASL_" if kafka.sasl else "") + ("SSL" if kafka.tls else "PLAINTEXT")
     properties = {"security.protocol": protocol}
-    if kafka.tls and kafka.tls.ca:
-        authority = f"${{secrets:{namespace}/{kafka.tls.ca.secret}:{kafka.tls.ca.key}}}"
+    if kafka.tls and (ca := kafka.tls.ca):
+        authority = _reference(namespace, ca.secret, ca.key)
         properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": authority}
+    if kafka.tls and (own := kafka.tls.certificate):
+        properties |= {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.certificate.chain": _reference(namespace, own.secret, own.certificate_key or "tls.crt"),
+            "ssl.keystore.key": _reference(namespace, own.secret, own.private_key_key or "tls.key"),
+        }
     if kafka.sasl:
         properties |= {"sasl.mechanism": kafka.sasl.mechanism, "sasl.jaas.config": _jaas(namespace, kafka)}
     return properties
@@ -111,10 +117,14 @@ def _jaas(namespace: str, kafka: KafkaConnectionSpec) -> str:
     assert kafka.sasl is not None
     module = "plain.Plain" if kafka.sasl.mechanism == "PLAIN" else "scram.Scram"
     credentials = kafka.sasl.credentials
-    user = f"${{quoted:{namespace}/{credentials.secret}:{credentials.username_key or 'username'}}}"
-    password = f"${{quoted:{namespace}/{credentials.secret}:{credentials.password_key or 'password'}}}"
+    user = _reference(namespace, credentials.secret, credentials.username_key or "username", "quoted")
+    password = _reference(namespace, credentials.secret, credentials.password_key or "password", "quoted")
     login = f"org.apache.kafka.common.security.{module}LoginModule"
     return f'{login} required username="{user}" password="{password}";'
+
+
+def _reference(namespace: str, secret: str, key: str, provider: str = "secrets") -> str:
+    return f"${{{provider}:{namespace}/{secret}:{key}}}"
 
 
 def _rights(resource: Resource, name: str, secrets: Sequence[str]) -> tuple[Manifest, Manifest]:

@@ -7,6 +7,8 @@ It must not hold on to a secret or write one anywhere.
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,19 +23,18 @@ class Login(NamedTuple):
 
 
 class Mounted(NamedTuple):
-    """What the mounted files hold: a login, and whom to take for the brokers; None is not wanted."""
+    """What the mounted files hold; None is not wanted.
+
+    A login is told to clients that run; ``at_start`` is what they read only as they start, by what it is called.
+    """
 
     login: Login | None
-    authority: bytes | None
+    at_start: Mapping[str, bytes]
 
 
 def mounted(kafka: Kafka) -> Mounted:
-    """Return what the credential files of ``kafka`` hold now; raises ``OSError`` when one cannot be read."""
-    authority = kafka.tls.ca_file if kafka.tls else None
-    return Mounted(
-        login=_login(kafka.sasl) if kafka.sasl else None,
-        authority=Path(authority).read_bytes() if authority else None,
-    )
+    """Return what the credential files of ``kafka`` hold now; raises ``OSError`` when one is of no use."""
+    return Mounted(login=_login(kafka.sasl) if kafka.sasl else None, at_start=_at_start(kafka.tls) if kafka.tls else {})
 
 
 def properties(kafka: Kafka) -> dict[str, str]:
@@ -47,7 +48,7 @@ def properties(kafka: Kafka) -> dict[str, str]:
         "bootstrap.servers": kafka.bootstrap_servers,
         "security.protocol": protocol,
         **_sasl(kafka.sasl),
-        **_authorities(kafka.tls),
+        **(_tls(kafka.tls) if kafka.tls else {}),
     }
 
 
@@ -62,8 +63,42 @@ def _login(sasl: Sasl) -> Login:
     return Login(_secret(sasl.username_file), _secret(sasl.password_file))
 
 
-def _authorities(tls: Tls | None) -> dict[str, str]:
-    return {"ssl.ca.location": tls.ca_file} if tls and tls.ca_file else {}
+def _tls(tls: Tls) -> dict[str, str]:
+    places = {
+        "ssl.ca.location": tls.ca_file,
+        "ssl.certificate.location": tls.certificate_file,
+        "ssl.key.location": tls.key_file,
+    }
+    return {name: place for name, place in places.items() if place}
+
+
+def _at_start(tls: Tls) -> dict[str, bytes]:
+    found = {}
+    if tls.ca_file:
+        found["certificate authority of Kafka"] = _authority(tls.ca_file)
+    if tls.certificate_file and tls.key_file:
+        found["client certificate"] = _pair(tls.certificate_file, tls.key_file)
+    return found
+
+
+def _authority(path: str) -> bytes:
+    """Return the certificates at ``path``, which a client would take."""
+    found = Path(path).read_bytes()
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise OSError(f"{path} holds no certificates as PEM: {error.reason}") from error
+    return found
+
+
+def _pair(certificate: str, key: str) -> bytes:
+    """Return a certificate and its key, which a client would take: while both are replaced they may not match."""
+    found = Path(certificate).read_bytes() + Path(key).read_bytes()
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        raise OSError(f"{certificate} and {key} are no certificate with its own key as PEM: {error.reason}") from error
+    return found
 
 
 def _secret(path: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -215,7 +216,8 @@ class Writer:
         try:
             self._client.init_transactions(TRANSACTION)
         except KafkaException as error:
-            self._client.poll(0)  # serves error_cb, which knows why
+            with suppress(KafkaException):  # what ended the client, as it says again
+                self._client.poll(0)  # serves error_cb, which knows why
             raise _named(error, f"transactional id {self._id}", self._seen) from error
         return self
 

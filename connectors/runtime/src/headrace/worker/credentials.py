@@ -1,7 +1,7 @@
 """The mounted credentials, followed: what was rotated reaches the clients without a new pod.
 
-The poll thread alone owns it. A login is told to the clients; an authority is read by new ones only, so they are opened
-anew, between which the partitions are let go. It must not write a secret anywhere.
+The poll thread alone owns it. A login is told to the clients; certificates are read by new ones only, so they are
+opened anew, between which the partitions are let go. It must not write a secret anywhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Credentials:
     """What the clients have of what is mounted; made before they are, so that no rotation falls between."""
 
     def __init__(self, kafka: Kafka) -> None:
-        """Read the files; raises ``OSError`` when one cannot be read."""
+        """Read the files; raises ``OSError`` when one is of no use."""
         self._kafka = kafka
         self._known = connection.mounted(kafka)
         self._looked_at = 0.0
@@ -40,8 +40,8 @@ class Credentials:
         if found == before:
             return
         self._known = found
-        if found.authority != before.authority:
-            log.info("the certificate authority of Kafka changed: leaving the group, to come back with new clients")
+        if changed := [one for one, read in found.at_start.items() if read != before.at_start[one]]:
+            log.info("the %s changed: leaving the group, to come back with new clients", " and the ".join(changed))
             source.reopen()
             for writer in writers:
                 writer.reopen()

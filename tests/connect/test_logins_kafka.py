@@ -1,0 +1,247 @@
+"""Each login to Kafka, by each part that logs in, with the rights that docs/kafka-connection.md names and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceType
+
+from headrace import config as contract
+from headrace.cli.failure import Exit
+from headrace.letters import redrive
+from headrace_operator.api.consumer import ConsumerSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.clients.errors import Retryable, Unauthorized
+from headrace_operator.clients.kafka_connections import Kafkas
+from headrace_operator.clients.kube import Kube
+from headrace_operator.observed.kafka import Span
+from headrace_operator.observed.kube import Resource
+from headrace_operator.plan import consumption, names
+from tests.cluster import authority
+from tests.connect.capturing import Parts
+from tests.connect_worker import working, write_secret
+from tests.kafka_broker import KafkaBroker, installed
+from tests.operator import worlds
+from tests.postgres_server import PostgresServer
+from tests.runtime.consumer_process import World, consuming, make_world
+from tests.waiting import PATIENCE, until
+
+pytestmark = pytest.mark.slow
+
+Answer = TypeVar("Answer")
+
+PARTS = ("operator", "pods", "command", "workers")
+"""Who logs in: each has a user of its own here, so that none has another's rights."""
+
+USER, TRIED = "org.apache.kafka.common.security.{}LoginModule required", "SCRAM-SHA-256,SCRAM-SHA-512"
+LISTENER = "listener.name.sasl.{}.sasl.jaas.config"
+STRICT = {
+    "allow.everyone.if.no.acl.found": "false",
+    "super.users": "User:ANONYMOUS",
+    "sasl.enabled.mechanisms": f"PLAIN,{TRIED}",
+    LISTENER.format("plain"): f"{USER.format('plain.Plain')} {' '.join(f'user_{one}=x' for one in PARTS)};",
+    **{LISTENER.format(one.lower()): f"{USER.format('scram.Scram')};" for one in TRIED.split(",")},
+}
+"""Who does not log in may do anything, and who does only what they were given."""
+
+CREATE, READ, WRITE, DESCRIBE = AclOperation.CREATE, AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
+CONFIGS, ALTER_CONFIGS, ALTER = AclOperation.DESCRIBE_CONFIGS, AclOperation.ALTER_CONFIGS, AclOperation.ALTER
+TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """How one part logs in: what a KafkaConnection says, its Secrets, and who that is for Kafka."""
+
+    spec: KafkaConnectionSpec
+    secrets: Mapping[str, Mapping[str, str]]
+    user: str
+
+
+class Shelf(Kube):
+    """Secrets that are there; nothing else is asked."""
+
+    def __init__(self, secrets: Mapping[str, Mapping[str, str]]) -> None:
+        self._secrets = secrets
+
+    async def secret_values(self, namespace: str, name: str, address: str) -> Mapping[str, bytes]:
+        return {key: value.encode() for key, value in self._secrets[name].items()}
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[KafkaBroker]:
+    """Run a broker whose authorizer gives nothing that was not given."""
+    with installed(STRICT) as place, place.serving() as running:
+        for mechanism in TRIED.split(","):
+            for part in PARTS:
+                running.add_user(part, "x", mechanism)
+        yield running
+
+
+def with_password(broker: KafkaBroker, mechanism: str, part: str) -> Login:
+    sasl = {"mechanism": mechanism, "credentials": {"secret": "login"}}
+    spec = KafkaConnectionSpec.model_validate({"bootstrapServers": broker.sasl_servers, "sasl": sasl})
+    return Login(spec=spec, secrets={"login": {"username": part, "password": "x"}}, user=part)
+
+
+def with_certificate(broker: KafkaBroker, part: str) -> Login:
+    authority.sign(broker.authority, authority.Certificate(file=part, user=part))
+    tls = {"ca": {"secret": "authority", "key": "ca.crt"}, "certificate": {"secret": "client"}}
+    spec = KafkaConnectionSpec.model_validate({"bootstrapServers": broker.mutual_servers, "tls": tls})
+    certificate, key = (broker.authority / f"{part}.{end}" for end in ("crt", "key"))
+    secrets = {
+        "authority": {"ca.crt": (broker.authority / "ca.crt").read_text()},
+        "client": {"tls.crt": certificate.read_text(), "tls.key": authority.pkcs8(key)},
+    }
+    return Login(spec=spec, secrets=secrets, user=f"CN={part}")
+
+
+@pytest.fixture(params=["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "certificate"])
+def login(broker: KafkaBroker, request: pytest.FixtureRequest) -> Callable[[str], Login]:
+    """Return how a part logs in."""
+    if request.param == "certificate":
+        return partial(with_certificate, broker)
+    return partial(with_password, broker, request.param)
+
+
+async def test_operator_pods_and_command(broker: KafkaBroker, tmp_path: Path, login: Callable[[str], Login]) -> None:
+    """Topics are made, records handled, one buried and put back, and what is committed is told."""
+    world = make_world(broker, tmp_path, topics=False)
+    broker.create_topic(world.source, 2)
+    own = world.config.topics
+    kafkas, resource = _operator(world, login("operator"))
+    with closing(kafkas):
+        kafka = await kafkas.open(resource)
+        assert (await answered(kafka.cluster)).brokers == 1
+        for topic, partitions in ((own.retry, 2), (own.dead_letters, 2), (own.resolutions, 1)):
+            await answered(lambda: kafka.create(topic, partitions, {}))  # noqa: B023 - awaited at once
+        await answered(lambda: kafka.alter(own.retry, {"retention.ms": "-1"}))
+        assert (await answered(lambda: kafka.settings(own.retry)))["retention.ms"] == "-1"
+        _handle(world, login("pods"), login("command"), tmp_path)
+        seen = await answered(lambda: kafka.committed(world.config.group, [(world.source, 0), (world.source, 1)]))
+        assert {at: one.offset for at, one in seen.items()} == {(world.source, 0): 1, (world.source, 1): 2}
+        log = await answered(lambda: kafka.read(world.config.group, {(own.dead_letters, 1): Span(start=0, end=1)}))
+        assert len(log.records) == 1
+
+
+def test_workers(
+    broker: KafkaBroker, postgres_server: PostgresServer, tmp_path: Path, login: Callable[[str], Login]
+) -> None:
+    """A row of a database comes into its topic."""
+    resource = worlds.resource("ConnectCluster", f"c{uuid.uuid4().hex[:8]}", {})
+    group, own = names.connect_group(resource.namespace, resource.name), login("workers")
+    for topic in ("configs", "offsets", "status"):
+        broker.allow(own.user, TOPIC, f"{group}.{topic}", CREATE, READ, WRITE, CONFIGS)
+    broker.allow(own.user, GROUP, group, READ)
+    for name, keys in own.secrets.items():
+        write_secret(tmp_path, resource.namespace, name, keys)
+    with working(tmp_path, resource, own.spec) as worker:
+        parts = Parts(worker=worker, server=postgres_server, broker=broker)
+        with parts.database() as database:
+            prefix = f"shop.{database.name.replace('_', '-')}"
+            broker.allow(own.user, TOPIC, prefix, CREATE, WRITE, pattern=ResourcePatternType.PREFIXED)
+            broker.allow(own.user, TOPIC, f"__debezium-heartbeat.{prefix}", CREATE, WRITE)
+            database.sql("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1)")
+            captured = database.capture({"tables": ["public.orders"]})
+            assert len(captured.records("public.orders", 1)) == 1
+
+
+async def answered(question: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return the answer, once brokers know of a right that was just given, however busy the machine is."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await question()
+            except (Retryable, Unauthorized):
+                await asyncio.sleep(0.2)
+
+
+def _operator(world: World, own: Login) -> tuple[Kafkas, Resource]:
+    """Return what the operator reaches the Kafka of a Consumer by, with its rights."""
+    topics, broker = world.config.topics, world.broker
+    broker.allow(own.user, TOPIC, world.source, DESCRIBE, CONFIGS)
+    for topic in (topics.retry, topics.dead_letters, topics.resolutions):
+        broker.allow(own.user, TOPIC, topic, CREATE, READ, CONFIGS, ALTER_CONFIGS, ALTER)
+    broker.allow(own.user, GROUP, world.config.group, DESCRIBE)
+    accepted = {"spec": own.spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    return Kafkas(Shelf(own.secrets)), worlds.resource("KafkaConnection", "kafka", {}, status={"accepted": accepted})
+
+
+def _handle(world: World, own: Login, commands: Login, folder: Path) -> None:
+    """Handle three records, one of which is dead-lettered first and put back by the command."""
+    topics, broker = world.config.topics, world.broker
+    for topic, operations in ((world.source, [READ]), (topics.retry, [READ, WRITE]), (topics.dead_letters, [WRITE])):
+        broker.allow(own.user, TOPIC, topic, *operations)
+    broker.allow(own.user, GROUP, world.config.group, READ)
+    with consuming(world, _mounted(world, own, folder / "pods")) as running:
+        for partition in (0, 1):
+            world.produce([(f"k{partition}", {"n": partition})], partition=partition)
+        world.produce([("buried", {"n": 2, "poison": True})], partition=1)
+        world.dead_letters(1)
+        until("all committed", lambda: world.committed() == {0: 1, 1: 2})
+        _redrive(world, commands, folder / "command")
+        until("all handled", lambda: len(world.effects()) == 3)
+        assert running.stop() == 0
+
+
+def _redrive(world: World, own: Login, folder: Path) -> None:
+    """Put everything back by the command that the pod of an errand runs, which may do nothing before."""
+    topics, broker = world.config.topics, world.broker
+    (folder / "config.json").parent.mkdir()
+    (folder / "config.json").write_text(contract.dump(_mounted(world, own, folder)))
+    words = [sys.executable, "-c", "from headrace.cli import app; app()", "internal", "redrive"]
+    environment = {**os.environ, "HEADRACE_CONFIG": str(folder / "config.json")}
+
+    def ran() -> tuple[int, Any]:
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+    code, said = ran()
+    assert code == Exit.FORBIDDEN, said
+    for topic, operations in (
+        (topics.dead_letters, [READ]),
+        (topics.resolutions, [READ, WRITE]),
+        (topics.retry, [WRITE]),
+    ):
+        broker.allow(own.user, TOPIC, topic, *operations)
+    broker.allow(own.user, TOPIC, world.source, DESCRIBE)
+    broker.allow(own.user, GROUP, "headrace.reader", DESCRIBE)
+    broker.allow(own.user, TRANSACTION, redrive.transactional_id(world.config.namespace, world.config.consumer), WRITE)
+    code, said = ran()
+    assert code == 0, said
+
+
+def _mounted(world: World, own: Login, folder: Path) -> contract.Config:
+    """Return the contract of a Consumer, with what Kubernetes mounts for it in ``folder``."""
+    spec = ConsumerSpec.model_validate(
+        {
+            "from": {"kafka": "kafka", "topics": [world.source]},
+            "handler": {"python": {"function": "effects_handler:handle"}},
+        }
+    )
+    resource = worlds.resource("Consumer", world.config.consumer, {})
+    config = consumption.configuration(resource, spec, own.spec, "classic", [world.source])
+    pods = consumption.Pods(replicas=1, started_with={})
+    made = consumption.manifests(resource, spec, own.spec, config, pods, worlds.SETTINGS)
+    pod = next(one for one in made if one["kind"] == "Deployment")["spec"]["template"]["spec"]
+    sources = next(one for one in pod["volumes"] if one["name"] == "kafka")["projected"]["sources"]
+    folder.mkdir(exist_ok=True)
+    for secret in (source["secret"] for source in sources):
+        for item in secret["items"]:
+            (folder / item["path"]).write_text(own.secrets[secret["name"]][item["key"]])
+    kafka = contract.Kafka.model_validate_json(
+        config.kafka.model_dump_json().replace(contract.CREDENTIALS, str(folder))
+    )
+    return world.config.model_copy(update={"kafka": kafka})
