@@ -12,6 +12,7 @@ import pytest
 
 from headrace import headers, record
 from headrace_operator.api import crd
+from headrace_operator.api.connector import OutboxColumns
 from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.api.kinds import ADDED, KINDS
 from headrace_operator.api.properties import IDENTITY, TUNING
@@ -44,13 +45,23 @@ def compensate(where: dict[str, Any]) -> dict[str, Any]:
     return {"delivery": {"onDeadLetter": {"compensate": where}}}
 
 
+def outbox(columns: dict[str, str]) -> dict[str, Any]:
+    """Return an outbox whose columns are called so."""
+    return {"table": "public.outbox", "columns": columns}
+
+
 REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.properties", 0, {"properties": {"plugin.library.paths": "evil"}}),
     ("KafkaConnection", "spec.bootstrapServers", 0, {"bootstrapServers": "SASL_SSL://me:s3cret@kafka:9092"}),
+    ("KafkaConnection", "spec.bootstrapServers", 1, {"bootstrapServers": "${secrets:shop/mine:password}:9092"}),
+    ("KafkaConnection", "spec.bootstrapServers", 2, {"bootstrapServers": "kafka:9092,169.254.169.254:80"}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
     ("ConnectCluster", "spec.workers.config", 1, {"workers": {"config": {"bootstrap.servers": "elsewhere:9092"}}}),
     ("ConnectCluster", "spec.workers.config", 2, {"workers": {"config": {"producer.acks": "all\nx=y"}}}),
     ("ConnectCluster", "spec.workers.config", 3, {"workers": {"config": {"header.converter": "${secrets:a/b:c}"}}}),
+    ("ConnectCluster", "spec.workers.config", 4, {"workers": {"config": {"ssl.engine.factory.class": "evil.All"}}}),
+    ("ConnectCluster", "spec.workers.config", 5, {"workers": {"config": {"x.url": "http://169.254.169.254/"}}}),
+    ("ConnectCluster", "spec.workers.config", 6, {"workers": {"config": {"x.url": "http://2852039166/"}}}),
     ("ConnectCluster", "spec.workers.image", 0, {"workers": {"image": "me:s3cret@registry.example/connect:1"}}),
     ("ConnectCluster", "spec.workers.resources", 0, {"workers": {"resources": {"requests": {"memory": "2Gi"}}}}),
     ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
@@ -61,6 +72,17 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Connector", "spec.config", 1, {"config": {"slot.name": "other"}}),
     ("Connector", "spec.config", 2, {"config": {"producer.override.bootstrap.servers": "elsewhere:9092"}}),
     ("Connector", "spec.config", 3, {"config": {"transforms.secret.type": "${secrets:shop/db:password}"}}),
+    ("Connector", "spec.config", 4, {"config": {"driver.socketFactory": "evil.Shell"}}),
+    ("Connector", "spec.config", 5, {"config": {"signal.kafka.bootstrap.servers": "a:1, 169.254.169.254:80"}}),
+    ("Connector", "spec.config", 6, {"config": {"value.converter.url": "http://0xA9FEA9FE/"}}),
+    ("Connector", "spec.config", 7, {"config": {"database.hostname": "db/x?a="}}),
+    ("Connector", "spec.postgres.host", 1, {"postgres": {**worlds.CONNECTOR.spec["postgres"], "host": "db/x?a="}}),
+    ("Connector", "spec.postgres.host", 2, {"postgres": {**worlds.CONNECTOR.spec["postgres"], "host": "2852039166"}}),
+    ("Connector", "spec.postgres.database", 0, {"postgres": {**worlds.CONNECTOR.spec["postgres"], "database": "x?a="}}),
+    *(
+        ("Connector", f"spec.capture.outbox.columns.{one}", 0, {"capture": {"outbox": outbox({one: "a,b"})}})
+        for one in OutboxColumns.model_fields
+    ),
     ("Connector", "", 5, {"topics": {"prefix": "dlq.shop"}}),
     ("Connector", "spec.postgres.host", 0, {"postgres": {**worlds.CONNECTOR.spec["postgres"], "host": "me:s3cret@db"}}),
     ("Consumer", "spec.from", 0, {"from": {**SOURCE, "kafka": "kafka", "topics": ["orders"]}}),
@@ -69,6 +91,8 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Consumer", "spec.from.tables[]", 0, {"from": {"connector": "a", "tables": ['public."OrderItems"']}}),
     ("Consumer", "spec.handler", 0, {"handler": {**HTTP, "python": {"function": "a:b"}}}),
     ("Consumer", "spec.handler.http.url", 0, {"handler": {"http": {"url": "http://shop:s3cret@web:9/events"}}}),
+    ("Consumer", "spec.handler.http.url", 1, {"handler": {"http": {"url": "http://web evil/events"}}}),
+    ("Consumer", "spec.handler.http.url", 2, {"handler": {"http": {"url": "http://[fe80::1]:9/events"}}}),
     ("Consumer", "spec.handler.python.image", 0, {"handler": {"python": {"function": "a:b", "image": "me:s@reg/i"}}}),
     ("Consumer", "spec.handler.python", 0, {"handler": {"python": IMAGE_AND_SOURCE}}),
     ("Consumer", "spec.delivery.deduplication", 0, {"delivery": {"deduplication": {"window": "7d"}}}),
@@ -84,6 +108,12 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         0,
         {"delivery": {"deduplication": {"redis": {"url": "redis://:s3cret@redis:6379/0"}}}},
     ),
+    (
+        "Consumer",
+        "spec.delivery.deduplication.redis.url",
+        1,
+        {"delivery": {"deduplication": {"redis": {"url": "redis://169.254.169.254:80"}}}},
+    ),
     ("Consumer", "spec.delivery.messageIdHeader", 0, {"delivery": {"messageIdHeader": "headrace.message-id"}}),
     ("Consumer", "spec.delivery", 0, {"delivery": {"order": "None", "onDeadLetter": {"action": "ParkKey"}}}),
     ("Consumer", "spec.delivery.onDeadLetter.compensate", 0, compensate({"topic": "undo", **HTTP})),
@@ -93,6 +123,8 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         0,
         compensate({"http": {"url": "http://shop:s3cret@web:9/undo"}}),
     ),
+    ("Consumer", "spec.delivery.onDeadLetter.compensate.http.url", 1, compensate({"http": {"url": "http://"}})),
+    ("Consumer", "spec.delivery.onDeadLetter.compensate.http.url", 2, compensate({"http": {"url": "http://0x7f/"}})),
     (
         "Consumer",
         "spec.delivery.onDeadLetter.compensate.http.timeout",
@@ -103,6 +135,8 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("Consumer", "spec.handler.http.timeout", 0, {"handler": {"http": {**HTTP["http"], "timeout": "0s"}}}),
     ("Consumer", "spec.handler.python.timeout", 0, {"handler": {"python": {"function": "a:b", "timeout": "25h"}}}),
     ("Consumer", "spec.delivery.retry.backoff.initial", 0, {"delivery": {"retry": {"backoff": {"initial": "0ms"}}}}),
+    ("Consumer", "spec.delivery.retry.maxAge", 0, {"delivery": {"retry": {"maxAge": "25h"}}}),
+    ("Consumer", "spec.delivery.retry.maxInMemory", 0, {"delivery": {"retry": {"maxInMemory": "0s"}}}),
     ("Consumer", "spec.delivery.retry.backoff.max", 0, {"delivery": {"retry": {"backoff": {"max": "999999999h"}}}}),
     *(
         ("Consumer", f"spec.template{path}", index, {"template": templates.changed(templates.OF_CONSUMER, at, value)})
@@ -396,6 +430,8 @@ def test_schema_and_plan_agree_on_lengths_of_time(server: fast.ApiServer, durati
         ({"handler": {"python": {"function": "a:b", "timeout": duration}}}, "spec.handler.python.timeout"),
         ({"delivery": {"retry": {"backoff": {"initial": duration}}}}, "spec.delivery.retry.backoff.initial"),
         ({"delivery": {"retry": {"backoff": {"max": duration}}}}, "spec.delivery.retry.backoff.max"),
+        ({"delivery": {"retry": {"maxAge": duration}}}, "spec.delivery.retry.maxAge"),
+        ({"delivery": {"retry": {"maxInMemory": duration}}}, "spec.delivery.retry.maxInMemory"),
     ):
         spec = {**SPECS["Consumer"], **part}
         answer = _create(server, "Consumer", spec)

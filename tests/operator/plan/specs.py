@@ -8,12 +8,13 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from headrace_operator.api import crd
+from headrace_operator.api import addresses, crd
 from headrace_operator.api.kinds import KINDS
 from tests.operator import worlds
 from tests.operator.plan import templates
 
 Json = dict[str, Any]
+URL = worlds.CONSUMER.spec["handler"]["http"]["url"]
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
 HOSTILE = st.sampled_from(
     ("", "root", "0", "privileged: true", "a\nhostNetwork: true", "{{ x }}", "$(id)", "../../etc")
@@ -77,6 +78,8 @@ def _one_of(spec: Json, *names: str) -> Json:
 
 def _consumer(spec: Json) -> Json:
     handler = _one_of(spec["handler"], "python", "http") or worlds.CONSUMER.spec["handler"]
+    if "http" in handler:
+        handler = {"http": {**handler["http"], "url": URL}}
     if "python" in handler:
         handler = {"python": _one_of(handler["python"], "source", "image")}
     if "deduplication" in spec.get("delivery", {}):
@@ -87,6 +90,8 @@ def _consumer(spec: Json) -> Json:
         spec["delivery"]["order"] = "Key"
     if "compensate" in after:
         after["compensate"] = _one_of(after["compensate"], "http", "topic") or {"topic": "undo"}
+        if "http" in after["compensate"]:
+            after["compensate"]["http"]["url"] = URL
     return {**spec, "from": worlds.CONSUMER.spec["from"], "handler": handler, "scale": {}}
 
 
@@ -97,4 +102,11 @@ def _connect_cluster(spec: Json) -> Json:
     return spec
 
 
-CHOOSE = {"Consumer": _consumer, "ConnectCluster": _connect_cluster}
+def _connector(spec: Json) -> Json:
+    """Return the spec with a host that is one: most texts are none, and would be refused."""
+    if addresses.DATABASE.refusal(spec["postgres"]["host"]) is not None:
+        spec["postgres"]["host"] = worlds.CONNECTOR.spec["postgres"]["host"]
+    return spec
+
+
+CHOOSE = {"Consumer": _consumer, "Connector": _connector, "ConnectCluster": _connect_cluster}

@@ -294,6 +294,7 @@ RULES_OF_WORKERS = (
     *RULES,
     (".jvmOptions[]", 0, ("jvmOptions", 0), "-XX:-ExitOnOutOfMemoryError"),
     (".jvmOptions[]", 1, ("jvmOptions", 0), "-Djavax.net.ssl.trustStorePassword=s3cret"),
+    (".jvmOptions[]", 2, ("jvmOptions", 0), "-Dcom.sun.management.jmxremote.port=9010"),
 )
 REFUSED_OF_WORKERS: tuple[tuple[Path, Any, str], ...] = (
     *(one for one in REFUSED if one[0] != ("serviceAccountName",)),

@@ -139,7 +139,6 @@ MINE: dict[str, Any] = {"postgres": {**POSTGRES, "credentials": {"secret": "mine
         {"postgres": {**POSTGRES, "host": "shop-db,evil", "credentials": {"secret": "mine"}}},
         {"postgres": {**POSTGRES, "host": "shop-db,evil:5432", "credentials": {"secret": "mine"}}},
         {"postgres": {**POSTGRES, "port": 5433, "credentials": {"secret": "mine"}}},
-        {"postgres": {**POSTGRES, "host": "shop-db/a?b=", "credentials": {"secret": "mine"}}},
         {**MINE, "config": {"database.hostname": "evil"}},
         {**MINE, "config": {"database.port": "5433"}},
         {"config": {"database.hostname": "evil", "database.password": "${secrets:shop/mine:password}"}},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from headrace_operator.api.schema import ClusterName, Credentials, Model, Status
 from headrace_operator.api.tables import Table
+from headrace_operator.api.words import Refused
 
 
 class Postgres(Model):
@@ -36,15 +37,23 @@ class Postgres(Model):
     )
 
 
+COLUMNS = Refused(
+    pattern=r"\$\{|[,:\x00-\x1f\x7f]",
+    message="a column's name here has no comma, colon, line break or ${, which the router would read as something else",
+)
+Column = Annotated[str, AfterValidator(COLUMNS)]
+"""The name of a column of the outbox table."""
+
+
 class OutboxColumns(Model):
     """Names of the outbox table's columns, where they are not the router's defaults."""
 
-    id: str | None = Field(None, description="Column of the message id. Default: id.")
-    route: str | None = Field(None, description="Column that decides the topic. Default: aggregatetype.")
-    key: str | None = Field(None, description="Column of the record key. Default: aggregateid.")
-    type: str | None = Field(None, description="Column of the event type. Default: type.")
-    payload: str | None = Field(None, description="Column of the payload. Default: payload.")
-    traceparent: str | None = Field(None, description="Column of the W3C trace parent. Default: not captured.")
+    id: Column | None = Field(None, description="Column of the message id. Default: id.")
+    route: Column | None = Field(None, description="Column that decides the topic. Default: aggregatetype.")
+    key: Column | None = Field(None, description="Column of the record key. Default: aggregateid.")
+    type: Column | None = Field(None, description="Column of the event type. Default: type.")
+    payload: Column | None = Field(None, description="Column of the payload. Default: payload.")
+    traceparent: Column | None = Field(None, description="Column of the W3C trace parent. Default: not captured.")
 
 
 class Outbox(Model):

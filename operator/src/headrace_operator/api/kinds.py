@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headrace_operator.api import address_rules
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
-from headrace_operator.api.connector import RESERVED, ConnectorSpec, ConnectorStatus
+from headrace_operator.api.connector import COLUMNS, RESERVED, ConnectorSpec, ConnectorStatus, OutboxColumns
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.durations import SENSIBLE
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
@@ -201,7 +202,10 @@ KINDS = (
         spec=KafkaConnectionSpec,
         status=KafkaConnectionStatus,
         columns=(READY, Column(name="Brokers", path=".status.brokers", type="integer"), REASON, AGE, MESSAGE),
-        rules={"spec.properties": (ONLY_TUNING,), "spec.bootstrapServers": (NO_LOGIN_AT_ALL,)},
+        rules={
+            "spec.properties": (ONLY_TUNING,),
+            "spec.bootstrapServers": (NO_LOGIN_AT_ALL, *address_rules.OF_BROKERS),
+        },
     ),
     Kind(
         name="ConnectCluster",
@@ -233,6 +237,7 @@ KINDS = (
                 NOT_THE_WORKERS,
                 PLAIN_LINES,
                 _only_whole_references(WORKER_SECRETS),
+                *address_rules.OF_PROPERTIES,
             ),
             "spec.workers": Workers.rules,
             "spec.workers.image": (NO_LOGIN_IN_IMAGE,),
@@ -294,8 +299,17 @@ KINDS = (
             "spec.capture": (_exactly_one("outbox", "tables", "capture is exactly one of outbox and tables"),),
             "spec.capture.outbox.table": (IS_TABLE,),
             "spec.capture.tables[]": (IS_TABLE,),
-            "spec.config": (NO_PASSWORDS, NO_IDENTITY, NO_KAFKA, _only_whole_references(CONNECTOR_SECRETS)),
-            "spec.postgres.host": (NO_LOGIN_AT_ALL,),
+            **{f"spec.capture.outbox.columns.{column}": (COLUMNS.rule,) for column in OutboxColumns.model_fields},
+            "spec.config": (
+                NO_PASSWORDS,
+                NO_IDENTITY,
+                NO_KAFKA,
+                _only_whole_references(CONNECTOR_SECRETS),
+                *address_rules.OF_PROPERTIES,
+                address_rules.ITS_DATABASE,
+            ),
+            "spec.postgres.host": (NO_LOGIN_AT_ALL, *address_rules.OF_DATABASE),
+            "spec.postgres.database": (address_rules.A_DATABASE,),
         },
     ),
     Kind(
@@ -349,13 +363,13 @@ KINDS = (
             "spec.delivery.onDeadLetter.compensate": (
                 _exactly_one("topic", "http", "a command goes to exactly one of topic and http"),
             ),
-            "spec.handler.http.url": (NO_LOGIN,),
+            "spec.handler.http.url": (NO_LOGIN, *address_rules.OF_WEB),
             "spec.delivery.messageIdHeader": (NOT_ADDED,),
             "spec.delivery.deduplication": (
                 _exactly_one("memory", "redis", "messages are remembered by exactly one of memory and redis"),
             ),
             "spec.delivery.deduplication.redis": (CA_OF_REDISS,),
-            "spec.delivery.deduplication.redis.url": (NO_LOGIN,),
+            "spec.delivery.deduplication.redis.url": (NO_LOGIN, *address_rules.OF_STORE),
             "spec.handler.python.image": (NO_LOGIN_IN_IMAGE,),
             "spec.handler.python": (
                 Rule(
@@ -364,12 +378,14 @@ KINDS = (
                     field_path=".source",
                 ),
             ),
-            "spec.delivery.onDeadLetter.compensate.http.url": (NO_LOGIN,),
+            "spec.delivery.onDeadLetter.compensate.http.url": (NO_LOGIN, *address_rules.OF_WEB),
             "spec.delivery.onDeadLetter.compensate.http.timeout": (SENSIBLE,),
             "spec.handler.http.timeout": (SENSIBLE,),
             "spec.handler.python.timeout": (SENSIBLE,),
             "spec.delivery.retry.backoff.initial": (SENSIBLE,),
             "spec.delivery.retry.backoff.max": (SENSIBLE,),
+            "spec.delivery.retry.maxAge": (SENSIBLE,),
+            "spec.delivery.retry.maxInMemory": (SENSIBLE,),
             **of_consumer("spec.template"),
             "spec.scale": (
                 Rule(

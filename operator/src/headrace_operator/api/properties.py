@@ -79,6 +79,21 @@ prefixes of their own and are never given that login.
 WORKERS = KAFKA + (r"|^(admin\.)?listeners|^rest\.|^group\.id$|^(config|offset|status)\.storage\.topic$|^plugin\.path$")
 """`KAFKA`, and the names that the workers' offsets and the operator's access to them hang on."""
 
+CODE = (
+    r"(?i)^(database|driver)\.(socketfactory(arg)?|sslfactory(arg)?|sslhostnameverifier|sslpasswordcallback"
+    r"|authenticationpluginclassname|xmlfactoryfactory|loggerfile|jaasapplicationname|jaaslogin|service"
+    r"|pg(host|port|dbname))$"
+    r"|^signal\.file$|^transforms\..*language$|(^|\.)(security\.providers|ssl\.engine\.factory\.class)$"
+)
+"""Names by which the driver or a plug-in loads a class of any kind, opens a file, or runs a script that a spec brings.
+
+What runs in workers is what their image has. The driver would also take another host, Debezium's file of signals is
+quoted in the log, and its scripts can do whatever the workers can.
+"""
+
+QUOTED = r"[\x00-\x1f\x22\x27;\x5c\x7f]"
+"""What a publication's name may not have: Debezium writes it into SQL as it is."""
+
 ODD = r"^$|[^A-Za-z0-9._-]"
 """Names that are no plain property name: in a file of properties they may mean another one."""
 

@@ -188,6 +188,10 @@ OUR_OPTIONS = Refused(
     pattern="ExitOnOutOfMemoryError|OnOutOfMemoryError|OnError|VMOptionsFile|^-XX:Flags|^-Dheadrace|^-Dlog4j2|^-Djava.io.tmpdir",
     message="options for the end of a worker, its files and its log are set by Headrace: take this one out",
 )
+OPEN_OPTIONS = Refused(
+    pattern=r"^-D(com\.sun\.(jndi|management)|org\.apache\.kafka|java\.rmi)\.",
+    message="options that open a port, load code from elsewhere or lift what Kafka forbids: take this one out",
+)
 SECRET_OPTIONS = Refused(
     pattern=rf"(?i)^-D[^=]*({SECRET.removeprefix('(?i)')})",
     message="a password would stand here in plain text: Secrets are for env, volumes and credentials",
@@ -202,6 +206,7 @@ JvmOption = Annotated[
     ),
     AfterValidator(OUR_OPTIONS),
     AfterValidator(SECRET_OPTIONS),
+    AfterValidator(OPEN_OPTIONS),
 ]
 """One option of a JVM, without blanks or quotes: memory, a flag, or a property."""
 

@@ -80,7 +80,14 @@ def of_consumer(path: str) -> Rules:
 
 def of_workers(path: str) -> Rules:
     """Return the rules of the workers' template at `path`."""
-    return {**rules(path), f"{path}.jvmOptions[]": (template.OUR_OPTIONS.rule, template.SECRET_OPTIONS.rule)}
+    return {
+        **rules(path),
+        f"{path}.jvmOptions[]": (
+            template.OUR_OPTIONS.rule,
+            template.SECRET_OPTIONS.rule,
+            template.OPEN_OPTIONS.rule,
+        ),
+    }
 
 
 def _of_container(path: str) -> Rules:

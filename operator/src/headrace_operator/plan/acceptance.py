@@ -9,8 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from headrace_operator.api import hosts
+from headrace_operator.api import addresses, hosts
 from headrace_operator.api import properties as raw
+from headrace_operator.api.addresses import Address
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import Model
 from headrace_operator.observed.kube import Resource, SecretSeen
@@ -132,6 +133,23 @@ def no_login(field: str, value: str | None, pattern: str) -> Finding | None:
         return None
     text = f"spec.{field} would hold a login in plain text: remove the part before the @."
     return false("Accepted", Reason.PASSWORD_IN_CONFIG, text)
+
+
+def address(field: str, value: str | None, kind: Address) -> Finding | None:
+    """Say that ``value`` is no address of its kind, or leads where none may."""
+    why = None if value is None else kind.refusal(value)
+    return None if why is None else false("Accepted", Reason.INVALID, f"spec.{field}: {why}.")
+
+
+def nowhere_local(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property leads to a link-local address or to a cloud's metadata."""
+    return _refused(field, addresses.local(properties), f"leads where none may: {addresses.IS_LOCAL}.")
+
+
+def no_code(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property would load a class of any kind, open a file, or run a script."""
+    why = "would load a class, open a file or run a script: remove it. What runs in workers is what their image has."
+    return _refused(field, raw.named(properties, raw.CODE), why)
 
 
 def no_login_in_image(field: str, value: str | None) -> Finding | None:

@@ -58,6 +58,8 @@ def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[Conn
         lambda spec: acceptance.no_stray_references(
             "workers.config", spec.workers.config, raw.WORKER_SECRETS, resource.namespace
         ),
+        lambda spec: acceptance.no_code("workers.config", spec.workers.config),
+        lambda spec: acceptance.nowhere_local("workers.config", spec.workers.config),
         lambda spec: acceptance.no_login_in_image("workers.image", spec.workers.image),
         given_to_code,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
+from headrace_operator.api import addresses as written
 from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import RESERVED, ConnectorSpec, Outbox, OutboxColumns
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import names
+from headrace_operator.plan import acceptance, names
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
@@ -120,10 +121,26 @@ def stray_reference(resource: Resource, spec: ConnectorSpec) -> Finding | None:
 
 def misread_database(spec: ConnectorSpec) -> Finding | None:
     """Say that the driver would connect to another database: the name stands in a URL, and is decoded."""
-    if re.search("[/%+]", spec.postgres.database) is None:
+    if re.search(r"[/?%+\x00-\x1f\x7f]", spec.postgres.database) is None:
         return None
-    text = "spec.postgres.database: the driver reads a name with /, % or + as another: rename the database."
+    text = "spec.postgres.database: the driver reads a name with /, ?, % or + as another: rename the database."
     return false("Accepted", Reason.INVALID, text)
+
+
+def misread_address(spec: ConnectorSpec) -> Finding | None:
+    """Say that the driver would read more than hosts out of its address, which is a part of a URL, or of SQL."""
+    made = {"database.hostname": spec.postgres.host, **(spec.config or {})}
+    if odd := acceptance.address("postgres.host", spec.postgres.host, written.DATABASE):
+        return odd
+    wrong = (
+        not re.search(written.DATABASE.pattern, made["database.hostname"]) and "database.hostname",
+        not re.search(written.PORT, made.get("database.port", "1")) and "database.port",
+        re.search(raw.QUOTED, made.get("publication.name", "")) and "publication.name",
+    )
+    if (name := next((one for one in wrong if one), None)) is None:
+        return None
+    text = f"spec.config.{name} would be read as something else by the driver: hosts, a number, a name without quotes."
+    return false("Accepted", Reason.PROPERTY_NOT_ALLOWED, text)
 
 
 def shared_topic(resource: Resource, spec: ConnectorSpec) -> Finding | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from headrace_operator.api import addresses
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Resource, SecretSeen
@@ -46,6 +47,7 @@ def judge(resource: Resource, secrets: Secrets = NONE_SEEN) -> Acceptance[KafkaC
         resource,
         _only_tuning,
         lambda spec: acceptance.no_login("bootstrapServers", spec.bootstrap_servers, "@"),
+        lambda spec: acceptance.address("bootstrapServers", spec.bootstrap_servers, addresses.BROKERS),
         lambda spec: _only_to_hosts(spec, secrets),
     )
     return acceptance.in_force_within(judged, lambda spec: _only_to_hosts(spec, secrets))

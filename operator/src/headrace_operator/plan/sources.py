@@ -8,9 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace import names as kafka_names
+from headrace_operator.api import addresses
 from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.consumer import ConsumerSpec, Source
+from headrace_operator.api.kinds import ADDED, NOT_ADDED
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
@@ -45,6 +47,8 @@ def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
         lambda spec: acceptance.no_login(
             "delivery.onDeadLetter.compensate.http.url", compensation.url(spec), raw.LOGIN_OF_URL
         ),
+        _addresses,
+        _added_header,
         deduplication.ca_of_plain,
         lambda spec: own(resource, spec),
         lambda spec: acceptance.no_login_in_image(
@@ -52,6 +56,25 @@ def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
         ),
         *more,
     )
+
+
+def _addresses(spec: ConsumerSpec) -> Finding | None:
+    """Say which address is none, or leads where none may; that of a Redis is one already."""
+    found = (
+        ("handler.http.url", spec.handler.http.url if spec.handler.http else None, addresses.WEB),
+        ("delivery.onDeadLetter.compensate.http.url", compensation.url(spec), addresses.WEB),
+        ("delivery.deduplication.redis.url", _redis(spec), addresses.STORE),
+    )
+    judged = (acceptance.address(field, value, kind) for field, value, kind in found)
+    return next((one for one in judged if one), None)
+
+
+def _added_header(spec: ConsumerSpec) -> Finding | None:
+    """Say that the header that names messages is one that the runtime adds."""
+    name = spec.delivery.message_id_header if spec.delivery else None
+    if name is None or not name.startswith(ADDED):
+        return None
+    return false("Accepted", Reason.INVALID, f"spec.delivery.messageIdHeader: {NOT_ADDED.message}.")
 
 
 def own(resource: Resource, spec: ConsumerSpec) -> Finding | None:
