@@ -98,6 +98,7 @@ def operator(
     program: str | None = None,
     place: str = "headrace-system",
     watched: str = "shop",
+    level: str = "INFO",
 ) -> Iterator[Operator]:
     """Run ``headrace-operator run``, or ``program``, in ``place`` for ``watched`` until the end of the ``with``."""
     health, metrics = free_port(), free_port()
@@ -106,6 +107,7 @@ def operator(
         "KUBECONFIG": str(kubeconfig or server.kubeconfig),
         "HEADRACE_NAMESPACE": place,
         "HEADRACE_WATCH_NAMESPACES": watched,
+        "HEADRACE_LOG_LEVEL": level,
         "HEADRACE_CONNECT_IMAGE": "connect:test",
         "HEADRACE_RUNTIME_IMAGE": "runtime:test",
         "HEADRACE_HEALTH_PORT": str(health),
