@@ -234,7 +234,8 @@ def _mounted(world: World, own: Login, folder: Path) -> contract.Config:
     resource = worlds.resource("Consumer", world.config.consumer, {})
     config = consumption.configuration(resource, spec, own.spec, "classic", [world.source])
     pods = consumption.Pods(replicas=1, started_with={})
-    made = consumption.manifests(resource, spec, own.spec, config, pods, worlds.SETTINGS)
+    document = consumption.config_map(resource, config)
+    made = consumption.manifests(resource, spec, own.spec, document, pods, worlds.SETTINGS)
     pod = next(one for one in made if one["kind"] == "Deployment")["spec"]["template"]["spec"]
     sources = next(one for one in pod["volumes"] if one["name"] == "kafka")["projected"]["sources"]
     folder.mkdir(exist_ok=True)

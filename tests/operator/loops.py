@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,8 @@ from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.handlers.rings import NEIGHBOURS
 from headrace_operator.metrics import Fleet
+from headrace_operator.observed.kube import Children, Manifest
+from headrace_operator.observed.value import Absent
 from headrace_operator.reconcile.execute import BEGIN
 from headrace_operator.reconcile.lease import Lease
 from headrace_operator.reconcile.loop import Loop
@@ -117,6 +119,13 @@ async def _lists(kube: Kube) -> bool:
     except Busy:
         return False
     return True
+
+
+async def held(kube: Kube, made: Iterable[Manifest]) -> Children:
+    """Return what the API server holds of objects that were applied."""
+    places = [(one["metadata"]["namespace"], one["kind"], one["metadata"]["name"]) for one in made]
+    found = {(kind, name): await kube.child(namespace, kind, name) for namespace, kind, name in places}
+    return Children(objects={at: one for at, one in found.items() if not isinstance(one, Absent)})
 
 
 def with_remote(loop: Loop, **changes: Any) -> Loop:

@@ -88,6 +88,13 @@ class Operator:
         return self.process.wait(PATIENCE)
 
 
+def contract(server: ApiServer, workload: str, namespace: str = "shop") -> dict[str, Any]:
+    """Read the ConfigMap that the pods of a Deployment are made with."""
+    volumes = read(server, "deployment", workload, namespace)["spec"]["template"]["spec"]["volumes"]
+    (name,) = [one["configMap"]["name"] for one in volumes if one["name"] == "config"]
+    return read(server, "configmap", name, namespace)
+
+
 @contextlib.contextmanager
 def operator(
     server: ApiServer,

@@ -14,7 +14,7 @@ from headrace_operator.clients.errors import Conflict, HeadraceError
 from headrace_operator.clients.kafka_connections import SECRETS, Kafkas
 from headrace_operator.clients.kube import API_VERSION, VERSIONS, Kube
 from headrace_operator.clients.remembered import OLDEST, Remembered, Remembering
-from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from tests.operator import worlds
 
@@ -153,6 +153,54 @@ async def test_a_recorded_status_is_seen_by_those_that_refer_to_it(server: Serve
 
     assert isinstance(again, Resource)
     assert again.status == {"accepted": {"generation": 1}}
+
+
+def secret(version: str, password: str) -> dict[str, Any]:
+    """Return a Secret as the API server gives it, and as ``kubectl apply`` wrote it."""
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": password, "headrace.dev/hosts": "shop-db"}
+    meta = {"name": "login", "namespace": "shop", "uid": "u", "resourceVersion": version, "annotations": applied}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"password": password}}
+
+
+SECRET = path("v1", "Secret", "shop", "login")
+
+
+@pytest.mark.case("clusters-10")
+async def test_of_a_secret_it_is_remembered_which_one_it_is_and_no_value(
+    server: Server, near: Kube, kube: Kube, remembered: Remembered
+) -> None:
+    server.objects[SECRET] = secret("1", "Y2FuYXJ5")
+    for _ in range(5):
+        assert await near.version("shop", "Secret", "login") == "u/1"
+    seen = await near.secret("shop", "login")
+
+    assert server.reads[SECRET] == 1
+    assert "Y2FuYXJ5" not in str(remembered._objects)
+    assert seen == SecretSeen(name="login", keys=frozenset({"password"}), hosts=("shop-db",))
+    assert await kube.secret_values("shop", "login", "shop-db") == {"password": b"canary"}
+
+
+@pytest.mark.case("clusters-10")
+async def test_what_was_overtaken_by_a_newer_answer_is_not_remembered(
+    server: Server, near: Kube, remembered: Remembered, clock: list[float]
+) -> None:
+    """Else pods would be replaced, replaced back, and once more."""
+    remembered.put(SECRET, secret("10", "new"))
+    remembered.put(SECRET, secret("9", "old"))
+    assert await near.version("shop", "Secret", "login") == "u/10"
+    clock[0] += OLDEST
+    remembered.put(SECRET, secret("9", "old"))
+    assert await near.version("shop", "Secret", "login") == "u/9"
+
+
+@pytest.mark.case("clusters-10")
+async def test_what_was_deleted_is_read_anew(server: Server, near: Kube, kube: Kube) -> None:
+    where = path("v1", "ConfigMap", "shop", "old")
+    server.objects[where] = {**cluster(), "kind": "ConfigMap", "data": {"a": "b"}}
+    assert await near.config_map_keys("shop", "old") == frozenset({"a"})
+    await kube.remove_config_map("shop", "old", "u")
+    del server.objects[where]
+    assert await near.config_map_keys("shop", "old") == Absent()
 
 
 async def test_a_list_serves_those_that_ask_together(server: Server, near: Kube, kube: Kube) -> None:

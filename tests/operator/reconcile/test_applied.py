@@ -11,9 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from headrace_operator.clients.errors import Invalid
-from headrace_operator.plan import names
 from headrace_operator.plan.actions import Action, Apply
-from headrace_operator.reconcile.observe import connections, consumer
 from tests.cluster.fast import ApiServer
 from tests.operator import loops
 from tests.operator.plan import statuses
@@ -21,10 +19,7 @@ from tests.operator.plan.test_settled import WORLDS
 
 pytestmark = pytest.mark.apiserver
 
-KINDS = {
-    "ConnectCluster": (names.connect_child, connections.CHILDREN),
-    "Consumer": (names.consumer_child, consumer.CHILDREN),
-}
+KINDS = ("ConnectCluster", "Consumer")
 SEEN = (
     {"requests": {"cpu": "0.05", "memory": "640Mi"}, "limits": {"memory": "1024Mi"}},
     {"limits": {"cpu": "1000m", "memory": "1.5Gi"}},
@@ -38,12 +33,11 @@ AMOUNTS = st.fixed_dictionaries(
 
 async def left(server: ApiServer, world: Any) -> tuple[Action, ...]:
     """Return what is left to do after a plan was applied; raises `Invalid` when the API server refuses it."""
-    name, kinds = KINDS[world.resource.kind]
+    made = [action.manifest for action in statuses.planned(world).actions if isinstance(action, Apply)]
     async with loops.looping(server) as loop:
-        for action in statuses.planned(world).actions:
-            if isinstance(action, Apply):
-                await loop.remote.kube.apply(action.manifest)
-        live = await loop.remote.kube.children("shop", name(world.resource.name), kinds, "nobody=nothing")
+        for manifest in made:
+            await loop.remote.kube.apply(manifest)
+        live = await loops.held(loop.remote.kube, made)
     return tuple(
         action
         for action in statuses.planned(dataclasses.replace(world, children=live)).actions

@@ -30,9 +30,11 @@ import pytest
 import yaml
 
 from headrace_operator.api import crd
+from headrace_operator.plan import children
 from headrace_operator.plan.reasons import Reason
 from tests.charts.rendering import of, render
 from tests.cluster import fast
+from tests.operator import worlds
 from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read
 from tests.waiting import PATIENCE, until
 
@@ -44,6 +46,9 @@ LABELS = {"app.kubernetes.io/instance": "argo", "kustomize.toolkit.fluxcd.io/nam
 ANNOTATIONS = {"argocd.argoproj.io/tracking-id": "shop:x", "note": "ours"}
 KINDS = {"kafkaconnection": "kafka", "connectcluster": "main", "connector": "orders-db", "consumer": "billing"}
 CHILDREN = "serviceaccounts,roles,rolebindings,configmaps,services,deployments,networkpolicies,poddisruptionbudgets"
+OLD = "of the last release"
+"""What a contract holds that was made before contracts were named by what they hold."""
+
 Right = tuple[str, str, str]
 
 
@@ -75,10 +80,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         kubectl(server, "create", "secret", "generic", "shop-db", "-n", "shop", "--from-literal=username=a")
         manifests = _manifests()
         _by(server, "alice", manifests)
+        _apply(server, [_contract_of_before(server)])
         account = server.kubeconfig_for(ACCOUNT, group="system:serviceaccounts")
         with operator(server, tmp_path_factory.mktemp("operator"), kubeconfig=account) as running:
             for kind, name in KINDS.items():
                 until(f"{kind} is looked at", partial(_is_seen, server, kind, name))
+            until("the contract of before is taken away", lambda: OLD not in str(_children(server)))
             until("eight children of the ConnectCluster", lambda: len(_children(server)) == 8)
             yield Installed(server=server, running=running, manifests=manifests)
 
@@ -204,6 +211,12 @@ def _manifests() -> str:
         one["metadata"]["labels"] = {**LABELS, **one["metadata"].get("labels", {})}
     found[0]["spec"]["bootstrapServers"] = "127.0.0.1:1"
     return yaml.safe_dump_all(found)
+
+
+def _contract_of_before(server: fast.ApiServer) -> dict[str, Any]:
+    uid = read(server, "connectcluster", "main")["metadata"]["uid"]
+    owner = worlds.resource("ConnectCluster", "main", {}, uid=uid)
+    return children.child(owner, "v1", "ConfigMap", "main-connect", {"data": {"worker.properties": OLD}})
 
 
 def _apply(server: fast.ApiServer, objects: list[dict[str, Any]]) -> None:

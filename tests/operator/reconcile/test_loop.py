@@ -26,7 +26,7 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.operator import scraped, worlds
 from tests.operator.loops import answering, looping
-from tests.operator.operator_process import kubectl, read
+from tests.operator.operator_process import contract, kubectl, read
 from tests.waiting import until
 
 pytestmark = pytest.mark.apiserver
@@ -100,7 +100,8 @@ async def test_a_refused_apply_is_shown_until_it_succeeds(server: ApiServer, pla
         message = read(server, "connectcluster", "main", place)["status"]["conditions"][0]["message"]
         assert shown(server, place)["Ready"] == ("False", "ActionFailed")
         assert shown(server, place)["Reconciling"] == ("True", "ActionFailed")
-        assert message.startswith("Could not apply ConfigMap main-connect: PATCH /api/v1/namespaces/")
+        assert message.startswith("Could not apply ConfigMap main-connect-")
+        assert ": PATCH /api/v1/namespaces/" in message
         assert "quota" in message
 
         before = version(server, place)
@@ -175,17 +176,18 @@ async def test_an_object_that_was_made_anew_meanwhile_is_not_applied_over(server
     key = Key("ConnectCluster", place, "main")
     async with looping(server) as loop:
         await loop.reconcile(key)
-        kubectl(server, "annotate", "configmap", "main-connect", "-n", place, "headrace.dev/applied-")
+        name = contract(server, "main-connect", place)["metadata"]["name"]
+        kubectl(server, "annotate", "configmap", name, "-n", place, "headrace.dev/applied-")
         (heal,) = await planned(loop, place)
-        kubectl(server, "delete", "configmap", "main-connect", "-n", place)
+        kubectl(server, "delete", "configmap", name, "-n", place)
         with pytest.raises(errors.Conflict, match="uid mismatch"):
             await execute(heal, loop.remote)
-        kubectl(server, "create", "configmap", "main-connect", "-n", place, "--from-literal=a=theirs")
+        kubectl(server, "create", "configmap", name, "-n", place, "--from-literal=a=theirs")
         with pytest.raises(errors.Invalid, match="uid: Invalid value"):
             await execute(heal, loop.remote)
         await loop.reconcile(key)
 
-    assert read(server, "configmap", "main-connect", place)["data"] == {"a": "theirs"}
+    assert read(server, "configmap", name, place)["data"] == {"a": "theirs"}
     assert shown(server, place)["Deployed"] == ("False", "NameTaken")
 
 

@@ -16,11 +16,12 @@ import pytest
 
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.observed.kube import Children
-from headrace_operator.reconcile.observe.connections import all_run
+from headrace_operator.reconcile.observe.connections import all_run, inputs
+from headrace_operator.reconcile.remote import Remote
 from tests.cluster import fast
 from tests.fakes.connect import fake_connect
-from tests.operator import crowd
-from tests.operator.operator_process import Operator, audited, kubectl, operator
+from tests.operator import crowd, worlds
+from tests.operator.operator_process import Operator, audited, contract, kubectl, operator
 from tests.operator.reconcile.test_connector_life import NAME, Life, Shelf, life
 from tests.waiting import PATIENCE
 
@@ -63,6 +64,30 @@ def test_pods_are_asked_why_unless_all_run(status: dict[str, int], well: bool) -
 
     assert all_run("a", Children(objects={("Deployment", "a"): deployment})) is well
     assert not all_run("b", Children(objects={("Deployment", "a"): deployment}))
+
+
+@dataclasses.dataclass(frozen=True)
+class Says:
+    """An API server, or what is remembered of it, of which every object has one version."""
+
+    said: str
+
+    async def version(self, *_: str) -> str:
+        return self.said
+
+
+@pytest.mark.case("clusters-10")
+@pytest.mark.parametrize("named", [("Secret", "shop-db"), ("ConfigMap", "greeting")])
+async def test_what_pods_read_may_be_remembered_but_in_the_first_pass_after_an_edit(named: tuple[str, str]) -> None:
+    """What was edited together with the resource replaces pods once, with it."""
+    remote = Remote(**cast(Any, {"kube": Says("new"), "near": Says("old"), "connect": None, "kafkas": None}))
+    for kind, name in (("Consumer", "billing"), ("ConnectCluster", "main")):
+        seen = worlds.resource(kind, name, {}, generation=2, status={"observedGeneration": 2})
+        edited = dataclasses.replace(seen, generation=3)
+
+        assert await inputs(seen, remote, [named]) == {named: "old"}
+        assert await inputs(edited, remote, [named]) == {named: "new"}
+        assert await inputs(seen, remote.live, [named]) == {named: "new"}
 
 
 @pytest.mark.slow
@@ -129,18 +154,19 @@ async def _healed(server: fast.ApiServer) -> None:
     """Take something away and change what is referred to; return once both were seen."""
     name, place = "use0-consumer", crowd.PLACE
 
-    async def config() -> str:
-        found = json.loads(kubectl(server, "get", "configmap", "-n", place, "-o", "json"))["items"]
-        return next((json.dumps(one["data"]) for one in found if one["metadata"]["name"] == name), "")
+    async def is_made() -> bool:
+        found = ("get", "poddisruptionbudget", name, "-n", place, "--ignore-not-found", "-o", "name")
+        return bool(kubectl(server, *found))
 
-    kubectl(server, "delete", "configmap", name, "-n", place)
+    kubectl(server, "delete", "poddisruptionbudget", name, "-n", place)
+    await _until("what was deleted", is_made, True)
     edit = {"spec": {"properties": {"client.rack": "zone-b"}}}
     kubectl(server, "patch", "kafkaconnection", "kafka", "-n", place, "--type=merge", "-p", json.dumps(edit))
 
     async def is_seen() -> bool:
-        return "zone-b" in await config()
+        return "zone-b" in json.dumps(contract(server, name, place)["data"])
 
-    await _until("the edit in what was deleted", is_seen, True)
+    await _until("the edit in what pods read", is_seen, True)
 
 
 async def _until(what: str, seen: Callable[[], Awaitable[object]], wanted: object) -> None:

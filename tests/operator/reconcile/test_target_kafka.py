@@ -21,6 +21,7 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.consumption import consumer
+from tests.operator.operator_process import contract as told
 from tests.operator.operator_process import kubectl, read
 from tests.ports import free_port
 from tests.runtime.consumer_process import World, consuming
@@ -79,7 +80,7 @@ async def shop(server: ApiServer, kafka_broker: KafkaBroker) -> AsyncIterator[Sh
 
 async def test_a_target_that_is_away_is_said_and_that_it_is_back(shop: Shop, tmp_path: Path) -> None:
     assert (await shop.until("Unknown"))["reason"] == "TargetUnknown"
-    made = read(shop.server, "configmap", "billing-consumer", shop.place)["data"]["config.json"]
+    made = told(shop.server, "billing-consumer", shop.place)["data"]["config.json"]
     world = World(broker=shop.broker, config=contract.load(made), folder=tmp_path)
     with consuming(world) as running:
         assert (await shop.until("True"))["reason"] == "TargetAnswers"

@@ -14,12 +14,10 @@ from headrace_operator.clients.api import PATCH, Api, connection, path
 from headrace_operator.clients.errors import Invalid
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.value import Absent
-from headrace_operator.plan import names
 from headrace_operator.plan.actions import Apply
 from headrace_operator.plan.children import is_as_wanted
-from headrace_operator.reconcile.observe import connections, consumer
 from tests.cluster.fast import ApiServer
-from tests.operator import worlds
+from tests.operator import loops, worlds
 from tests.operator.operator_process import kubectl
 from tests.operator.plan import statuses, templates
 
@@ -28,10 +26,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.case("clusters-7")]
 Json = dict[str, Any]
 
 
-KINDS = {
-    "Consumer": ("billing", names.consumer_child, consumer.CHILDREN),
-    "ConnectCluster": ("main", names.connect_child, connections.CHILDREN),
-}
+KINDS = {"Consumer": "billing", "ConnectCluster": "main"}
 
 
 class Shop:
@@ -39,8 +34,7 @@ class Shop:
 
     def __init__(self, api: Api, kind: str) -> None:
         self._api, self._kube, self._kind = api, Kube(api), kind
-        self._name, child, self._kinds = KINDS[kind]
-        self._child = child(self._name)
+        self._name = KINDS[kind]
 
     async def _edited(self, spec: Json) -> None:
         """Make this the spec of the resource, as ``kubectl replace`` does."""
@@ -68,9 +62,9 @@ class Shop:
         made = [action.manifest for action in plan.actions if isinstance(action, Apply)]
         for manifest in made:
             await self._kube.apply(manifest)
-        live = await self._kube.children("shop", self._child, self._kinds, "nobody=nothing")
-        assert not [one["kind"] for one in made if not is_as_wanted(one, live.objects[one["kind"], self._child])]
-        deployment: Json = live.objects["Deployment", self._child]["spec"]
+        live = (await loops.held(self._kube, made)).objects
+        assert not [one["kind"] for one in made if not is_as_wanted(one, live[one["kind"], one["metadata"]["name"]])]
+        (deployment,) = [dict(one["spec"]) for (of, _), one in live.items() if of == "Deployment"]
         return deployment
 
 

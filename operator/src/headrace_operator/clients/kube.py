@@ -19,7 +19,7 @@ from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, PATCH, Api, path
 from headrace_operator.clients.coalescing import Coalesced
 from headrace_operator.clients.remembered import Remembering
-from headrace_operator.observed.kube import Children, Ended, Manifest, PodSeen, Resource, SecretSeen
+from headrace_operator.observed.kube import Children, ContractsSeen, Ended, Manifest, PodSeen, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 
 API_VERSION = "headrace.dev/v1alpha1"
@@ -36,6 +36,7 @@ VERSIONS = {
     "Deployment": "apps/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PodDisruptionBudget": "policy/v1",
+    "ReplicaSet": "apps/v1",
     "Role": "rbac.authorization.k8s.io/v1",
     "RoleBinding": "rbac.authorization.k8s.io/v1",
 }
@@ -100,14 +101,44 @@ class Kube:
         """
         objects: dict[tuple[str, str], Manifest] = {}
         for kind in kinds:
-            found = await self._api.get(path(VERSIONS.get(kind, "v1"), kind, namespace, name))
-            if found is not None:
+            found = await self.child(namespace, kind, name)
+            if not isinstance(found, Absent):
                 objects[(kind, name)] = found
         if suffices(Children(objects=objects)):
             return Children(objects=objects)
         pods = await self._api.get(path("v1", "Pod", namespace), labelSelector=selector)
         staying = (item for item in (pods or {}).get("items", ()) if "deletionTimestamp" not in item["metadata"])
         return Children(objects=objects, pods=tuple(_pod(item) for item in staying))
+
+    async def child(self, namespace: str, kind: str, name: str) -> Manifest | Absent:
+        """Read one object of a kind that Headrace makes."""
+        found = await self._api.get(path(VERSIONS.get(kind, "v1"), kind, namespace, name))
+        return Absent() if found is None else found
+
+    async def contracts(self, namespace: str, workload: str, selector: str) -> ContractsSeen:
+        """List the ConfigMaps of ``selector``, and after them read what makes pods with them."""
+        config_maps = await self._listed("ConfigMap", namespace, selector)
+        deployment = await self.child(namespace, "Deployment", workload)
+        replica_sets = await self._listed("ReplicaSet", namespace, selector)
+        return ContractsSeen(
+            config_maps=config_maps,
+            workloads=replica_sets if isinstance(deployment, Absent) else (deployment, *replica_sets),
+        )
+
+    async def _listed(self, kind: str, namespace: str, selector: str) -> tuple[Manifest, ...]:
+        where = path(VERSIONS.get(kind, "v1"), kind, namespace)
+        found = await self._api.get(where, labelSelector=selector)
+        if found is None:
+            raise errors.Unreachable(f"GET {where}: the Kubernetes API server gave no list.")
+        return tuple(found["items"])
+
+    async def remove_config_map(self, namespace: str, name: str, uid: str) -> None:
+        """Delete this very ConfigMap; a namesake is refused, and one that is gone already is well."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        try:
+            await self._api.send("DELETE", path("v1", "ConfigMap", namespace, name), body=options)
+        except errors.Missing:
+            return
 
     async def secret(self, namespace: str, name: str) -> SecretSeen | Absent:
         """Read which keys a Secret has, and where it may be sent."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headrace_operator.api import hosts
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import JSON, Api
 from headrace_operator.clients.kept import Kept
@@ -27,6 +28,8 @@ LISTS = 1.0
 OURS = {"manager": "headrace", "operation": "Apply"}
 """What of the many owners of an object's fields is remembered: which of them Headrace applied."""
 
+NOTHING = (0.0, 0, b"")
+
 Query = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -35,24 +38,29 @@ class Remembered:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._objects: dict[str, tuple[float, bytes]] = {}
+        self._objects: dict[str, tuple[float, int, bytes]] = {}
         self._swept = now()
 
     def get(self, where: str) -> Manifest | None:
         """Return what is remembered of the object at ``where``; None when it has to be read."""
-        until, told = self._objects.get(where, (0.0, b""))
+        until, _, told = self._objects.get(where, NOTHING)
         if until <= self._now():
             return None
         found: Manifest = json.loads(told)
         return found
 
     def put(self, where: str, manifest: Manifest) -> None:
-        """Remember what was seen just now; as text, which takes a tenth of the memory."""
+        """Remember what was seen just now, but for a Secret's values; as text, which takes a tenth of the memory."""
+        version = _version(manifest)
+        until, last, _ = self._objects.get(where, NOTHING)
+        if version < last and self._now() < until:
+            return  # an answer that a newer one overtook
+        manifest = _without_values(manifest) if manifest.get("kind") == "Secret" else manifest
         meta = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
         owned = [one for one in manifest["metadata"].get("managedFields") or () if OURS.items() <= one.items()]
         meta |= {"managedFields": owned} if owned else {}
         told = json.dumps({**manifest, "metadata": meta}).encode()
-        self._objects[where] = (self._now() + random.uniform(OLDEST / 2, OLDEST), told)
+        self._objects[where] = (self._now() + random.uniform(OLDEST / 2, OLDEST), version, told)
         self._sweep()
 
     def drop(self, where: str) -> None:
@@ -63,6 +71,22 @@ class Remembered:
         if self._now() - self._swept > OLDEST:
             self._swept = self._now()
             self._objects = {at: one for at, one in self._objects.items() if one[0] > self._swept}
+
+
+def _version(manifest: Manifest) -> int:
+    """Return a number that is greater after each write of an object: etcd counts its own."""
+    said = str(manifest["metadata"].get("resourceVersion", ""))
+    return int(said) if said.isdecimal() else 0
+
+
+def _without_values(secret: Manifest) -> Manifest:
+    """Return what a Secret says of itself and its keys; ``kubectl`` writes values into annotations, too."""
+    meta = secret["metadata"]
+    known = {name: meta[name] for name in ("namespace", "name", "uid", "resourceVersion") if name in meta}
+    said = (meta.get("annotations") or {}).get(hosts.ANNOTATION)
+    annotations = {} if said is None else {"annotations": {hosts.ANNOTATION: said}}
+    keys = dict.fromkeys(secret.get("data") or ())
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {**known, **annotations}, "data": keys}
 
 
 class Remembering:
@@ -91,6 +115,8 @@ class Remembering:
             raise
         if method == "PATCH":
             self._remembered.put(about, answer)
+        if method == "DELETE":
+            self._remembered.drop(about)
         return answer
 
     async def _read(self, where: str) -> Manifest | None:

@@ -39,6 +39,11 @@ class Resource:
     created: str | None = None
     requested: str | None = None
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether no pass has recorded its spec as it is now."""
+        return bool(self.status.get("observedGeneration") != self.generation)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SecretSeen:
@@ -70,6 +75,14 @@ class PodSeen:
     ip: str | None = None
     ended: Ended | None = None
     since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractsSeen:
+    """The ConfigMaps that were made for a resource, and after them its Deployment and ReplicaSets, all read live."""
+
+    config_maps: tuple[Manifest, ...]
+    workloads: tuple[Manifest, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

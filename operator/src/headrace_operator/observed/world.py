@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
-from headrace_operator.observed.kube import Children, Inputs, Resource, SecretSeen
+from headrace_operator.observed.kube import Children, ContractsSeen, Inputs, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 
 Reference = Resource | Absent | Unknown
@@ -30,6 +30,7 @@ class KafkaConnectionWorld:
 class ConnectClusterWorld:
     """A ConnectCluster, its Kafka, every Connector of the namespace by a live list, its workers and its children.
 
+    `contracts` is None while it is not looked for those that nothing refers to.
     `owners` has, for each connector on the workers that seems to have lost its Connector, what a live read of that very
     Connector said after the workers were asked; one that is missing here was not read. `secrets` are those that its
     `workers.template` names.
@@ -43,6 +44,7 @@ class ConnectClusterWorld:
     children: Children | Unknown
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
+    contracts: ContractsSeen | Unknown | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ class ConsumerWorld:
 
     `connector` and `connect` are None when the spec names topics instead; `code` is the ConfigMap of a Python source,
     as the set of its keys, and None when the spec names none. `secrets` are those that it names itself.
+    `contracts` is None while it is not looked for those that nothing refers to.
     """
 
     resource: Resource
@@ -85,3 +88,4 @@ class ConsumerWorld:
     children: Children | Unknown
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
+    contracts: ContractsSeen | Unknown | None = None

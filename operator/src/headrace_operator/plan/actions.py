@@ -91,7 +91,26 @@ class RemoveConnector:
     connector: str
 
 
-Action = Apply | CreateTopic | AlterTopic | GrowTopic | PutConnector | SetState | RestartConnector | RemoveConnector
+@dataclass(frozen=True, kw_only=True)
+class RemoveConfigMap:
+    """Delete this very ConfigMap, of which a live read said that nothing refers to it; one that is gone is well."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+Action = (
+    Apply
+    | CreateTopic
+    | AlterTopic
+    | GrowTopic
+    | PutConnector
+    | SetState
+    | RestartConnector
+    | RemoveConnector
+    | RemoveConfigMap
+)
 
 
 @dataclass(frozen=True, kw_only=True)

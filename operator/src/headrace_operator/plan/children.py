@@ -62,7 +62,7 @@ def taken(owner: Resource, children: Children | Unknown) -> Finding | None:
     if isinstance(children, Unknown):
         return None
     for (kind, name), live in sorted(children.objects.items()):
-        if not _controls(owner, live):
+        if not controls(owner, live):
             text = (
                 f"{kind} {name} is there and does not belong to this {owner.kind}, so nothing is applied: "
                 f"delete that {kind}, or give this {owner.kind} another name."
@@ -74,7 +74,7 @@ def taken(owner: Resource, children: Children | Unknown) -> Finding | None:
 def own_deployment(owner: Resource, name: str, children: Children | Unknown) -> Manifest | None:
     """Return the Deployment `name` when it is there and `owner` controls it."""
     live = None if isinstance(children, Unknown) else children.objects.get(("Deployment", name))
-    return live if live is not None and _controls(owner, live) else None
+    return live if live is not None and controls(owner, live) else None
 
 
 def applies(wanted: Iterable[Manifest], children: Children) -> tuple[Apply, ...]:
@@ -93,7 +93,8 @@ def is_as_wanted(wanted: Manifest, live: Manifest | None) -> bool:
     )
 
 
-def _controls(owner: Resource, live: Manifest) -> bool:
+def controls(owner: Resource, live: Manifest) -> bool:
+    """Tell whether `owner`, and no namesake of it, is the controller of a live object."""
     references = live["metadata"].get("ownerReferences") or ()
     return any(one.get("controller") and one["uid"] == owner.uid for one in references)
 

@@ -12,7 +12,18 @@ from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference, Secrets
-from headrace_operator.plan import acceptance, complaints, connector, debezium, inputs, names, needs, pods, workers
+from headrace_operator.plan import (
+    acceptance,
+    complaints,
+    connector,
+    contracts,
+    debezium,
+    inputs,
+    names,
+    needs,
+    pods,
+    workers,
+)
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, RemoveConnector
 from headrace_operator.plan.children import applies, own_deployment, taken
@@ -31,7 +42,9 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     kafka = kafka_spec(world.kafka)
     children = _children(world, judged.spec, kafka, settings)
     ready = pods.rollout(_deployment(world))[1] > 0
-    removals = _removals(world) if ready and taken(resource, world.children) is None else ()
+    is_ours = taken(resource, world.children) is None
+    removals = _removals(world) if ready and is_ours else ()
+    unused = contracts.removals(resource, world.contracts, contract(world)) if is_ours else ()
     found = [judged.finding, _kafka(resource, world.kafka), _deployed(world, bool(children), now), _answering(world)]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
@@ -39,7 +52,14 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     status = _status(world, conditions) | {"accepted": judged.accepted}
     is_ready = conditions[0]["status"] == "True"
     again = timedelta(seconds=20 if is_ready else 3)
-    return Plan(actions=(*children, *removals), status=status, notes=notes(previous, conditions), look_again=again)
+    actions = (*children, *removals, *unused)
+    return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
+
+
+def contract(world: ConnectClusterWorld) -> Manifest | None:
+    """Return the ConfigMap that workers shall be made with; None while it is not known."""
+    spec, kafka = judge(world.resource, world.secrets).spec, kafka_spec(world.kafka)
+    return None if spec is None or kafka is None else workers.config_map(world.resource, spec, kafka)
 
 
 def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[ConnectClusterSpec]:

@@ -19,6 +19,7 @@ from headrace_operator.plan import (
     compensation,
     complaints,
     consumption,
+    contracts,
     deduplication,
     group_protocol,
     inputs,
@@ -33,6 +34,7 @@ from headrace_operator.plan import (
     target,
     waiting_keys,
 )
+from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, AlterTopic, Apply, CreateTopic, GrowTopic, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, timestamp, true, unknown, with_ready
@@ -48,13 +50,7 @@ NEEDED = frozenset({"Accepted", "TopicsReady", "OffsetsExist", "Deployed"})
 def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     """Return topics to make, objects that differ from what is wanted, and the status."""
     resource = world.resource
-    judged = sources.judge(
-        resource,
-        lambda spec: sources.abandoned(world, spec),
-        lambda spec: compensation.loop(resource, spec, _topics(world, spec.source)),
-        lambda spec: _sent_elsewhere(world, spec),
-    )
-    judged = acceptance.in_force_within(judged, lambda spec: _sent_elsewhere(world, spec))
+    judged = _judged(world)
     spec = judged.spec
     topics = _topics(world, sources.read(judged))
     ready_topics = _topics_ready(world, spec, topics)
@@ -62,8 +58,10 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     replicas = _replicas(world, spec, topics, decision)
     actions: tuple[Action, ...] = ()
     if spec is not None and replicas is not None and taken(resource, world.children) is None:
-        made = _objects(world, spec, topics, replicas, settings)
-        actions = (*_creations(world, topics), *made, *_alterations(world, topics))
+        document = _contract(world, spec, topics)
+        made = _objects(world, spec, document, replicas, settings)
+        unused = contracts.removals(resource, world.contracts, document)
+        actions = (*_creations(world, topics), *made, *_alterations(world, topics), *unused)
     deployed = _deployed(world, spec, actions, now)
     found = [
         judged.finding,
@@ -87,12 +85,29 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
+def contract(world: ConsumerWorld) -> Manifest | None:
+    """Return the ConfigMap that pods shall be made with; None while it is not known."""
+    judged = _judged(world)
+    return _contract(world, judged.spec, _topics(world, sources.read(judged)))
+
+
 def kafka_name(resource: Resource, connector: Resource | None, connect: Resource | None) -> str | None:
     """Return the name of the KafkaConnection that has the topics."""
     source = resource.spec.get("from") or {}
     if not source.get("connector"):
         return source.get("kafka")
     return None if connect is None else connect.spec.get("kafka")
+
+
+def _judged(world: ConsumerWorld) -> Acceptance[ConsumerSpec]:
+    resource = world.resource
+    judged = sources.judge(
+        resource,
+        lambda spec: sources.abandoned(world, spec),
+        lambda spec: compensation.loop(resource, spec, _topics(world, spec.source)),
+        lambda spec: _sent_elsewhere(world, spec),
+    )
+    return acceptance.in_force_within(judged, lambda spec: _sent_elsewhere(world, spec))
 
 
 def _topics(world: ConsumerWorld, source: Source | None) -> tuple[str, ...]:
@@ -212,20 +227,27 @@ def _kept(world: ConsumerWorld, topics: tuple[str, ...]) -> list[Finding]:
     return [] if found is None else [found]
 
 
+def _contract(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...]) -> Manifest | None:
+    kafka = kafka_spec(world.kafka)
+    if spec is None or kafka is None or not topics:
+        return None
+    resource = _grouped(world)
+    config = consumption.configuration(resource, spec, kafka, group_protocol.chosen(world), topics)
+    return consumption.config_map(resource, config)
+
+
 def _objects(
-    world: ConsumerWorld, spec: ConsumerSpec, topics: tuple[str, ...], replicas: int, settings: Settings
+    world: ConsumerWorld, spec: ConsumerSpec, document: Manifest | None, replicas: int, settings: Settings
 ) -> tuple[Action, ...]:
     kafka = kafka_spec(world.kafka)
-    if kafka is None or not topics or not isinstance(world.children, Children) or isinstance(world.code, Absent):
+    if kafka is None or document is None or not isinstance(world.children, Children) or isinstance(world.code, Absent):
         return ()
     if _unseen(world, spec) is not None:
         return ()
-    resource = _grouped(world)
-    config = consumption.configuration(resource, spec, kafka, group_protocol.chosen(world), topics)
     read = inputs.of_consumer(spec.model_dump(by_alias=True, exclude_none=True))
     started_with = inputs.annotation(read, world.inputs, _deployment(world))
     wanted = consumption.Pods(replicas=replicas, started_with=started_with)
-    made = consumption.manifests(resource, spec, kafka, config, wanted, settings)
+    made = consumption.manifests(_grouped(world), spec, kafka, document, wanted, settings)
     return applies(made, world.children)
 
 

@@ -13,10 +13,10 @@ from headrace_operator.api.durations import seconds
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, Tls
 from headrace_operator.api.properties import tuning
 from headrace_operator.observed.kube import Manifest, Resource
-from headrace_operator.plan import deduplication, names, template
+from headrace_operator.plan import contracts, deduplication, names, template
 from headrace_operator.plan.availability import budget, spread
-from headrace_operator.plan.children import child, digest, labels, selector
-from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
+from headrace_operator.plan.children import child, labels, selector
+from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_secrets
 from headrace_operator.settings import Settings
 
 CODE = "/etc/headrace/code"
@@ -43,18 +43,19 @@ def manifests(
     resource: Resource,
     spec: ConsumerSpec,
     kafka: KafkaConnectionSpec,
-    config: contract.Config,
+    document: Manifest,
     pods: Pods,
     settings: Settings,
 ) -> tuple[Manifest, ...]:
-    """Return every object of a Consumer with this `configuration` and these `pods`; what protects comes first."""
+    """Return every object of a Consumer with its contract as this `document`, and these `pods`.
+
+    What protects comes first.
+    """
     name = names.consumer_child(resource.name)
-    document = contract.dump(config)
-    hashes = {"headrace.dev/config-hash": digest(document), **pods.started_with}
     return (
         child(resource, "v1", "ServiceAccount", name, {"automountServiceAccountToken": False}),
         budget(resource, name),
-        child(resource, "v1", "ConfigMap", name, {"data": {"config.json": document}}),
+        document,
         child(
             resource,
             "apps/v1",
@@ -66,13 +67,19 @@ def manifests(
                         "replicas": pods.replicas,
                         "selector": {"matchLabels": selector(resource)},
                         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                        "template": _template(resource, spec, kafka, hashes, settings),
+                        "revisionHistoryLimit": HISTORY,
+                        "template": _template(resource, spec, kafka, document, pods, settings),
                     },
                     spec.template,
                 )
             },
         ),
     )
+
+
+def config_map(resource: Resource, config: contract.Config) -> Manifest:
+    """Return the ConfigMap with the contract that the consumer's pods read."""
+    return contracts.config_map(resource, names.consumer_child(resource.name), {"config.json": contract.dump(config)})
 
 
 def configuration(
@@ -197,12 +204,17 @@ def _retry(retry: Retry | None) -> contract.Retry:
 
 
 def _template(
-    resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec, hashes: Mapping[str, str], settings: Settings
+    resource: Resource,
+    spec: ConsumerSpec,
+    kafka: KafkaConnectionSpec,
+    document: Manifest,
+    pods: Pods,
+    settings: Settings,
 ) -> dict[str, Any]:
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(contract.PORT)}
-    volumes = _volumes(resource, spec, kafka)
+    volumes = _volumes(document, spec, kafka)
     return {
-        "metadata": {"labels": labels(resource), "annotations": {**hashes, **scrape}},
+        "metadata": {"labels": labels(resource), "annotations": {**pods.started_with, **scrape}},
         "spec": {
             "serviceAccountName": names.consumer_child(resource.name),
             "automountServiceAccountToken": False,
@@ -248,9 +260,9 @@ def _probe(path: str) -> dict[str, Any]:
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5}
 
 
-def _volumes(resource: Resource, spec: ConsumerSpec, kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
+def _volumes(document: Manifest, spec: ConsumerSpec, kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
-        {"name": "config", "configMap": {"name": names.consumer_child(resource.name)}},
+        {"name": "config", "configMap": {"name": contracts.name(document)}},
         {"name": "tmp", "emptyDir": {}},
     ]
     mounted = {"kafka": _credentials(kafka), "redis": deduplication.credentials(deduplication.wanted(spec))}

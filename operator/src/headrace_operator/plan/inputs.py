@@ -30,7 +30,7 @@ REFERENCES = {
 def of_consumer(spec: Mapping[str, Any]) -> frozenset[Input]:
     """Return what a Consumer's pods read when they start; of a spec that is not valid what can be named."""
     code = needs.code_config_map(spec)
-    return frozenset({*_named(spec.get("template")), *([(CONFIG_MAP, code)] if code else ())})
+    return frozenset({*named(spec.get("template")), *([(CONFIG_MAP, code)] if code else ())})
 
 
 def of_workers(spec: Mapping[str, Any], kafka: KafkaConnectionSpec | None) -> frozenset[Input]:
@@ -38,7 +38,7 @@ def of_workers(spec: Mapping[str, Any], kafka: KafkaConnectionSpec | None) -> fr
     logins = needs.kafka_secrets(kafka) if kafka else ()
     workers = spec.get("workers")
     template = workers.get("template") if isinstance(workers, Mapping) else None
-    return frozenset({*_named(template), *((SECRET, name) for name in logins)})
+    return frozenset({*named(template), *((SECRET, name) for name in logins)})
 
 
 def annotation(wanted: Iterable[Input], seen: Inputs, live: Manifest | None) -> dict[str, str]:
@@ -56,7 +56,7 @@ def _annotations(live: Manifest | None) -> Mapping[str, str]:
     return (pod.get("metadata") or {}).get("annotations") or {}
 
 
-def _named(part: Any) -> Iterator[Input]:
+def named(part: Any) -> Iterator[Input]:
     """Yield what is named anywhere in a template."""
     if isinstance(part, Mapping):
         for field, value in part.items():
@@ -64,7 +64,7 @@ def _named(part: Any) -> Iterator[Input]:
                 name = value.get("secretName") or value.get("name")
                 if name:
                     yield REFERENCES[field], str(name)
-            yield from _named(value)
+            yield from named(value)
     elif isinstance(part, list | tuple):
         for one in part:
-            yield from _named(one)
+            yield from named(one)

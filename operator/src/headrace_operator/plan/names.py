@@ -9,12 +9,12 @@ LONGEST = 63
 
 
 def consumer_child(name: str) -> str:
-    """Return the name of every object made for a Consumer."""
+    """Return the name of every object made for a Consumer; a hash comes behind it in that of its contract."""
     return f"{name}-consumer"
 
 
 def connect_child(name: str) -> str:
-    """Return the name of every object made for a ConnectCluster."""
+    """Return the name of every object made for a ConnectCluster; a hash comes behind it in that of its contract."""
     return f"{name}-connect"
 
 

@@ -9,6 +9,9 @@ from headrace_operator.plan import drift
 
 USER = 65532
 
+HISTORY = 3
+"""Old ReplicaSets that a Deployment keeps, and with them their contracts."""
+
 
 def pod_security() -> dict[str, Any]:
     """Return the security context of every pod."""

@@ -9,10 +9,10 @@ from typing import Any
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Manifest, Resource
-from headrace_operator.plan import names, template
+from headrace_operator.plan import contracts, names, template
 from headrace_operator.plan.availability import budget, spread
-from headrace_operator.plan.children import child, digest, labels, selector
-from headrace_operator.plan.pods import container_security, pod_security, pull_secrets
+from headrace_operator.plan.children import child, labels, selector
+from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_secrets
 from headrace_operator.settings import Settings
 
 REST = 8083
@@ -37,17 +37,22 @@ def manifests(
     `started_with` is the annotation that says what pods read when they start.
     """
     name = names.connect_child(resource.name)
-    properties = worker_properties(resource, spec, kafka)
-    config = child(resource, "v1", "ConfigMap", name, {"data": {"worker.properties": properties}})
+    document = config_map(resource, spec, kafka)
     return (
         child(resource, "v1", "ServiceAccount", name, {}),
         *_rights(resource, name, secrets),
         _network_policy(resource, name, settings),
         budget(resource, name),
-        config,
-        _deployment(resource, spec, settings, {"headrace.dev/config-hash": digest(properties), **started_with}),
+        document,
+        _deployment(resource, spec, document, settings, started_with),
         _service(resource, name),
     )
+
+
+def config_map(resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec) -> Manifest:
+    """Return the ConfigMap with the property file that the workers read."""
+    properties = {"worker.properties": worker_properties(resource, spec, kafka)}
+    return contracts.config_map(resource, names.connect_child(resource.name), properties)
 
 
 def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec) -> str:
@@ -138,19 +143,27 @@ def _rights(resource: Resource, name: str, secrets: Sequence[str]) -> tuple[Mani
 
 
 def _deployment(
-    resource: Resource, spec: ConnectClusterSpec, settings: Settings, hashes: Mapping[str, str]
+    resource: Resource,
+    spec: ConnectClusterSpec,
+    document: Manifest,
+    settings: Settings,
+    started_with: Mapping[str, str],
 ) -> Manifest:
     name = names.connect_child(resource.name)
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(METRICS)}
     pod = {
-        "metadata": {"labels": labels(resource), "annotations": {**hashes, **scrape}},
+        "metadata": {"labels": labels(resource), "annotations": {**started_with, **scrape}},
         "spec": {
             "serviceAccountName": name,
             "automountServiceAccountToken": False,
             "securityContext": pod_security(),
             "terminationGracePeriodSeconds": 30,
             "containers": [_container(spec, settings)],
-            "volumes": [{"name": "config", "configMap": {"name": name}}, _token(), {"name": "tmp", "emptyDir": {}}],
+            "volumes": [
+                {"name": "config", "configMap": {"name": contracts.name(document)}},
+                _token(),
+                {"name": "tmp", "emptyDir": {}},
+            ],
             **spread(resource),
             **pull_secrets(settings.image_pull_secrets),
         },
@@ -159,6 +172,7 @@ def _deployment(
         "replicas": spec.workers.replicas or 1,
         "selector": {"matchLabels": selector(resource)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "revisionHistoryLimit": HISTORY,
         "template": pod,
     }
     return child(resource, "apps/v1", "Deployment", name, {"spec": template.laid_over(body, spec.workers.template)})

@@ -54,7 +54,8 @@ class Looked:
 class History:
     """The last samples of a consumer, since when its records are there, what its own topics hold and how they are set.
 
-    It has the last load of each pod; of a connector it has the progress.
+    It has the last load of each pod; of a connector it has the progress, and of all that have pods when their contracts
+    are looked at again.
     """
 
     looks: deque[Looked] = field(default_factory=deque)
@@ -63,6 +64,7 @@ class History:
     loads: Loads = field(default_factory=Loads)
     settings: SettingsLooks = field(default_factory=SettingsLooks)
     progress: Progress = field(default_factory=Progress)
+    contracts_again: datetime | None = None
     steady_since: datetime | None = None
     seen: datetime | None = None
 
@@ -75,6 +77,7 @@ class History:
     def look_anew(self) -> None:
         """Have what is seldom looked at be looked at in the next pass; what was measured stays."""
         self.settings.again = None
+        self.contracts_again = None
 
     def add(self, sample: Sample) -> None:
         """Remember ``sample``, which is newer than those before."""

@@ -49,6 +49,8 @@ async def _do(action: actions.Action, remote: Remote) -> None:
             await remote.connect.restart(url, name, only_failed=only_failed)
         case actions.RemoveConnector(url=url, connector=name):
             await remote.connect.remove(url, name)
+        case actions.RemoveConfigMap(namespace=namespace, name=name, uid=uid):
+            await remote.kube.remove_config_map(namespace, name, uid)
         case _:
             assert_never(action)
 
@@ -68,6 +70,8 @@ def told(action: actions.Action) -> str:
             return f"restart connector {name}"
         case actions.RemoveConnector(connector=name):
             return f"remove connector {name}"
+        case actions.RemoveConfigMap(name=name):
+            return f"remove ConfigMap {name}"
 
 
 async def _do_topic(action: Topic, kafka: Kafka) -> None:

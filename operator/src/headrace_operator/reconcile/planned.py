@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 
 from headrace_operator.observed.kafka import BacklogSeen
@@ -12,6 +13,7 @@ from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import connections as observe_connections
 from headrace_operator.reconcile.observe import connector as observe_connector
 from headrace_operator.reconcile.observe import consumer as observe_consumer
+from headrace_operator.reconcile.observe import contracts
 from headrace_operator.reconcile.remote import Remote
 from headrace_operator.settings import Settings
 
@@ -26,7 +28,8 @@ async def planned(
             return kafkaconnection.plan(seen, settings, now), None
         case "ConnectCluster":
             workers = await observe_connections.connect_cluster(resource, remote)
-            return connectcluster.plan(workers, settings, now), None
+            left = await contracts.all_of(resource, remote, history, now)
+            return connectcluster.plan(dataclasses.replace(workers, contracts=left), settings, now), None
         case "Connector":
             running = await observe_connector.connector(
                 resource, remote, history.progress, now, settings.watch_namespaces
@@ -34,5 +37,6 @@ async def planned(
             return connector.plan(running, settings, now), None
         case _:
             world = await observe_consumer.consumer(resource, remote, history, now)
+            left = await contracts.all_of(resource, remote, history, now)
             backlog = world.backlog if isinstance(world.backlog, BacklogSeen) else None
-            return consumer.plan(world, settings, now), backlog
+            return consumer.plan(dataclasses.replace(world, contracts=left), settings, now), backlog

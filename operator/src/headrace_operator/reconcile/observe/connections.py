@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Collection, Mapping
 from functools import partial
 
 from headrace_operator.api.kafkaconnection import accepted
+from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Children, Input, Inputs, Resource
 from headrace_operator.observed.value import Absent, Unknown
@@ -15,13 +17,13 @@ from headrace_operator.plan import connectcluster as plan_connect
 from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import kafkaconnection as plan
 from headrace_operator.plan import names, needs, pods
+from headrace_operator.reconcile.observe import contracts
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
 
 CHILDREN = (
     "Deployment",
     "Service",
-    "ConfigMap",
     "ServiceAccount",
     "Role",
     "RoleBinding",
@@ -50,10 +52,16 @@ async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Se
     return dict(zip(wanted, found, strict=True))
 
 
-async def inputs(remote: Remote, namespace: str, wanted: Collection[Input]) -> Inputs:
+async def inputs(resource: Resource, remote: Remote, wanted: Collection[Input]) -> Inputs:
     """Read which version there is of each Secret and ConfigMap that pods read when they start."""
-    found = await asyncio.gather(*(ask(remote.kube.version(namespace, *one)) for one in wanted))
+    kube = beside_edit(resource, remote)
+    found = await asyncio.gather(*(ask(kube.version(resource.namespace, *one)) for one in wanted))
     return dict(zip(wanted, found, strict=True))
+
+
+def beside_edit(resource: Resource, remote: Remote) -> Kube:
+    """Return whom to ask for what pods read: live after an edit, so that what was changed with it is one rollout."""
+    return remote.kube if resource.is_edited else remote.near
 
 
 async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectionWorld:
@@ -81,7 +89,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
     started_with = pods_read.of_workers(resource.spec, plan_connect.kafka_spec(kafka))
     started_with |= pods_read.of_workers(needs.accepted(resource), None)
     given = (name for spec in (resource.spec, needs.accepted(resource)) for name in needs.workers_secrets(spec))
-    return ConnectClusterWorld(
+    world = ConnectClusterWorld(
         resource=resource,
         kafka=kafka,
         connectors=connectors,
@@ -89,8 +97,10 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         owners=await _owners(remote, namespace, needs.orphans(resource, workers, connectors)),
         children=children,
         secrets=await secrets(remote, namespace, tuple(dict.fromkeys(given))),
-        inputs=await inputs(remote, namespace, started_with),
+        inputs=await inputs(resource, remote, started_with),
     )
+    made = await contracts.beside(children, plan_connect.contract(world), remote)
+    return dataclasses.replace(world, children=made)
 
 
 def all_run(name: str, children: Children) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,10 +17,12 @@ from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import names, needs, pods, sources
 from headrace_operator.plan.children import own_deployment
 from headrace_operator.reconcile.backlog import History
+from headrace_operator.reconcile.observe import contracts
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.backlog import backlog, own_topics
 from headrace_operator.reconcile.observe.connections import (
     all_run,
+    beside_edit,
     inputs,
     kafka_reference,
     known,
@@ -29,7 +32,7 @@ from headrace_operator.reconcile.observe.connections import (
 from headrace_operator.reconcile.observe.settings import settings
 from headrace_operator.reconcile.remote import Remote
 
-CHILDREN = ("Deployment", "ConfigMap", "ServiceAccount", "PodDisruptionBudget")
+CHILDREN = ("Deployment", "ServiceAccount", "PodDisruptionBudget")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +57,11 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
         ask(remote.near.children(namespace, child, CHILDREN, selector, partial(all_run, child))),
         _code(resource, remote),
         secrets(remote, namespace, _secrets(resource)),
-        inputs(remote, namespace, started_with),
+        inputs(resource, remote, started_with),
     )
     watched = Watched(history=history, now=now, ready=_ready(resource, children))
     topics, settled, waiting = await _kafka(resource, connector, kafka, remote, watched)
-    return ConsumerWorld(
+    world = ConsumerWorld(
         resource=resource,
         connector=connector,
         connect=connect,
@@ -72,6 +75,8 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
         secrets=secret,
         inputs=versions,
     )
+    made = await contracts.beside(children, plan.contract(world), remote)
+    return dataclasses.replace(world, children=made)
 
 
 async def _references(resource: Resource, remote: Remote) -> tuple[Reference | None, Reference | None, Reference]:
@@ -95,7 +100,7 @@ def _secrets(resource: Resource) -> tuple[str, ...]:
 
 async def _code(resource: Resource, remote: Remote) -> Code:
     name = needs.code_config_map(resource.spec)
-    return None if name is None else await ask(remote.kube.config_map_keys(resource.namespace, name))
+    return None if name is None else await ask(beside_edit(resource, remote).config_map_keys(resource.namespace, name))
 
 
 async def _kafka(
