@@ -23,7 +23,7 @@ BEFORE: dict[str, Any] = {
     [
         {"lag": {"records": 11}},
         {"lagSeconds": 3, "offsets": [{"lsn": 2}]},
-        {"scaling": {**BEFORE["scaling"], "message": "1 to 1 again", "arrivalsPerSecond": 11.0}},
+        {"scaling": {**BEFORE["scaling"], "message": "1 to 1 again", "arrivalsPerSecond": 31.0}},
         {"conditions": [{"type": "Ready", "status": "True", "message": "request 2"}]},
     ],
 )
@@ -42,8 +42,52 @@ def test_offsets_alone_wait_long() -> None:
 
     assert not due(BEFORE, after, SELDOM - 0.1)
     assert due(BEFORE, after, SELDOM)
-    assert due(BEFORE, after, None)
+    assert not due(BEFORE, after, None)
     assert due(BEFORE, {**after, "replicas": 2}, 0.0)
+
+
+def _lagging(records: int, seconds: int | None, **scaling: float | str) -> dict[str, Any]:
+    lag = {"records": records, "partitions": [{"partition": 0, "records": records}]}
+    lag |= {} if seconds is None else {"seconds": seconds}
+    return {**BEFORE, "lag": lag, "scaling": {**BEFORE["scaling"], **scaling}}
+
+
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (_lagging(0, 0), _lagging(3, 0)),
+        (_lagging(900, 5), _lagging(40, 1)),
+        (_lagging(900, 5), _lagging(1200, 6, arrivalsPerSecond=19.5, message="told anew")),
+        (_lagging(3, 0), _lagging(3, 0, arrivalsPerSecond=5.0)),
+        (_lagging(0, 0, arrivalsPerSecond=0.0), _lagging(0, 0, arrivalsPerSecond=0.8)),
+        ({**BEFORE, "lagSeconds": 0}, {**BEFORE, "lagSeconds": 2, "offsets": [{"lsn": 2}]}),
+    ],
+)
+def test_what_is_on_its_way_waits_long(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Metrics have it at each look; of a thousand Consumers that are well it would be a hundred writes a second."""
+    assert not due(before, after, SELDOM - 0.1)
+    assert due(before, after, SELDOM)
+
+
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (_lagging(3, 1), _lagging(0, 0)),
+        (_lagging(3, 1), _lagging(3, 7)),
+        (_lagging(3, 60), _lagging(3, 1)),
+        (_lagging(0, 0), _lagging(3, None)),
+        (_lagging(3, 1), _lagging(3, 1, arrivalsPerSecond=22.0)),
+        (_lagging(3, 1), _lagging(3, 1, arrivalsPerSecond=0.0)),
+        (_lagging(3, 1), _lagging(3, 1, fewerSince="2030-01-01T12:00:00Z")),
+        ({**BEFORE, "lagSeconds": 5}, {**BEFORE, "lagSeconds": 7}),
+    ],
+)
+def test_what_stays_or_grows_or_ends_does_not_wait_long(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """That nothing waits any more, a backlog, a rate that is another, and what the next decision rests on."""
+    assert not due(before, after, EVERY - 0.1)
+    assert due(before, after, EVERY)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_nothing_is_known_before_a_sample() -> None:
     assert history().age(AT) is None
     assert history().rates().arrivals is None
     assert history((0, 1, 1)).rates().handled is None
+    assert (history((0, 1, 1)).rates().first, history((0, 1, 1), (5, 1, 1)).rates().first) == (True, False)
 
 
 def test_rates_are_of_the_last_half_minute() -> None:
@@ -90,6 +91,17 @@ def test_rates_are_of_the_last_half_minute() -> None:
     rates = history((0, 0, 0), (70, 1000, 900), (80, 1100, 950), (100, 1300, 1050)).rates()
 
     assert (rates.arrivals, rates.handled) == (10.0, 5.0)
+
+
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize("apart", [16, 31, 300])
+def test_rates_are_known_however_late_looks_come(apart: int) -> None:
+    """They were not, where looks are further apart than the window: nothing was decided, and each look told so."""
+    made = history(*((apart * look, 100 * look, 90 * look) for look in range(4)))
+
+    assert made.rates().arrivals == pytest.approx(100 / apart)
+    assert made.rates().handled == pytest.approx(90 / apart)
+    assert made.rates().steady_seconds == 0
 
 
 @pytest.mark.case("scaling-2")

@@ -210,8 +210,9 @@ class Load:
 class Rates:
     """Records per second measured over the last seconds, together and of each partition; None when not known.
 
-    The same number of replicas has been ready for ``steady_seconds``. Records are ``failing`` when more keys are tried
-    again than records were finished meanwhile, and have ``failed`` when it was so between any two looks.
+    They are not known yet after the ``first`` look, which there is nothing to compare with. The same number of replicas
+    has been ready for ``steady_seconds``. Records are ``failing`` when more keys are tried again than records were
+    finished meanwhile, and have ``failed`` when it was so between any two looks.
     """
 
     arrivals: float | None
@@ -220,6 +221,7 @@ class Rates:
     steady_seconds: float = 0.0
     failing: bool = False
     failed: bool = False
+    first: bool = False
 
 
 TopicsSeen = Mapping[str, TopicSeen]

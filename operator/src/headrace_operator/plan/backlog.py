@@ -49,9 +49,14 @@ def replicas(world: ConsumerWorld, allowed: Limits, ready: int, now: datetime) -
 
 
 def scaling_status(decision: Decision, world: ConsumerWorld, now: datetime) -> dict[str, Any]:
-    """Return `status.scaling`; `time` is when the number last changed, so that nothing ticks."""
-    before = world.resource.status.get("scaling") or {}
+    """Return `status.scaling`; `time` is when the number last changed, so that nothing ticks.
+
+    What the first of several looks cannot tell is no news: until the next one the status stays.
+    """
+    before: dict[str, Any] = world.resource.status.get("scaling") or {}
     same = before.get("desired") == decision.desired and before.get("time")
+    if same and world.rates.first:
+        return before
     facts = {
         "previous": before.get("previous" if same else "desired"),
         "fewerSince": decision.fewer_since and timestamp(decision.fewer_since),
@@ -122,15 +127,14 @@ def within_target(world: ConsumerWorld, allowed: Limits) -> Finding:
     if any(part.lost for part in world.backlog.partitions) and max(seconds, default=0.0) <= allowed.target_seconds:
         text = "How long records wait is not known where the committed offset no longer exists."
         return unknown("WithinTarget", Reason.OFFSET_LOST, text)
-    if not any(part.lag for part in world.backlog.partitions):
-        return true("WithinTarget", Reason.WITHIN_TARGET, "No record waits.")
-    if not seconds:
+    waits = [part for part in world.backlog.partitions if part.lag]
+    if waits and not seconds:
         return unknown("WithinTarget", Reason.LAG_UNKNOWN, "Records wait; how long is not measured yet.")
-    if max(seconds) > allowed.target_seconds:
+    if max(seconds, default=0.0) > allowed.target_seconds:
         text = f"The oldest record waits longer than the target of {allowed.target_seconds:.0f} s."
         text = f"{text}{_blocked(world.backlog)}"
         return false("WithinTarget", Reason.ABOVE_TARGET, text)
-    if any(part.lag and (part.lag_seconds is None or part.at_least) for part in world.backlog.partitions):
+    if any(part.lag_seconds is None or part.at_least for part in waits):
         text = "Records wait that were there before anybody looked: how long is not known yet."
         return unknown("WithinTarget", Reason.LAG_UNKNOWN, text)
     text = f"No record waits longer than the target of {allowed.target_seconds:.0f} s."

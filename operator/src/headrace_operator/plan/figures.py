@@ -1,38 +1,89 @@
 """Which part of a status only counts, and how often that is written: a busy pipeline must not keep the API server busy.
 
-Pure: `due` is told how long ago the status was written.
+What moves while all is well, as records on their way and rates that vary do, is for metrics, which have it at each
+look; a status that says nothing wrong of them rests. Pure: `due` is told how long ago the status was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from headrace_operator.scaling.terms import EXPLAINED
 
 EVERY = 10.0
 """Seconds between two writes of figures or of sentences alone; whatever else changes is written at once."""
 
 SELDOM = 600.0
-"""Seconds between two writes of offsets alone, which each heartbeat moves, also of a database that rests."""
+"""Seconds between two writes of what moves also at rest: offsets, by each heartbeat, and what is on its way."""
 
 FIGURES = ("lag", "lagSeconds", "offsets")
-SCALING = ("message", "fewerSince", "capacityTime", "arrivalsPerSecond", "handledPerSecond", "capacityPerReplica")
+RATES = ("arrivalsPerSecond", "handledPerSecond")
+SCALING = ("message", "fewerSince", "capacityTime", "capacityPerReplica", *RATES)
+
+FACTOR, LITTLE = 2.0, 1.0
+"""A rate that is at most so many times another, and so much a second, says the same."""
 
 
 def due(before: Mapping[str, Any], after: Mapping[str, Any], since: float | None) -> bool:
-    """Tell whether ``after`` is to be written over ``before``, ``since`` seconds after the last write, None: never."""
+    """Tell whether ``after`` is to be written over ``before``, ``since`` seconds after the last write, None: never.
+
+    Who begins to look does not write what says the same: somebody else may have written it just before.
+    """
     if before == after:
         return False
-    if since is None or _facts(before) != _facts(after):
+    if _facts(before) != _facts(after):
         return True
-    return since >= (SELDOM if _without_offsets(before) == _without_offsets(after) else EVERY)
-
-
-def _without_offsets(status: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in status.items() if name != "offsets"}
+    if _say_the_same(before, after):
+        return since is not None and since >= SELDOM
+    return since is None or since >= EVERY
 
 
 def _facts(status: Mapping[str, Any]) -> dict[str, Any]:
-    scaling = {name: value for name, value in (status.get("scaling") or {}).items() if name not in SCALING}
     conditions = [{**one, "message": None} for one in status.get("conditions") or ()]
-    facts = {name: value for name, value in status.items() if name not in FIGURES}
-    return {**facts, "conditions": conditions, "scaling": scaling}
+    return {**_without(status, FIGURES), "conditions": conditions, "scaling": _without(_scaling(status), SCALING)}
+
+
+def _say_the_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Tell whether nothing differs but offsets, records that are on their way, and rates by a little."""
+    scaling = _scaling(before), _scaling(after)
+    rests = [_without(one, ("message", *RATES)) for one in scaling]
+    others = [_without(one, (*FIGURES, "scaling")) for one in (before, after)]
+    return (
+        others[0] == others[1]
+        and rests[0] == rests[1]
+        and all(_is_alike(*(one.get(rate) for one in scaling)) for rate in RATES)
+        and _is_on_its_way(before.get("lag"), after.get("lag"))
+        and _is_short(before.get("lagSeconds"), after.get("lagSeconds"))
+    )
+
+
+def _is_alike(before: float | None, after: float | None) -> bool:
+    """Tell whether two rates say the same; that something has come to an end is told."""
+    if before == after:
+        return True
+    if before is None or not after:
+        return False
+    return max(before, after) <= FACTOR * min(before, after) + LITTLE
+
+
+def _is_on_its_way(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
+    """Tell whether a lag is nothing that commits and looks do not explain; that no record waits any more is told."""
+    if before == after:
+        return True
+    if not before or not after or "seconds" not in before or "seconds" not in after:
+        return False
+    return bool(after.get("records") and max(before["seconds"], after["seconds"]) <= EXPLAINED)
+
+
+def _is_short(before: float | None, after: float | None) -> bool:
+    return before == after or (before is not None and after is not None and max(before, after) <= EXPLAINED)
+
+
+def _scaling(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    return status.get("scaling") or {}
+
+
+def _without(told: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    left = frozenset(names)
+    return {name: value for name, value in told.items() if name not in left}

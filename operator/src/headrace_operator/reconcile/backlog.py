@@ -19,7 +19,7 @@ from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.settings_looks import SettingsLooks
 
 WINDOW = 30.0
-"""Seconds over which rates are measured."""
+"""Seconds over which rates are measured; where looks are further apart, from one look to the next."""
 
 APART = 4.0
 """Seconds between two looks that are compared: commits come each second, and what they tell each five."""
@@ -89,7 +89,7 @@ class History:
         for gone in self.arrivals.keys() - sample.partitions.keys():
             del self.arrivals[gone]
         self.looks.append(Looked(sample=sample, waited=self._waited(sample)))
-        while (sample.at - self.looks[0].at).total_seconds() > WINDOW:
+        while len(self.looks) > 2 and (sample.at - self.looks[0].at).total_seconds() > WINDOW:
             self.looks.popleft()
 
     def age(self, partition: Partition) -> Age | None:
@@ -102,7 +102,7 @@ class History:
     def rates(self) -> Rates:
         """Return what the last `WINDOW` seconds tell; nothing with fewer than two samples, or when they contradict."""
         if len(self.looks) < 2 or self._is_stale():
-            return Rates(arrivals=None, handled=None)
+            return Rates(arrivals=None, handled=None, first=len(self.looks) == 1)
         now = self.looks[-1]
         loads = tuple(self._load(at) for at in now.sample.partitions)
         steady = (now.at - (self.steady_since or now.at)).total_seconds()
@@ -165,5 +165,7 @@ def _finished(before: PartitionSeen, after: PartitionSeen) -> int:
 def _fails(before: Sample, after: Sample) -> bool:
     """Tell whether more keys are tried again than records were finished between two samples."""
     retrying = sum(part.retrying for part in after.partitions.values())
+    if not retrying:
+        return False
     both = before.partitions.keys() & after.partitions.keys()
     return retrying > sum(_finished(before.partitions[at], after.partitions[at]) for at in both)
