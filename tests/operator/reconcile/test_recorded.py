@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from headrace_operator.api.crd import MOST_ITEMS
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.clients.errors import HeadraceError
+from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Absent
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile import loop as loops_of
 from headrace_operator.reconcile.turns import Key
@@ -61,6 +64,51 @@ def _said(server: ApiServer, name: str) -> dict[str, Any]:
     """Return a status without times and sentences."""
     status: dict[str, Any] = read(server, "kafkaconnections.headrace.dev", name, "default")["status"]
     return status | {"conditions": [(one["type"], one["status"], one.get("reason")) for one in status["conditions"]]}
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A client that remembers of one kind what is over."""
+
+    kube: Kube
+    over: Resource
+
+    async def resource(self, kind: str, namespace: str, name: str) -> Resource | Absent:
+        """Return what is remembered."""
+        return self.over if kind == self.over.kind else await self.kube.resource(kind, namespace, name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kube, name)
+
+
+@pytest.mark.case("clusters-2")
+@pytest.mark.parametrize("kind", ["Connector", "Consumer"])
+async def test_what_is_over_is_not_written_again(server: ApiServer, kind: str) -> None:
+    """A watch is behind: by what it told last there is a status to write and Events to post, by what is there none."""
+    name, spec = f"behind-{kind.lower()}", {"Connector": worlds.CONNECTOR, "Consumer": worlds.CONSUMER}[kind].spec
+    kubectl(server, "create", "-f", "-", text=json.dumps(_body(kind, name, spec)))
+    key, plural = Key(kind, "default", name), f"{kind.lower()}s.headrace.dev"
+    async with loops.looping(server) as loop:
+        over = await loop.remote.kube.resource(kind, key.namespace, name)
+        assert isinstance(over, Resource)
+        behind = loops.with_remote(loop, near=Behind(loop.remote.kube, over))
+        await behind.reconcile(key)
+        first = read(server, plural, name, "default")
+        kubectl(server, "label", plural, name, "-n", "default", "headrace.dev/pipeline=orders")
+        for _ in range(2):
+            await loop.reconcile(key)
+        before, told = read(server, plural, name, "default"), _events(server, name)
+        await behind.reconcile(key)
+        after = read(server, plural, name, "default")
+
+    assert first["status"]["conditions"]
+    assert after == before
+    assert _events(server, name) == told
+
+
+def _events(server: ApiServer, name: str) -> list[str]:
+    found = json.loads(kubectl(server, "get", "events", "-n", "default", "-o", "json"))["items"]
+    return sorted(one["metadata"]["name"] for one in found if one["involvedObject"]["name"] == name)
 
 
 async def test_a_namesake_gets_no_status_of_the_one_before_it(server: ApiServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 
 from headrace_operator.api.schema import API_VERSION, REQUESTED
 from headrace_operator.clients.errors import Unreachable
+from headrace_operator.observed.kube import Resource
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
-from tests.operator import loops
+from tests.operator import loops, worlds
 from tests.operator.operator_process import kubectl, operator, read
 from tests.operator.plan import statuses
 from tests.waiting import until
@@ -62,7 +64,13 @@ def test_a_pass_answers_each_request_once(server: ApiServer, kind: str) -> None:
 
 
 class Silent:
-    """A client of which nothing can be read."""
+    """A client of which nothing can be read but how a ConnectCluster was before it was asked for anything."""
+
+    async def resource(self, kind: str, namespace: str, name: str) -> Resource:
+        """Return what is over."""
+        if kind != "ConnectCluster":
+            raise Unreachable("nothing is remembered")
+        return dataclasses.replace(worlds.CONNECT, namespace=namespace, name=name, status={})
 
     def __getattr__(self, _: str) -> Any:
         async def read(*_: object) -> None:

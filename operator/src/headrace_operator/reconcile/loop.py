@@ -20,6 +20,7 @@ from headrace_operator.clients.fence import fenced
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Absent
 from headrace_operator.plan import failures, figures, needs, requests
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.apart import apart
@@ -42,6 +43,27 @@ STANDBY = 0.5
 """Seconds after which a key is due again that was begun with while the Lease was short; without it none is."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a resource's world was seen to ask for at ``now``; the last try to act has ``failed`` so.
+
+    ``status`` is as Kubernetes keeps it, and ``due`` to be written or not.
+    """
+
+    resource: Resource
+    plan: Plan
+    status: Mapping[str, Any]
+    due: bool
+    backlog: BacklogSeen | None
+    failed: str | None
+    now: datetime
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything follows from it."""
+        return bool(self.due or self.plan.notes or self.plan.actions)
 
 
 @dataclass
@@ -86,9 +108,26 @@ class Loop:
             self._end(key, begun, "ok", again)
 
     async def _pass(self, key: Key, term: int) -> float | None:
-        resource = await self.remote.kube.resource(key.kind, key.namespace, key.name)
-        if not isinstance(resource, Resource) or resource.deleting:
+        """Plan by the resource as it is remembered, and anew where what there is to write rests on what is over."""
+        resource = await self.remote.near.resource(key.kind, key.namespace, key.name)
+        look = await self._look(key, resource)
+        if look is not None and look.writes:
+            latest = await self.remote.kube.resource(key.kind, key.namespace, key.name)
+            look = look if latest == resource else await self._look(key, latest)
+        if look is None:
             self._forget(key)
+            return None
+        self.failed[key] = look.failed
+        self.fleet.record(look.resource, look.status, look.backlog)
+        await self._record(key, look, term)
+        await self._notes(look, term)
+        await self._act(key, look.plan, term)
+        again = look.plan.look_again.total_seconds()
+        return SOON if look.failed and look.plan.actions else to_tick(again, time.monotonic())
+
+    async def _look(self, key: Key, resource: Resource | Absent) -> Look | None:
+        """Observe and plan; None where there is nothing to plan for."""
+        if not isinstance(resource, Resource) or resource.deleting:
             return None
         self.places[key] = needs.place(resource)
         now = datetime.now(UTC).replace(microsecond=0)
@@ -99,31 +138,29 @@ class Loop:
             remote = self.remote.live
         plan, backlog = await planned(resource, remote, self.settings, history, now)
         failed = failures.standing(plan, self.failed.get(key, failures.recorded(resource)))
-        self.failed[key] = failed
         plan = requests.acknowledged(failures.shown(plan, resource, failed, now), resource)
-        await self._record(key, resource, plan, backlog, term)
-        await self._notes(resource, plan, now, term)
-        await self._act(key, plan, term)
-        return SOON if failed and plan.actions else to_tick(plan.look_again.total_seconds(), time.monotonic())
-
-    async def _record(self, key: Key, resource: Resource, plan: Plan, backlog: BacklogSeen | None, term: int) -> None:
         status = _pruned(plan.status)
-        self.fleet.record(resource, status, backlog)
-        if figures.due(resource.status, status, self._since(key)):
+        due = figures.due(resource.status, status, self._since(key))
+        return Look(resource=resource, plan=plan, status=status, due=due, backlog=backlog, failed=failed, now=now)
+
+    async def _record(self, key: Key, look: Look, term: int) -> None:
+        if look.due:
             await self._may("record the status", term)
-            await self.remote.kube.write_status(resource, status)
+            await self.remote.kube.write_status(look.resource, look.status)
             self.recorded[key] = time.monotonic()
+        self.recorded.setdefault(key, time.monotonic())
 
     def _since(self, key: Key) -> float | None:
         at = self.recorded.get(key)
         return None if at is None else time.monotonic() - at
 
-    async def _notes(self, resource: Resource, plan: Plan, now: datetime, term: int) -> None:
-        for note in plan.notes:
+    async def _notes(self, look: Look, term: int) -> None:
+        about, now = look.resource, look.now
+        for note in look.plan.notes:
             log.info("%s: %s", note.reason, note.message)
             await self._may("post an Event", term)
             try:
-                await self.remote.kube.note(resource, kind=note.type, reason=note.reason, message=note.message, now=now)
+                await self.remote.kube.note(about, kind=note.type, reason=note.reason, message=note.message, now=now)
             except HeadraceError as error:
                 log.warning("An Event was not posted: %s", error)
 
