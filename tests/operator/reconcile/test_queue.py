@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from headrace_operator.reconcile.queue import Queue
+from headrace_operator.reconcile.queue import NEWS, START, Queue
 from headrace_operator.reconcile.turns import Key
 
 pytestmark = pytest.mark.looptime
@@ -149,6 +149,54 @@ async def test_who_stands_by_begins_with_nothing_and_then_with_all_at_once() -> 
 
     assert [round(at - start) for at in begun.values()] == [300, 300]
     assert queue.delay < 1
+
+
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize(("before", "first"), [(300.0, True), (NEWS / 2, False)])
+async def test_who_takes_over_begins_with_what_was_rung_of_late(before: float, first: bool) -> None:
+    """Its last holder may not have acted on that; where all is new, all is begun with at once."""
+    begun: dict[Key, float] = {}
+    may = False
+
+    async def work(key: Key) -> None:
+        begun.setdefault(key, asyncio.get_running_loop().time())
+
+    queue = Queue(work, may=lambda: may)
+    async with running(queue):
+        for key in (OTHER, ONE):
+            queue.put(key)
+        await asyncio.sleep(before)
+        queue.put(ONE)
+        await asyncio.sleep(5)
+        assert len(queue) == 2
+        may = True
+        await asyncio.sleep(5)
+
+    assert begun[OTHER] - begun[ONE] == pytest.approx(START if first else 0.0)
+
+
+@pytest.mark.case("clusters-1")
+async def test_a_lease_that_was_lost_and_taken_back_loses_no_key() -> None:
+    """Also of what was rung meanwhile, and of what is due later."""
+    begun: list[Key] = []
+    may = True
+
+    async def work(key: Key) -> None:
+        begun.append(key)
+
+    queue = Queue(work, may=lambda: may)
+    async with running(queue):
+        queue.put(OTHER, 30)
+        await asyncio.sleep(1)
+        may = False
+        queue.put(ONE)
+        queue.put(OTHER, 10)
+        may = True
+        await asyncio.sleep(5)
+        assert begun == [ONE]
+        await asyncio.sleep(10)
+
+    assert begun == [ONE, OTHER]
 
 
 async def test_a_bug_ends_the_queue() -> None:

@@ -81,7 +81,7 @@ class Lease:
                 held = await self._attempt(api)
             self._terms += held and not before
             self._held = (self._terms, begun + self._duration - self._margin if held else 0.0)
-            again = self._retry if held else min(self._retry / 2, max(0.0, self._stale_at - time.monotonic()))
+            again = self._retry if held else min(self._retry / 4, max(0.0, self._stale_at - time.monotonic()))
         except (TimeoutError, HeadraceError) as error:
             self._written, again = None, self._retry / 2
             if isinstance(error, Conflict):

@@ -21,6 +21,12 @@ CANCELLED = 5.0
 CLOSED = 0.1
 """Seconds between two looks at whether work may begin."""
 
+NEWS = 20.0
+"""What was rung so many seconds before work may begin, the time of a Lease and more, may be what nobody acted on."""
+
+START = 1.0
+"""Seconds by which that is begun with before all else."""
+
 LATE = 15.0
 """Seconds after its time from which on a pass is called late: three ticks of a Consumer."""
 
@@ -52,14 +58,20 @@ class Queue:
         self._may, self._since = may, 0.0
         self._turns = Turns(place)
         self._late_at: float | None = None
+        self._held: dict[Key, tuple[float, float]] = {}
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._turns)
+        return len(self._turns) + len(self._held)
 
     def put(self, key: Key, after: float = 0.0) -> None:
         """Make ``key`` due in ``after`` seconds, or at the time it is due already if that is sooner."""
-        self._turns.put(key, asyncio.get_running_loop().time() + after)
+        now = asyncio.get_running_loop().time()
+        if self._may():
+            self._turns.put(key, now + after)
+        else:
+            due, _ = self._held.get(key, (now + after, now))
+            self._held[key] = (min(due, now + after), now)
         self._wake.set()
 
     async def run(self) -> None:
@@ -79,6 +91,14 @@ class Queue:
             self.delay = 0.0
             await asyncio.sleep(CLOSED)
             self._since = asyncio.get_running_loop().time()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Make due what was rung while nothing might be begun with: first what was rung of late, if anything was."""
+        news = {key for key, (_, rung) in self._held.items() if self._since - rung <= NEWS}
+        for key, (due, _) in self._held.items():
+            self._turns.put(key, max(due, self._since + (START if news and key not in news else 0.0)))
+        self._held.clear()
 
     def _start(self, group: asyncio.TaskGroup) -> None:
         now = asyncio.get_running_loop().time()
