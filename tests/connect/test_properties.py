@@ -14,7 +14,7 @@ import pytest
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
-from headrace_operator.plan import debezium, workers
+from headrace_operator.plan import debezium, marks, workers
 from tests.cluster.images import catalog, ingredients
 from tests.connect_worker import ConnectWorker
 from tests.operator import worlds
@@ -38,7 +38,9 @@ SPECS: tuple[dict[str, Any], ...] = (
 def configuration(change: Mapping[str, Any]) -> dict[str, str]:
     """Return the configuration of a Connector."""
     spec = {**worlds.CONNECTOR.spec, **change}
-    return debezium.configuration(worlds.resource("Connector", "c", spec), ConnectorSpec.model_validate(spec))
+    resource = worlds.resource("Connector", "c", spec)
+    made = debezium.configuration(resource, ConnectorSpec.model_validate(spec))
+    return {**made, **marks.mark(resource, worlds.HOME)}
 
 
 def unknown(worker: ConnectWorker, config: Mapping[str, str]) -> set[str]:
@@ -52,7 +54,12 @@ def unknown(worker: ConnectWorker, config: Mapping[str, str]) -> set[str]:
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         known = {one["definition"]["name"] for one in json.load(answer)["configs"]}
     converters = {f"{name}.type" for name in config["converters"].split(",")}
-    return {name for name in config if not name.startswith(UNLISTED)} - known - converters - {debezium.MARK}
+    return (
+        {name for name in config if not name.startswith(UNLISTED)}
+        - known
+        - converters
+        - {marks.RESOURCE, marks.NAMESPACE}
+    )
 
 
 @pytest.mark.parametrize("change", SPECS, ids=["outbox", "tables", "named"])

@@ -15,8 +15,20 @@ from tests.operator.operator_process import await_kinds, kubectl
 def server() -> Iterator[fast.ApiServer]:
     """Run etcd and the API server with the kinds installed and the namespaces ``shop`` and ``headrace-system``."""
     with fast.apiserver() as running:
-        kubectl(running, "apply", "-f", "-", text=crd.yaml_text())
-        await_kinds(running)
+        _install(running)
         for namespace in ("shop", "headrace-system"):
             kubectl(running, "create", "namespace", namespace)
         yield running
+
+
+@pytest.fixture(scope="session")
+def second() -> Iterator[fast.ApiServer]:
+    """Run those of another cluster, with the kinds installed."""
+    with fast.apiserver() as running:
+        _install(running)
+        yield running
+
+
+def _install(server: fast.ApiServer) -> None:
+    kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
+    await_kinds(server)

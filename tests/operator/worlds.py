@@ -68,6 +68,18 @@ BEHIND = Rates(
 
 World = TypeVar("World", ConsumerWorld, ConnectClusterWorld, ConnectorWorld)
 TOPIC = "shop.orders-db.outbox.order"
+HOME = "uid-of-shop"
+"""The UID of namespace shop."""
+MARKED = {"headrace.resource.uid": "x", "headrace.namespace.uid": HOME}
+"""Of a connector that a resource of that namespace made, which is gone."""
+
+
+class Place:
+    """Says which namespace shop is, as the client of the API server does."""
+
+    async def namespace_uid(self, _: str) -> str:
+        """Return its UID."""
+        return HOME
 
 
 def resource(kind: str, name: str, spec: Mapping[str, Any], **more: Any) -> Resource:
@@ -142,6 +154,7 @@ def connect_world(**changes: Any) -> ConnectClusterWorld:
         "workers": WorkersSeen(version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={}),
         "owners": {},
         "children": Children(objects={}),
+        "home": HOME,
     }
     return ConnectClusterWorld(**{**known, **changes})
 
@@ -155,6 +168,7 @@ def connector_world(**changes: Any) -> ConnectorWorld:
         "readable": frozenset({"shop-db"}),
         "seen": Absent(),
         "validation": Validation(errors=()),
+        "home": HOME,
     }
     return ConnectorWorld(**{**known, **changes})
 

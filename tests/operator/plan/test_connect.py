@@ -86,7 +86,7 @@ def test_a_second_pass_over_the_workers_it_made_plans_nothing() -> None:
 
 
 def test_only_marked_connectors_without_a_resource_are_removed() -> None:
-    ours = ConnectorSeen(name="shop.gone", config={"headrace.resource.uid": "x"}, state="RUNNING", trace=None, tasks=())
+    ours = ConnectorSeen(name="shop.gone", config=worlds.MARKED, state="RUNNING", trace=None, tasks=())
     theirs = ConnectorSeen(name="elsewhere", config={}, state="RUNNING", trace=None, tasks=())
     seen = WorkersSeen(
         version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={"shop.gone": ours, "elsewhere": theirs}
@@ -111,7 +111,9 @@ def test_only_marked_connectors_without_a_resource_are_removed() -> None:
     ],
 )
 def test_a_connector_goes_only_when_its_very_resource_says_so(owner: Reference, removed: bool) -> None:
-    world = worlds.connect_world(owners={"shop.made-since": owner})
+    one = ConnectorSeen(name="shop.made-since", config=worlds.MARKED, state="RUNNING", trace=None, tasks=())
+    seen = WorkersSeen(version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={"shop.made-since": one})
+    world = worlds.connect_world(workers=seen, owners={"shop.made-since": owner})
     world = worlds.after_connect(world, connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions)
 
     plan = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
@@ -120,7 +122,7 @@ def test_a_connector_goes_only_when_its_very_resource_says_so(owner: Reference, 
 
 
 def test_nothing_is_an_orphan_while_something_is_unknown() -> None:
-    marked = ConnectorSeen(name="shop.x", config={"headrace.resource.uid": "x"}, state="RUNNING", trace=None, tasks=())
+    marked = ConnectorSeen(name="shop.x", config=worlds.MARKED, state="RUNNING", trace=None, tasks=())
     seen = WorkersSeen(
         version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={"shop.x": marked, "bakery.x": marked}
     )

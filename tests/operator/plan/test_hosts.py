@@ -13,7 +13,7 @@ from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, ConsumerWorld, KafkaConnectionWorld, Secrets
-from headrace_operator.plan import connectcluster, connector, consumer, debezium, kafkaconnection
+from headrace_operator.plan import connectcluster, connector, consumer, debezium, kafkaconnection, marks
 from headrace_operator.plan.actions import Apply, Plan, PutConnector
 from tests.operator import worlds
 
@@ -161,7 +161,7 @@ def test_a_database_elsewhere_is_not_accepted(change: dict[str, Any]) -> None:
     plan = connector.plan(world, worlds.SETTINGS, worlds.NOW)
     anywhere = connector.plan(capturing(seen(None, "mine", "shop-db"), **change), worlds.SETTINGS, worlds.NOW)
 
-    assert connector.wanted(world.resource, (), secrets) is None
+    assert connector.wanted(world.resource, worlds.HOME, (), secrets) is None
     assert plan.actions == ()
     assert worlds.condition(plan, "Accepted")["reason"] == "HostNotAllowed"
     assert [action for action in anywhere.actions if isinstance(action, PutConnector)]
@@ -190,7 +190,8 @@ def test_what_runs_is_neither_changed_nor_restarted_with_a_secret_that_forbids_i
     spec = connector.judge(resource).spec
     assert spec is not None
     live = ConnectorSeen(
-        name="shop.orders-db", config=debezium.configuration(resource, spec), state="RUNNING",
+        name="shop.orders-db", state="RUNNING",
+        config=debezium.configuration(resource, spec) | marks.mark(resource, worlds.HOME),
         tasks=(TaskSeen(id=0, state="FAILED", worker=None, trace="away"),), offsets=(), topics=(), trace=None,
     )  # fmt: skip
     runs = dataclasses.replace(world, resource=resource, seen=live, validation=None)

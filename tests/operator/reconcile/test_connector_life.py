@@ -57,7 +57,7 @@ class EveryName(AbstractResolver):
 
 
 @dataclass
-class Shelf:
+class Shelf(worlds.Place):
     """The objects that observers of Connectors ask Kubernetes for."""
 
     objects: dict[tuple[str, str], Resource]

@@ -286,7 +286,7 @@ def _remembered(loop: Loop, key: Key) -> list[bool]:
 
 async def test_a_connector_made_while_its_workers_are_asked_is_no_orphan(server: ApiServer, place: str) -> None:
     """Its resource appears after the pass began and before Connect lists it; one without a resource is read as gone."""
-    mark = {"headrace.resource.uid": "x"}
+    mark = worlds.MARKED
     one = {"info": {"config": mark}, "status": {"connector": {"state": "RUNNING"}}}
 
     async def connect(request: web.Request) -> web.Response:

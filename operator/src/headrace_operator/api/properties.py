@@ -61,8 +61,8 @@ None of them opens a file or an address, loads code, names a host, holds a secre
 """
 
 IDENTITY = (
-    "connector.class", "database.dbname", "headrace.resource.uid", "name", "offsets.storage.topic", "slot.name",
-    "topic.prefix",
+    "connector.class", "database.dbname", "headrace.namespace.uid", "headrace.resource.uid", "name",
+    "offsets.storage.topic", "slot.name", "topic.prefix",
 )  # fmt: skip
 """Properties of a connector that its offsets, slot and topics hang on: Headrace sets them, from fields that stay."""
 

@@ -18,6 +18,9 @@ API_VERSION = f"{GROUP}/{VERSION}"
 REQUESTED = f"{GROUP}/requested-at"
 """The annotation that asks for a pass: another value each time, such as the time."""
 
+TAKE_OVER = f"{GROUP}/take-over"
+"""The annotation that names UIDs of namespaces, with commas between, whose namesakes this resource goes on with."""
+
 LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 SERVICE = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """What a name must be that becomes that of a Service (RFC 1035)."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from headrace_operator.api import hosts
-from headrace_operator.api.schema import REQUESTED
+from headrace_operator.api.schema import REQUESTED, TAKE_OVER
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, PATCH, Api, path
 from headrace_operator.clients.coalescing import Coalesced
@@ -140,6 +140,13 @@ class Kube:
         except errors.Missing:
             return
 
+    async def namespace_uid(self, namespace: str) -> str:
+        """Read the UID of a namespace; raises `Invalid` when there is none."""
+        found = await self._api.get(f"/api/v1/namespaces/{namespace}")
+        if found is None:
+            raise errors.Invalid(f"There is no namespace {namespace}.")
+        return str(found["metadata"]["uid"])
+
     async def secret(self, namespace: str, name: str) -> SecretSeen | Absent:
         """Read which keys a Secret has, and where it may be sent."""
         found = await self._api.get(path("v1", "Secret", namespace, name))
@@ -203,7 +210,8 @@ class Kube:
 def resource(kind: str, manifest: Manifest) -> Resource:
     """Read one of Headrace's resources from JSON."""
     meta = manifest["metadata"]
-    asked: str | None = (meta.get("annotations") or {}).get(REQUESTED)
+    annotations = meta.get("annotations") or {}
+    asked: str | None = annotations.get(REQUESTED)
     return Resource(
         kind=kind,
         namespace=meta["namespace"],
@@ -217,6 +225,7 @@ def resource(kind: str, manifest: Manifest) -> Resource:
         deleting="deletionTimestamp" in meta,
         created=meta.get("creationTimestamp"),
         requested=None if asked is None else asked[:LONGEST_REQUEST],
+        takes_over=frozenset(one.strip() for one in annotations.get(TAKE_OVER, "").split(",") if one.strip()),
     )
 
 

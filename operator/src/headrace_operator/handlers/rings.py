@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from headrace_operator.api.schema import REQUESTED
+from headrace_operator.api.schema import REQUESTED, TAKE_OVER
 from headrace_operator.reconcile.turns import Key
 
 NEIGHBOURS = {
@@ -82,11 +82,12 @@ def _references(kind: str, body: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _meaning(body: Mapping[str, object], meta: Mapping[str, object]) -> tuple[object, ...]:
-    """Return what a pass would see differently: spec, acceptance, conditions, a request; not figures in the status."""
+    """Return what a pass would see differently: spec, acceptance, conditions, what is asked; no figures."""
     status = body.get("status")
     status = status if isinstance(status, Mapping) else {}
     conditions = [(one.get("type"), one.get("status"), one.get("reason")) for one in status.get("conditions") or ()]
     accepted = (status.get("accepted") or {}).get("generation")
     annotations = meta.get("annotations")
-    asked = annotations.get(REQUESTED) if isinstance(annotations, Mapping) else None
+    annotations = annotations if isinstance(annotations, Mapping) else {}
+    asked = annotations.get(REQUESTED), annotations.get(TAKE_OVER)
     return meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp"), accepted, conditions, asked

@@ -23,7 +23,8 @@ Inputs = Mapping[Input, str | Absent | Unknown]
 class Resource:
     """One of Headrace's own resources as it was read; ``created`` is None of one that is not made yet.
 
-    ``requested`` is what the annotation says that asks for a pass.
+    ``requested`` is what the annotation says that asks for a pass; ``takes_over`` are the UIDs of namespaces, of which
+    one is gone, whose namesake it goes on with.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Resource:
     deleting: bool
     created: str | None = None
     requested: str | None = None
+    takes_over: frozenset[str] = frozenset()
 
     @property
     def is_edited(self) -> bool:

@@ -32,8 +32,8 @@ class ConnectClusterWorld:
 
     `contracts` is None while it is not looked for those that nothing refers to.
     `owners` has, for each connector on the workers that seems to have lost its Connector, what a live read of that very
-    Connector said after the workers were asked; one that is missing here was not read. `secrets` are those that its
-    `workers.template` names.
+    Connector said after the workers were asked; one that is missing here was not read. `home` is the UID of the
+    namespace, read live where there are owners. `secrets` are those that its `workers.template` names.
     """
 
     resource: Resource
@@ -42,6 +42,7 @@ class ConnectClusterWorld:
     workers: WorkersSeen | Unknown
     owners: Mapping[str, Reference]
     children: Children | Unknown
+    home: str | Unknown
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
     contracts: ContractsSeen | Unknown | None = None
@@ -54,7 +55,8 @@ class ConnectorWorld:
     `readable` has the names of the Secrets that the workers may read. `validation` is None when the wanted
     configuration runs already, so that nothing was asked, and `Unknown` while Connect cannot be asked about it.
     `others` has the Connectors that may share a slot or publication which the spec names; none when it names none.
-    `doubt` is why Connect could not run what it says to run, asked when its offsets stood still.
+    `doubt` is why Connect could not run what it says to run, asked when its offsets stood still. `home` is the UID of
+    the namespace.
     """
 
     resource: Resource
@@ -63,6 +65,7 @@ class ConnectorWorld:
     readable: frozenset[str] | Unknown
     seen: ConnectorSeen | Absent | Unknown
     validation: Validation | Unknown | None
+    home: str | Unknown
     others: tuple[Resource, ...] = ()
     doubt: str | None = None
 

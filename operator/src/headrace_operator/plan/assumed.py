@@ -31,6 +31,9 @@ Given = Mapping[tuple[str, str], Resource]
 PARTITIONS = 12
 """Of a topic whose Connector does not say how many it makes."""
 
+HOME = "(assumed)"
+"""The UID of the namespace."""
+
 NOTHING = Children(objects={})
 
 
@@ -59,6 +62,7 @@ def _connect_cluster(resource: Resource, given: Given) -> ConnectClusterWorld:
         workers=WorkersSeen(version="(assumed)", kafka_cluster_id="assumed", plugins=(), connectors={}),
         owners={},
         children=NOTHING,
+        home=HOME,
     )
 
 
@@ -72,6 +76,7 @@ def _connector(resource: Resource, given: Given) -> ConnectorWorld:
         readable=frozenset(needs.connector_secrets(resource.spec)),
         seen=Absent() if there else Unknown(reason="Its ConnectCluster is not there to be asked."),
         validation=Validation(errors=()) if there else None,
+        home=HOME,
     )
 
 

@@ -17,8 +17,8 @@ from headrace_operator.plan import (
     complaints,
     connector,
     contracts,
-    debezium,
     inputs,
+    marks,
     names,
     needs,
     pods,
@@ -133,14 +133,21 @@ def _is_sent_elsewhere(resource: Resource) -> bool:
 
 
 def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:
-    """Return the removals of connectors whose very resource was read and is gone, or belongs to other workers now."""
+    """Return the removals of connectors whose very resource was read and is gone, or belongs to other workers now.
+
+    Only those are removed that were made in this very namespace, as the mark on them says.
+    """
+    seen = world.workers.connectors if isinstance(world.workers, WorkersSeen) else {}
     url = names.connect_url(world.resource.namespace, world.resource.name)
     return tuple(
         RemoveConnector(url=url, connector=name)
         for name, owner in world.owners.items()
-        if isinstance(owner, Absent)
-        or (isinstance(owner, Resource) and owner.spec.get("connect") != world.resource.name)
+        if name in seen and marks.is_at(seen[name].config, world.home) and _lets_go(owner, world.resource)
     )
+
+
+def _lets_go(owner: Reference, cluster: Resource) -> bool:
+    return isinstance(owner, Absent) or (isinstance(owner, Resource) and owner.spec.get("connect") != cluster.name)
 
 
 def _deployment(world: ConnectClusterWorld) -> Manifest | None:
@@ -199,6 +206,19 @@ def _status(world: ConnectClusterWorld, conditions: list[dict[str, Any]]) -> dic
             for plugin in world.workers.plugins
             if plugin.type == "source"
         ]
-        unmanaged = sorted(name for name, seen in world.workers.connectors.items() if debezium.MARK not in seen.config)
-        status |= {"version": world.workers.version, "plugins": plugins, "unmanagedConnectors": unmanaged}
+        status |= {"version": world.workers.version, "plugins": plugins, "unmanagedConnectors": _unmanaged(world)}
     return status
+
+
+def _unmanaged(world: ConnectClusterWorld) -> list[str]:
+    """Return the connectors that no Connector of this namespace has made, or is to go on with; else as last told."""
+    if isinstance(world.home, Unknown) or isinstance(world.connectors, Unknown):
+        return list(world.resource.status.get("unmanagedConnectors") or ())
+    seen = world.workers.connectors if isinstance(world.workers, WorkersSeen) else {}
+    owners = {names.connector(one.namespace, one.name): one for one in world.connectors}
+    return sorted(
+        name
+        for name, one in seen.items()
+        if not marks.is_at(one.config, world.home)
+        and not (name in owners and marks.is_for(one.config, owners[name], world.home))
+    )

@@ -13,7 +13,18 @@ from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validati
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
-from headrace_operator.plan import acceptance, debezium, names, needs, publication, requests, restarts, sharing, traces
+from headrace_operator.plan import (
+    acceptance,
+    debezium,
+    marks,
+    names,
+    needs,
+    publication,
+    requests,
+    restarts,
+    sharing,
+    traces,
+)
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
@@ -30,11 +41,18 @@ SOON = timedelta(seconds=1)
 
 
 def wanted(
-    resource: Resource, others: tuple[Resource, ...] = (), secrets: Secrets = NONE_SEEN
+    resource: Resource, home: str | Unknown, others: tuple[Resource, ...] = (), secrets: Secrets = NONE_SEEN
 ) -> Mapping[str, str] | None:
-    """Return the configuration that Connect shall validate and run; None when the spec as written is not valid."""
+    """Return the configuration that Connect shall validate and run; None when the spec as written is not valid.
+
+    ``home`` is the UID of the namespace; while it is not known the mark is not whole, and nothing runs so.
+    """
     judged = judge(resource, others, secrets)
-    return debezium.configuration(resource, judged.spec) if judged.spec and judged.problem is None else None
+    return _configuration(resource, judged.spec, home) if judged.spec and judged.problem is None else None
+
+
+def _configuration(resource: Resource, spec: ConnectorSpec, home: str | Unknown) -> dict[str, str]:
+    return {**debezium.configuration(resource, spec), **marks.mark(resource, home if isinstance(home, str) else "")}
 
 
 def unread(resource: Resource, readable: frozenset[str] | Unknown) -> str | None:
@@ -51,7 +69,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     resource = world.resource
     judged = _validated(world, judge(resource, world.others, world.secrets))
     credentials = _credentials(world, judged.spec)
-    actions = () if _is_foreign(world.seen) else _changes(world, judged, credentials)
+    actions = () if _foreign(world) else _changes(world, judged, credentials)
     failing = _failing(world, judged.spec, bool(actions) or judged.spec is None, now)
     if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(resource), world.seen.name),)
@@ -110,7 +128,7 @@ def _accepted(judged: Acceptance[ConnectorSpec]) -> Finding:
 
 def _failing(world: ConnectorWorld, spec: ConnectorSpec | None, busy: bool, now: datetime) -> restarts.Failing:
     """Return what is known of failing tasks; an edit or a request counts anew; a restart waits for other actions."""
-    if _is_foreign(world.seen):
+    if _foreign(world):
         return restarts.Failing(error=None, record=None)
     status = world.resource.status
     before = status.get("restarts")
@@ -146,9 +164,9 @@ def _url(resource: Resource) -> str:
 def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: Finding) -> tuple[Action, ...]:
     if judged.spec is None or isinstance(world.seen, Unknown) or isinstance(world.validation, Unknown):
         return ()
-    if credentials.status != "True" or not isinstance(world.connect, Resource):
+    if credentials.status != "True" or not isinstance(world.connect, Resource) or isinstance(world.home, Unknown):
         return ()
-    configuration = debezium.configuration(world.resource, judged.spec)
+    configuration = _configuration(world.resource, judged.spec, world.home)
     if isinstance(world.seen, ConnectorSeen) and is_running(configuration, world.seen):
         return ()
     initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None
@@ -162,9 +180,14 @@ def _applying(validation: Validation | Unknown | None) -> str:
     return "Kafka Connect is being told of what was accepted."
 
 
-def _is_foreign(seen: ConnectorSeen | Absent | Unknown) -> bool:
-    """Tell whether someone else made a connector of this name, which is then never touched."""
-    return isinstance(seen, ConnectorSeen) and debezium.MARK not in seen.config
+def _foreign(world: ConnectorWorld) -> Finding | None:
+    """Say that someone else made a connector of this name, or may have: it is then never touched."""
+    seen = world.seen
+    if not isinstance(seen, ConnectorSeen) or marks.is_for(seen.config, world.resource, world.home):
+        return None
+    if isinstance(world.home, Unknown) and marks.NAMESPACE in seen.config:
+        return unknown("Running", Reason.UNKNOWN, world.home.reason)
+    return false("Running", Reason.NAME_TAKEN, marks.stranger(seen.name, seen.config))
 
 
 def refusal(validation: Validation) -> str | None:
@@ -234,9 +257,8 @@ def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restart
     if isinstance(seen, Absent):
         refused = world.validation.reason if isinstance(world.validation, Unknown) else "The connector is not made yet."
         return false("Running", Reason.STARTING, refused)
-    if _is_foreign(seen):
-        text = f"Kafka Connect has a connector {seen.name} that Headrace did not make: remove it, or rename this one."
-        return false("Running", Reason.NAME_TAKEN, text)
+    if foreign := _foreign(world):
+        return foreign
     if failing.error is not None:
         reason = Reason.RESTARTS_EXHAUSTED if failing.exhausted else Reason.TASK_FAILED
         return false("Running", reason, failing.message)

@@ -17,7 +17,6 @@ LONGEST_TOPIC = 249
 UNROUTED = "unrouted"
 """The route of outbox rows that have none: NULL or empty."""
 
-MARK = "headrace.resource.uid"
 PLAIN = "dev.headrace.connect.debezium.PlainConverter"
 SESSION = "-c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1"
 """How Debezium reads values, whatever the database or role has set for its sessions."""
@@ -172,7 +171,6 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     slot = names.slot(resource.namespace, resource.name)
     return {
         "name": names.connector(resource.namespace, resource.name),
-        MARK: resource.uid,
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
         "plugin.name": "pgoutput",

@@ -14,7 +14,7 @@ from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
-from headrace_operator.plan import debezium, names
+from headrace_operator.plan import marks, names
 
 
 def kafka_secrets(spec: KafkaConnectionSpec) -> tuple[str, ...]:
@@ -103,5 +103,5 @@ def orphans(
     return {
         name: name.removeprefix(here)
         for name, seen in sorted(workers.connectors.items())
-        if debezium.MARK in seen.config and name.startswith(here) and name not in wanted
+        if marks.NAMESPACE in seen.config and name.startswith(here) and name not in wanted
     }

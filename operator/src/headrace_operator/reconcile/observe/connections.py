@@ -52,6 +52,12 @@ async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Se
     return dict(zip(wanted, found, strict=True))
 
 
+async def home(resource: Resource, remote: Remote) -> str | Unknown:
+    """Read the UID of a resource's namespace; live at the first look, as a namesake may have been remembered."""
+    kube = remote.near if resource.status else remote.kube
+    return await ask(kube.namespace_uid(resource.namespace))
+
+
 async def inputs(resource: Resource, remote: Remote, wanted: Collection[Input]) -> Inputs:
     """Read which version there is of each Secret and ConfigMap that pods read when they start."""
     kube = beside_edit(resource, remote)
@@ -80,12 +86,14 @@ async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectio
 async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterWorld:
     """Observe a ConnectCluster: its Kafka, its workers, and only then its Connectors; and its children."""
     namespace, name, child = resource.namespace, resource.name, names.connect_child(resource.name)
-    kafka, workers, children = await asyncio.gather(
+    kafka, workers, children, place = await asyncio.gather(
         kafka_reference(remote, namespace, resource.spec.get("kafka")),
         ask(remote.connect.workers(names.connect_url(namespace, name))),
         ask(remote.near.children(namespace, child, CHILDREN, f"headrace.dev/connect={name}", partial(all_run, child))),
+        home(resource, remote),
     )
     connectors = await ask(remote.kube.resources("Connector", namespace))
+    orphans = needs.orphans(resource, workers, connectors)
     started_with = pods_read.of_workers(resource.spec, plan_connect.kafka_spec(kafka))
     started_with |= pods_read.of_workers(needs.accepted(resource), None)
     given = (name for spec in (resource.spec, needs.accepted(resource)) for name in needs.workers_secrets(spec))
@@ -94,8 +102,9 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         kafka=kafka,
         connectors=connectors,
         workers=workers,
-        owners=await _owners(remote, namespace, needs.orphans(resource, workers, connectors)),
+        owners=await _owners(remote, namespace, orphans),
         children=children,
+        home=await ask(remote.kube.namespace_uid(namespace)) if orphans else place,
         secrets=await secrets(remote, namespace, tuple(dict.fromkeys(given))),
         inputs=await inputs(resource, remote, started_with),
     )

@@ -13,10 +13,10 @@ from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import connector as plan
-from headrace_operator.plan import debezium, names, needs
+from headrace_operator.plan import marks, names, needs
 from headrace_operator.plan.conditions import instant
 from headrace_operator.reconcile.observe.asking import ask
-from headrace_operator.reconcile.observe.connections import known, reference, secrets
+from headrace_operator.reconcile.observe.connections import home, known, reference, secrets
 from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
 
@@ -29,11 +29,12 @@ async def connector(
     """Observe a Connector, and its ``progress`` since earlier passes; ``namespaces`` are those the operator watches."""
     namespace = resource.namespace
     child = names.connect_child(str(resource.spec.get("connect")))
-    found, secret, readable, others = await asyncio.gather(
+    found, secret, readable, others, place = await asyncio.gather(
         reference(remote, "ConnectCluster", namespace, resource.spec.get("connect")),
         secrets(remote, namespace, _secrets(resource)),
         ask(remote.near.readable_secrets(namespace, child)),
         _others(resource, remote, namespaces),
+        home(resource, remote),
     )
     beside = () if isinstance(others, Unknown) else others
     cluster = known(found)
@@ -42,14 +43,15 @@ async def connector(
     doubt: str | None = None
     if cluster is not None:
         url = names.connect_url(namespace, cluster.name)
-        wanted = plan.wanted(resource, beside, secret)
+        wanted = plan.wanted(resource, place, beside, secret)
         suffices = partial(plan.is_left_alone, resource, wanted)
         seen = await ask(remote.connect.looked_at(url, names.connector(namespace, resource.name), suffices))
         seen = await _measured(seen, resource, cluster.name, remote)
         held = _missing(resource, secret) or plan.unread(resource, readable)
-        held = others.reason if isinstance(others, Unknown) else held
+        held = next((one.reason for one in (place, others) if isinstance(one, Unknown)), held)
         validation = await _validation(remote, url, wanted, seen, held)
-        doubt = await _doubt(remote, url, resource, seen, progress, now)
+        is_ours = isinstance(seen, ConnectorSeen) and marks.is_for(seen.config, resource, place)
+        doubt = await _doubt(remote, url, resource, seen, progress, now) if is_ours else None
     return ConnectorWorld(
         resource=resource,
         connect=found,
@@ -57,6 +59,7 @@ async def connector(
         readable=readable,
         seen=seen,
         validation=validation,
+        home=place,
         others=beside,
         doubt=doubt,
     )
@@ -66,7 +69,7 @@ async def _doubt(
     remote: Remote, url: str, resource: Resource, seen: Seen, progress: Progress, now: datetime
 ) -> str | None:
     """Say why tasks that run could not: Connect, asked once offsets stand still, logs in anew and tells."""
-    if not isinstance(seen, ConnectorSeen) or debezium.MARK not in seen.config:
+    if not isinstance(seen, ConnectorSeen):
         return None
     progress.look(seen.offsets, instant((resource.status.get("restarts") or {}).get("lastTime")), now)
     if {seen.state, *(task.state for task in seen.tasks)} != {"RUNNING"}:

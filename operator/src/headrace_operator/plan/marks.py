@@ -1,0 +1,57 @@
+"""Whose a connector in Kafka Connect is: its configuration says which resource it was made for, and in which namespace.
+
+Several Kubernetes clusters may share one Kafka, and so may have a namespace and a resource of the same names. No two
+have a UID in common, and a namespace that is made anew has another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from headrace_operator.api.schema import TAKE_OVER
+from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.value import Unknown
+
+RESOURCE = "headrace.resource.uid"
+NAMESPACE = "headrace.namespace.uid"
+
+UID = r"[A-Za-z0-9-]{1,64}"
+"""What may be a UID; whoever reaches Kafka Connect may write other text there."""
+
+
+def mark(resource: Resource, home: str) -> dict[str, str]:
+    """Return what says that a connector is made for ``resource``; ``home`` is the UID of its namespace."""
+    return {RESOURCE: resource.uid, NAMESPACE: home}
+
+
+def is_for(config: Mapping[str, str], resource: Resource, home: str | Unknown) -> bool:
+    """Tell whether ``resource`` may change what is configured so: it, a namesake before it, or nobody else made it.
+
+    Releases before named no namespace, so that what they made is only that very resource's.
+    """
+    if config.get(RESOURCE) == resource.uid:
+        return True
+    return _origin(config) in resource.takes_over or is_at(config, home)
+
+
+def is_at(config: Mapping[str, str], home: str | Unknown) -> bool:
+    """Tell whether what is configured so was made in the namespace whose UID is ``home``."""
+    return isinstance(home, str) and config.get(NAMESPACE) == home
+
+
+def stranger(name: str, config: Mapping[str, str]) -> str:
+    """Say what a connector called ``name`` is that the resource of its name may not change, and what to do."""
+    if (origin := _origin(config)) is None:
+        return f"Kafka Connect has a connector {name} that Headrace did not make: remove it, or rename this one."
+    return (
+        f"Kafka Connect has a connector {name} that was made for a namesake in another Kubernetes cluster, or in a "
+        "namespace that is gone: it is left alone. Rename this one; or, if that namespace is gone and this Connector "
+        f"shall go on with what it left, annotate it with {TAKE_OVER}={origin}"
+    )
+
+
+def _origin(config: Mapping[str, str]) -> str | None:
+    """Return the UID of the namespace that a mark names; of the resource where an earlier release wrote it."""
+    origin = config.get(NAMESPACE) or config.get(RESOURCE) or ""
+    return origin if re.fullmatch(UID, origin) else None

@@ -1,0 +1,193 @@
+"""Two Kubernetes clusters with the same names have one Kafka and one Kafka Connect, all of them real."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import aiohttp
+import psycopg
+import pytest
+
+from headrace_operator.clients.errors import Busy, Unreachable
+from headrace_operator.observed.connect import ConnectorSeen
+from headrace_operator.plan import marks
+from tests.cluster.fast import ApiServer
+from tests.connect_worker import ConnectWorker
+from tests.contract.bench import Patient
+from tests.kafka_broker import KafkaBroker
+from tests.operator.clusters import Cluster, cluster
+from tests.postgres_server import PostgresServer
+from tests.waiting import PATIENCE
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
+
+CONNECTOR = ("Connector", "orders-db")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Two clusters, and the Kafka Connect that they share."""
+
+    east: Cluster
+    west: Cluster
+    url: str
+    database: PostgresServer
+    connect: Patient
+
+    def make(self, where: Cluster, database: str) -> None:
+        """Apply a Connector of a database."""
+        postgres = {"host": "127.0.0.1", "port": self.database.port, "database": database}
+        spec = {
+            "connect": "main",
+            "postgres": {**postgres, "credentials": {"secret": "db"}, "slot": database},
+            "capture": {"tables": ["public.customers"]},
+        }
+        where.apply({"kind": "Connector", "metadata": {"name": "orders-db"}, "spec": spec})
+
+    async def running(self, name: str) -> ConnectorSeen:
+        """Return a connector, once its task runs."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = await self._seen(name)
+                if found and [task.state for task in found.tasks] == ["RUNNING"]:
+                    return found
+                await asyncio.sleep(0.1)
+
+    async def _seen(self, name: str) -> ConnectorSeen | None:
+        try:
+            found = await self.connect.connector(self.url, name)
+        except (Busy, Unreachable):
+            return None
+        assert isinstance(found, ConnectorSeen), f"{name} is not there"
+        return found
+
+    async def removed_by(self, where: Cluster, name: str) -> None:
+        """Look at everything of a cluster until a connector is gone."""
+        async with asyncio.timeout(PATIENCE):
+            while name in await self.all():
+                await where.look()
+
+    async def made_by(self, where: Cluster, name: str) -> ConnectorSeen:
+        """Look at everything of a cluster until a connector is there, and return it, whether it runs or not."""
+        async with asyncio.timeout(PATIENCE):
+            while not (found := await self._seen(name) if name in await self.all() else None):
+                await where.look()
+        return found
+
+    async def all(self) -> set[str]:
+        """Return the names of all connectors."""
+        return set((await self.connect.workers(self.url)).connectors)
+
+
+@pytest.fixture
+async def shared(
+    server: ApiServer,
+    second: ApiServer,
+    kafka_broker: KafkaBroker,
+    connect_worker: ConnectWorker,
+    postgres_server: PostgresServer,
+) -> AsyncIterator[Shared]:
+    """Make the same namespace in both, with a ConnectCluster that is ready."""
+    place = f"shared-{uuid4().hex[:8]}"
+    connect_worker.write_secret(place, "db", username="postgres", password="any")
+    port = urlsplit(connect_worker.url).port or 0
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        made = [
+            await stack.enter_async_context(cluster(one, place, kafka_broker, ("ConnectCluster", "main"), connect=port))
+            for one in (server, second)
+        ]
+        for each in made:
+            await _with_workers(each)
+        east, west = (replace(one, keys=(*one.keys, CONNECTOR)) for one in made)
+        given = Shared(east=east, west=west, url=connect_worker.url, database=postgres_server, connect=Patient(session))
+        for name in ("east", "west"):
+            postgres_server.create_database(name)
+            with psycopg.connect(postgres_server.url(name), autocommit=True) as connection:
+                connection.execute("CREATE TABLE public.customers (id serial PRIMARY KEY)")
+        stack.push_async_callback(_removed, given)
+        yield given
+
+
+async def _with_workers(one: Cluster) -> None:
+    """Make a ConnectCluster, and say that its workers run, as a cluster would: they are the shared one."""
+    login = {"username": "postgres", "password": "any"}
+    one.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": login},
+        {"kind": "ConnectCluster", "metadata": {"name": "main"}, "spec": {"kafka": "kafka", "workers": {}}},
+    )
+
+    def made() -> bool:
+        return bool(one.kubectl("get", "deployment", "main-connect", "--ignore-not-found", "-o", "name"))
+
+    await one.until("a Deployment", made)
+    generation = one.read("deployment", "main-connect")["metadata"]["generation"]
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+    status = json.dumps({"status": {"observedGeneration": generation, **counts}})
+    one.kubectl("patch", "deployment", "main-connect", "--subresource=status", "--type=merge", "-p", status)
+
+
+async def _removed(shared: Shared) -> None:
+    """Remove every connector, and then their slots."""
+    for name in await shared.all():
+        await shared.connect.remove(shared.url, name)
+    drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
+    with psycopg.connect(shared.database.url(), autocommit=True) as connection:
+        async with asyncio.timeout(PATIENCE):
+            while connection.execute("SELECT count(*) FROM pg_replication_slots").fetchone() != (0,):
+                connection.execute(drop)
+                await asyncio.sleep(0.1)
+
+
+async def test_one_cluster_neither_changes_nor_removes_what_another_made(shared: Shared) -> None:
+    """Of the same name: not while it has a Connector of its own, not when that goes. Then it is free, and taken."""
+    east, west, name = shared.east, shared.west, f"{shared.east.place}.orders-db"
+    shared.make(east, "east")
+    await east.until_reason("Ready")
+    made = await shared.running(name)
+    shared.make(west, "west")
+    await west.until_reason("NameTaken")
+    told = west.condition()
+    west.kubectl("delete", "connector", "orders-db")
+    await west.look(3)
+    workers: dict[str, Any] = west.read("connectcluster", "main")["status"]
+    after = await shared.running(name)
+    await east.look()
+
+    assert told["reason"] == "NameTaken"
+    assert f"headrace.dev/take-over={east.home()}" in told["message"]
+    assert workers["unmanagedConnectors"] == [name]
+    assert dict(after.config) == dict(made.config)
+    assert after.config[marks.NAMESPACE] == east.home()
+    assert east.condition()["reason"] == "Ready"
+
+    shared.make(west, "west")
+    east.kubectl("delete", "connector", "orders-db")
+    await shared.removed_by(east, name)
+    found = await shared.made_by(west, name)
+    assert found.config["database.dbname"] == "west"
+    assert found.config[marks.NAMESPACE] == west.home()
+
+
+async def test_a_namespace_that_was_restored_goes_on_once_it_says_whose_it_takes_over(shared: Shared) -> None:
+    """Names and Kafka are as before; the UIDs are others, here those of another cluster."""
+    east, west, name = shared.east, shared.west, f"{shared.east.place}.orders-db"
+    shared.make(east, "east")
+    await east.until_reason("Ready")
+    shared.make(west, "east")
+    await west.until_reason("NameTaken")
+    west.kubectl("annotate", "connector", "orders-db", f"headrace.dev/take-over={east.home()}")
+    await west.until_reason("Ready")
+    west.kubectl("annotate", "connector", "orders-db", "headrace.dev/take-over-")
+    await west.look(2)
+    await east.until_reason("NameTaken")
+
+    assert (await shared.running(name)).config[marks.NAMESPACE] == west.home()
+    assert west.condition()["reason"] == "Ready"
