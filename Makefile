@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup packages check format lint types rooms fast generate verify build up down status images real lifecycle cluster faults soak bench-consumer bench-operator e2e test demo
+.PHONY: help setup packages check format lint types rooms fast generate verify lint-charts build up down status images real lifecycle cluster faults soak bench-consumer bench-operator e2e test demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ verify: generate ## Fail when a generated file is not what its source makes
 	@git --no-pager diff -- charts dashboards
 	@changed=$$(git status --porcelain -- charts dashboards) && [ -z "$$changed" ] \
 	  || { echo "$$changed"; echo "verify: run 'make generate' and commit the files above"; exit 1; }
+
+lint-charts: setup build ## Judge the charts by kube-score and checkov, which it installs into the cache
+	@$(RUN) python -m tests.charts.lint
 
 packages: setup ## Install the Debian packages that cluster and tests use
 	@$(RUN) python -m tests.cluster packages
