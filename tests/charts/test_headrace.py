@@ -274,6 +274,21 @@ def test_a_namespace_twice_or_that_is_no_name_is_refused(names: str) -> None:
     assert "/watch/namespaces" in done.stderr
 
 
+def test_the_operator_is_told_the_name_of_its_cluster() -> None:
+    """None unless it is given; one that names on Kafka could not have is refused."""
+    told = [
+        next(one["value"] for one in container["env"] if one["name"] == "HEADRACE_CLUSTER_NAME")
+        for values in ((), ("--set", "clusterName=east"))
+        for container in of("Deployment", render(*values))[0]["spec"]["template"]["spec"]["containers"]
+    ]
+
+    assert told == ["", "east"]
+    for wrong in ("East", "a.b", "a-", "dlq", "x" * 31):
+        done = template("--set", f"clusterName={wrong}")
+        assert done.returncode != 0
+        assert "clusterName" in done.stderr
+
+
 @pytest.mark.case("seeing-3")
 def test_monitors_and_rules_have_the_label_that_a_prometheus_selects_by() -> None:
     """As kube-prometheus-stack does by `release`; what selects pods stays ours."""

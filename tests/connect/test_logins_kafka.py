@@ -218,7 +218,7 @@ def _redrive(world: World, own: Login, folder: Path) -> None:
         broker.allow(own.user, TOPIC, topic, *operations)
     broker.allow(own.user, TOPIC, world.source, DESCRIBE)
     broker.allow(own.user, GROUP, "headrace.reader", DESCRIBE)
-    broker.allow(own.user, TRANSACTION, redrive.transactional_id(world.config.namespace, world.config.consumer), WRITE)
+    broker.allow(own.user, TRANSACTION, redrive.transactional_id(world.config), WRITE)
     code, said = ran()
     assert code == 0, said
 
@@ -232,7 +232,7 @@ def _mounted(world: World, own: Login, folder: Path) -> contract.Config:
         }
     )
     resource = worlds.resource("Consumer", world.config.consumer, {})
-    config = consumption.configuration(resource, spec, own.spec, "classic", [world.source])
+    config = consumption.configuration(resource, spec, own.spec, "classic", [world.source], worlds.HOME)
     pods = consumption.Pods(replicas=1, started_with={})
     document = consumption.config_map(resource, config)
     made = consumption.manifests(resource, spec, own.spec, document, pods, worlds.SETTINGS)

@@ -75,15 +75,15 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    server: ApiServer, place: str, broker: KafkaBroker, *names: tuple[str, str], connect: int = 1
+    server: ApiServer, place: str, broker: KafkaBroker, *names: tuple[str, str], connect: int = 1, name: str = ""
 ) -> AsyncIterator[Cluster]:
-    """Make the namespace ``place`` with a KafkaConnection to ``broker``, and give the cluster.
+    """Make the namespace ``place`` with a KafkaConnection to ``broker``, and give the cluster, called ``name``.
 
     Connect is asked at the port ``connect`` of loopback.
     """
     kubectl(server, "create", "namespace", place)
     try:
-        async with looping(server, connect=connect) as loop:
+        async with looping(server, connect=connect, cluster=name) as loop:
             made = Cluster(server=server, loop=loop, place=place, keys=(("KafkaConnection", "kafka"), *names))
             spec = {"bootstrapServers": broker.bootstrap_servers}
             made.apply({"kind": "KafkaConnection", "metadata": {"name": "kafka"}, "spec": spec})

@@ -66,14 +66,17 @@ async def answering(answer: Callable[[web.Request], Awaitable[web.StreamResponse
 
 
 @asynccontextmanager
-async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop") -> AsyncIterator[Loop]:
-    """Give a loop that holds its Lease; Connect is asked at the port ``connect`` of loopback, where 1 is nobody."""
+async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop", cluster: str = "") -> AsyncIterator[Loop]:
+    """Give a loop that holds its Lease, of a ``cluster``.
+
+    Connect is asked at the port ``connect`` of loopback, where 1 is nobody.
+    """
     async with AsyncExitStack() as stack:
         api = Api(await connection(str(server.kubeconfig)))
         stack.push_async_callback(api.close)
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Loopback(connect)))
         await stack.enter_async_context(session)
-        kube = Kube(api)
+        kube = Kube(api, cluster)
         kafkas = Kafkas(kube)
         stack.callback(kafkas.close)
         lease = Lease("default", me, duration=30, retry=0.2, margin=5)

@@ -141,6 +141,7 @@ def consumer_world(**changes: Any) -> ConsumerWorld:
         "rates": Rates(arrivals=0.0, handled=0.0),
         "code": None,
         "children": Children(objects={}),
+        "home": HOME,
     }
     return ConsumerWorld(**{**known, **changes})
 

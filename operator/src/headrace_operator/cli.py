@@ -31,6 +31,9 @@ def run() -> None:
     except KeyError as missing:
         typer.echo(f"The environment variable {missing.args[0]} is not set: the chart sets it.", err=True)
         raise typer.Exit(2) from missing
+    except ValueError as wrong:
+        typer.echo(str(wrong), err=True)
+        raise typer.Exit(2) from wrong
     logs.start(settings.log_level)
     asyncio.run(running.run(settings))
 
@@ -50,15 +53,18 @@ def plan(
 ) -> None:
     """Show what a pass over each resource of a file would do, in order, and its conditions; nothing is written.
 
-    The cluster is read as your kubeconfig says, or in a pod as its service account.
+    The cluster is read as your kubeconfig says, or in a pod as its service account. Names on Kafka begin as the
+    operator's do when HEADRACE_CLUSTER_NAME is the chart's clusterName.
 
     Kafka and Kafka Connect are asked when they can be reached from here.
     """
     from headrace_operator.reconcile import preview
 
-    settings, now = surroundings.read({**surroundings.OUTSIDE, **os.environ}), datetime.now(UTC)
+    now = datetime.now(UTC)
     try:
-        given = preview.resources(sys.stdin.read() if str(file) == "-" else file.read_text(), namespace)
+        settings = surroundings.read({**surroundings.OUTSIDE, **os.environ})
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        given = preview.resources(text, namespace, settings.cluster_name)
         plan_all = preview.offline if offline else preview.online
         typer.echo(preview.text(asyncio.run(plan_all(given, settings, now))), nl=False)
     except (OSError, ValueError, HeadraceError) as error:

@@ -245,6 +245,6 @@ def _backlogs(seen: Iterable[Seen]) -> Iterator[Metric]:
 
 
 def _partition(one: Seen, part: PartitionSeen) -> list[str]:
-    at = (one.resource.namespace, one.resource.name)
+    at = (one.resource.place, one.resource.name)
     role = "retry" if part.topic == names.retry_topic(*at) else "source"
     return [*one.named, names.group(*at), part.topic, str(part.partition), role]

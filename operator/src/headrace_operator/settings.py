@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
@@ -16,12 +17,17 @@ class Settings:
     identity: str
     connect_image: str
     runtime_image: str
+    cluster_name: str = ""
     image_pull_secrets: tuple[str, ...] = ()
     log_level: str = "INFO"
     health_port: int = 8080
     metrics_port: int = 8081
     kubeconfig: str | None = None
 
+
+CLUSTER_NAME, LONGEST_CLUSTER_NAME = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", 30
+RESERVED = ("connect", "dlq", "retry")
+"""How names on Kafka begin that are no Connector's."""
 
 OUTSIDE = {
     "HEADRACE_NAMESPACE": "headrace-system",
@@ -32,7 +38,7 @@ OUTSIDE = {
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """Read the settings from ``environment``; raises ``KeyError`` naming a missing variable."""
+    """Read the settings; raises ``KeyError`` naming a missing variable, and ``ValueError`` saying what is wrong."""
     namespace = environment["HEADRACE_NAMESPACE"]
     return Settings(
         namespace=namespace,
@@ -40,12 +46,22 @@ def read(environment: Mapping[str, str]) -> Settings:
         identity=environment.get("HOSTNAME") or f"headrace-operator-{uuid4()}",
         connect_image=environment["HEADRACE_CONNECT_IMAGE"],
         runtime_image=environment["HEADRACE_RUNTIME_IMAGE"],
+        cluster_name=_cluster_name(environment.get("HEADRACE_CLUSTER_NAME", "")),
         image_pull_secrets=_words(environment.get("HEADRACE_IMAGE_PULL_SECRETS", "")),
         log_level=environment.get("HEADRACE_LOG_LEVEL", "INFO"),
         health_port=int(environment.get("HEADRACE_HEALTH_PORT", "8080")),
         metrics_port=int(environment.get("HEADRACE_METRICS_PORT", "8081")),
         kubeconfig=environment.get("KUBECONFIG"),
     )
+
+
+def _cluster_name(text: str) -> str:
+    if text and (len(text) > LONGEST_CLUSTER_NAME or re.fullmatch(CLUSTER_NAME, text) is None or text in RESERVED):
+        raise ValueError(
+            f"HEADRACE_CLUSTER_NAME (clusterName of the chart) is {text!r}: take at most {LONGEST_CLUSTER_NAME} "
+            f"letters, digits and hyphens, and none of {', '.join(RESERVED)}."
+        )
+    return text
 
 
 def _words(text: str) -> tuple[str, ...]:

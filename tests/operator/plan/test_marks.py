@@ -1,15 +1,17 @@
-"""Whose a connector is: the mark on it names its resource and that one's namespace, each by UID."""
+"""Whose a connector or a group is: its mark names a resource and that one's namespace, each by UID."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
 from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, WorkersSeen
+from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import connectcluster, connector, marks, needs
-from headrace_operator.plan.actions import Plan, PutConnector, RemoveConnector, SetState
+from headrace_operator.plan import connectcluster, connector, consumer, marks, needs
+from headrace_operator.plan.actions import Apply, Plan, PutConnector, RemoveConnector, SetState
 from tests.operator import worlds
 from tests.operator.worlds import condition
 
@@ -111,3 +113,52 @@ def test_nothing_is_removed_while_the_namespace_is_not_known() -> None:
 
     assert plan.actions == ()
     assert plan.status["unmanagedConnectors"] == ["told"]
+
+
+def shared(
+    *origins: str, takes_over: tuple[str, ...] = (), home: str | Unknown = worlds.HOME, state: str = "Running"
+) -> Plan:
+    """Return what is done about the Consumer in whose group pods of these namespaces have committed."""
+    world = worlds.consumer_world(home=home)
+    assert isinstance(world.backlog, BacklogSeen)
+    spec = {**world.resource.spec, "state": state}
+    resource = dataclasses.replace(world.resource, takes_over=frozenset(takes_over), spec=spec)
+    backlog = dataclasses.replace(world.backlog, origins=frozenset(origins))
+    world = dataclasses.replace(world, resource=resource, backlog=backlog)
+    return consumer.plan(world, worlds.SETTINGS, worlds.NOW)
+
+
+@pytest.mark.parametrize("origins", [("c0ffee",), (worlds.HOME, "c0ffee")])
+@pytest.mark.parametrize("state", ["Running", "Paused"])
+def test_no_pods_join_a_group_that_is_another_clusters(origins: tuple[str, ...], state: str) -> None:
+    """Nor are its topics made or set."""
+    plan = shared(*origins, state=state)
+
+    assert plan.actions == ()
+    assert condition(plan, "Ready")["reason"] == "NameTaken"
+    assert "annotate it with headrace.dev/take-over=c0ffee" in condition(plan, "Deployed")["message"]
+
+
+@pytest.mark.parametrize(
+    ("origins", "takes_over"),
+    [((), ()), ((worlds.HOME,), ()), (("c0ffee",), ("c0ffee",)), (("a", worlds.HOME), ("a", "b"))],
+)
+def test_pods_join_their_own_group_and_mark_it(origins: tuple[str, ...], takes_over: tuple[str, ...]) -> None:
+    actions = shared(*origins, takes_over=takes_over).actions
+    made = {one.manifest["kind"]: one.manifest for one in actions if isinstance(one, Apply)}
+
+    assert json.loads(made["ConfigMap"]["data"]["config.json"])["mark"] == f"{worlds.HOME}/{worlds.CONSUMER.uid}"
+    assert "Deployment" in made
+
+
+def test_what_to_do_keeps_what_was_taken_over_before() -> None:
+    message = condition(shared("a", "b", takes_over=("b",)), "Deployed")["message"]
+
+    assert "headrace.dev/take-over=a,b" in message
+
+
+def test_no_pods_are_made_while_the_namespace_is_not_known() -> None:
+    plan = shared(home=Unknown(reason="GET namespaces/shop: no answer"))
+
+    assert not [one for one in plan.actions if isinstance(one, Apply)]
+    assert condition(plan, "Deployed")["message"] == "GET namespaces/shop: no answer"

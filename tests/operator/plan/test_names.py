@@ -30,11 +30,13 @@ JUDGES: Mapping[str, Any] = {"ConnectCluster": connectcluster, "Connector": conn
 
 
 @st.composite
-def resources(draw: st.DrawFn) -> Resource:
-    """Return a resource of any namespace and name, that is accepted; a Connector captures an outbox or tables."""
+def resources(draw: st.DrawFn, clusters: tuple[str, ...]) -> Resource:
+    """Return a resource of any cluster, namespace and name, that is accepted; it captures an outbox or tables."""
     kind = draw(st.sampled_from(sorted(KINDS)))
     word = st.sampled_from(WORDS)
-    made = dataclasses.replace(KINDS[kind], namespace=draw(word), name=draw(word))
+    made = dataclasses.replace(
+        KINDS[kind], namespace=draw(word), name=draw(word), cluster=draw(st.sampled_from(clusters))
+    )
     if kind == "Connector" and draw(st.booleans()):
         capture = {"tables": [f"{draw(word)}.{draw(word)}"]}
         made = dataclasses.replace(made, spec={**made.spec, "capture": capture})
@@ -44,15 +46,15 @@ def resources(draw: st.DrawFn) -> Resource:
 
 def made_for(one: Resource) -> Iterator[tuple[str, str]]:
     """Yield each thing that is named after a resource: where it is, and how it is called there."""
-    at = (one.namespace, one.name)
+    at = (one.place, one.name)
     match one.kind:
         case "Consumer":
             yield "group", kafka_names.group(*at)
-            yield f"object in {one.namespace}", names.consumer_child(one.name)
+            yield f"object in {one.place}", names.consumer_child(one.name)
             yield from (("topic", topic) for topic in kafka_names.own_topics(*at))
         case "ConnectCluster":
             yield "group", names.connect_group(*at)
-            yield f"object in {one.namespace}", names.connect_child(one.name)
+            yield f"object in {one.place}", names.connect_child(one.name)
             yield from (("topic", f"{names.connect_group(*at)}.{end}") for end in ("configs", "offsets", "status"))
         case _:
             spec = connector.judge(one).spec
@@ -67,8 +69,18 @@ def made_for(one: Resource) -> Iterator[tuple[str, str]]:
                 yield from (("topic", debezium.topic(prefix, route=route)) for route in WORDS)
 
 
-@given(found=st.lists(resources(), min_size=2, max_size=12, unique_by=lambda one: (one.kind, one.namespace, one.name)))
-def test_nothing_is_made_for_two(found: list[Resource]) -> None:
+@pytest.mark.parametrize("clusters", [("",), ("east",), ("a", "b", "a-b", "outbox")], ids="/".join)
+@given(data=st.data())
+def test_nothing_is_made_for_two(clusters: tuple[str, ...], data: st.DataObject) -> None:
+    """Of one cluster with or without a name, or of several that have each its own."""
+    found = data.draw(
+        st.lists(
+            resources(clusters),
+            min_size=2,
+            max_size=12,
+            unique_by=lambda one: (one.kind, one.cluster, one.namespace, one.name),
+        )
+    )
     for left, right in itertools.combinations(found, 2):
         assert set(made_for(left)).isdisjoint(made_for(right)), (left, right)
 
@@ -83,6 +95,23 @@ def test_a_namespace_that_is_called_as_our_topics_begin_needs_a_prefix(namespace
     assert problem is not None
     assert f"topics that begin with {namespace}.shop may be those that Headrace makes" in problem.message
     assert connector.judge(chosen).problem is None
+
+
+@pytest.mark.parametrize("kind", ["Connector", "Consumer"])
+def test_every_name_has_the_clusters_before_the_namespace(kind: str) -> None:
+    """A cluster's rights may be given by how names begin."""
+    bare = set(made_for(KINDS[kind]))
+    named = set(made_for(dataclasses.replace(KINDS[kind], cluster="east")))
+
+    assert len(named) == len(bare)
+    assert all("east.shop." in name or "_east_shop_" in name for where, name in named if not where.startswith("object"))
+
+
+def test_slots_without_a_clusters_name_are_as_they_were() -> None:
+    """What they are called must not change: a slot holds where the log was read to."""
+    assert names.slot("shop", "orders") == "headrace_shop_orders"
+    assert names.slot("shop", "orders.v2") == "headrace_shop_orders_v2"
+    assert names.slot("shop", "orders-db") == "headrace_shop_orders_db_24ad43c5"
 
 
 def test_one_that_was_accepted_before_there_was_a_rule_runs_on() -> None:

@@ -88,7 +88,7 @@ class Shop:
             handler=contract.Handler(http=contract.Http(url="http://localhost:1/")),
         )
         order = redrive.Order(redrive_id="1", by="test")
-        identity = redrive.transactional_id("shop", self.name)
+        identity = redrive.transactional_id(config)
         with Writer(self.connection, identity) as writer, Reader(self.connection) as reader:
             planned = redrive.plan(reader, config, redrive.Selection(limit=limit))
             for _ in redrive.execute(reader, writer, config, order, planned, now=lambda: datetime.now(UTC)):

@@ -88,21 +88,24 @@ class Shared:
 
 @pytest.fixture
 async def shared(
+    request: pytest.FixtureRequest,
     server: ApiServer,
     second: ApiServer,
     kafka_broker: KafkaBroker,
     connect_worker: ConnectWorker,
     postgres_server: PostgresServer,
 ) -> AsyncIterator[Shared]:
-    """Make the same namespace in both, with a ConnectCluster that is ready."""
-    place = f"shared-{uuid4().hex[:8]}"
+    """Make the same namespace in both, with a ConnectCluster that is ready; the parameters are the clusters' names."""
+    place, called = f"shared-{uuid4().hex[:8]}", getattr(request, "param", ("", ""))
     connect_worker.write_secret(place, "db", username="postgres", password="any")
     port = urlsplit(connect_worker.url).port or 0
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         made = [
-            await stack.enter_async_context(cluster(one, place, kafka_broker, ("ConnectCluster", "main"), connect=port))
-            for one in (server, second)
+            await stack.enter_async_context(
+                cluster(one, place, kafka_broker, ("ConnectCluster", "main"), connect=port, name=name)
+            )
+            for one, name in zip((server, second), called, strict=True)
         ]
         for each in made:
             await _with_workers(each)
@@ -191,3 +194,23 @@ async def test_a_namespace_that_was_restored_goes_on_once_it_says_whose_it_takes
 
     assert (await shared.running(name)).config[marks.NAMESPACE] == west.home()
     assert west.condition()["reason"] == "Ready"
+
+
+@pytest.mark.parametrize("shared", [("east", "west"), ("", "west")], indirect=True)
+async def test_clusters_with_names_of_their_own_have_each_its_connector(shared: Shared) -> None:
+    """Of one name in Kubernetes; each goes alone."""
+    east, west = shared.east, shared.west
+    for one, database in ((east, "east"), (west, "west")):
+        shared.make(one, database)
+        await one.until_reason("Ready")
+    names = [one.read(*CONNECTOR)["status"]["connectorName"] for one in (east, west)]
+    assert names[1] == f"west.{west.place}.orders-db"
+    assert await shared.all() == set(names)
+    databases = [(await shared.running(name)).config["database.dbname"] for name in names]
+    west.kubectl("delete", "connector", "orders-db")
+    await shared.removed_by(west, names[1])
+    await east.look(2)
+
+    assert databases == ["east", "west"]
+    assert await shared.all() == {names[0]}
+    assert east.condition()["reason"] == "Ready"

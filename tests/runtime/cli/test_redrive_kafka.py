@@ -342,7 +342,7 @@ def test_a_redrive_ended_in_mid_way_repeats_nothing_and_forgets_nothing(shop: Sh
 
 def test_what_a_dying_writer_left_open_is_rolled_back_by_the_next(shop: Shop) -> None:
     shop.bury(1)
-    name = redrive.transactional_id(shop.config.namespace, shop.config.consumer)
+    name = redrive.transactional_id(shop.config)
     dying = Producer({**shop.connection(), "transactional.id": name})
     dying.init_transactions(30)
     dying.begin_transaction()
@@ -354,7 +354,7 @@ def test_what_a_dying_writer_left_open_is_rolled_back_by_the_next(shop: Shop) ->
 
 
 def test_a_younger_redrive_stops_an_older_one(shop: Shop) -> None:
-    name = redrive.transactional_id(shop.config.namespace, shop.config.consumer)
+    name = redrive.transactional_id(shop.config)
     record = Outgoing(topic=shop.config.topics.retry, partition=0, key=b"k", value=b"v")
     with Writer(shop.connection(), name) as older, Writer(shop.connection(), name) as younger:
         with pytest.raises(FencedError):
@@ -364,7 +364,7 @@ def test_a_younger_redrive_stops_an_older_one(shop: Shop) -> None:
 
 
 def test_a_younger_redrive_is_named_also_between_two_records_of_a_transaction(shop: Shop) -> None:
-    name = redrive.transactional_id(shop.config.namespace, shop.config.consumer)
+    name = redrive.transactional_id(shop.config)
     record = Outgoing(topic=shop.config.topics.retry, partition=0, key=b"k", value=b"v")
 
     def fencing() -> Iterator[Outgoing]:

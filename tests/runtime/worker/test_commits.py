@@ -61,7 +61,7 @@ class Work:
         self.ledger = Ledger()
         metrics = Metrics(BILLING)
         self.load = Load()
-        self.commits = Commits(self.group, self.ledger, metrics, lambda assignment: (0, 0), self.load)  # type: ignore[arg-type]
+        self.commits = Commits(self.group, self.ledger, metrics, lambda assignment: (0, 0), self.load, "")  # type: ignore[arg-type]
         self.pauses = Pauses(self.group, metrics)  # type: ignore[arg-type]
         self.now = 0.0
         self.assignments = [self.ledger.assign("orders", number, 0) for number in (0, 1)]

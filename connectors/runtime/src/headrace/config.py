@@ -232,12 +232,16 @@ GroupProtocol = Literal["classic", "consumer"]
 
 
 class Config(Document):
-    """Everything a consumer pod needs to know; ``stop`` is how many seconds what runs has to finish at its end."""
+    """Everything a consumer pod needs to know; ``stop`` is how many seconds what runs has to finish at its end.
+
+    ``mark`` is what each commit says of whose the group is, as in `headrace.progress`.
+    """
 
     namespace: str
     consumer: str
     pipeline: str
     group: str
+    mark: str = ""
     group_protocol: GroupProtocol = "classic"
     kafka: Kafka
     topics: Topics

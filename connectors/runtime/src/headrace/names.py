@@ -1,6 +1,7 @@
 """Names of what a consumer owns on Kafka; the same on both sides of the contract.
 
-It must not look anything up: every name follows from its arguments.
+It must not look anything up: every name follows from its arguments. Names begin with a *place*: the namespace, and
+before it the Kubernetes cluster's name where several share the Kafka.
 """
 
 from __future__ import annotations
@@ -9,27 +10,41 @@ HANDLING = "while handling "
 """How the termination message of a container begins that ended with records which may be the cause; they follow."""
 
 
-def group(namespace: str, consumer: str) -> str:
+GROUP = "headrace."
+"""How the names of groups and transactional ids begin."""
+
+
+def place(cluster: str, namespace: str) -> str:
+    """Return where in Kafka the names of a namespace are; ``cluster`` is empty where a Kafka has but one."""
+    return f"{cluster}.{namespace}" if cluster else namespace
+
+
+def group(place: str, consumer: str) -> str:
     """Return the consumer group of a Consumer."""
-    return f"headrace.{namespace}.{consumer}"
+    return f"{GROUP}{place}.{consumer}"
 
 
-def retry_topic(namespace: str, consumer: str) -> str:
+def retry_topic(place: str, consumer: str) -> str:
     """Return the topic that redriven records and those of parked keys go through."""
-    return f"retry.{namespace}.{consumer}"
+    return f"retry.{place}.{consumer}"
 
 
-def dead_letter_topic(namespace: str, consumer: str) -> str:
+def dead_letter_topic(place: str, consumer: str) -> str:
     """Return the topic of records that could not be handled."""
-    return f"dlq.{namespace}.{consumer}"
+    return f"dlq.{place}.{consumer}"
 
 
-def resolutions_topic(namespace: str, consumer: str) -> str:
+def resolutions_topic(place: str, consumer: str) -> str:
     """Return the compacted topic that says what became of each dead letter."""
-    return f"dlq.{namespace}.{consumer}.resolutions"
+    return f"dlq.{place}.{consumer}.resolutions"
 
 
-def own_topics(namespace: str, consumer: str) -> tuple[str, str, str]:
+def own_topics(place: str, consumer: str) -> tuple[str, str, str]:
     """Return the topics that a Consumer writes: of retries, of dead letters, and of their resolutions."""
-    at = (namespace, consumer)
+    at = (place, consumer)
     return retry_topic(*at), dead_letter_topic(*at), resolutions_topic(*at)
+
+
+def transactional_id(use: str, group: str) -> str:
+    """Return the transactional id of one use in a Consumer's group."""
+    return f"{GROUP}{use}.{group.removeprefix(GROUP)}"

@@ -66,6 +66,7 @@ class ConnectClusterStatus(Status):
     """What Headrace observed."""
 
     version: str | None = Field(None, description="Version of Kafka Connect that answers.")
+    group: str | None = Field(None, description="Group of the workers in Kafka; their topics begin with it.")
     replicas: int | None = Field(None, description="Number of worker pods wanted.")
     ready_replicas: int | None = Field(None, description="Number of worker pods that are ready.")
     replicas_ready: str | None = Field(None, description="Ready and wanted worker pods, as 1/2.")

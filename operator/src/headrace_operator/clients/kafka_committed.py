@@ -21,6 +21,7 @@ def committed(offset: int, metadata: str | None) -> Committed:
         load=load,
         stopped=told.stopped and StopSeen(f"{told.stopped.partition}/{told.stopped.letter}", told.stopped.offset),
         waiting_keys=told.sequences.keys if told.sequences else 0,
+        origin=told.mark.partition("/")[0],
     )
 
 

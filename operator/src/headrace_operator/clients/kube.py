@@ -44,16 +44,16 @@ VERSIONS = {
 
 
 class Kube:
-    """Reads and writes of one API server; every method raises `HeadraceError`."""
+    """Reads and writes of one API server, that of ``cluster``; every method raises `HeadraceError`."""
 
-    def __init__(self, api: Api | Remembering) -> None:
-        self._api = api
+    def __init__(self, api: Api | Remembering, cluster: str = "") -> None:
+        self._api, self._cluster = api, cluster
         self._lists = Coalesced(self._read_lists)
 
     async def resource(self, kind: str, namespace: str, name: str) -> Resource | Absent:
         """Read one of Headrace's resources live."""
         found = await self._api.get(path(API_VERSION, kind, namespace, name))
-        return Absent() if found is None else resource(kind, found)
+        return Absent() if found is None else resource(kind, found, self._cluster)
 
     async def resources(self, kind: str, namespace: str) -> tuple[Resource, ...]:
         """List all of a kind in ``namespace``, live: the list begins after it was asked for, once for all who ask."""
@@ -70,7 +70,7 @@ class Kube:
             found = await self._api.get(path(API_VERSION, kind, namespace))
         except errors.HeadraceError as error:
             return error
-        return tuple(resource(kind, item) for item in (found or {}).get("items", ()))
+        return tuple(resource(kind, item, self._cluster) for item in (found or {}).get("items", ()))
 
     async def write_status(self, seen: Resource, status: Mapping[str, Any]) -> None:
         """Make ``status`` the whole status of this very object, whoever wrote in it; a namesake's UID is refused."""
@@ -207,8 +207,8 @@ class Kube:
         await self._api.send("POST", path("v1", "Event", about.namespace), body=body)
 
 
-def resource(kind: str, manifest: Manifest) -> Resource:
-    """Read one of Headrace's resources from JSON."""
+def resource(kind: str, manifest: Manifest, cluster: str = "") -> Resource:
+    """Read one of Headrace's resources of a Kubernetes cluster from JSON."""
     meta = manifest["metadata"]
     annotations = meta.get("annotations") or {}
     asked: str | None = annotations.get(REQUESTED)
@@ -225,6 +225,7 @@ def resource(kind: str, manifest: Manifest) -> Resource:
         deleting="deletionTimestamp" in meta,
         created=meta.get("creationTimestamp"),
         requested=None if asked is None else asked[:LONGEST_REQUEST],
+        cluster=cluster,
         takes_over=frozenset(one.strip() for one in annotations.get(TAKE_OVER, "").split(",") if one.strip()),
     )
 

@@ -36,7 +36,7 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(api.close)
         lease = Lease(settings.namespace, settings.identity)
         remembered = Remembered()
-        kube, near = (Kube(Remembering(api, remembered, live=live)) for live in (True, False))
+        kube, near = (Kube(Remembering(api, remembered, live=live), settings.cluster_name) for live in (True, False))
         remote = await opened(kube, near, stack)
         loop = Loop(remote=remote, lease=lease, settings=settings, fleet=Fleet(lease.held))
         watches = Watches(api, watching.paths(settings.watch_namespaces))

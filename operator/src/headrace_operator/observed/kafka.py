@@ -83,6 +83,7 @@ class Committed:
     ``done`` offsets beyond it need no more work, ``retrying`` keys failed and are tried again, and ``held`` records
     wait with them; 0 where the member tells nothing. ``load`` is told with one partition of each member, and
     ``stopped`` where the partition stands behind a dead letter; ``waiting_keys`` wait behind one of theirs.
+    ``origin`` is the UID of the namespace whose Consumer's pod committed it; empty where that is not told.
     """
 
     offset: int
@@ -92,6 +93,7 @@ class Committed:
     load: PodLoad | None = None
     stopped: StopSeen | None = None
     waiting_keys: int = 0
+    origin: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +178,8 @@ class BacklogSeen:
     """The backlog of one consumer group at ``at``.
 
     Counts of dead letters are None when not known; ``dead_letters_unknown`` says why, or why they may be old. ``loads``
-    has one of each pod that owns partitions and has told how it is of late.
+    has one of each pod that owns partitions and has told how it is of late. ``origins`` are the UIDs of the namespaces
+    of whose Consumers its commits are.
     """
 
     at: datetime
@@ -185,6 +188,7 @@ class BacklogSeen:
     dead_letters_outstanding: int | None = None
     dead_letters_unknown: str | None = None
     loads: tuple[PodLoad, ...] = ()
+    origins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

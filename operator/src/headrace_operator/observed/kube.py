@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from headrace import names
 from headrace_operator.observed.value import Absent, Unknown
 
 Manifest = Mapping[str, Any]
@@ -23,6 +24,7 @@ Inputs = Mapping[Input, str | Absent | Unknown]
 class Resource:
     """One of Headrace's own resources as it was read; ``created`` is None of one that is not made yet.
 
+    ``cluster`` names the Kubernetes cluster that it is in, empty where a Kafka has but one.
     ``requested`` is what the annotation says that asks for a pass; ``takes_over`` are the UIDs of namespaces, of which
     one is gone, whose namesake it goes on with.
     """
@@ -40,6 +42,12 @@ class Resource:
     created: str | None = None
     requested: str | None = None
     takes_over: frozenset[str] = frozenset()
+    cluster: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where on Kafka and Kafka Connect the names of its namespace are."""
+        return names.place(self.cluster, self.namespace)
 
     @property
     def is_edited(self) -> bool:

@@ -75,8 +75,8 @@ class ConsumerWorld:
     """A Consumer, what it refers to, its topics and backlog in Kafka, and its children.
 
     `connector` and `connect` are None when the spec names topics instead; `code` is the ConfigMap of a Python source,
-    as the set of its keys, and None when the spec names none. `secrets` are those that it names itself.
-    `contracts` is None while it is not looked for those that nothing refers to.
+    as the set of its keys, and None when the spec names none. `secrets` are those that it names itself. `home` is the
+    UID of the namespace. `contracts` is None while it is not looked for those that nothing refers to.
     """
 
     resource: Resource
@@ -89,6 +89,7 @@ class ConsumerWorld:
     rates: Rates
     code: frozenset[str] | Absent | Unknown | None
     children: Children | Unknown
+    home: str | Unknown
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
     contracts: ContractsSeen | Unknown | None = None

@@ -101,6 +101,7 @@ def _consumer(resource: Resource, given: Given, now: datetime) -> ConsumerWorld:
         rates=Rates(arrivals=None, handled=None),
         code=None,
         children=NOTHING,
+        home=HOME,
     )
 
 

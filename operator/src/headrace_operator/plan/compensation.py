@@ -26,7 +26,7 @@ def url(spec: ConsumerSpec) -> str | None:
 def loop(resource: Resource, spec: ConsumerSpec, sources: Collection[str]) -> Finding | None:
     """Say that commands would come back to the Consumer that sends them, which reads ``sources``."""
     asked = wanted(spec)
-    at = (resource.namespace, resource.name)
+    at = (resource.place, resource.name)
     if asked is None or asked.topic not in {*sources, *kafka_names.own_topics(*at)}:
         return None
     text = (

@@ -194,6 +194,7 @@ def _status(world: ConnectClusterWorld, conditions: list[dict[str, Any]]) -> dic
     status: dict[str, Any] = {
         "observedGeneration": world.resource.generation,
         "conditions": conditions,
+        "group": names.connect_group(world.resource.place, world.resource.name),
         "replicas": wanted,
         "readyReplicas": ready,
         "replicasReady": pods.counted(ready, wanted),
@@ -215,7 +216,7 @@ def _unmanaged(world: ConnectClusterWorld) -> list[str]:
     if isinstance(world.home, Unknown) or isinstance(world.connectors, Unknown):
         return list(world.resource.status.get("unmanagedConnectors") or ())
     seen = world.workers.connectors if isinstance(world.workers, WorkersSeen) else {}
-    owners = {names.connector(one.namespace, one.name): one for one in world.connectors}
+    owners = {names.connector(one.place, one.name): one for one in world.connectors}
     return sorted(
         name
         for name, one in seen.items()

@@ -277,7 +277,7 @@ def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restart
 def _status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: restarts.Failing) -> dict[str, Any]:
     resource, seen = world.resource, world.seen
     status: dict[str, Any] = {"observedGeneration": resource.generation, "accepted": judged.accepted}
-    status["connectorName"] = names.connector(resource.namespace, resource.name)
+    status["connectorName"] = names.connector(resource.place, resource.name)
     if judged.spec is not None:
         status["topicPrefix"] = debezium.prefix(resource, judged.spec)
     if failing.record is not None:

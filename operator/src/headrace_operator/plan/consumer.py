@@ -23,6 +23,7 @@ from headrace_operator.plan import (
     deduplication,
     group_protocol,
     inputs,
+    marks,
     names,
     offsets,
     own_topics,
@@ -57,7 +58,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     decision = _decision(world, spec, topics, now)
     replicas = _replicas(world, spec, topics, decision)
     actions: tuple[Action, ...] = ()
-    if spec is not None and replicas is not None and taken(resource, world.children) is None:
+    if spec is not None and replicas is not None and _strange(world) is None:
         document = _contract(world, spec, topics)
         made = _objects(world, spec, document, replicas, settings)
         unused = contracts.removals(resource, world.contracts, document)
@@ -229,10 +230,10 @@ def _kept(world: ConsumerWorld, topics: tuple[str, ...]) -> list[Finding]:
 
 def _contract(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...]) -> Manifest | None:
     kafka = kafka_spec(world.kafka)
-    if spec is None or kafka is None or not topics:
+    if spec is None or kafka is None or not topics or isinstance(world.home, Unknown):
         return None
     resource = _grouped(world)
-    config = consumption.configuration(resource, spec, kafka, group_protocol.chosen(world), topics)
+    config = consumption.configuration(resource, spec, kafka, group_protocol.chosen(world), topics, world.home)
     return consumption.config_map(resource, config)
 
 
@@ -257,6 +258,11 @@ def _grouped(world: ConsumerWorld) -> Resource:
     return dataclasses.replace(world.resource, labels=labels)
 
 
+def _strange(world: ConsumerWorld) -> Finding | None:
+    """Say what of this name is someone else's, so that nothing is made: an object, or the group."""
+    return taken(world.resource, world.children) or marks.strange_group(world.resource, world.home, world.backlog)
+
+
 def _deployment(world: ConsumerWorld) -> Manifest | None:
     return own_deployment(world.resource, names.consumer_child(world.resource.name), world.children)
 
@@ -264,7 +270,7 @@ def _deployment(world: ConsumerWorld) -> Manifest | None:
 def _deployed(world: ConsumerWorld, spec: ConsumerSpec | None, actions: tuple[Action, ...], now: datetime) -> Finding:
     if isinstance(world.children, Unknown):
         return unknown("Deployed", Reason.UNKNOWN, world.children.reason)
-    if strange := taken(world.resource, world.children):
+    if strange := _strange(world):
         return strange
     if isinstance(world.code, Absent):
         text = "The ConfigMap with the Python code does not exist in this namespace: create it, or name another."
@@ -290,6 +296,8 @@ def _sent_elsewhere(world: ConsumerWorld, spec: ConsumerSpec) -> Finding | None:
 
 def _unseen(world: ConsumerWorld, spec: ConsumerSpec | None) -> Finding | None:
     """Say which Secret was not seen: where it may go is known before pods are given it."""
+    if isinstance(world.home, Unknown) and _deployment(world) is None:
+        return unknown("Deployed", Reason.UNKNOWN, world.home.reason)
     for name in () if spec is None or pausing.is_wanted(spec) else deduplication.secrets_of(spec):
         seen = world.secrets.get(name)
         if isinstance(seen, Absent):
@@ -330,7 +338,7 @@ def _figures(world: ConsumerWorld, spec: ConsumerSpec | None, decision: Decision
 
 def _status(world: ConsumerWorld, topics: tuple[str, ...], decision: Decision | None, now: datetime) -> dict[str, Any]:
     resource = world.resource
-    place = (resource.namespace, resource.name)
+    place = (resource.place, resource.name)
     wanted, ready, _ = pods.rollout(_deployment(world))
     status: dict[str, Any] = {
         "observedGeneration": resource.generation,

@@ -88,14 +88,16 @@ def configuration(
     kafka: KafkaConnectionSpec,
     group: contract.GroupProtocol,
     topics: Sequence[str],
+    home: str,
 ) -> contract.Config:
-    """Return the contract that the consumer's pods read."""
-    place = (resource.namespace, resource.name)
+    """Return the contract that the consumer's pods read; ``home`` is the UID of the namespace."""
+    place = (resource.place, resource.name)
     return contract.Config(
         namespace=resource.namespace,
         consumer=resource.name,
         pipeline=resource.labels.get("headrace.dev/pipeline") or resource.name,
         group=kafka_names.group(*place),
+        mark=f"{home}/{resource.uid}",
         group_protocol=group,
         kafka=_kafka(kafka),
         topics=contract.Topics(

@@ -56,7 +56,7 @@ BEAT = f"SELECT pg_logical_emit_message(true, '{OURS}', 'heartbeat')"
 
 def prefix(resource: Resource, spec: ConnectorSpec) -> str:
     """Return the prefix of the connector's topics."""
-    return (spec.topics and spec.topics.prefix) or names.connector(resource.namespace, resource.name)
+    return (spec.topics and spec.topics.prefix) or names.connector(resource.place, resource.name)
 
 
 def topic(prefix: str, *, route: str | None = None, table: str | None = None) -> str:
@@ -168,9 +168,9 @@ def reserved_topics(resource: Resource, spec: ConnectorSpec) -> Finding | None:
 def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     postgres, credentials = spec.postgres, spec.postgres.credentials
     secret = f"${{secrets:{resource.namespace}/{credentials.secret}:"
-    slot = names.slot(resource.namespace, resource.name)
+    slot = names.slot(resource.place, resource.name)
     return {
-        "name": names.connector(resource.namespace, resource.name),
+        "name": names.connector(resource.place, resource.name),
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
         "plugin.name": "pgoutput",
@@ -202,7 +202,7 @@ def _publication(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     if named := own_publication(spec):
         return {"publication.name": named, "publication.autocreate.mode": "disabled"}
     return {
-        "publication.name": names.slot(resource.namespace, resource.name),
+        "publication.name": names.slot(resource.place, resource.name),
         "publication.autocreate.mode": "filtered",
         "publish.via.partition.root": "true",
     }

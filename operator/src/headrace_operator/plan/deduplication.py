@@ -91,7 +91,7 @@ def findings(resource: Resource, spec: ConsumerSpec | None, settings: Settings) 
     asked = wanted(spec) if spec else None
     if spec is None or asked is None:
         return []
-    topic = kafka_names.dead_letter_topic(resource.namespace, resource.name)
+    topic = kafka_names.dead_letter_topic(resource.place, resource.name)
     found = settings.get(topic, NOT_LOOKED)
     if isinstance(found, Unknown) or RETENTION not in found:
         why = found.reason if isinstance(found, Unknown) else f"{RETENTION} was not answered"

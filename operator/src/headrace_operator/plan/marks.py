@@ -1,4 +1,4 @@
-"""Whose a connector in Kafka Connect is: its configuration says which resource it was made for, and in which namespace.
+"""Whose a connector or a group is: what it was made for and in which namespace says its configuration, or each commit.
 
 Several Kubernetes clusters may share one Kafka, and so may have a namespace and a resource of the same names. No two
 have a UID in common, and a namespace that is made anew has another one.
@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from headrace import names as kafka_names
 from headrace_operator.api.schema import TAKE_OVER
+from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
+from headrace_operator.plan.conditions import Finding, false, unknown
+from headrace_operator.plan.reasons import Reason
 
 RESOURCE = "headrace.resource.uid"
 NAMESPACE = "headrace.namespace.uid"
@@ -46,8 +50,8 @@ def stranger(name: str, config: Mapping[str, str]) -> str:
         return f"Kafka Connect has a connector {name} that Headrace did not make: remove it, or rename this one."
     return (
         f"Kafka Connect has a connector {name} that was made for a namesake in another Kubernetes cluster, or in a "
-        "namespace that is gone: it is left alone. Rename this one; or, if that namespace is gone and this Connector "
-        f"shall go on with what it left, annotate it with {TAKE_OVER}={origin}"
+        "namespace that is gone: it is left alone. Rename this one, or give each cluster a clusterName; or, if that "
+        f"namespace is gone and this Connector shall go on with what it left, annotate it with {TAKE_OVER}={origin}"
     )
 
 
@@ -55,3 +59,23 @@ def _origin(config: Mapping[str, str]) -> str | None:
     """Return the UID of the namespace that a mark names; of the resource where an earlier release wrote it."""
     origin = config.get(NAMESPACE) or config.get(RESOURCE) or ""
     return origin if re.fullmatch(UID, origin) else None
+
+
+def strange_group(resource: Resource, home: str | Unknown, backlog: BacklogSeen | Unknown) -> Finding | None:
+    """Say that pods of another namespace of this name have committed in the group: they may run, and share it out.
+
+    What pods of an earlier release committed says nothing of that.
+    """
+    origins = frozenset() if isinstance(backlog, Unknown) else backlog.origins
+    strange = {one for one in origins - resource.takes_over if one != home}
+    if not strange:
+        return None
+    if isinstance(home, Unknown):
+        return unknown("Deployed", Reason.UNKNOWN, home.reason)
+    text = (
+        f"The group {kafka_names.group(resource.place, resource.name)} is that of a namesake in another Kubernetes "
+        "cluster, or in a namespace that is gone: nothing is made. Rename this one, or give each cluster a "
+        "clusterName; or, if that namespace is gone and this Consumer shall go on where that one was, annotate it "
+        f"with {TAKE_OVER}={','.join(sorted(resource.takes_over | strange))}"
+    )
+    return false("Deployed", Reason.NAME_TAKEN, text)

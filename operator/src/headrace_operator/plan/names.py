@@ -1,4 +1,7 @@
-"""Names that follow from a resource's namespace and name, on Kubernetes, on Connect and in the source database."""
+"""Names that follow from a resource's namespace and name, on Kubernetes, on Connect and in the source database.
+
+A *place* is a namespace, with the Kubernetes cluster's name before it where there is one.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +26,20 @@ def connect_url(namespace: str, name: str) -> str:
     return f"http://{connect_child(name)}.{namespace}.svc:8083"
 
 
-def connect_group(namespace: str, name: str) -> str:
+def connect_group(place: str, name: str) -> str:
     """Return the group id of a ConnectCluster; its internal topics begin with it."""
-    return f"connect.{namespace}.{name}"
+    return f"connect.{place}.{name}"
 
 
-def connector(namespace: str, name: str) -> str:
+def connector(place: str, name: str) -> str:
     """Return the name of a Connector in Kafka Connect; it is the default topic prefix, too."""
-    return f"{namespace}.{name}"
+    return f"{place}.{name}"
 
 
-def slot(namespace: str, name: str) -> str:
+def slot(place: str, name: str) -> str:
     """Return the replication slot of a Connector: letters, digits and underscores, at most 63, distinct by a hash."""
-    plain = re.sub(r"[^a-z0-9_]", "_", f"headrace_{namespace}_{name}")
-    if len(plain) <= LONGEST and "_" not in namespace + name and "-" not in namespace + name:
+    plain = re.sub(r"[^a-z0-9_]", "_", f"headrace_{place}_{name}")
+    if len(plain) <= LONGEST and "." not in place and re.search("[-_]", place + name) is None:
         return plain
-    digest = hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{place}/{name}".encode()).hexdigest()[:8]
     return f"{plain[: LONGEST - 9]}_{digest}"

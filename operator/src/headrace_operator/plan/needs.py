@@ -98,8 +98,8 @@ def orphans(
     """
     if isinstance(workers, Unknown) or isinstance(connectors, Unknown):
         return {}
-    here = names.connector(cluster.namespace, "")
-    wanted = {names.connector(one.namespace, one.name) for one in connectors if one.spec.get("connect") == cluster.name}
+    here = names.connector(cluster.place, "")
+    wanted = {names.connector(one.place, one.name) for one in connectors if one.spec.get("connect") == cluster.name}
     return {
         name: name.removeprefix(here)
         for name, seen in sorted(workers.connectors.items())

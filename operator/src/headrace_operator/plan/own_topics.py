@@ -49,7 +49,7 @@ def wanted(
     resource: Resource, sources: tuple[str, ...], topics: TopicsSeen, settings: Settings
 ) -> tuple[OwnTopic, ...]:
     """Return the retry, dead-letter and resolutions topic; ``sources`` exist."""
-    at = (resource.namespace, resource.name)
+    at = (resource.place, resource.name)
     partitions = max(topics[source].partitions for source in sources)
     replicas = max((topics[source].replicas or 0 for source in sources), default=0) or None
     size = _size(sources, settings)

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     PASSWORD_IN_CONFIG = "PasswordInConfig"
     HOST_NOT_ALLOWED = "HostNotAllowed"
     PROPERTY_NOT_ALLOWED = "PropertyNotAllowed"
+    CLUSTER_NAME_CHANGED = "ClusterNameChanged"
     RECORDS_WAIT = "RecordsWait"
     VALIDATION_FAILED = "ValidationFailed"
     SECRET_NOT_FOUND = "SecretNotFound"

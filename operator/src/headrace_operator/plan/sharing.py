@@ -58,7 +58,7 @@ def _claim(resource: Resource, thing: Thing) -> tuple[int, bool, str, str]:
     held, wanted = _holds(resource, accepted, thing), _holds(resource, resource.spec, thing)
     if not held and not wanted:
         return NONE
-    own = thing.name == names.slot(resource.namespace, resource.name)
+    own = thing.name == names.slot(resource.place, resource.name)
     return 0 if own else 1 if held else 2, resource.created is None, resource.created or "", resource.uid
 
 

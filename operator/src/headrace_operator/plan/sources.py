@@ -79,7 +79,7 @@ def _added_header(spec: ConsumerSpec) -> Finding | None:
 
 def own(resource: Resource, spec: ConsumerSpec) -> Finding | None:
     """Say that a Consumer would read what it writes itself: its letters would come back to it for ever."""
-    mine = kafka_names.own_topics(resource.namespace, resource.name)
+    mine = kafka_names.own_topics(resource.place, resource.name)
     topic = next((one for one in spec.source.topics or () if one in mine), None)
     if topic is None:
         return None
@@ -176,4 +176,4 @@ def _prefix(connector: Resource) -> str:
     try:
         return in_use or debezium.prefix(connector, ConnectorSpec.model_validate(dict(connector.spec)))
     except ValidationError:
-        return names.connector(connector.namespace, connector.name)
+        return names.connector(connector.place, connector.name)

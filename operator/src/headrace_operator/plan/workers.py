@@ -57,7 +57,7 @@ def config_map(resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnect
 
 def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec) -> str:
     """Return the workers' property file; passwords are read by the config provider, never written here."""
-    group = names.connect_group(resource.namespace, resource.name)
+    group = names.connect_group(resource.place, resource.name)
     properties = {
         "group.id": group,
         "config.storage.topic": f"{group}.configs",

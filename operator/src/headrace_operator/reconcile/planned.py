@@ -7,7 +7,7 @@ from datetime import datetime
 
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, moved
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import connections as observe_connections
@@ -22,6 +22,8 @@ async def planned(
     resource: Resource, remote: Remote, settings: Settings, history: History, now: datetime
 ) -> tuple[Plan, BacklogSeen | None]:
     """Observe ``resource`` and plan; what was seen is added to ``history``, and a Consumer's backlog is returned."""
+    if (held := moved.plan(resource, now)) is not None:
+        return held, None
     match resource.kind:
         case "KafkaConnection":
             seen = await observe_connections.kafka_connection(resource, remote)

@@ -29,20 +29,21 @@ NAMES = frozenset(kind.name for kind in KINDS)
 Plans = Sequence[tuple[Resource, Plan]]
 
 
-def resources(text: str, namespace: str) -> tuple[Resource, ...]:
+def resources(text: str, namespace: str, cluster: str = "") -> tuple[Resource, ...]:
     """Return Headrace's resources in YAML ``text``, as if they were new; other documents are left out.
 
-    Those without a namespace get ``namespace``. Raises ``ValueError`` for what is not YAML or has no name.
+    Those without a namespace get ``namespace``, and all are of ``cluster``. Raises ``ValueError`` for what is not YAML
+    or has no name.
     """
     try:
         documents = [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
     except yaml.YAMLError as error:
         raise ValueError(f"This is not YAML: {error}") from error
     ours = [one for one in documents if one.get("apiVersion") == API_VERSION and one.get("kind") in NAMES]
-    return tuple(_resource(one, namespace) for one in ours)
+    return tuple(_resource(one, namespace, cluster) for one in ours)
 
 
-def _resource(document: Mapping[str, Any], namespace: str) -> Resource:
+def _resource(document: Mapping[str, Any], namespace: str, cluster: str) -> Resource:
     meta = document.get("metadata") or {}
     if not meta.get("name"):
         raise ValueError(f"A {document['kind']} has no metadata.name.")
@@ -57,6 +58,7 @@ def _resource(document: Mapping[str, Any], namespace: str) -> Resource:
         spec=document.get("spec") or {},
         status={},
         deleting=False,
+        cluster=cluster,
     )
 
 
@@ -76,7 +78,7 @@ async def online(given: Iterable[Resource], settings: Settings, now: datetime) -
     async with AsyncExitStack() as stack:
         api = Api(await connection(settings.kubeconfig))
         stack.push_async_callback(api.close)
-        kube = Beside(api, every)
+        kube = Beside(api, settings.cluster_name, every)
         remote = await opened(kube, kube, stack)
         made = []
         for one in every:
@@ -89,8 +91,8 @@ async def online(given: Iterable[Resource], settings: Settings, now: datetime) -
 class Beside(Kube):
     """The API server as it would be after ``given`` was applied."""
 
-    def __init__(self, api: Api, given: Iterable[Resource]) -> None:
-        super().__init__(api)
+    def __init__(self, api: Api, cluster: str, given: Iterable[Resource]) -> None:
+        super().__init__(api, cluster)
         self._given = {(one.kind, one.namespace, one.name): one for one in given}
 
     async def resource(self, kind: str, namespace: str, name: str) -> Resource | Absent:

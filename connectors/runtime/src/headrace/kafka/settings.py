@@ -40,5 +40,5 @@ def of(config: Config) -> dict[str, str]:
         **LAW,
         **membership.law(config.group_protocol),
         "group.id": config.group,
-        "client.id": f"headrace.{config.namespace}.{config.consumer}",
+        "client.id": config.group,
     }

@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import chain, compress, groupby, islice
 from operator import not_
 
-from headrace import headers
+from headrace import headers, names
 from headrace.config import Config, Topics
 from headrace.failure import Reason
 from headrace.flow.offsets import Span
@@ -98,9 +98,9 @@ class LostError(Exception):
     """The record that a letter without value points to is not there any more; the text says where it was."""
 
 
-def transactional_id(namespace: str, consumer: str) -> str:
+def transactional_id(config: Config) -> str:
     """Return the one transactional id under which the dead letters of a consumer are redriven."""
-    return f"headrace.redrive.{namespace}.{consumer}"
+    return names.transactional_id("redrive", config.group)
 
 
 def plan(reader: Reader, config: Config, selection: Selection) -> Plan:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import NamedTuple
 
-from headrace import headers, resolutions
+from headrace import headers, names, resolutions
 from headrace.config import Config, Topics
 from headrace.flow.lanes import Lane
 from headrace.flow.ledger import Assignment
@@ -82,7 +82,7 @@ class _Letter(NamedTuple):
 
 def transactional_id(config: Config, number: int) -> str:
     """Return the transactional id under which the followers of the partitions of a number are moved."""
-    return f"headrace.sequences.{config.namespace}.{config.consumer}.{number}"
+    return f"{names.transactional_id('sequences', config.group)}.{number}"
 
 
 def resolved(reader: Reader, topics: Topics) -> Resolved:

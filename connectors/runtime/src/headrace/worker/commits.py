@@ -38,7 +38,7 @@ class Commits:
     """Commits the offsets of the partitions in ``ledger``.
 
     ``retrying`` returns of a partition how many keys are tried again, and how many records they hold; ``load`` is what
-    one of them tells of the pod.
+    one of them tells of the pod, and ``mark`` what each tells of whose the group is.
     """
 
     def __init__(
@@ -48,12 +48,14 @@ class Commits:
         metrics: Metrics,
         retrying: Callable[[Assignment], tuple[int, int]],
         load: Load,
+        mark: str,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._metrics = metrics
         self._retrying = retrying
         self._load = load
+        self._mark = mark
         self._at = 0.0
         self.completions = 0
         self.crowded: frozenset[Assignment] = frozenset()
@@ -163,6 +165,7 @@ class Commits:
             load=load,
             stopped=assignment.stopped,
             sequences=assignment.sequences,
+            mark=self._mark,
         )
         return with_map(counts, known, self._source.room)
 

@@ -82,7 +82,7 @@ class Poller(threading.Thread):
         self._credentials = Credentials(config.kafka)
         self._source = Source(config)
         self._load = Load(config, pod, dispatcher, self._ledger)
-        self._commits = Commits(self._source, self._ledger, metrics, dispatcher.keys.retrying, self._load)
+        self._commits = Commits(self._source, self._ledger, metrics, dispatcher.keys.retrying, self._load, config.mark)
         self._longest_drain, self._stop_budget = pause(config) / 2, config.stop
         self._letters = Letters(config, metrics, self._on_letter)
         self._stopping, self._abandon = threading.Event(), threading.Event()

@@ -30,7 +30,7 @@ READING = "The dead letters are still being read."
 
 def own_topics(resource: Resource) -> tuple[str, str, str]:
     """Return the names of a Consumer's retry, dead-letter and resolutions topics."""
-    at = (resource.namespace, resource.name)
+    at = (resource.place, resource.name)
     return names.retry_topic(*at), names.dead_letter_topic(*at), names.resolutions_topic(*at)
 
 
@@ -42,7 +42,7 @@ async def backlog(
     Raises `HeadraceError`.
     """
     retry, dead, _ = own_topics(resource)
-    group = names.group(resource.namespace, resource.name)
+    group = names.group(resource.place, resource.name)
     every = {(topic.name, number) for topic in topics.values() for number in range(topic.partitions)}
     handled = sorted(at for at in every if at[0] == retry or at[0] not in own_topics(resource))
     sources = [at for at in handled if at[0] != retry]
@@ -66,6 +66,7 @@ async def backlog(
         dead_letters_outstanding=counted[1] if counted else None,
         dead_letters_unknown=problem or (READING if dead in topics and history.letters.unread() else None),
         loads=history.loads.look([one.load for one in committed.values() if one.load], now),
+        origins=frozenset(one.origin for one in committed.values() if one.origin),
     )
 
 
@@ -80,7 +81,7 @@ async def _read(
     unread = letters.unread()
     if not unread:
         return None
-    seen = await ask(kafka.read(names.group(resource.namespace, resource.name), unread))
+    seen = await ask(kafka.read(names.group(resource.place, resource.name), unread))
     if isinstance(seen, Unknown):
         return seen.reason
     letters.take(seen, topics.get(dead, TopicSeen(name=dead, partitions=0)), resolutions)

@@ -45,7 +45,7 @@ async def connector(
         url = names.connect_url(namespace, cluster.name)
         wanted = plan.wanted(resource, place, beside, secret)
         suffices = partial(plan.is_left_alone, resource, wanted)
-        seen = await ask(remote.connect.looked_at(url, names.connector(namespace, resource.name), suffices))
+        seen = await ask(remote.connect.looked_at(url, names.connector(resource.place, resource.name), suffices))
         seen = await _measured(seen, resource, cluster.name, remote)
         held = _missing(resource, secret) or plan.unread(resource, readable)
         held = next((one.reason for one in (place, others) if isinstance(one, Unknown)), held)

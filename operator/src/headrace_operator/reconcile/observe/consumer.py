@@ -23,6 +23,7 @@ from headrace_operator.reconcile.observe.backlog import backlog, own_topics
 from headrace_operator.reconcile.observe.connections import (
     all_run,
     beside_edit,
+    home,
     inputs,
     kafka_reference,
     known,
@@ -52,12 +53,13 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
     namespace, child = resource.namespace, names.consumer_child(resource.name)
     selector = f"headrace.dev/consumer={resource.name}"
     started_with = pods_read.of_consumer(resource.spec) | pods_read.of_consumer(needs.accepted(resource))
-    (connector, connect, kafka), children, code, secret, versions = await asyncio.gather(
+    (connector, connect, kafka), children, code, secret, versions, place = await asyncio.gather(
         _references(resource, remote),
         ask(remote.near.children(namespace, child, CHILDREN, selector, partial(all_run, child))),
         _code(resource, remote),
         secrets(remote, namespace, _secrets(resource)),
         inputs(resource, remote, started_with),
+        home(resource, remote),
     )
     watched = Watched(history=history, now=now, ready=_ready(resource, children))
     topics, settled, waiting = await _kafka(resource, connector, kafka, remote, watched)
@@ -72,6 +74,7 @@ async def consumer(resource: Resource, remote: Remote, history: History, now: da
         rates=Rates(arrivals=None, handled=None) if isinstance(waiting, Unknown) else history.rates(),
         code=code,
         children=children,
+        home=place,
         secrets=secret,
         inputs=versions,
     )

@@ -112,7 +112,7 @@ def _dry(config: Config, selection: redrive.Selection) -> Iterator[answers.Answe
 
 def _redriven(config: Config, selection: redrive.Selection, order: redrive.Order) -> Iterator[answers.Answer]:
     connection = properties(config.kafka)
-    name = redrive.transactional_id(config.namespace, config.consumer)
+    name = redrive.transactional_id(config)
     done, refused = 0, list[tuple[reading.Place, str]]()
     with Writer(connection, name) as writer, Reader(connection) as reader:
         planned = redrive.plan(reader, config, selection)
