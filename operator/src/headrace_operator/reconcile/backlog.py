@@ -117,10 +117,13 @@ class History:
 
     def _apart(self) -> Iterator[tuple[Sample, Sample]]:
         """Yield each sample with the newest before it that lies so far back that a commit came between."""
+        earlier, before = iter(self.looks), None
+        look = next(earlier, None)
         for after in self.looks:
-            before = [look for look in self.looks if (after.at - look.at).total_seconds() >= APART]
-            if before:
-                yield before[-1].sample, after.sample
+            while look is not None and (after.at - look.at).total_seconds() >= APART:
+                before, look = look, next(earlier, None)
+            if before is not None:
+                yield before.sample, after.sample
 
     def _waited(self, sample: Sample) -> Mapping[Partition, float]:
         return {
