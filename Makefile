@@ -64,8 +64,8 @@ status: setup ## Say what of the cluster runs
 images: setup ## Build the images and print them as values of the chart (REGISTRY=host/path: and push them there)
 	@$(RUN) python -m tests.cluster.images build $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
-real: setup packages build ## Tests of real parts, which need no cluster, and give way to what does
-	@nice -n 5 $(RUN) pytest -q -m "(slow or apiserver) and not cluster and not sweep" -n 8 --dist worksteal
+real: setup packages build ## Tests of real parts, which need no cluster
+	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster and not sweep" -n 6 --dist worksteal
 
 lifecycle: setup packages build ## Tests that bring the cluster up, kill it and take it down; not while it is up
 	@$(RUN) pytest -q -m lifecycle
@@ -86,10 +86,11 @@ bench-operator: setup build ## How much one operator looks after (2 h; CASES="cr
 	@$(RUN) python -m tests.bench.operator $(CASES) $(if $(SIZE),--size $(SIZE)) $(if $(REST),--rest $(REST)) \
 	  $(if $(KILLS),--kills $(KILLS)) $(if $(SHARDS),--shards $(SHARDS))
 
-e2e: build real lifecycle images up cluster ## The slow tests and those on the cluster, which is brought up and left running
+E2E := build real lifecycle images up cluster
+e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running
 
 test: ## Everything, on a machine where nothing is installed yet; says how long each part took
-	@tests/whole.sh check build lifecycle images up "real cluster"
+	@tests/whole.sh check $(E2E)
 
 demo: setup ## A pipeline from row to effect, live (CLUSTER=current REGISTRY=host/path: on your own cluster)
 	@$(RUN) python -m tests.demo --cluster $(CLUSTER) $(if $(REGISTRY),--registry $(REGISTRY))

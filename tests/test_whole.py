@@ -24,12 +24,8 @@ hears-interrupts:
 	@trap 'exit 0' INT; kill -INT $$$$; exit 1
 up cluster:
 	@echo $@ of $(CURDIR) >> ../cache/log; sleep 0.5
-left right:
-	@touch has-$@; echo $@ begins; until [ -e has-left ] && [ -e has-right ]; do sleep 0.05; done; echo $@ ends
 endless:
 	@touch begun; sleep 3000
-endless-too:
-	@trap 'sleep 0.5; touch ended-too; exit 1' TERM; touch begun-too; sleep 3000 & wait
 down:
 	@touch is-down
 """
@@ -61,27 +57,6 @@ def test_each_part_and_the_whole_are_timed(folder: Path) -> None:
 
     assert whole.returncode == 0
     assert re.findall(r"^ *\d+ min \d\d s  (\w+)$", said, re.MULTILINE) == ["first", "second", "down", "whole"]
-
-
-def test_goals_of_one_word_are_made_at_once_and_said_one_after_the_other(folder: Path) -> None:
-    whole = started(folder, "first", "left right")
-
-    said, _ = whole.communicate(timeout=PATIENCE)
-
-    assert whole.returncode == 0
-    assert re.findall(r"(?:left|right) \w+", said) == ["left begins", "left ends", "right begins", "right ends"]
-    assert re.findall(r"^ *\d+ min \d\d s  (\w+)$", said, re.MULTILINE) == ["first", "left", "right", "down", "whole"]
-
-
-@pytest.mark.parametrize("goals", ["broken second", "second broken"])
-def test_one_of_several_that_is_red_is_red(folder: Path, goals: str) -> None:
-    whole = started(folder, goals, "first")
-
-    said, _ = whole.communicate(timeout=PATIENCE)
-
-    assert whole.returncode == 2
-    assert "made second" in said
-    assert "made first" in said
 
 
 def test_what_runs_hears_interrupts(folder: Path) -> None:
@@ -148,17 +123,6 @@ def test_a_signal_ends_what_runs_and_leaves_nothing_running(folder: Path, number
     assert whole.returncode == 128 + number
     assert "made second" not in said
     assert (folder / "is-down").exists()
-
-
-def test_a_signal_ends_all_that_run_at_once(folder: Path) -> None:
-    whole = started(folder, "endless endless-too")
-    until("both to begin", lambda: (folder / "begun").exists() and (folder / "begun-too").exists())
-
-    whole.send_signal(signal.SIGTERM)
-    whole.communicate(timeout=PATIENCE)
-
-    assert whole.returncode == 128 + signal.SIGTERM
-    assert (folder / "ended-too").exists()
 
 
 def test_a_generated_file_that_nobody_committed_fails_verify(tmp_path: Path) -> None:
