@@ -54,7 +54,9 @@ class Webhook:
         patch = base64.b64encode(json.dumps(needed).encode()).decode()
         said = {"uid": review["uid"], "allowed": True, "patchType": "JSONPatch", "patch": patch}
         kind = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
-        return web.json_response({**kind, "response": said})
+        answer = web.json_response({**kind, "response": said})
+        answer.force_close()  # else the API server keeps a connection, which outlives the test
+        return answer
 
 
 def _is_there(manifest: Any, change: Any) -> bool:

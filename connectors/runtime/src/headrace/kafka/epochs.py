@@ -18,8 +18,11 @@ from headrace.record import Record
 NONE = -1
 """How the client is told that no epoch is known."""
 
-PATIENCE, AGAIN = 5.0, 0.01
-"""Seconds that a client has to begin with what was assigned to it, and between looks."""
+PATIENCE, AGAIN = 20.0, 0.01
+"""Seconds that a client has to begin with what was assigned to it, and between looks.
+
+On a processor that others use it was seen to take more than 5; after 30 without a turn the pod counts as stuck.
+"""
 
 
 class Epochs:
