@@ -46,7 +46,7 @@ def lives(pid: int) -> bool:
     """Whether a process runs; one that ended and was not yet waited for does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

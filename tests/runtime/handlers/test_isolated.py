@@ -169,14 +169,18 @@ async def test_what_a_function_has_started_ends_with_its_process(tmp_path: Path)
     async with handling(tmp_path, limit=2) as call:
         failed = await failure(call, "child")
     assert failed.timed_out
-    words = [Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdigit()]
-    left = [file for file in words if file.exists() and file.read_bytes() == b"sleep\x003600\x00"]
-    environments = [file.parent / "environ" for file in left]
-    assert not [
-        one
-        for one in environments
-        if f"PYTEST_CURRENT_TEST={os.environ['PYTEST_CURRENT_TEST']}".encode() in one.read_bytes()
-    ]
+    own = f"PYTEST_CURRENT_TEST={os.environ['PYTEST_CURRENT_TEST']}".encode()
+    running = [Path("/proc", pid) for pid in os.listdir("/proc") if pid.isdigit()]
+    left = [one for one in running if told(one / "cmdline") == b"sleep\x003600\x00" and own in told(one / "environ")]
+    assert not left
+
+
+def told(file: Path) -> bytes:
+    """Return what the kernel tells of a process; nothing once it has ended."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,14 @@ ORPHANS = """
 import glob, subprocess
 from effects_handler import note
 
+def is_zombie(stat):
+    try:
+        return ") Z " in open(stat).read()
+    except OSError:
+        return False
+
 def zombies():
-    return sum(") Z " in open(one).read() for one in glob.glob("/proc/[0-9]*/stat"))
+    return sum(map(is_zombie, glob.glob("/proc/[0-9]*/stat")))
 
 def handle(record):
     subprocess.run(["sh", "-c", "sleep 0.1 &"], check=True)
