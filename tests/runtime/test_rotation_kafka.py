@@ -54,6 +54,15 @@ def certificate(world: World, folder: Path) -> dict[str, str]:
     return {kind: (folder / f"{name}.{end}").read_text() for kind, end in (("certificate", "crt"), ("key", "key"))}
 
 
+def trusted(world: World, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the files of two client certificates, each of an authority of its own, and let the broker trust both."""
+    first, second = (certificate(world, folder / name) for name in ("first", "second"))
+    both = folder / "both.crt"
+    both.write_text("".join((folder / name / "ca.crt").read_text() for name in ("first", "second")))
+    world.broker.trust(both)
+    return first, second
+
+
 def _reached(world: World, kafka: contract.Kafka) -> contract.Config:
     return world.config.model_copy(update={"kafka": kafka})
 
@@ -134,10 +143,7 @@ def test_a_client_certificate(kafka_broker: KafkaBroker, tmp_path: Path, mounted
     """The new one is mounted while both are good; or when the brokers refuse the old one already."""
     world = make_world(kafka_broker, tmp_path)
     files = tmp_path / "files"
-    first, second = (certificate(world, tmp_path / name) for name in ("first", "second"))
-    both = tmp_path / "both.crt"
-    both.write_text("".join((tmp_path / name / "ca.crt").read_text() for name in ("first", "second")))
-    kafka_broker.trust(both)
+    first, second = trusted(world, tmp_path)
     mount(files, **first)
     with consuming(world, with_certificate(world, files)) as running:
         handle_all(world, running, 1)
@@ -158,10 +164,7 @@ def test_a_certificate_that_comes_before_its_key(kafka_broker: KafkaBroker, tmp_
     """Until both are there, the last ones stay in use."""
     world = make_world(kafka_broker, tmp_path)
     files = tmp_path / "files"
-    first, second = (certificate(world, tmp_path / name) for name in ("first", "second"))
-    both = tmp_path / "both.crt"
-    both.write_text("".join((tmp_path / name / "ca.crt").read_text() for name in ("first", "second")))
-    kafka_broker.trust(both)
+    first, second = trusted(world, tmp_path)
     mount(files, **first)
     with consuming(world, with_certificate(world, files)) as running:
         handle_all(world, running, 1)

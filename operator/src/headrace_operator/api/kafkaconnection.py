@@ -24,6 +24,11 @@ class Certificate(Model):
         None, description="Key that holds the private key as PEM, for workers as PKCS #8. Default: tls.key."
     )
 
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The keys of the Secret with certificate and private key."""
+        return self.certificate_key or "tls.crt", self.private_key_key or "tls.key"
+
 
 class Tls(Model):
     """Encrypt the connection and verify the brokers."""

@@ -71,6 +71,11 @@ class Credentials(Model):
     username_key: Key | None = Field(None, description="Key that holds the user name. Default: username.")
     password_key: Key | None = Field(None, description="Key that holds the password. Default: password.")
 
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The keys of the Secret with user name and password."""
+        return self.username_key or "username", self.password_key or "password"
+
 
 class SecretKey(Model):
     """Names one key of a Secret in the same namespace."""

@@ -72,15 +72,13 @@ class Kafkas:
             login = spec.sasl.credentials
             values = await self._secrets.ask((namespace, login.secret, spec.bootstrap_servers))
             found["sasl.mechanism"] = spec.sasl.mechanism
-            found["sasl.username"] = _value(values, login.secret, login.username_key or "username")
-            found["sasl.password"] = _value(values, login.secret, login.password_key or "password")
+            found["sasl.username"], found["sasl.password"] = (_value(values, login.secret, key) for key in login.keys)
         if spec.tls and spec.tls.ca:
             authority = await self._secrets.ask((namespace, spec.tls.ca.secret, spec.bootstrap_servers))
             found["ssl.ca.pem"] = _value(authority, spec.tls.ca.secret, spec.tls.ca.key)
         if spec.tls and (own := spec.tls.certificate):
             values = await self._secrets.ask((namespace, own.secret, spec.bootstrap_servers))
-            found["ssl.certificate.pem"] = _value(values, own.secret, own.certificate_key or "tls.crt")
-            found["ssl.key.pem"] = _value(values, own.secret, own.private_key_key or "tls.key")
+            found["ssl.certificate.pem"], found["ssl.key.pem"] = (_value(values, own.secret, key) for key in own.keys)
         return {**tuning(spec.properties), **found}
 
 

@@ -242,8 +242,7 @@ def _credentials(world: ConnectorWorld, spec: ConnectorSpec | None) -> Finding:
     if isinstance(seen, Absent):
         text = f"Secret {credentials.secret} does not exist in this namespace: create it."
         return false(kind, Reason.SECRET_NOT_FOUND, text)
-    wanted = (credentials.username_key or "username", credentials.password_key or "password")
-    missing = next((key for key in wanted if key not in seen.keys), None)
+    missing = next((key for key in credentials.keys if key not in seen.keys), None)
     if missing is not None:
         text = f"Secret {seen.name} has no key {missing}: add it, or name another key."
         return false(kind, Reason.SECRET_KEY_MISSING, text)

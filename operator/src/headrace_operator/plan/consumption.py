@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -278,18 +278,16 @@ def _credentials(kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
     sources: list[dict[str, Any]] = []
     if kafka.sasl:
         credentials = kafka.sasl.credentials
-        items = [
-            {"key": credentials.username_key or "username", "path": "username"},
-            {"key": credentials.password_key or "password", "path": "password"},
-        ]
+        items = _as_files(credentials.keys, "username", "password")
         sources.append({"secret": {"name": credentials.secret, "items": items}})
     if kafka.tls and kafka.tls.ca:
         items = [{"key": kafka.tls.ca.key, "path": "ca.crt"}]
         sources.append({"secret": {"name": kafka.tls.ca.secret, "items": items}})
     if kafka.tls and (own := kafka.tls.certificate):
-        items = [
-            {"key": own.certificate_key or "tls.crt", "path": "tls.crt"},
-            {"key": own.private_key_key or "tls.key", "path": "tls.key"},
-        ]
+        items = _as_files(own.keys, "tls.crt", "tls.key")
         sources.append({"secret": {"name": own.secret, "items": items}})
     return sources
+
+
+def _as_files(keys: Iterable[str], *names: str) -> list[dict[str, str]]:
+    return [{"key": key, "path": name} for key, name in zip(keys, names, strict=True)]

@@ -167,7 +167,7 @@ def reserved_topics(resource: Resource, spec: ConnectorSpec) -> Finding | None:
 
 def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     postgres, credentials = spec.postgres, spec.postgres.credentials
-    secret = f"${{secrets:{resource.namespace}/{credentials.secret}:"
+    user, password = (f"${{secrets:{resource.namespace}/{credentials.secret}:{key}}}" for key in credentials.keys)
     slot = names.slot(resource.place, resource.name)
     return {
         "name": names.connector(resource.place, resource.name),
@@ -178,8 +178,8 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         "database.port": str(postgres.port or 5432),
         "database.dbname": postgres.database,
         "driver.options": SESSION,
-        "database.user": f"{secret}{credentials.username_key or 'username'}}}",
-        "database.password": f"{secret}{credentials.password_key or 'password'}}}",
+        "database.user": user,
+        "database.password": password,
         "slot.name": postgres.slot or slot,
         "topic.prefix": prefix(resource, spec),
         "snapshot.mode": "initial",

@@ -77,8 +77,8 @@ def credentials(asked: Deduplication | None) -> list[dict[str, Any]]:
     sources: list[dict[str, Any]] = []
     if redis and redis.credentials:
         named = redis.credentials
-        password = {"key": named.password_key or "password", "path": "password"}
-        username = {"key": named.username_key or "username", "path": "username"}
+        user, secret = named.keys
+        password, username = {"key": secret, "path": "password"}, {"key": user, "path": "username"}
         sources.append({"secret": {"name": named.secret, "items": [password]}})
         sources.append({"secret": {"name": named.secret, "items": [username], "optional": True}})
     if redis and redis.ca:

@@ -27,11 +27,11 @@ def kafka_keys(spec: KafkaConnectionSpec) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     if spec.sasl:
         login = spec.sasl.credentials
-        found += [(login.secret, login.username_key or "username"), (login.secret, login.password_key or "password")]
+        found += [(login.secret, key) for key in login.keys]
     if spec.tls and spec.tls.ca:
         found.append((spec.tls.ca.secret, spec.tls.ca.key))
     if spec.tls and (own := spec.tls.certificate):
-        found += [(own.secret, own.certificate_key or "tls.crt"), (own.secret, own.private_key_key or "tls.key")]
+        found += [(own.secret, key) for key in own.keys]
     return tuple(found)
 
 

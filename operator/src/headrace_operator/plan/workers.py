@@ -108,10 +108,11 @@ def _login(namespace: str, kafka: KafkaConnectionSpec) -> dict[str, str]:
         authority = _reference(namespace, ca.secret, ca.key)
         properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": authority}
     if kafka.tls and (own := kafka.tls.certificate):
+        certificate, key = (_reference(namespace, own.secret, one) for one in own.keys)
         properties |= {
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.certificate.chain": _reference(namespace, own.secret, own.certificate_key or "tls.crt"),
-            "ssl.keystore.key": _reference(namespace, own.secret, own.private_key_key or "tls.key"),
+            "ssl.keystore.certificate.chain": certificate,
+            "ssl.keystore.key": key,
         }
     if kafka.sasl:
         properties |= {"sasl.mechanism": kafka.sasl.mechanism, "sasl.jaas.config": _jaas(namespace, kafka)}
@@ -122,8 +123,7 @@ def _jaas(namespace: str, kafka: KafkaConnectionSpec) -> str:
     assert kafka.sasl is not None
     module = "plain.Plain" if kafka.sasl.mechanism == "PLAIN" else "scram.Scram"
     credentials = kafka.sasl.credentials
-    user = _reference(namespace, credentials.secret, credentials.username_key or "username", "quoted")
-    password = _reference(namespace, credentials.secret, credentials.password_key or "password", "quoted")
+    user, password = (_reference(namespace, credentials.secret, key, "quoted") for key in credentials.keys)
     login = f"org.apache.kafka.common.security.{module}LoginModule"
     return f'{login} required username="{user}" password="{password}";'
 
