@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +35,7 @@ from headrace.worker.dispatch import Dispatcher
 from headrace.worker.poll import Poller
 from tests.runtime.configs import BILLING
 from tests.runtime.pausing import Client
-from tests.waiting import PATIENCE, until
+from tests.waiting import until
 
 SOURCE, RETRY = ("orders", 0), (BILLING.topics.retry, 0)
 OTHER = ("returns", 0)
@@ -276,19 +275,6 @@ class World:
 
     def numbers(self, key: bytes) -> list[int]:
         return [number for one, number in self.effects if one == key]
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    made = asyncio.new_event_loop()
-    thread = threading.Thread(target=made.run_forever)
-    thread.start()
-    yield made
-    made.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(made)])
-    asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), made).exception(PATIENCE)
-    made.call_soon_threadsafe(made.stop)
-    thread.join()
-    made.close()
 
 
 @pytest.mark.parametrize("slow", [0.0, 0.5], ids=["quick", "slow"])

@@ -45,17 +45,6 @@ class Reading:
         self.paused.difference_update(partitions)
 
 
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    made = asyncio.new_event_loop()
-    thread = threading.Thread(target=made.run_forever)
-    thread.start()
-    yield made
-    made.call_soon_threadsafe(made.stop)
-    thread.join()
-    made.close()
-
-
 async def handle(record: Record) -> Failed | None:
     return None
 
