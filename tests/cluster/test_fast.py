@@ -1,11 +1,11 @@
 """Fast mode against the real etcd and API server: ready, guarded by RBAC, audited, and gone at the end."""
 
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import lines
 from tests.cluster import fast
 
 pytestmark = pytest.mark.apiserver
@@ -21,7 +21,7 @@ def test_it_serves_checks_rights_and_counts_writes() -> None:
         assert call(server, server.kubeconfig, "create", "namespace", "shop").returncode == 0
         refused = call(server, server.kubeconfig_for("visitor"), "get", "namespaces")
         assert "Forbidden" in refused.stderr
-        events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
+        events = lines.events(server.audit_log)
     writes = [event for event in events if event["verb"] == "create" and event["user"]["username"] == "headrace-admin"]
     assert [event["objectRef"]["name"] for event in writes if event["objectRef"]["resource"] == "namespaces"] == [
         "shop"

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import yaml
 
+from tests import lines
 from tests.cluster import node, places
 
 EXAMPLE = Path(__file__).parents[2] / "operator" / "examples" / "outbox.yaml"
@@ -75,24 +76,19 @@ def is_ready(namespace: str, plural: str, name: str) -> Callable[[], bool]:
 def operator_writes(since: int) -> list[str]:
     """Return the operator's writes in the API server's audit log after byte `since`, but for its Lease."""
     writes = []
-    with places.AUDIT_LOG.open() as log:
-        log.seek(since)
-        for line in log:
-            event = json.loads(line)
-            is_operator = event["user"]["username"] == "system:serviceaccount:headrace-system:headrace-operator"
-            target = event.get("objectRef") or {}
-            if is_operator and event["verb"] not in ("get", "list", "watch") and target.get("resource") != "leases":
-                writes.append(
-                    f"{event['verb']} {target.get('resource')}/{target.get('subresource')} {target.get('name')}"
-                )
+    for event in lines.events(places.AUDIT_LOG, since):
+        is_operator = event["user"]["username"] == "system:serviceaccount:headrace-system:headrace-operator"
+        target = event.get("objectRef") or {}
+        if is_operator and event["verb"] not in ("get", "list", "watch") and target.get("resource") != "leases":
+            writes.append(f"{event['verb']} {target.get('resource')}/{target.get('subresource')} {target.get('name')}")
     return writes
 
 
 def connect_writes(namespace: str, name: str, seconds: float) -> list[str]:
     """Return the requests of the last ``seconds`` that were no reads, from the request log of Connect's workers."""
     labels = f"headrace.dev/connect={name}"
-    lines = kubectl("-n", namespace, "logs", "-l", labels, f"--since={seconds:.0f}s", "--tail=-1").splitlines()
-    requests = [line for line in lines if "RestServer" in line and " HTTP/1.1" in line]
+    said = kubectl("-n", namespace, "logs", "-l", labels, f"--since={seconds:.0f}s", "--tail=-1").splitlines()
+    requests = [line for line in said if "RestServer" in line and " HTTP/1.1" in line]
     assert requests, "the workers log no requests, so that nothing is shown"
     return [line for line in requests if '"GET /' not in line.replace("\\", "")]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import API_VERSION
-from tests import waiting
+from tests import lines, waiting
 from tests.cluster.fast import ApiServer
 from tests.ports import free_port
 from tests.waiting import PATIENCE
@@ -55,7 +55,7 @@ def read(server: ApiServer, kind: str, name: str, namespace: str = "shop") -> di
 
 def told(server: ApiServer, user: str) -> list[str]:
     """Return the text of each change of an object of ours that ``user`` made."""
-    events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
+    events = lines.events(server.audit_log)
     return [
         json.dumps(event["requestObject"])
         for event in events
@@ -65,7 +65,7 @@ def told(server: ApiServer, user: str) -> list[str]:
 
 def audited(server: ApiServer, user: str) -> list[tuple[str, str]]:
     """Return verb and object of each request that ``user`` made."""
-    events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
+    events = lines.events(server.audit_log)
     return [
         (event["verb"], f"{event['objectRef']['resource']}/{event['objectRef'].get('name')}")
         for event in events

@@ -22,6 +22,7 @@ from headrace import names
 from headrace.flow import offset_map
 from headrace.flow.offset_map import OffsetMap
 from headrace.progress import Progress, decode
+from tests import lines
 from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
@@ -83,11 +84,8 @@ class World:
         assert producer.flush(30) == 0
 
     def effects(self, what: str = "done") -> list[dict[str, object]]:
-        """Return what handlers noted so far, in order; the last line may be half written."""
-        file = self.folder / "effects"
-        text = file.read_text() if file.exists() else ""
-        lines = text[: text.rfind("\n") + 1].splitlines()
-        return [line for line in map(json.loads, lines) if line["what"] == what]
+        """Return what handlers noted so far, in order."""
+        return [effect for effect in lines.events(self.folder / "effects") if effect["what"] == what]
 
     def taken(self) -> list[Effect]:
         """Return the effects of records whose value has a number ``n``, as the validator of histories has them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections import Counter
@@ -14,6 +13,7 @@ import pytest
 
 from headrace import config as contract
 from headrace import headers
+from tests import lines
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.waiting import until
@@ -81,9 +81,7 @@ def is_settled(running: Running, is_over: Callable[[], bool]) -> bool:
 
 def pending(running: Running) -> list[dict[str, object]]:
     """Return what the process has begun to handle, in its log of effects, and not finished."""
-    file = running.log.parent / "effects"
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    own = [line for line in lines if line["pid"] == running.process.pid]
+    own = [line for line in lines.events(running.log.parent / "effects") if line["pid"] == running.process.pid]
     done = {line["key"] for line in own if line["what"] == "done"}
     return [line for line in own if line["key"] not in done]
 

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException, Message
 from headrace import config as contract
 from headrace import headers
 from headrace.record import Headers
+from tests import lines
 from tests.kafka_broker import KafkaBroker
 from tests.raw_producer import raw_producer
 from tests.runtime import malformed
@@ -71,7 +72,7 @@ def _write(world: World, topic: str, records: list[Malformed]) -> dict[tuple[str
 
 def _handled(world: World) -> dict[tuple[str, int, int], str]:
     found = {}
-    for line in (world.folder / "effects").read_text().splitlines():
+    for line in lines.written(world.folder / "effects"):
         topic, partition, offset, digest = line.split()
         assert (topic, int(partition), int(offset)) not in found, "handled twice"
         found[topic, int(partition), int(offset)] = digest

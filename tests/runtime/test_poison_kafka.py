@@ -19,6 +19,7 @@ from headrace.kafka.topics import Reader
 from headrace.letters import reading
 from headrace.letters.redrive import Order, Selection
 from headrace.record import Headers
+from tests import lines
 from tests.kafka_broker import KafkaBroker
 from tests.raw_producer import RawHeaders, raw_producer
 from tests.runtime.consumer_process import Running, World, consuming, make_world
@@ -91,8 +92,7 @@ def _world(broker: KafkaBroker, folder: Path) -> World:
 
 
 def _handled(world: World) -> list[str]:
-    file = world.folder / "effects"
-    return file.read_text().splitlines() if file.exists() else []
+    return lines.written(world.folder / "effects")
 
 
 def _write(world: World, topic: str, values: Sequence[bytes], written: Headers = ()) -> None:

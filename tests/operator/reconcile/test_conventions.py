@@ -32,6 +32,7 @@ import yaml
 from headrace_operator.api import crd
 from headrace_operator.plan import children
 from headrace_operator.plan.reasons import Reason
+from tests import lines
 from tests.charts.rendering import of, render
 from tests.cluster import fast
 from tests.operator import worlds
@@ -261,8 +262,7 @@ def _granted() -> set[Right]:
 def _used(server: fast.ApiServer) -> dict[str, set[Right]]:
     """Return the rights that the operator made use of, and those it lacked; an apply that made something created it."""
     found: dict[str, set[Right]] = {"allowed": set(), "refused": set()}
-    for line in server.audit_log.read_text().splitlines():
-        event = json.loads(line)
+    for event in lines.events(server.audit_log):
         if event["user"]["username"] != ACCOUNT or "objectRef" not in event:
             continue
         at, code = event["objectRef"], event.get("responseStatus", {}).get("code")

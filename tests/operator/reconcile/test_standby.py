@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import urllib.request
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from headrace_operator.reconcile.lease import NAME
+from tests import lines
 from tests.cluster.fast import ApiServer
 from tests.operator import scraped, worlds
 from tests.operator.operator_process import Operator, kubectl, operator, read, relayed
@@ -77,7 +77,7 @@ def _exists(server: ApiServer, place: str) -> bool:
 
 def writes(server: ApiServer, user: str) -> list[tuple[str, str]]:
     """Return when ``user`` wrote what, Leases left out."""
-    events = [json.loads(line) for line in server.audit_log.read_text().splitlines()]
+    events = lines.events(server.audit_log)
     return [
         (event["requestReceivedTimestamp"], f"{event['verb']} {event['objectRef']['resource']}")
         for event in events

@@ -17,6 +17,7 @@ from headrace.flow.policy import NOT_BEGUN, Failed
 from headrace.handlers import isolated
 from headrace.handlers.isolated import IsolatedHandler
 from headrace.record import Record
+from tests import lines
 from tests.waiting import PATIENCE
 
 CODE = """
@@ -63,7 +64,7 @@ class World:
 
     def begun(self) -> list[list[str]]:
         """Return key, size and process of each call."""
-        return [line.split() for line in (self._folder / "begun").read_text().splitlines()]
+        return [line.split() for line in lines.written(self._folder / "begun")]
 
     def counted(self) -> Counter[str]:
         """Return how often each key was begun."""
