@@ -6,6 +6,8 @@ RUN := $(UV) run --no-sync
 CLUSTER ?= local
 REGISTRY ?=
 export UV_PYTHON_DOWNLOADS := never
+# The tests start thousands of Pythons, none of which is to compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
