@@ -6,16 +6,28 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from tests.cluster import build, node, places
+from tests.cluster import build, fast, node, places
 from tests.demo import reach, watching
 from tests.demo.watching import Watch
 from tests.e2e import world
 
 REGISTRY = f"{places.REGISTRY}/headrace"
 OPERATOR = ("-n", "headrace-system", "logs", "-l", "app.kubernetes.io/name=headrace", "--tail=60")
+STORY = (sys.executable, "-m", "tests.demo", "--cluster", "current", "--registry", REGISTRY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """The process that tells the story, and where it says so."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,20 +39,32 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put those that need the story's end last: what needs less of it runs beside it."""
+    items.sort(key=_needs_story)
+
+
 @pytest.fixture(scope="session")
-def told() -> str:
-    """The demo's story, told to its end as on a user's own cluster: the current context, images from a registry."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.demo", "--cluster", "current", "--registry", REGISTRY],
-        cwd=places.ROOT,
-        env=os.environ | {"KUBECONFIG": str(node.kubeconfig()), "PATH": f"{build.folder()}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=1500,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
+def telling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telling]:
+    """The demo's story, which is told as on a user's own cluster: the current context, images from a registry."""
+    folder = tmp_path_factory.mktemp("story")
+    environment = os.environ | {"KUBECONFIG": str(node.kubeconfig()), "PATH": f"{build.folder()}:{os.environ['PATH']}"}
+    out, err = folder / "out", folder / "err"
+    with out.open("w") as said, err.open("w") as complained:
+        command = [*fast.END_WITH_PARENT, *STORY]
+        process = subprocess.Popen(command, cwd=places.ROOT, env=environment, stdout=said, stderr=complained)
+    yield Telling(process=process, out=out, err=err)
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def told(telling: Telling) -> str:
+    """The story, when it is at its end."""
+    code = telling.process.wait(timeout=1500)
+    said = telling.out.read_text()
+    assert code == 0, f"{said[-6000:]}\n{telling.err.read_text()[-3000:]}"
+    return said
 
 
 @pytest.fixture
@@ -48,3 +72,7 @@ def watch(told: str) -> Iterator[Watch]:
     """Ways to both databases of the demo and to the operator's metrics."""
     with watching.opened(reach.local()) as opened:
         yield opened
+
+
+def _needs_story(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "told" in item.fixturenames

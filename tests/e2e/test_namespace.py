@@ -32,8 +32,9 @@ ORDER = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES (
 
 
 @pytest.fixture
-def namespace(told: str, tmp_path: Path) -> Iterator[str]:
-    """A namespace with a pipeline, a Kafka, a database and an operator of its own."""
+def namespace(telling: object, tmp_path: Path) -> Iterator[str]:
+    """A namespace with a pipeline, a Kafka, a database and an operator of its own, beside the story that is told."""
+    until("the kinds that the story installs", _are_served)
     stack.up([stack.kafka(NAMESPACE, certificates=tmp_path), stack.postgres(NAMESPACE, "shop-db")])
     applying.tables(reach.local(), NAMESPACE)
     _helm("upgrade", "--install", "headrace", "charts/headrace", "--create-namespace", *_values())
@@ -88,6 +89,11 @@ def _values() -> list[str]:
 
 def _helm(*words: str) -> None:
     reach.local().run("helm", *words, "--namespace", SYSTEM, "--wait", "--timeout", "3m", timeout=200)
+
+
+def _are_served() -> bool:
+    served = world.kubectl("api-resources", "--api-group=headrace.dev", "-o", "name").split()
+    return {f"{kind}.headrace.dev" for kind in KINDS} <= set(served)
 
 
 def _pods(namespace: str, labels: str) -> int:
