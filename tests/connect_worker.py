@@ -25,6 +25,7 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import workers
 from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
+from tests.cluster.images.catalog import Image
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
 from tests.ports import free_port
@@ -89,18 +90,8 @@ def write_secret(folder: Path, namespace: str, name: str, keys: Mapping[str, str
 @contextmanager
 def working(folder: Path, resource: Resource, kafka: KafkaConnectionSpec) -> Iterator[ConnectWorker]:
     """Run the worker of a ConnectCluster in ``folder`` until the end of the block."""
-    image = next(image for image in catalog.IMAGES if image.name == "connect")
-    jars, port = ingredients.jars(image), free_port()
-    properties = folder / "worker.properties"
-    properties.write_text(_properties(resource, kafka, jars / "plugins", port))
-    log4j = (
-        f"-Dheadrace.connect.home={image.folder}",
-        f"-Dlog4j2.configurationFile=file:{image.folder}/log4j2.properties",
-    )
-    main = ("org.apache.kafka.connect.cli.ConnectDistributed", str(properties))
-    words = (*END_WITH_PARENT, *_JAVA, *log4j, "-cp", f"{jars}/worker/*", *main)
-    with (folder / "worker.log").open("wb") as log:
-        process = subprocess.Popen(words, cwd=folder, stdout=log, stderr=log)
+    port = free_port()
+    process = launch(folder, _properties(resource, kafka, plugins(), port))
     worker = ConnectWorker(url=f"http://127.0.0.1:{port}", folder=folder, process=process)
     try:
         _await_answer(worker)
@@ -108,6 +99,29 @@ def working(folder: Path, resource: Resource, kafka: KafkaConnectionSpec) -> Ite
     finally:
         process.kill()
         process.wait(timeout=20)
+
+
+def plugins() -> Path:
+    """Return the folder of the image's plug-ins."""
+    return ingredients.jars(_image()) / "plugins"
+
+
+def launch(folder: Path, text: str, *options: str) -> subprocess.Popen[bytes]:
+    """Start a worker with the properties of ``text``, its files in ``folder``, and more options of the JVM."""
+    image, properties = _image(), folder / "worker.properties"
+    properties.write_text(text)
+    log4j = (
+        f"-Dheadrace.connect.home={image.folder}",
+        f"-Dlog4j2.configurationFile=file:{image.folder}/log4j2.properties",
+    )
+    main = ("org.apache.kafka.connect.cli.ConnectDistributed", str(properties))
+    words = (*END_WITH_PARENT, *_JAVA, *log4j, *options, "-cp", f"{ingredients.jars(image)}/worker/*", *main)
+    with (folder / "worker.log").open("wb") as log:
+        return subprocess.Popen(words, cwd=folder, stdout=log, stderr=log)
+
+
+def _image() -> Image:
+    return next(image for image in catalog.IMAGES if image.name == "connect")
 
 
 def _properties(resource: Resource, kafka: KafkaConnectionSpec, plugins: Path, port: int) -> str:

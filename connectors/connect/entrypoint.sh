@@ -14,8 +14,13 @@ fi
 # Workers forward requests to one another, so each must be known by an address that the others reach.
 running="${TMPDIR:-/tmp}/worker.properties"
 cp "$properties" "$running"
+# A certificate cannot hold addresses that are not known yet: with a domain, the address is a name in it.
 if ! grep -q '^rest.advertised.host.name=' "$properties"; then
-  printf '\nrest.advertised.host.name=%s\n' "${HEADRACE_POD_IP:-$(hostname -i)}" >> "$running"
+  address="${HEADRACE_POD_IP:-$(hostname -i)}"
+  if [ -n "${HEADRACE_REST_DOMAIN:-}" ]; then
+    address="$(printf %s "$address" | tr .: --).$HEADRACE_REST_DOMAIN"
+  fi
+  printf '\nrest.advertised.host.name=%s\n' "$address" >> "$running"
 fi
 
 # A JVM refuses to start with two collectors.
@@ -34,6 +39,7 @@ exec java \
   -Djava.awt.headless=true \
   -Djava.io.tmpdir="${TMPDIR:-/tmp}" \
   -Dheadrace.connect.home="$home" \
+  -Djava.security.auth.login.config="$home/rest.jaas" \
   -Dlog4j2.configurationFile="file:$home/log4j2.properties" \
   -javaagent:"$home/agent/jmx_prometheus_javaagent.jar=${HEADRACE_METRICS_PORT:-9404}:$home/jmx-exporter.yaml" \
   ${JAVA_OPTS:-} \

@@ -28,6 +28,7 @@ PODS = (
     "outbox-main",
     "outbox-billing",
     "payments-in-order-payments",
+    "protected-connect-orders",
     "python-database-ledger",
     "shipments-by-key-shipments",
     "tables-python-greeting",

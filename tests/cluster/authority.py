@@ -10,17 +10,18 @@ from pathlib import Path
 
 from tests.cluster.failure import ClusterError
 
-DAYS = "3650"
+DAYS = 3650
 
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """One key pair: who it is for Kubernetes (user name, group), and the names it serves under of a server."""
+    """One key pair: who it is for Kubernetes (user name, group), the names it serves under of a server, its days."""
 
     file: str
     user: str
     group: str = ""
     serves: tuple[str, ...] = ()
+    days: int = DAYS
 
     @property
     def subject(self) -> str:
@@ -48,7 +49,7 @@ def issue(folder: Path, certificates: Iterable[Certificate]) -> None:
     _key(folder / "ca.key")
     extension = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"]
     out = ["-key", str(folder / "ca.key"), "-out", str(folder / "ca.crt")]
-    _openssl("req", "-x509", "-new", "-subj", "/CN=headrace-local", "-days", DAYS, *extension, *out)
+    _openssl("req", "-x509", "-new", "-subj", "/CN=headrace-local", "-days", str(DAYS), *extension, *out)
     for certificate in certificates:
         sign(folder, certificate)
 
@@ -60,8 +61,8 @@ def sign(folder: Path, certificate: Certificate) -> None:
     extensions.write_text(certificate.extensions)
     _key(key)
     _openssl("req", "-new", "-key", str(key), "-subj", certificate.subject, "-out", str(request))
-    authority = ["-CA", str(folder / "ca.crt"), "-CAkey", str(folder / "ca.key"), "-CAcreateserial", "-days", DAYS]
-    out = ["-extfile", str(extensions), "-out", str(folder / f"{certificate.file}.crt")]
+    authority = ["-CA", str(folder / "ca.crt"), "-CAkey", str(folder / "ca.key"), "-CAcreateserial"]
+    out = ["-days", str(certificate.days), "-extfile", str(extensions), "-out", str(folder / f"{certificate.file}.crt")]
     _openssl("x509", "-req", "-in", str(request), *authority, *out)
     request.unlink()
     extensions.unlink()

@@ -12,12 +12,12 @@ from tests.waiting import PATIENCE
 ENTRYPOINT = Path(__file__).parents[2] / "connectors" / "connect" / "entrypoint.sh"
 
 
-def start(folder: Path, properties: Path, options: str = "") -> subprocess.CompletedProcess[str]:
+def start(folder: Path, properties: Path, options: str = "", **more: str) -> subprocess.CompletedProcess[str]:
     """Run the image's entry point with a Java that prints each argument on a line."""
     java = folder / "java"
     java.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     java.chmod(0o755)
-    environment = {"PATH": f"{folder}:/usr/bin:/bin", "TMPDIR": str(folder), "HEADRACE_POD_IP": "10.0.0.7"}
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "TMPDIR": str(folder), "HEADRACE_POD_IP": "10.0.0.7", **more}
     environment |= {"JAVA_OPTS": options} if options else {}
     words = ["sh", str(ENTRYPOINT), str(properties)]
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -49,6 +49,22 @@ def test_options_come_last_and_bring_their_own_collector(tmp_path: Path, options
 
     assert [one for one in arguments if one.startswith("-XX:+Use") and one.endswith("GC")] == [collector]
     assert arguments[arguments.index("-cp") - len(options.split()) : arguments.index("-cp")] == options.split()
+
+
+@pytest.mark.case("clusters-18")
+@pytest.mark.parametrize(
+    ("ip", "name"), [("10.0.0.7", "10-0-0-7.main-connect.shop.svc"), ("fd00::1", "fd00--1.main-connect.shop.svc")]
+)
+def test_with_a_domain_a_worker_is_known_by_a_name_that_a_certificate_can_have(
+    tmp_path: Path, ip: str, name: str
+) -> None:
+    properties = tmp_path / "given.properties"
+    properties.write_text("group.id=main\n")
+    domain = {"HEADRACE_POD_IP": ip, "HEADRACE_REST_DOMAIN": "main-connect.shop.svc"}
+
+    arguments = start(tmp_path, properties, **domain).stdout.splitlines()
+
+    assert Path(arguments[-1]).read_text().splitlines()[-1] == f"rest.advertised.host.name={name}"
 
 
 def test_missing_properties_are_named(tmp_path: Path) -> None:

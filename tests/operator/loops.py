@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
+from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.errors import Busy
 from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
@@ -81,7 +82,9 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop", clus
         stack.callback(kafkas.close)
         lease = Lease("default", me, duration=30, retry=0.2, margin=5)
         loop = Loop(
-            remote=Remote(kube=kube, near=kube, connect=Connect(session, kept=0), kafkas=kafkas),
+            remote=Remote(
+                kube=kube, near=kube, connect=Connect(session, kept=0), kafkas=kafkas, entrances=Entrances(kube)
+            ),
             lease=lease,
             settings=worlds.SETTINGS,
             fleet=Fleet(),

@@ -12,6 +12,7 @@ from headrace_operator.observed.kafka import BacklogSeen, Load, PartitionSeen, R
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld
+from headrace_operator.plan import rest
 from headrace_operator.plan.actions import (
     Action,
     AlterTopic,
@@ -158,6 +159,14 @@ def connect_world(**changes: Any) -> ConnectClusterWorld:
         "home": HOME,
     }
     return ConnectClusterWorld(**{**known, **changes})
+
+
+def protected_world(spec: Mapping[str, Any], **edits: Any) -> ConnectClusterWorld:
+    """Return a ConnectCluster of this spec, and the Secrets that its `rest` names, with the keys they must have."""
+    cluster = dataclasses.replace(CONNECT, spec=spec, **edits)
+    wanted = rest.keys(rest.in_force(cluster))
+    seen = {name: SecretSeen(name=name, keys=frozenset(key for _, key in wanted)) for name, _ in wanted}
+    return connect_world(resource=cluster, secrets=seen)
 
 
 def connector_world(**changes: Any) -> ConnectorWorld:

@@ -45,7 +45,7 @@ IMAGES = (
         name="connect",
         folder=CONNECT,
         pom=True,
-        files=("entrypoint.sh", "jmx-exporter.yaml", "log4j2.properties", "log-template.json"),
+        files=("entrypoint.sh", "rest.jaas", "jmx-exporter.yaml", "log4j2.properties", "log-template.json"),
     ),
     Image(name="kafka", folder=HERE / "kafka", pom=True, files=("entrypoint.sh", "kafka-run", "log4j2.properties")),
     Image(name="postgres", folder=HERE / "postgres", files=("entrypoint.sh",)),

@@ -66,6 +66,7 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     },
     "imagePullSecrets[].name": {"imagePullSecrets": [{"name": VICTIM}]},
 }
+TLS = {"secret": "redis"}
 NAMING: dict[tuple[str, str], dict[str, Any]] = {
     ("KafkaConnection", "tls.ca.secret"): {"bootstrapServers": "k:9092", "tls": {"ca": {"secret": VICTIM, "key": "a"}}},
     ("KafkaConnection", "tls.certificate.secret"): {
@@ -79,6 +80,10 @@ NAMING: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("Consumer", "delivery.deduplication.redis.credentials.secret"): remembering(credentials={"secret": VICTIM}),
     ("Consumer", "delivery.deduplication.redis.ca.secret"): remembering(ca={"secret": VICTIM, "key": "ca.crt"}),
+    ("ConnectCluster", "rest.tls.secret"): {"kafka": "kafka", "workers": {}, "rest": {"tls": {"secret": VICTIM}}},
+    ("ConnectCluster", "rest.auth.credentials.secret"): {
+        "kafka": "kafka", "workers": {}, "rest": {"tls": TLS, "auth": {"credentials": {"secret": VICTIM}}},
+    },
     **{("Consumer", f"template.{path}"): {**CONSUMER, "template": one} for path, one in TEMPLATES.items()},
     **{
         ("ConnectCluster", f"workers.template.{path}"): {"kafka": "kafka", "workers": {"template": one}}

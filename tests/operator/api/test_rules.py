@@ -34,6 +34,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "Connector": dict(worlds.CONNECTOR.spec),
     "Consumer": {"from": SOURCE, "handler": HTTP},
 }
+REST = {"tls": {"secret": "certificate"}, "auth": {"credentials": {"secret": "login"}}}
 POSTGRES = worlds.CONNECTOR.spec["postgres"]
 HAS_PODS: dict[str, Any] = {"replicas": 1}
 HAD_PODS: dict[str, Any] = {"replicas": 0, "startTime": "2026-01-02T03:04:05Z"}
@@ -55,6 +56,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.bootstrapServers", 0, {"bootstrapServers": "SASL_SSL://me:s3cret@kafka:9092"}),
     ("KafkaConnection", "spec.bootstrapServers", 1, {"bootstrapServers": "${secrets:shop/mine:password}:9092"}),
     ("KafkaConnection", "spec.bootstrapServers", 2, {"bootstrapServers": "kafka:9092,169.254.169.254:80"}),
+    ("ConnectCluster", "spec", 0, {"workers": {"config": {"connect.protocol": "compatible"}}, "rest": REST}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
     ("ConnectCluster", "spec.workers.config", 1, {"workers": {"config": {"bootstrap.servers": "elsewhere:9092"}}}),
     ("ConnectCluster", "spec.workers.config", 2, {"workers": {"config": {"producer.acks": "all\nx=y"}}}),

@@ -87,9 +87,9 @@ def of_consumer(spec: Json, labels: dict[str, str]) -> tuple[Resource, list[Json
 
 
 def of_connect(spec: Json, labels: dict[str, str]) -> tuple[Resource, list[Json]]:
-    owner = dataclasses.replace(worlds.CONNECT, spec=spec, labels=labels)
-    plan = connectcluster.plan(worlds.connect_world(resource=owner), worlds.SETTINGS, worlds.NOW)
-    return owner, list(manifests(plan))
+    world = worlds.protected_world(spec, labels=labels)
+    plan = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
+    return world.resource, list(manifests(plan))
 
 
 def assert_bounded(owner: Resource, made: list[Json], account: str) -> None:

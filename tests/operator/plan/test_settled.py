@@ -51,8 +51,8 @@ def connectors(draw: st.DrawFn) -> Any:
 
 
 def connect_clusters() -> st.SearchStrategy[Any]:
-    """Return worlds of a ConnectCluster: any spec."""
-    return specs("ConnectCluster").map(lambda spec: statuses.changed(worlds.connect_world(), spec=spec))
+    """Return worlds of a ConnectCluster: any spec, with the Secrets that protect its REST interface."""
+    return specs("ConnectCluster").map(worlds.protected_world)
 
 
 WORLDS = {"Consumer": consumers(), "Connector": connectors(), "ConnectCluster": connect_clusters()}
@@ -82,7 +82,7 @@ def test_so_does_the_plan_of_an_edit(kind: str, data: st.DataObject) -> None:
     before, wanted = data.draw(WORLDS[kind]), data.draw(WORLDS[kind])
     made = statuses.acted(before, statuses.planned(before))
     edited = statuses.changed(made, spec=wanted.resource.spec, generation=2)
-    if kind == "Connector":
+    if kind in ("Connector", "ConnectCluster"):
         edited = dataclasses.replace(edited, secrets={**before.secrets, **wanted.secrets})
 
     after = statuses.acted(edited, statuses.planned(edited))

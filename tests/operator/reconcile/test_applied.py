@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headrace_operator.clients.errors import Invalid
 from headrace_operator.plan.actions import Action, Apply
 from tests.cluster.fast import ApiServer
-from tests.operator import loops
+from tests.operator import loops, worlds
 from tests.operator.plan import statuses
 from tests.operator.plan.test_settled import WORLDS
 
@@ -63,6 +63,17 @@ async def test_amounts_that_come_back_otherwise_are_the_same(server: ApiServer, 
 def test_so_are_amounts_of_any_notation(server: ApiServer, amounts: dict[str, str]) -> None:
     """A limit is a request as well, so that no request is above its limit."""
     assert not asyncio.run(_left_or_refused(server, with_resources({"requests": amounts, "limits": amounts})))
+
+
+@pytest.mark.case("clusters-18")
+@pytest.mark.parametrize("auth", [None, {"credentials": {"secret": "login", "passwordKey": "pass"}}])
+async def test_so_is_what_a_protected_rest_interface_brings(server: ApiServer, auth: dict[str, Any] | None) -> None:
+    """A volume of several sources, and probes over TLS or of a port alone."""
+    rest = {"tls": {"secret": "certificate"}, **({"auth": auth} if auth else {})}
+    world = worlds.protected_world({"kafka": "kafka", "workers": {}, "rest": rest})
+
+    assert any(isinstance(action, Apply) for action in statuses.planned(world).actions)
+    assert await left(server, world) == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,6 +14,7 @@ import pytest
 
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
+from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.errors import Invalid, Unreachable
 from headrace_operator.clients.kafka_connections import SECRETS, SUPERSEDED, Kafkas
 from headrace_operator.clients.kube import Kube
@@ -67,7 +68,8 @@ async def remote(server: ApiServer, login: None, clock: list[float]) -> AsyncIte
     api = Api(await connection(str(server.kubeconfig)))
     kube = Kube(api)
     async with aiohttp.ClientSession() as session:
-        made = Remote(kube=kube, near=kube, connect=Connect(session), kafkas=Kafkas(kube, now=lambda: clock[0]))
+        kafkas, entrances = Kafkas(kube, now=lambda: clock[0]), Entrances(kube)
+        made = Remote(kube=kube, near=kube, connect=Connect(session), kafkas=kafkas, entrances=entrances)
         yield made
         made.kafkas.close()
     await api.close()

@@ -153,8 +153,8 @@ async def life(request: pytest.FixtureRequest) -> AsyncIterator[Life]:
         names = aiohttp.TCPConnector(resolver=EveryName(port))
         async with aiohttp.ClientSession(connector=names) as session:
             connect = Connect(session, deadline, metrics_port=port, kept=0)
-            remote = Remote(kube=cast(Any, shelf), near=cast(Any, shelf), connect=connect, kafkas=cast(Any, None))
-            made = Life(fake=fake, remote=remote, shelf=shelf)
+            clients = {"kube": shelf, "near": shelf, "connect": connect, "kafkas": None, "entrances": None}
+            made = Life(fake=fake, remote=Remote(**cast(Any, clients)), shelf=shelf)
             await made.look_at_workers(1)
             yield made
 

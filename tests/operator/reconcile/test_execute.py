@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.errors import Unreachable
 from headrace_operator.plan.actions import Action, Apply, CreateTopic
 from headrace_operator.reconcile.execute import DEADLINE, WRITE, execute
@@ -49,6 +50,6 @@ async def test_what_hangs_is_given_up_in_time(action: Action, kube: Any, kafkas:
     begun = clock.time()
 
     with pytest.raises(Unreachable, match="no answer within"):
-        await execute(action, Remote(kube=kube, near=kube, connect=kube, kafkas=kafkas))
+        await execute(action, Remote(kube=kube, near=kube, connect=kube, kafkas=kafkas, entrances=Entrances(kube)))
 
     assert clock.time() - begun == pytest.approx(seconds, abs=0.1)

@@ -38,7 +38,7 @@ class Listed(Shelf):
 
 
 async def observed(shelf: Listed, resource: Resource) -> Any:
-    remote = Remote(**cast(Any, {"kube": shelf, "near": shelf, "connect": None, "kafkas": None}))
+    remote = Remote(**cast(Any, {"kube": shelf, "near": shelf, "connect": None, "kafkas": None, "entrances": None}))
     return await observe.connector(resource, remote, Progress(), worlds.NOW, ("shop", "bakery"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -27,6 +28,10 @@ Json = dict[str, Any]
 
 
 KINDS = {"Consumer": "billing", "ConnectCluster": "main"}
+WORLDS: dict[str, Callable[..., Any]] = {
+    "Consumer": partial(statuses.changed, worlds.consumer_world()),
+    "ConnectCluster": worlds.protected_world,
+}
 
 
 class Shop:
@@ -53,11 +58,11 @@ class Shop:
             await self._api.send("POST", path(API_VERSION, self._kind, "shop"), query=strict, body=made)
         return str(refused.value)
 
-    async def given(self, template: Json) -> Json:
+    async def given(self, template: Json, **more: Json) -> Json:
         """Apply the resource with this template, and what is planned; return its Deployment's spec, as it is held."""
-        spec = templates.spec(self._kind, template)
+        spec = {**templates.spec(self._kind, template), **more}
         await self._edited(spec)
-        plan = statuses.planned(statuses.changed(statuses.WORLDS[self._kind](), spec=spec))
+        plan = statuses.planned(WORLDS[self._kind](spec=spec))
         assert worlds.condition(plan, "Accepted")["status"] == "True"
         made = [action.manifest for action in plan.actions if isinstance(action, Apply)]
         for manifest in made:
@@ -106,6 +111,20 @@ async def test_without_a_template_the_pods_are_as_they_were(shops: Callable[[str
     before = await shop.given({})
     assert await shop.given(templates.FULL_OF[kind]) != before
     assert await shop.given({}) == before
+
+
+@pytest.mark.case("clusters-18")
+async def test_a_rest_interface_is_protected_and_open_again_beside_a_template(shops: Callable[[str], Shop]) -> None:
+    """What a template brings stays as it is, and nothing of the Secrets is left."""
+    shop, full = shops("ConnectCluster"), templates.FULL_OF["ConnectCluster"]
+    plain = await shop.given(full)
+    protected = await shop.given(full, rest={"tls": {"secret": "certificate"}})
+
+    own, others = ({one["name"]: one for one in spec["template"]["spec"]["volumes"]} for spec in (protected, plain))
+    assert "projected" in own.pop("config")
+    assert others.pop("config").keys() == {"name", "configMap"}
+    assert own == others
+    assert await shop.given(full) == plain
 
 
 def test_a_consumer_with_every_field_is_taken_by_kubectl(server: ApiServer) -> None:

@@ -33,7 +33,7 @@ MOST_REFERENCES = 100
 
 JUDGED = {
     "KafkaConnection": ("bootstrapServers", "tls", "sasl", "properties"),
-    "ConnectCluster": ("kafka", "workers.image", "workers.config", "workers.template"),
+    "ConnectCluster": ("kafka", "workers.image", "workers.config", "workers.template", "rest"),
     "Connector": ("connect", "postgres", "config"),
     "Consumer": ("from", "handler", "delivery.deduplication", "delivery.onDeadLetter", "template"),
 }

@@ -7,10 +7,15 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from headrace_operator.api.resources import Resources
-from headrace_operator.api.schema import Model, Name, Rule, Status
+from headrace_operator.api.schema import Credentials, Model, Name, ObjectName, Rule, Status
 from headrace_operator.api.template import WorkersTemplate
 
 ONE_PLACE = "compute of workers is said once: in resources, or in template.resources"
+SESSIONED = (
+    "with rest.auth, connect.protocol of workers.config can be sessioned alone: with another one workers take tasks "
+    "from whoever sends them, without a login"
+)
+"""Source: KIP-507. What workers send one another has no login; it is signed, by this protocol only."""
 
 
 class Workers(Model):
@@ -46,6 +51,28 @@ class Workers(Model):
         return self
 
 
+class RestTls(Model):
+    """Encrypt the workers' REST interface, and know them by their certificate."""
+
+    secret: ObjectName = Field(
+        description="Secret with tls.crt, tls.key (PKCS #8) and ca.crt in PEM, as cert-manager makes it. The "
+        "certificate is for NAME-connect.NAMESPACE.svc and *.NAME-connect.NAMESPACE.svc.",
+    )
+
+
+class RestAuth(Model):
+    """Ask whoever uses the workers' REST interface for a user name and a password."""
+
+    credentials: Credentials = Field(description="The Secret that holds user name and password.")
+
+
+class Rest(Model):
+    """How the workers' REST interface is protected; a login is sent over TLS alone."""
+
+    tls: RestTls = Field(description="Encrypt it, and know the workers by their certificate.")
+    auth: RestAuth | None = Field(None, description="Ask for a user name and a password. Default: no login.")
+
+
 class ConnectClusterSpec(Model):
     """What a user writes."""
 
@@ -53,6 +80,26 @@ class ConnectClusterSpec(Model):
 
     kafka: Name = Field(description="Name of the KafkaConnection the workers use. Fixed once they run.")
     workers: Workers = Field(description="Workers that Headrace runs.")
+    rest: Rest | None = Field(
+        None, description="How the workers' REST interface is protected. Default: plain HTTP without a login."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!has(self.rest) || !has(self.rest.auth) || !has(self.workers.config)"
+            " || !('connect.protocol' in self.workers.config)"
+            " || self.workers.config['connect.protocol'] == 'sessioned'",
+            message=SESSIONED,
+            field_path=".workers.config",
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _signs_what_has_no_login(self) -> Self:
+        protocol = (self.workers.config or {}).get("connect.protocol", "sessioned")
+        if self.rest is not None and self.rest.auth is not None and protocol != "sessioned":
+            raise ValueError(SESSIONED)
+        return self
 
 
 class Plugin(Model):

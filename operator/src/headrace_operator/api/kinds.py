@@ -232,6 +232,7 @@ KINDS = (
                     "the connectors' offsets are on the first Kafka: make another ConnectCluster instead",
                 ),
             ),
+            "spec": ConnectClusterSpec.rules,
             "spec.workers.config": (
                 NO_PASSWORDS,
                 NOT_THE_WORKERS,

@@ -20,6 +20,7 @@ from headrace.discreet import discreet
 from headrace_operator.clients import answers, errors, fence
 from headrace_operator.clients.answers import PLAIN, body
 from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Host
+from headrace_operator.clients.connect_entrances import Entrance
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.connect import (
@@ -69,8 +70,13 @@ class Connect:
         self._deadline = deadline
         self._metrics_port = metrics_port
         self._hosts: dict[str, Host] = {}
+        self._entrances: dict[str, Entrance] = {}
         self._lists = Kept(self._list, kept)
         self._pages = Kept(self._page, kept)
+
+    def enter(self, url: str, entrance: Entrance) -> None:
+        """Ask the Kafka Connect at ``url`` so from now on."""
+        self._entrances[url] = entrance
 
     async def workers(self, url: str) -> WorkersSeen:
         """Read version, plug-ins and every connector of the workers at ``url``."""
@@ -227,18 +233,31 @@ class Connect:
                 if deadline is None and host.is_silent(begun):
                     raise host.share(_silence(root, self._deadline)) from error
                 raise _silence(f"{method} {url}", within.total) from error
+            except aiohttp.ClientConnectorCertificateError as error:
+                host.answered()
+                raise errors.Unauthorized(f"{method} {url}: {_stranger(error)}") from error
             except (OSError, aiohttp.ClientError) as error:
                 host.answered()
                 raise errors.Unreachable(f"{method} {url}: {_NO_ANSWER}: {str(error) or repr(error)}.") from error
             host.answered()
+        if status == 401:
+            raise errors.Unauthorized(f"{method} {url}: {_LOGIN}")
         meant = _meant(status, text)
         return answers.read(f"{method} {url}", CONNECT, meant, text)
 
     async def _ask(
         self, method: str, url: str, sent: Any, within: aiohttp.ClientTimeout, most: int
     ) -> tuple[int, bytes]:
-        asked = self._session.request(method, url, json=sent, headers=HEADERS, timeout=within, allow_redirects=False)
-        async with asked as response:
+        entrance = self._entrances.get(_root(url))
+        async with self._session.request(
+            method,
+            url,
+            json=sent,
+            headers={**HEADERS, **({"Authorization": entrance.login} if entrance and entrance.login else {})},
+            timeout=within,
+            allow_redirects=False,
+            ssl=entrance.authority if entrance else True,
+        ) as response:
             try:
                 return response.status, await body(response, most)
             except ValueError as error:
@@ -247,11 +266,23 @@ class Connect:
 
 
 _NO_ANSWER = "Kafka Connect did not answer"
+_LOGIN = (
+    "Kafka Connect refused user name and password: the Secret of rest.auth must hold those that the workers know; "
+    "a changed one reaches them within two minutes."
+)
 
 
 def _root(url: str) -> str:
     """Return the address of the workers, which all their requests begin with."""
     return "/".join(url.split("/", 3)[:3])
+
+
+def _stranger(error: aiohttp.ClientConnectorCertificateError) -> str:
+    why = getattr(error.certificate_error, "verify_message", "") or "it is another one"
+    return (
+        f"the certificate of Kafka Connect is not trusted ({why}): in the Secret of rest.tls, ca.crt must be the "
+        "authority of tls.crt, and that must be for the workers' names."
+    )
 
 
 def _silence(what: str, deadline: float | None) -> errors.Unreachable:

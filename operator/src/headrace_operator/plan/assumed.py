@@ -21,7 +21,7 @@ from headrace_operator.observed.world import (
     Reference,
     Secrets,
 )
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, needs, sources
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, needs, rest, sources
 from headrace_operator.plan.actions import Plan
 from headrace_operator.settings import Settings
 
@@ -63,6 +63,9 @@ def _connect_cluster(resource: Resource, given: Given) -> ConnectClusterWorld:
         owners={},
         children=NOTHING,
         home=HOME,
+        secrets=_secrets(
+            needs.workers_secrets(resource.spec), tuple(key for _, key in rest.keys(rest.in_force(resource)))
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace_operator.api import properties as raw
+from headrace_operator.api import secrets as api_secrets
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
 from headrace_operator.observed.connect import WorkersSeen
@@ -22,6 +23,7 @@ from headrace_operator.plan import (
     names,
     needs,
     pods,
+    rest,
     workers,
 )
 from headrace_operator.plan.acceptance import Acceptance
@@ -45,7 +47,9 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     is_ours = taken(resource, world.children) is None
     removals = _removals(world) if ready and is_ours else ()
     unused = contracts.removals(resource, world.contracts, contract(world)) if is_ours else ()
-    found = [judged.finding, _kafka(resource, world.kafka), _deployed(world, bool(children), now), _answering(world)]
+    protected = judged.spec.rest if judged.spec else None
+    deployed = rest.unseen(protected, world.secrets) or _deployed(world, bool(children), now)
+    found = [judged.finding, _kafka(resource, world.kafka), deployed, _answering(world)]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
@@ -65,9 +69,11 @@ def contract(world: ConnectClusterWorld) -> Manifest | None:
 def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[ConnectClusterSpec]:
     """Return which spec of a ConnectCluster is in force, by where ``secrets`` may go as far as they were seen."""
 
-    def given_to_code(spec: ConnectClusterSpec) -> Finding | None:
-        named = needs.workers_secrets(spec.model_dump(by_alias=True, exclude_none=True))
-        return acceptance.unbounded("workers.template", named, secrets or {})
+    def sent_elsewhere(spec: ConnectClusterSpec) -> Finding | None:
+        template = spec.workers.template
+        named = api_secrets.named(template.model_dump(by_alias=True, exclude_none=True) if template else {})
+        beside = acceptance.unbounded("workers.template", named, secrets or {})
+        return beside or rest.only_to_hosts(resource, spec, secrets or {})
 
     judged = acceptance.judge(
         ConnectClusterSpec,
@@ -81,9 +87,9 @@ def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[Conn
         lambda spec: acceptance.no_code("workers.config", spec.workers.config),
         lambda spec: acceptance.nowhere_local("workers.config", spec.workers.config),
         lambda spec: acceptance.no_login_in_image("workers.image", spec.workers.image),
-        given_to_code,
+        sent_elsewhere,
     )
-    return acceptance.in_force_within(judged, given_to_code)
+    return acceptance.in_force_within(judged, sent_elsewhere)
 
 
 def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:
@@ -97,6 +103,8 @@ def _children(
     if spec is None or kafka is None or not isinstance(world.children, Children):
         return ()
     if not isinstance(world.connectors, tuple) or taken(world.resource, world.children):
+        return ()
+    if rest.unseen(spec.rest, world.secrets):
         return ()
     secrets = [
         *needs.kafka_secrets(kafka),
@@ -138,9 +146,8 @@ def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:
     Only those are removed that were made in this very namespace, as the mark on them says.
     """
     seen = world.workers.connectors if isinstance(world.workers, WorkersSeen) else {}
-    url = names.connect_url(world.resource.namespace, world.resource.name)
     return tuple(
-        RemoveConnector(url=url, connector=name)
+        RemoveConnector(url=rest.url(world.resource), connector=name)
         for name, owner in world.owners.items()
         if name in seen and marks.is_at(seen[name].config, world.home) and _lets_go(owner, world.resource)
     )

@@ -21,6 +21,7 @@ from headrace_operator.plan import (
     needs,
     publication,
     requests,
+    rest,
     restarts,
     sharing,
     traces,
@@ -72,7 +73,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     actions = () if _foreign(world) else _changes(world, judged, credentials)
     failing = _failing(world, judged.spec, bool(actions) or judged.spec is None, now)
     if failing.due and isinstance(world.seen, ConnectorSeen):
-        actions = (failing.action(_url(resource), world.seen.name),)
+        actions = (failing.action(_url(world), world.seen.name),)
     running = _running(world, judged.spec, failing)
     if running.status == "True" and (actions or isinstance(world.validation, Unknown)):
         running = false("Running", Reason.APPLYING, _applying(world.validation))
@@ -157,8 +158,10 @@ def _changes(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentia
     return (*put, *state) if resumes else (*state, *put)
 
 
-def _url(resource: Resource) -> str:
-    return names.connect_url(resource.namespace, str(resource.spec.get("connect")))
+def _url(world: ConnectorWorld) -> str:
+    if isinstance(world.connect, Resource):
+        return rest.url(world.connect)
+    return names.connect_url(world.resource.namespace, str(world.resource.spec.get("connect")))
 
 
 def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: Finding) -> tuple[Action, ...]:
@@ -171,7 +174,7 @@ def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: 
         return ()
     initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None
     name = configuration["name"]
-    return (PutConnector(url=_url(world.resource), connector=name, config=configuration, initial=initial),)
+    return (PutConnector(url=_url(world), connector=name, config=configuration, initial=initial),)
 
 
 def _applying(validation: Validation | Unknown | None) -> str:
@@ -214,7 +217,7 @@ def _state(world: ConnectorWorld, spec: ConnectorSpec | None) -> tuple[Action, .
     paused = world.seen.state in ("PAUSED", "STOPPED")
     if (state == "Running" and not paused) or world.seen.state == state.upper() or world.seen.state == "UNASSIGNED":
         return ()
-    return (SetState(url=_url(world.resource), connector=world.seen.name, verb=VERBS[state]),)
+    return (SetState(url=_url(world), connector=world.seen.name, verb=VERBS[state]),)
 
 
 def _connect(world: ConnectorWorld) -> Finding:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from headrace_operator.api import secrets
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Input, Inputs, Manifest
 from headrace_operator.observed.value import Absent, Unknown
@@ -34,11 +35,16 @@ def of_consumer(spec: Mapping[str, Any]) -> frozenset[Input]:
 
 
 def of_workers(spec: Mapping[str, Any], kafka: KafkaConnectionSpec | None) -> frozenset[Input]:
-    """Return what workers read when they start: of a template, and their login to Kafka."""
+    """Return what workers read when they start: of a template, their login to Kafka, and their certificate."""
     logins = needs.kafka_secrets(kafka) if kafka else ()
     workers = spec.get("workers")
     template = workers.get("template") if isinstance(workers, Mapping) else None
-    return frozenset({*named(template), *((SECRET, name) for name in logins)})
+    return frozenset({*named(template), *((SECRET, name) for name in (*logins, *_certificate(spec.get("rest"))))})
+
+
+def _certificate(rest: Any) -> Iterator[str]:
+    tls = rest.get("tls") if isinstance(rest, Mapping) else None
+    yield from secrets.named(tls)
 
 
 def annotation(wanted: Iterable[Input], seen: Inputs, live: Manifest | None) -> dict[str, str]:

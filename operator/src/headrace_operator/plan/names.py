@@ -21,9 +21,19 @@ def connect_child(name: str) -> str:
     return f"{name}-connect"
 
 
-def connect_url(namespace: str, name: str) -> str:
+def connect_domain(namespace: str, name: str) -> str:
+    """Return the host of a ConnectCluster's workers; each of them has a name below it."""
+    return f"{connect_child(name)}.{namespace}.svc"
+
+
+def connect_worker(namespace: str, name: str, ip: str) -> str:
+    """Return the name of the worker at an address, as the cluster's DNS gives one to each pod of a Service."""
+    return f"{ip.replace('.', '-').replace(':', '-')}.{connect_domain(namespace, name)}"
+
+
+def connect_url(namespace: str, name: str, *, tls: bool = False) -> str:
     """Return the REST address of a ConnectCluster's workers."""
-    return f"http://{connect_child(name)}.{namespace}.svc:8083"
+    return f"http{'s' if tls else ''}://{connect_domain(namespace, name)}:8083"
 
 
 def connect_group(place: str, name: str) -> str:

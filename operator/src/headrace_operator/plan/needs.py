@@ -56,7 +56,7 @@ def workers_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the Secrets that a ConnectCluster's spec gives to the pods of its workers."""
     workers = spec.get("workers")
     template = workers.get("template") if isinstance(workers, Mapping) else None
-    return tuple(dict.fromkeys(secrets.named(template)))
+    return tuple(dict.fromkeys(secrets.named([template, spec.get("rest")])))
 
 
 def consumer_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,19 +9,16 @@ from typing import Any
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Manifest, Resource
-from headrace_operator.plan import contracts, names, template
+from headrace_operator.plan import contracts, names, rest, template
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, labels, selector
 from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_secrets
 from headrace_operator.settings import Settings
 
-REST = 8083
 METRICS = 9404
 CLIENTS = ("", "producer.", "consumer.", "admin.")
 SECRETS = "dev.headrace.connect.worker.SecretConfigProvider"
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
-ALIVE, HEALTHY = "/", "/health"
-"""Addresses of the REST interface that answer by the worker alone, and only while its Kafka answers."""
 
 
 def manifests(
@@ -72,10 +69,10 @@ def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: Kafka
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
         "key.converter.schemas.enable": "false",
         "value.converter.schemas.enable": "false",
-        "listeners": f"HTTP://0.0.0.0:{REST}",
+        **rest.properties(spec.rest),
         "plugin.path": "/opt/headrace/connect/plugins",
         "plugin.discovery": "service_load",
-        **_providers(),
+        **_providers(spec),
         "topic.creation.enable": "true",
         "offset.flush.interval.ms": "5000",
         "scheduled.rebalance.max.delay.ms": "10000",
@@ -86,11 +83,13 @@ def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: Kafka
     return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(properties.items()))
 
 
-def _providers() -> dict[str, str]:
+def _providers(spec: ConnectClusterSpec) -> dict[str, str]:
     """Return what reads Secrets: `secrets` gives values as they are, `quoted` as they stand between quotes."""
+    stores = rest.providers(spec.rest)
     reads = {"class": SECRETS, "param.source": "io.strimzi.kafka.KubernetesSecretConfigProvider"}
     return {
-        "config.providers": "secrets,quoted",
+        "config.providers": "secrets,quoted,stores" if stores else "secrets,quoted",
+        **stores,
         **{f"config.providers.secrets.{key}": value for key, value in reads.items()},
         **{f"config.providers.quoted.{key}": value for key, value in (reads | {"param.quoted": "true"}).items()},
     }
@@ -158,9 +157,9 @@ def _deployment(
             "automountServiceAccountToken": False,
             "securityContext": pod_security(),
             "terminationGracePeriodSeconds": 30,
-            "containers": [_container(spec, settings)],
+            "containers": [_container(resource, spec, settings)],
             "volumes": [
-                {"name": "config", "configMap": {"name": contracts.name(document)}},
+                rest.volume(contracts.name(document), spec.rest),
                 _token(),
                 {"name": "tmp", "emptyDir": {}},
             ],
@@ -188,17 +187,18 @@ def _token() -> dict[str, Any]:
     return {"name": "token", "projected": {"sources": sources}}
 
 
-def _container(spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
+def _container(resource: Resource, spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
     return {
         "name": "connect",
         "image": spec.workers.image or settings.connect_image,
-        "ports": [{"name": "rest", "containerPort": REST}, {"name": "metrics", "containerPort": METRICS}],
-        "env": [{"name": "HEADRACE_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+        "ports": [{"name": "rest", "containerPort": rest.PORT}, {"name": "metrics", "containerPort": METRICS}],
+        "env": [
+            {"name": "HEADRACE_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            *rest.environment(resource, spec.rest),
+        ],
         "resources": _resources(spec),
         "securityContext": container_security(),
-        "startupProbe": {**_probe(ALIVE), "periodSeconds": 2, "failureThreshold": 90},
-        "readinessProbe": {**_probe(HEALTHY), "periodSeconds": 5},
-        "livenessProbe": {**_probe(ALIVE), "periodSeconds": 15, "failureThreshold": 4},
+        **rest.probes(resource, spec.rest),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "config", "mountPath": "/etc/headrace/connect", "readOnly": True},
@@ -206,10 +206,6 @@ def _container(spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
-
-
-def _probe(path: str) -> dict[str, Any]:
-    return {"httpGet": {"path": path, "port": "rest"}, "timeoutSeconds": 5}
 
 
 def _resources(spec: ConnectClusterSpec) -> dict[str, Any]:
@@ -223,7 +219,7 @@ def _resources(spec: ConnectClusterSpec) -> dict[str, Any]:
 
 
 def _service(resource: Resource, name: str) -> Manifest:
-    ports = [{"name": "rest", "port": REST, "targetPort": "rest"}]
+    ports = [{"name": "rest", "port": rest.PORT, "targetPort": "rest"}]
     return child(resource, "v1", "Service", name, {"spec": {"selector": selector(resource), "ports": ports}})
 
 
@@ -237,7 +233,7 @@ def _network_policy(resource: Resource, name: str, settings: Settings) -> Manife
         "podSelector": {"matchLabels": selector(resource)},
         "policyTypes": ["Ingress"],
         "ingress": [
-            {"from": [operator, workers], "ports": [{"port": REST, "protocol": "TCP"}]},
+            {"from": [operator, workers], "ports": [{"port": rest.PORT, "protocol": "TCP"}]},
             {"ports": [{"port": METRICS, "protocol": "TCP"}]},
         ],
     }

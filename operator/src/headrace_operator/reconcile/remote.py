@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import aiohttp
 
 from headrace_operator.clients.connect import Connect
+from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 
@@ -20,6 +21,7 @@ class Remote:
     near: Kube
     connect: Connect
     kafkas: Kafkas
+    entrances: Entrances
 
     @property
     def live(self) -> Remote:
@@ -32,4 +34,4 @@ async def opened(kube: Kube, near: Kube, stack: AsyncExitStack) -> Remote:
     kafkas = Kafkas(kube)
     stack.callback(kafkas.close)
     connect = Connect(await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))))
-    return Remote(kube=kube, near=near, connect=connect, kafkas=kafkas)
+    return Remote(kube=kube, near=near, connect=connect, kafkas=kafkas, entrances=Entrances(kube))

@@ -9,6 +9,7 @@ from functools import partial
 
 from headrace_operator.api.kafkaconnection import accepted
 from headrace_operator.clients.kube import Kube
+from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Children, Input, Inputs, Resource
 from headrace_operator.observed.value import Absent, Unknown
@@ -16,7 +17,7 @@ from headrace_operator.observed.world import ConnectClusterWorld, KafkaConnectio
 from headrace_operator.plan import connectcluster as plan_connect
 from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import kafkaconnection as plan
-from headrace_operator.plan import names, needs, pods
+from headrace_operator.plan import names, needs, pods, rest
 from headrace_operator.reconcile.observe import contracts
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
@@ -88,7 +89,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
     namespace, name, child = resource.namespace, resource.name, names.connect_child(resource.name)
     kafka, workers, children, place = await asyncio.gather(
         kafka_reference(remote, namespace, resource.spec.get("kafka")),
-        ask(remote.connect.workers(names.connect_url(namespace, name))),
+        ask(_workers(resource, remote)),
         ask(remote.near.children(namespace, child, CHILDREN, f"headrace.dev/connect={name}", partial(all_run, child))),
         home(resource, remote),
     )
@@ -110,6 +111,18 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
     )
     made = await contracts.beside(children, plan_connect.contract(world), remote)
     return dataclasses.replace(world, children=made)
+
+
+async def entered(remote: Remote, cluster: Resource) -> str:
+    """Return the address of the workers of ``cluster``, which the client can enter now; raises `HeadraceError`."""
+    url, protected = rest.url(cluster), rest.in_force(cluster)
+    if protected is not None:
+        remote.connect.enter(url, await remote.entrances.open(url, cluster.namespace, protected))
+    return url
+
+
+async def _workers(resource: Resource, remote: Remote) -> WorkersSeen:
+    return await remote.connect.workers(await entered(remote, resource))
 
 
 def all_run(name: str, children: Children) -> bool:

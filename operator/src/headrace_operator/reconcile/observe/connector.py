@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -13,10 +13,10 @@ from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import connector as plan
-from headrace_operator.plan import marks, names, needs
+from headrace_operator.plan import marks, names, needs, rest
 from headrace_operator.plan.conditions import instant
 from headrace_operator.reconcile.observe.asking import ask
-from headrace_operator.reconcile.observe.connections import home, known, reference, secrets
+from headrace_operator.reconcile.observe.connections import entered, home, known, reference, secrets
 from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
 
@@ -42,11 +42,11 @@ async def connector(
     validation: Validation | Unknown | None = None
     doubt: str | None = None
     if cluster is not None:
-        url = names.connect_url(namespace, cluster.name)
+        url = rest.url(cluster)
         wanted = plan.wanted(resource, place, beside, secret)
         suffices = partial(plan.is_left_alone, resource, wanted)
-        seen = await ask(remote.connect.looked_at(url, names.connector(resource.place, resource.name), suffices))
-        seen = await _measured(seen, resource, cluster.name, remote)
+        seen = await ask(_looked_at(resource, cluster, remote, suffices))
+        seen = await _measured(seen, resource, cluster, remote)
         held = _missing(resource, secret) or plan.unread(resource, readable)
         held = next((one.reason for one in (place, others) if isinstance(one, Unknown)), held)
         validation = await _validation(remote, url, wanted, seen, held)
@@ -98,15 +98,23 @@ async def _others(resource: Resource, remote: Remote, namespaces: tuple[str, ...
     return here if isinstance(here, Unknown) else sum((one for one in rest if not isinstance(one, Unknown)), here)
 
 
-async def _measured(seen: Seen, resource: Resource, cluster: str, remote: Remote) -> Seen:
+async def _looked_at(
+    resource: Resource, cluster: Resource, remote: Remote, suffices: Callable[[ConnectorSeen], bool]
+) -> ConnectorSeen | Absent:
+    url = await entered(remote, cluster)
+    return await remote.connect.looked_at(url, names.connector(resource.place, resource.name), suffices)
+
+
+async def _measured(seen: Seen, resource: Resource, cluster: Resource, remote: Remote) -> Seen:
     """Return the connector with its lag, asked of its own worker, and of no address that is not one of our pods."""
     prefix = resource.status.get("topicPrefix")
     if not isinstance(seen, ConnectorSeen) or not seen.tasks or not prefix:
         return seen
-    children = await ask(remote.near.children(resource.namespace, "", (), f"headrace.dev/connect={cluster}"))
-    hosts = {pod.ip for pod in children.pods} if isinstance(children, Children) else set()
-    host = (seen.tasks[0].worker or "").rpartition(":")[0]
-    return dataclasses.replace(seen, lag=await remote.connect.lag(host, prefix)) if host in hosts else seen
+    children = await ask(remote.near.children(resource.namespace, "", (), f"headrace.dev/connect={cluster.name}"))
+    addresses = [pod.ip for pod in children.pods if pod.ip] if isinstance(children, Children) else []
+    hosts = {rest.host(cluster, ip): ip for ip in addresses}
+    ip = hosts.get((seen.tasks[0].worker or "").rpartition(":")[0])
+    return dataclasses.replace(seen, lag=await remote.connect.lag(ip, prefix)) if ip else seen
 
 
 def _missing(resource: Resource, seen: Secrets) -> str | None:
