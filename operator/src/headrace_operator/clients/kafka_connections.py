@@ -75,11 +75,18 @@ class Kafkas:
             found["sasl.username"], found["sasl.password"] = (_value(values, login.secret, key) for key in login.keys)
         if spec.tls and spec.tls.ca:
             authority = await self._secrets.ask((namespace, spec.tls.ca.secret, spec.bootstrap_servers))
-            found["ssl.ca.pem"] = _value(authority, spec.tls.ca.secret, spec.tls.ca.key)
+            found["ssl.ca.pem"] = _authority(authority, spec.tls.ca.secret, spec.tls.ca.key)
         if spec.tls and (own := spec.tls.certificate):
             values = await self._secrets.ask((namespace, own.secret, spec.bootstrap_servers))
             found["ssl.certificate.pem"], found["ssl.key.pem"] = (_value(values, own.secret, key) for key in own.keys)
         return {**tuning(spec.properties), **found}
+
+
+def _authority(values: Mapping[str, bytes], secret: str, key: str) -> str:
+    """Return certificates; without any, clients would trust those that the system does, and tell them the login."""
+    if text := _value(values, secret, key).strip():
+        return text
+    raise errors.Invalid(f"Key {key} of Secret {secret} is empty: put the certificate of Kafka's authority, in PEM.")
 
 
 def _value(values: Mapping[str, bytes], secret: str, key: str) -> str:
