@@ -90,8 +90,9 @@ def write_secret(folder: Path, namespace: str, name: str, keys: Mapping[str, str
 @contextmanager
 def working(folder: Path, resource: Resource, kafka: KafkaConnectionSpec) -> Iterator[ConnectWorker]:
     """Run the worker of a ConnectCluster in ``folder`` until the end of the block."""
-    port = free_port()
-    process = launch(folder, _properties(resource, kafka, plugins(), port))
+    port, oauth = free_port(), kafka.sasl.oauth if kafka.sasl else None
+    allowed = [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={oauth.token_endpoint}"] if oauth else []
+    process = launch(folder, _properties(resource, kafka, plugins(), port), *allowed)
     worker = ConnectWorker(url=f"http://127.0.0.1:{port}", folder=folder, process=process)
     try:
         _await_answer(worker)

@@ -225,6 +225,7 @@ class Installed:
     folder: Path
     settings: Path
     ports: Sequence[int]
+    options: Sequence[str]
 
     @property
     def data(self) -> Path:
@@ -235,7 +236,7 @@ class Installed:
     def serving(self) -> Iterator[KafkaBroker]:
         """Run the broker; it is killed at the end, but where it has ended before."""
         log = self.folder / "broker.log"
-        words = [*END_WITH_PARENT, *_JAVA, _classes(), "kafka.Kafka", str(self.settings)]
+        words = [*END_WITH_PARENT, *_JAVA, _classes(), *self.options, "kafka.Kafka", str(self.settings)]
         plain, sasl, tls, mutual = (f"127.0.0.1:{port}" for port in self.ports)
         broker = KafkaBroker(
             bootstrap_servers=plain,
@@ -261,8 +262,11 @@ def _started(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def installed(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Installed]:
-    """Make a broker's folder and settings, of which these go before ours, and remove them in the end."""
+def installed(settings: Mapping[str, str] = MappingProxyType({}), options: Sequence[str] = ()) -> Iterator[Installed]:
+    """Make a broker's folder and settings, of which these go before ours, and remove them in the end.
+
+    ``options`` are those of its JVM.
+    """
     folder = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
     try:
         *ports, controller = free_ports(5)
@@ -270,7 +274,7 @@ def installed(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[In
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(file)]
         subprocess.run([*_JAVA, _classes(), *tool], check=True, capture_output=True, timeout=PATIENCE)
-        yield Installed(folder=folder, settings=file, ports=ports)
+        yield Installed(folder=folder, settings=file, ports=ports, options=options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

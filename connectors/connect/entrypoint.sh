@@ -42,6 +42,7 @@ exec java \
   -Djava.security.auth.login.config="$home/rest.jaas" \
   -Dlog4j2.configurationFile="file:$home/log4j2.properties" \
   -javaagent:"$home/agent/jmx_prometheus_javaagent.jar=${HEADRACE_METRICS_PORT:-9404}:$home/jmx-exporter.yaml" \
+  ${HEADRACE_TOKEN_ENDPOINT:+"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=$HEADRACE_TOKEN_ENDPOINT" -Dhttp.maxRedirects=1} \
   ${JAVA_OPTS:-} \
   -cp "$home/worker/*" \
   org.apache.kafka.connect.cli.ConnectDistributed "$running"

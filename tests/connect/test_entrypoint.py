@@ -13,7 +13,7 @@ ENTRYPOINT = Path(__file__).parents[2] / "connectors" / "connect" / "entrypoint.
 
 
 def start(folder: Path, properties: Path, options: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the image's entry point with a Java that prints each argument on a line."""
+    """Run the image's entry point with a Java that prints each argument on a line, and ``more`` in its environment."""
     java = folder / "java"
     java.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     java.chmod(0o755)
@@ -65,6 +65,19 @@ def test_with_a_domain_a_worker_is_known_by_a_name_that_a_certificate_can_have(
     arguments = start(tmp_path, properties, **domain).stdout.splitlines()
 
     assert Path(arguments[-1]).read_text().splitlines()[-1] == f"rest.advertised.host.name={name}"
+
+
+@pytest.mark.parametrize("endpoint", ["", "https://id.example.com/token?p=a&b=*"])
+def test_tokens_are_got_from_the_given_endpoint_alone(tmp_path: Path, endpoint: str) -> None:
+    """And from none that it redirects to: Java sends nothing after the first redirect of one."""
+    properties = tmp_path / "given.properties"
+    properties.write_text("group.id=main\n")
+
+    arguments = start(tmp_path, properties, HEADRACE_TOKEN_ENDPOINT=endpoint).stdout.splitlines()
+
+    allowed = [one for one in arguments if "oauthbearer" in one or "Redirects" in one]
+    ours = [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={endpoint}", "-Dhttp.maxRedirects=1"]
+    assert allowed == (ours if endpoint else [])
 
 
 def test_missing_properties_are_named(tmp_path: Path) -> None:

@@ -29,13 +29,16 @@ from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kafka import Span
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import consumption, names
+from tests import token_provider
 from tests.cluster import authority
 from tests.connect.capturing import Parts
 from tests.connect_worker import working, write_secret
 from tests.kafka_broker import KafkaBroker, installed
 from tests.operator import worlds
 from tests.postgres_server import PostgresServer
-from tests.runtime.consumer_process import World, consuming, make_world
+from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.runtime.test_rotation_kafka import mount
+from tests.token_provider import TokenProvider
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
@@ -45,12 +48,21 @@ Answer = TypeVar("Answer")
 PARTS = ("operator", "pods", "command", "workers")
 """Who logs in: each has a user of its own here, so that none has another's rights."""
 
+SHORT = 15
+"""Seconds that a token is good for where its end is awaited."""
+
 USER, TRIED = "org.apache.kafka.common.security.{}LoginModule required", "SCRAM-SHA-256,SCRAM-SHA-512"
 LISTENER = "listener.name.sasl.{}.sasl.jaas.config"
+HANDLER = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"
 STRICT = {
     "allow.everyone.if.no.acl.found": "false",
     "super.users": "User:ANONYMOUS",
-    "sasl.enabled.mechanisms": f"PLAIN,{TRIED}",
+    "sasl.enabled.mechanisms": f"PLAIN,OAUTHBEARER,{TRIED}",
+    LISTENER.format("oauthbearer"): f"{USER.format('oauthbearer.OAuthBearer')};",
+    "listener.name.sasl.oauthbearer.sasl.server.callback.handler.class": HANDLER,
+    "listener.name.sasl.oauthbearer.connections.max.reauth.ms": "600000",
+    "sasl.oauthbearer.expected.audience": token_provider.AUDIENCE,
+    "sasl.oauthbearer.expected.issuer": token_provider.ISSUER,
     LISTENER.format("plain"): f"{USER.format('plain.Plain')} {' '.join(f'user_{one}=x' for one in PARTS)};",
     **{LISTENER.format(one.lower()): f"{USER.format('scram.Scram')};" for one in TRIED.split(",")},
 }
@@ -81,9 +93,21 @@ class Shelf(Kube):
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[KafkaBroker]:
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenProvider]:
+    """Run a provider of tokens."""
+    with token_provider.providing(tmp_path_factory.mktemp("provider")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def broker(provider: TokenProvider) -> Iterator[KafkaBroker]:
     """Run a broker whose authorizer gives nothing that was not given."""
-    with installed(STRICT) as place, place.serving() as running:
+    keys = {"sasl.oauthbearer.jwks.endpoint.url": f"file://{provider.keys}"}
+    allowed = [
+        f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://{provider.keys}",
+        f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.files={provider.keys}",
+    ]
+    with installed({**STRICT, **keys}, allowed) as place, place.serving() as running:
         for mechanism in TRIED.split(","):
             for part in PARTS:
                 running.add_user(part, "x", mechanism)
@@ -108,12 +132,25 @@ def with_certificate(broker: KafkaBroker, part: str) -> Login:
     return Login(spec=spec, secrets=secrets, user=f"CN={part}")
 
 
-@pytest.fixture(params=["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "certificate"])
-def login(broker: KafkaBroker, request: pytest.FixtureRequest) -> Callable[[str], Login]:
+def with_token(broker: KafkaBroker, provider: TokenProvider, part: str) -> Login:
+    provider.clients[part], provider.life = "x", token_provider.LIFE
+    oauth = {"tokenEndpoint": provider.endpoint, "scope": "kafka", "ca": {"secret": "provider", "key": "ca.crt"}}
+    sasl = {"mechanism": "OAUTHBEARER", "credentials": {"secret": "login"}, "oauth": oauth}
+    spec = KafkaConnectionSpec.model_validate({"bootstrapServers": broker.sasl_servers, "sasl": sasl})
+    secrets = {"login": {"username": part, "password": "x"}, "provider": {"ca.crt": provider.ca.read_text()}}
+    return Login(spec=spec, secrets=secrets, user=part)
+
+
+@pytest.fixture(params=["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "certificate", "OAUTHBEARER"])
+def login(broker: KafkaBroker, provider: TokenProvider, request: pytest.FixtureRequest) -> Callable[[str], Login]:
     """Return how a part logs in."""
-    if request.param == "certificate":
-        return partial(with_certificate, broker)
-    return partial(with_password, broker, request.param)
+    match request.param:
+        case "certificate":
+            return partial(with_certificate, broker)
+        case "OAUTHBEARER":
+            return partial(with_token, broker, provider)
+        case mechanism:
+            return partial(with_password, broker, mechanism)
 
 
 async def test_operator_pods_and_command(broker: KafkaBroker, tmp_path: Path, login: Callable[[str], Login]) -> None:
@@ -158,6 +195,45 @@ def test_workers(
             assert len(captured.records("public.orders", 1)) == 1
 
 
+@pytest.mark.case("delivery-13")
+def test_tokens_end_and_their_client_changes_under_a_process_that_runs(
+    broker: KafkaBroker, provider: TokenProvider, tmp_path: Path
+) -> None:
+    """Brokers close connections when their token ends. A provider that is away then is asked again until it is back."""
+    world = make_world(broker, tmp_path)
+    folder, name = tmp_path / "mounted", world.config.consumer
+    own = with_token(broker, provider, name)
+    provider.life = SHORT
+    for user in (name, f"{name}-too"):
+        _allow_pods(world, user)
+    with consuming(world, _mounted(world, own, folder)) as running:
+        _handled(world, running, 1)
+        first = provider.given.count(name)
+        until("tokens renewed", lambda: provider.given.count(name) >= 3 * first)
+        _handled(world, running, 2)
+        provider.instead = 503
+        until("a refusal", lambda: "Failed to acquire SASL OAUTHBEARER token" in running.log.read_text())
+        provider.instead = None
+        _handled(world, running, 3)
+        provider.clients[f"{name}-too"] = "another"
+        del provider.clients[name]
+        mount(folder, username=f"{name}-too", password="another\n")
+        until("the change noticed", lambda: "the OAuth client changed" in running.log.read_text())
+        _handled(world, running, 4)
+        assert f"{name}-too" in provider.given
+        assert "another" not in running.log.read_text()
+        assert running.stop() == 0
+
+
+def _handled(world: World, running: Running, number: int) -> None:
+    """Let the process handle a record of each partition; where a connection was lost it may be handled again."""
+    for partition in (0, 1):
+        world.produce([(f"k{partition}", {"n": number})], partition=partition)
+    until("all handled", lambda: len({(one.key, one.number) for one in world.taken()}) == 2 * number)
+    until("all committed", lambda: sum(world.committed().values()) == 2 * number)
+    assert running.process.poll() is None
+
+
 async def answered(question: Callable[[], Awaitable[Answer]]) -> Answer:
     """Return the answer, once brokers know of a right that was just given, however busy the machine is."""
     async with asyncio.timeout(PATIENCE):
@@ -181,10 +257,7 @@ def _operator(world: World, own: Login) -> tuple[Kafkas, Resource]:
 
 def _handle(world: World, own: Login, commands: Login, folder: Path) -> None:
     """Handle three records, one of which is dead-lettered first and put back by the command."""
-    topics, broker = world.config.topics, world.broker
-    for topic, operations in ((world.source, [READ]), (topics.retry, [READ, WRITE]), (topics.dead_letters, [WRITE])):
-        broker.allow(own.user, TOPIC, topic, *operations)
-    broker.allow(own.user, GROUP, world.config.group, READ)
+    _allow_pods(world, own.user)
     with consuming(world, _mounted(world, own, folder / "pods")) as running:
         for partition in (0, 1):
             world.produce([(f"k{partition}", {"n": partition})], partition=partition)
@@ -194,6 +267,13 @@ def _handle(world: World, own: Login, commands: Login, folder: Path) -> None:
         _redrive(world, commands, folder / "command")
         until("all handled", lambda: len(world.effects()) == 3)
         assert running.stop() == 0
+
+
+def _allow_pods(world: World, user: str) -> None:
+    topics, broker = world.config.topics, world.broker
+    for topic, operations in ((world.source, [READ]), (topics.retry, [READ, WRITE]), (topics.dead_letters, [WRITE])):
+        broker.allow(user, TOPIC, topic, *operations)
+    broker.allow(user, GROUP, world.config.group, READ)
 
 
 def _redrive(world: World, own: Login, folder: Path) -> None:

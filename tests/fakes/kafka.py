@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from headrace_operator.clients import errors
 from headrace_operator.clients.coalescing import Coalesced
 from headrace_operator.clients.kafka import Kafka
+from headrace_operator.clients.kafka_tokens import Tokens
 from headrace_operator.observed.kafka import ClusterSeen, Committed, LogSeen, Partition, RecordSeen, Span, TopicSeen
 
 ANSWER = 0.05
@@ -28,7 +29,7 @@ SETTINGS = {"cleanup.policy": "delete", "max.message.bytes": "1048588", "min.ins
 class FakeKafka(Kafka):
     """What the client offers, answered by itself."""
 
-    def __init__(self, name: str, properties: Mapping[str, str]) -> None:
+    def __init__(self, name: str, properties: Mapping[str, str], tokens: Tokens | None = None) -> None:
         self._name = f"Kafka {name} at {properties['bootstrap.servers']}"
         self._partitions: dict[str, int] = {}
         self._set: dict[str, dict[str, str]] = {}

@@ -79,7 +79,14 @@ def _connector(after: str, server: str, plan: str, reason: str = INVALID, **chan
     return Hostile(kind="Connector", after=after, change=change, server=server, plan=plan, reason=reason)
 
 
+def _tokens(after: str, endpoint: str, server: str, plan: str, reason: str = INVALID) -> Hostile:
+    oauth = {"tokenEndpoint": endpoint}
+    sasl = {"mechanism": "OAUTHBEARER", "credentials": {"secret": "a"}, "oauth": oauth}
+    return _kafka(after, server, plan, reason, sasl=sasl)
+
+
 SET = "are set by Headrace"
+ENDPOINT = "write https://host:port/path"
 OF_KAFKA = (
     _servers("a login in the status", "SASL_SSL://me:s3cret@kafka:9092", LOGIN, HAS_LOGIN, PASSWORD),
     _servers("another line in the workers' file", "kafka:9092\nplugin.path=/mnt/x"),
@@ -96,6 +103,26 @@ OF_KAFKA = (
     _tuning("a token endpoint elsewhere", "sasl.oauthbearer.token.endpoint.url", "http://169.254.169.254/"),
     _tuning("a command in the operator", "sasl.kerberos.kinit.cmd", "id"),
     _tuning("another Kafka", "bootstrap.servers", "evil:9092"),
+    _tokens("a login in the status", "https://me:s3cret@id/token", LOGIN, HAS_LOGIN, PASSWORD),
+    _tokens("the metadata, for a token", "http://169.254.169.254/latest/api/token", LOCAL, LOCAL),
+    _tokens("the same as one number", "http://2852039166/token", LOCAL, LOCAL),
+    _tokens("a file of the operator", "file:///etc/passwd", ENDPOINT, ENDPOINT),
+    _tokens("a second endpoint for the workers", "https://id/token,https://evil/", ENDPOINT, ENDPOINT),
+    _tokens("a variable of the workers", "https://id/$(HEADRACE_POD_IP)", ENDPOINT, ENDPOINT),
+    _tokens("a Secret of the workers", f"https://id/{STOLEN}", ENDPOINT, ENDPOINT),
+    _tokens("another line in the workers' file", "https://id/token\nplugin.path=/mnt/x", ENDPOINT, ENDPOINT),
+    _kafka(
+        "somebody's Secret, by a provider of one's own",
+        "you name the Secret victim and may not get it",
+        "Secret victim may be sent to friend only",
+        ELSEWHERE,
+        bootstrapServers="friend:9092",
+        sasl={
+            "mechanism": "OAUTHBEARER",
+            "credentials": {"secret": VICTIM},
+            "oauth": {"tokenEndpoint": "https://evil/token"},
+        },
+    ),
     _kafka("a file beside the Secrets", SHAPE, PATTERN, tls={"ca": {"secret": "a", "key": "../../etc/passwd"}}),
     _kafka("certificates unchecked", UNKNOWN, EXTRA, tls={"insecureSkipVerify": True}),
     _kafka(

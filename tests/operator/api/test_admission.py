@@ -72,6 +72,13 @@ NAMING: dict[tuple[str, str], dict[str, Any]] = {
     ("KafkaConnection", "tls.certificate.secret"): {
         "bootstrapServers": "k:9092", "tls": {"certificate": {"secret": VICTIM}},
     },
+    ("KafkaConnection", "sasl.oauth.ca.secret"): {
+        "bootstrapServers": "k:9092",
+        "sasl": {
+            **SASL, "mechanism": "OAUTHBEARER",
+            "oauth": {"tokenEndpoint": "https://id/token", "ca": {"secret": VICTIM, "key": "a"}},
+        },
+    },
     ("KafkaConnection", "sasl.credentials.secret"): {
         "bootstrapServers": "k:9092", "sasl": {**SASL, "credentials": {"secret": VICTIM}},
     },

@@ -38,6 +38,7 @@ REST = {"tls": {"secret": "certificate"}, "auth": {"credentials": {"secret": "lo
 POSTGRES = worlds.CONNECTOR.spec["postgres"]
 HAS_PODS: dict[str, Any] = {"replicas": 1}
 HAD_PODS: dict[str, Any] = {"replicas": 0, "startTime": "2026-01-02T03:04:05Z"}
+LOGIN: dict[str, Any] = {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "a"}}
 IS_ACCEPTED: dict[str, Any] = {"accepted": {"generation": 1, "spec": {}}}
 
 
@@ -51,11 +52,20 @@ def outbox(columns: dict[str, str]) -> dict[str, Any]:
     return {"table": "public.outbox", "columns": columns}
 
 
+def tokens(endpoint: str) -> dict[str, Any]:
+    """Return a KafkaConnection's login by tokens from this address."""
+    return {"sasl": {**LOGIN, "mechanism": "OAUTHBEARER", "oauth": {"tokenEndpoint": endpoint}}}
+
+
 REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.properties", 0, {"properties": {"plugin.library.paths": "evil"}}),
     ("KafkaConnection", "spec.bootstrapServers", 0, {"bootstrapServers": "SASL_SSL://me:s3cret@kafka:9092"}),
     ("KafkaConnection", "spec.bootstrapServers", 1, {"bootstrapServers": "${secrets:shop/mine:password}:9092"}),
     ("KafkaConnection", "spec.bootstrapServers", 2, {"bootstrapServers": "kafka:9092,169.254.169.254:80"}),
+    ("KafkaConnection", "spec.sasl", 0, {"sasl": {**LOGIN, "mechanism": "OAUTHBEARER"}}),
+    ("KafkaConnection", "spec.sasl.oauth.tokenEndpoint", 0, tokens("https://me:s3cret@id/token")),
+    ("KafkaConnection", "spec.sasl.oauth.tokenEndpoint", 1, tokens("https://id/token,https://evil/")),
+    ("KafkaConnection", "spec.sasl.oauth.tokenEndpoint", 2, tokens("http://169.254.169.254/latest/api/token")),
     ("ConnectCluster", "spec", 0, {"workers": {"config": {"connect.protocol": "compatible"}}, "rest": REST}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
     ("ConnectCluster", "spec.workers.config", 1, {"workers": {"config": {"bootstrap.servers": "elsewhere:9092"}}}),
@@ -308,6 +318,30 @@ def test_the_api_server_refuses_in_the_users_words(
     field = f"{path}{rule.field_path or ''}".removeprefix(".")
     assert re.search(re.escape(f"{field}: ").replace(r"\[\]", r"\[\d\]"), answer.stderr)
     assert rule.message in answer.stderr
+
+
+@pytest.mark.apiserver
+@pytest.mark.parametrize(
+    ("sasl", "well"),
+    [
+        (tokens("https://id.example.com:8443/realms/kafka/token?p=a")["sasl"], True),
+        (tokens("http://[2001:db8::1]/")["sasl"], True),
+        ({**tokens("https://id")["sasl"], "mechanism": "PLAIN"}, False),
+        (tokens("ftp://id/token")["sasl"], False),
+        (tokens("https://id/$(HOME)")["sasl"], False),
+        (tokens("https://id/token#a")["sasl"], False),
+        ({**LOGIN, "mechanism": "OAUTHBEARER", "oauth": {"tokenEndpoint": "https://id", "scope": 'a"b'}}, False),
+        ({**LOGIN, "mechanism": "OAUTHBEARER", "oauth": {"tokenEndpoint": "https://id", "scope": "a b.c/d"}}, True),
+        ({**LOGIN, "mechanism": "OAUTHBEARER", "oauth": {"scope": "a"}}, False),
+        (LOGIN, True),
+    ],
+)
+def test_schema_and_plan_agree_on_logins(server: fast.ApiServer, sasl: dict[str, Any], well: bool) -> None:
+    spec = {**SPECS["KafkaConnection"], "sasl": sasl}
+    judged = kafkaconnection.judge(worlds.resource("KafkaConnection", "x", spec))
+
+    assert (judged.problem is None) is well
+    assert (_create(server, "KafkaConnection", spec).returncode == 0) is well
 
 
 @pytest.mark.apiserver

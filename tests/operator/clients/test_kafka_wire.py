@@ -121,7 +121,15 @@ def test_names_and_passwords_with_any_character_are_sent_whole() -> None:
     assert len({next(kafka_login.steps("SCRAM-SHA-512", "a", "x")) for _ in range(5)}) == 5
 
 
+def test_a_login_by_a_token_is_that_of_rfc_7628() -> None:
+    """A broker says why it refuses one, and then awaits an answer before it gives its error."""
+    assert list(kafka_login.bearer("a.b.c")) == [b"n,,\1auth=Bearer a.b.c\1\1"]
+    refused = kafka_login.bearer("a.b.c")
+    next(refused)
+    assert refused.send(b'{"status":"invalid_token"}') == b"\1"
+
+
 def test_a_login_of_another_kind_is_not_tried_here() -> None:
     assert kafka_login.understands({"bootstrap.servers": "a:1", "socket.keepalive.enable": "true"})
-    for more in ({"sasl.mechanism": "OAUTHBEARER"}, {"sasl.oauthbearer.config": "x"}):
+    for more in ({"sasl.mechanism": "GSSAPI"}, {"sasl.oauthbearer.config": "x"}):
         assert not kafka_login.understands({"bootstrap.servers": "a:1", **more})

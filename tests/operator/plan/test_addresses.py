@@ -18,7 +18,7 @@ from tests.operator.plan import statuses
 PAGE = (Path(__file__).parents[3] / "docs/security.md").read_text()
 POSTGRES = worlds.CONNECTOR.spec["postgres"]
 REST = {
-    "KafkaConnection": {},
+    "KafkaConnection": {"bootstrapServers": "kafka:9092"},
     "ConnectCluster": {"kafka": "kafka"},
     "Connector": worlds.CONNECTOR.spec,
     "Consumer": worlds.CONSUMER.spec,
@@ -31,6 +31,8 @@ def placed(kind: str, path: str, value: str) -> dict[str, Any]:
     change: Any = {name: value} if name else value
     for part in reversed(field.split(".")):
         change = {part: change}
+    if "sasl" in change:
+        change["sasl"] |= {"mechanism": "OAUTHBEARER", "credentials": {"secret": "a"}}
     if "postgres" in change:
         change = {"postgres": {**POSTGRES, **change["postgres"]}}
     return {**REST[kind], **change}
@@ -48,11 +50,15 @@ URLS = (
     ("ConnectCluster", "workers.config:header.converter.schema.registry.url"),
     ("Connector", "config:value.converter.schema.registry.url"),
     ("Connector", "config:signal.consumer.sasl.oauthbearer.token.endpoint.url"),
+    ("KafkaConnection", "sasl.oauth.tokenEndpoint"),
     ("Consumer", "handler.http.url"),
     ("Consumer", "delivery.onDeadLetter.compensate.http.url"),
     ("Consumer", "delivery.deduplication.redis.url"),
 )
 """Fields that hold the address of one service, with its protocol."""
+
+MORE = {"delivery.deduplication.redis.url": "/0", "sasl.oauth.tokenEndpoint": "/a/169.254.1.1?b=1;2"}
+"""What may stand behind the host where that is not all that an address may have."""
 
 LOCAL = (
     *("169.254.169.254", "169.254.0.1:80", "[fe80::1]:80", "[::ffff:169.254.169.254]", "[::FFFF:a9fe:a9fe]"),
@@ -114,7 +120,7 @@ def test_hosts_that_are_well_are_taken(host: str) -> None:
     for kind, path in HOSTS:
         assert problem(kind, path, host) is None, path
     for kind, path in URLS:
-        more = "/0" if "redis" in path else "/a/169.254.1.1?b=1,2#c"
+        more = MORE.get(path, "/a/169.254.1.1?b=1,2#c")
         assert problem(kind, path, f"{_protocol(path)}{host}{more}") is None, path
 
 

@@ -107,6 +107,16 @@ def test_a_kafka_elsewhere_is_not_accepted(servers: str, named: dict[str, Any]) 
     assert recorded(kafka(KAFKA, secrets))[0] == KAFKA
 
 
+@pytest.mark.parametrize(("said", "is_allowed"), [("kafka.kafka:9092", False), ("id", False), ("kafka.kafka id", True)])
+def test_tokens_come_from_where_the_secret_may_go(said: str, is_allowed: bool) -> None:
+    """And are shown where it may go: who has a token has what the Secret is for."""
+    oauth = {"tokenEndpoint": "https://id/token"}
+    spec = {"bootstrapServers": "kafka.kafka:9092", "sasl": {**SASL, "mechanism": "OAUTHBEARER", "oauth": oauth}}
+    accepted, found = recorded(kafka(spec, seen(said, "login")))
+
+    assert (accepted == spec, found["status"] == "True") == (is_allowed, is_allowed)
+
+
 def test_a_kafka_that_a_secret_forbids_afterwards_is_used_no_more() -> None:
     spec, found = recorded(kafka(KAFKA, seen("other:9092", "login"), accepted=KAFKA))
 

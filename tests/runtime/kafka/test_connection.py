@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.config import Kafka, Sasl, Tls
+from headrace.config import Kafka, OAuth, Sasl, Tls
 from headrace.kafka import connection
 from tests.cluster import authority
 
@@ -68,3 +68,27 @@ def test_files_that_no_client_would_take_are_said_without_what_they_hold(
 def test_a_certificate_and_its_key_go_together() -> None:
     with pytest.raises(ValueError, match="go together"):
         Tls(certificate_file="/etc/headrace/kafka/tls.crt")
+
+
+def test_tokens_are_got_by_what_is_mounted(tmp_path: Path) -> None:
+    """The client's secret is read by new clients alone, so it is none of the logins that are told to those that run."""
+    (tmp_path / "username").write_text("orders\n")
+    (tmp_path / "password").write_text("s3cret\n")
+    files = {f"{name}_file": str(tmp_path / name) for name in ("username", "password")}
+    oauth = OAuth(token_endpoint="https://id/token", scope="kafka", ca_file="/etc/headrace/kafka/provider.crt")
+    kafka = Kafka(bootstrap_servers="kafka:9093", sasl=Sasl(mechanism="OAUTHBEARER", oauth=oauth, **files))
+
+    assert connection.properties(kafka) == {
+        "bootstrap.servers": "kafka:9093",
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.client.id": "orders",
+        "sasl.oauthbearer.client.secret": "s3cret",
+        "sasl.oauthbearer.token.endpoint.url": "https://id/token",
+        "sasl.oauthbearer.scope": "kafka",
+        "https.ca.location": "/etc/headrace/kafka/provider.crt",
+    }
+    without = kafka.model_copy(update={"sasl": Sasl(mechanism="OAUTHBEARER", oauth=OAuth(token_endpoint="x"), **files)})
+    assert connection.mounted(without).login is None
+    assert set(connection.mounted(without).at_start) == {"OAuth client"}

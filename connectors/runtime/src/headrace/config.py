@@ -34,12 +34,27 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Sasl(Document):
-    """How to log in to Kafka; user name and password are files, never values."""
+class OAuth(Document):
+    """Where a client gets its tokens; without ``ca_file`` the provider is known by the system's authorities."""
 
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    token_endpoint: str
+    scope: str | None = None
+    ca_file: str | None = None
+
+
+class Sasl(Document):
+    """How to log in; user name and password, with ``oauth`` a client's id and secret, are files, never values."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
     username_file: str
     password_file: str
+    oauth: OAuth | None = None
+
+    @model_validator(mode="after")
+    def _tokens_with_their_mechanism(self) -> Self:
+        if (self.mechanism == "OAUTHBEARER") != (self.oauth is not None):
+            raise ValueError("mechanism OAUTHBEARER and oauth go together")
+        return self
 
 
 class Tls(Document):

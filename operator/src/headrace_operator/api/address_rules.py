@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headrace_operator.api import addresses
 from headrace_operator.api.addresses import Address
-from headrace_operator.api.properties import CODE, QUOTED
+from headrace_operator.api.properties import CODE, LOGIN_OF_URL, QUOTED
 from headrace_operator.api.schema import Rule
 
 
@@ -15,7 +15,17 @@ def _rules(address: Address) -> tuple[Rule, Rule]:
     )
 
 
-OF_BROKERS, OF_DATABASE, OF_WEB = map(_rules, (addresses.BROKERS, addresses.DATABASE, addresses.WEB))
+NO_LOGIN = Rule(
+    rule=f"!self.matches(r'{LOGIN_OF_URL}')",
+    message="a login would stand here in plain text: write the address without the part before the @",
+)
+NO_LOGIN_AT_ALL = Rule(
+    rule="!self.contains('@')",
+    message="a login would stand here in plain text: write host and port, and name a Secret with credentials",
+)
+OF_BROKERS, OF_DATABASE, OF_WEB, OF_TOKENS = map(
+    _rules, (addresses.BROKERS, addresses.DATABASE, addresses.WEB, addresses.TOKENS)
+)
 OF_STORE = _rules(addresses.STORE)[1:]
 NOWHERE_LOCAL = tuple(
     Rule(rule=f"self.all(key, !self[key].matches(r'{one}'))", message=addresses.IS_LOCAL) for one in addresses.LOCAL

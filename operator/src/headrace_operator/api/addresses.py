@@ -65,6 +65,13 @@ WEB = Address(
 )
 """The address of a web service. A login is let through here: what is wrong with one is said elsewhere."""
 
+TOKENS = Address(
+    pattern=r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?([/?][A-Za-z0-9._~:/?=&%+;-]*)?$",
+    message="write https://host:port/path, without a login, blanks, commas and #",
+    local=_URL,
+)
+"""Where tokens come from: an address that stays one in a list, a line of properties or a variable of a pod."""
+
 STORE = Address(pattern="^rediss?://", message="write redis://host:port or rediss://host:port", local=_URL)
 """The address of a Redis, whose pattern the field has."""
 

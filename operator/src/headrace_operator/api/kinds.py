@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace_operator.api import address_rules
+from headrace_operator.api.address_rules import NO_LOGIN, NO_LOGIN_AT_ALL
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
 from headrace_operator.api.connector import COLUMNS, RESERVED, ConnectorSpec, ConnectorStatus, OutboxColumns
 from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
 from headrace_operator.api.durations import SENSIBLE
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus, Sasl
 from headrace_operator.api.properties import (
     CONNECTOR_SECRETS,
     CONTROL,
     IDENTITY,
     KAFKA,
     LOGIN,
-    LOGIN_OF_URL,
     ODD,
     REFERENCE,
     SECRET,
@@ -101,14 +101,6 @@ def _only_whole_references(allowed: tuple[str, ...]) -> Rule:
     )
 
 
-NO_LOGIN = Rule(
-    rule=f"!self.matches(r'{LOGIN_OF_URL}')",
-    message="a login would stand here in plain text: write the address without the part before the @",
-)
-NO_LOGIN_AT_ALL = Rule(
-    rule="!self.contains('@')",
-    message="a login would stand here in plain text: write host and port, and name a Secret with credentials",
-)
 CA_OF_REDISS = Rule(
     rule="!has(self.ca) || self.url.startsWith('rediss://')",
     message="redis:// is not encrypted, so there is nothing to check by ca: write rediss://, or leave ca out",
@@ -205,6 +197,8 @@ KINDS = (
         rules={
             "spec.properties": (ONLY_TUNING,),
             "spec.bootstrapServers": (NO_LOGIN_AT_ALL, *address_rules.OF_BROKERS),
+            "spec.sasl": Sasl.rules,
+            "spec.sasl.oauth.tokenEndpoint": (NO_LOGIN, *address_rules.OF_TOKENS),
         },
     ),
     Kind(

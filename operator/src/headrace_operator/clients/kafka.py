@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import math
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -35,6 +37,7 @@ from headrace_operator.clients.kafka_failures import Failures
 from headrace_operator.clients.kafka_group import Group
 from headrace_operator.clients.kafka_link import Outdated
 from headrace_operator.clients.kafka_offsets import Offsets, Told
+from headrace_operator.clients.kafka_tokens import Tokens
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.kafka import ClusterSeen, Committed, LogSeen, Partition, Span, TopicSeen
 
@@ -69,15 +72,17 @@ Item = TypeVar("Item")
 class Kafka:
     """One Kafka with one login; every question raises `HeadraceError`."""
 
-    def __init__(self, name: str, properties: Mapping[str, str]) -> None:
+    def __init__(self, name: str, properties: Mapping[str, str], tokens: Tokens | None = None) -> None:
         self._name = f"Kafka {name} at {properties['bootstrap.servers']}"
-        self._properties = {"reconnect.backoff.ms": "500", **properties, **OWN}
+        by_token = {"oauth_cb": tokens.tell} if tokens else {}
+        self._properties: dict[str, Any] = {"reconnect.backoff.ms": "500", **properties, **OWN, **by_token}
         self._failures = Failures(self._name)
+        self._tokens, self._starting, self._is_closed = tokens, asyncio.Lock(), False
+        self._admin = None if tokens else self._made()
         try:
-            self._admin: AdminClient | None = AdminClient({**self._properties, "error_cb": self._failures.note})
-            self._offsets = Offsets(self._properties)
-        except (KafkaException, ValueError, OSError) as error:
-            raise errors.Invalid(f"{self._name}: the client refuses these properties: {error}") from error
+            self._offsets = Offsets(self._properties, tokens)
+        except (ValueError, OSError) as error:
+            raise self._refused(error) from error
         self._ends = Coalesced(self._read_ends)
         self._written = Coalesced(self._read_written)
         self._described = Coalesced(self._read_topics)
@@ -162,18 +167,51 @@ class Kafka:
 
     def close(self) -> None:
         """Let go of the connections; what is being asked fails as one that may be asked again."""
-        if self._admin:
-            self._admin.__exit__(None, None, None)
+        self._is_closed = True
+        self._leave(self._admin)
         self._admin = None
         self._offsets.close()
         self._let_go(before=math.inf)
         self._threads.shutdown(wait=False)
+
+    def _made(self) -> AdminClient:
+        try:
+            return AdminClient({**self._properties, "error_cb": self._failures.note})
+        except (KafkaException, ValueError, OSError) as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: Exception) -> errors.HeadraceError:
+        if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.SASL_AUTHENTICATION_FAILED:
+            return errors.Unreachable(f"{self._name}: {error.args[0].str()}")
+        return errors.Invalid(f"{self._name}: the client refuses these properties: {error}")
+
+    async def _start(self, tokens: Tokens) -> None:
+        """Make the client that logs in by tokens: in a thread, as it stands still for a second until it has one."""
+        async with self._starting:
+            if self._admin or self._is_closed:
+                return
+            await tokens.ask()
+            made = await asyncio.to_thread(self._made)
+            if self._is_closed:
+                self._leave(made)
+            else:
+                self._admin = made
+
+    def _leave(self, admin: AdminClient | None) -> None:
+        """Let go of a client; where it may wait for a token, in a thread, as the loop is to bring that."""
+        ending = partial(admin.__exit__, None, None, None) if admin else None
+        if ending and self._tokens:
+            threading.Thread(target=ending, name="kafka-end").start()
+        elif ending:
+            ending()
 
     @measured("kafka")
     async def _ask(self, what: str, question: Callable[[], Awaitable[Answer]]) -> Answer:
         self._failures.check()
         begun = time.monotonic()
         self._let_go(before=begun - IDLE)
+        if self._tokens and self._admin is None:
+            await self._start(self._tokens)
         try:
             async with asyncio.timeout(ANSWER):
                 answer = await question()

@@ -10,10 +10,12 @@ import json
 import time
 from collections.abc import Callable, Mapping
 
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
+from headrace_operator.api.kafkaconnection import Certificate, KafkaConnectionSpec, accepted, reached
 from headrace_operator.api.properties import tuning
-from headrace_operator.clients import errors
+from headrace_operator.api.schema import Credentials, SecretKey
+from headrace_operator.clients import errors, kafka_tokens
 from headrace_operator.clients.kafka import Kafka
+from headrace_operator.clients.kafka_tokens import Client, Token, Tokens
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kube import Resource
@@ -25,7 +27,7 @@ SUPERSEDED = 30.0
 """Seconds after which a client is closed that nobody asked for, while another of its KafkaConnection is in use."""
 
 Secret = tuple[str, str, str]
-"""A namespace, a name, and the address that it is sent to."""
+"""A namespace, a name, and the addresses that it is sent to."""
 
 
 class Kafkas:
@@ -34,6 +36,7 @@ class Kafkas:
     def __init__(self, kube: Kube, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._secrets: Kept[Secret, Mapping[str, bytes]] = Kept(lambda at: kube.secret_values(*at), SECRETS, now)
+        self._tokens: Kept[Client, Token] = Kept(kafka_tokens.get, kafka_tokens.AGE, now)
         self._open: dict[tuple[str, str], dict[str, tuple[float, Kafka]]] = {}
 
     async def open(self, connection: Resource) -> Kafka:
@@ -42,10 +45,11 @@ class Kafkas:
         if spec is None:
             raise errors.Invalid(f"KafkaConnection {connection.name} is not accepted: its conditions say why.")
         properties = await self._properties(connection.namespace, spec)
+        login = await self._client(connection.namespace, spec)
         clients = self._open.setdefault((connection.namespace, connection.name), {})
-        fingerprint = json.dumps(properties, sort_keys=True)
+        fingerprint = json.dumps([properties, login], sort_keys=True)
         known = clients.get(fingerprint)
-        client = known[1] if known else Kafka(connection.name, properties)
+        client = known[1] if known else Kafka(connection.name, properties, self._tokens_of(login))
         clients[fingerprint] = (self._now(), client)
         self._supersede(clients)
         return client
@@ -60,6 +64,9 @@ class Kafkas:
         for key in tuple(self._open):
             self.forget(*key)
 
+    def _tokens_of(self, client: Client | None) -> Tokens | None:
+        return None if client is None else Tokens(lambda: self._tokens.ask(client))
+
     def _supersede(self, clients: dict[str, tuple[float, Kafka]]) -> None:
         before = self._now() - SUPERSEDED
         for fingerprint in [one for one, (asked, _) in clients.items() if asked < before]:
@@ -69,24 +76,44 @@ class Kafkas:
         protocol = f"{'SASL_' if spec.sasl else ''}{'SSL' if spec.tls else 'PLAINTEXT'}"
         found = {"bootstrap.servers": spec.bootstrap_servers, "security.protocol": protocol}
         if spec.sasl:
-            login = spec.sasl.credentials
-            values = await self._secrets.ask((namespace, login.secret, spec.bootstrap_servers))
             found["sasl.mechanism"] = spec.sasl.mechanism
-            found["sasl.username"], found["sasl.password"] = (_value(values, login.secret, key) for key in login.keys)
-        if spec.tls and spec.tls.ca:
-            authority = await self._secrets.ask((namespace, spec.tls.ca.secret, spec.bootstrap_servers))
-            found["ssl.ca.pem"] = _authority(authority, spec.tls.ca.secret, spec.tls.ca.key)
+        if spec.sasl and not spec.sasl.oauth:
+            login = await self._pair(namespace, spec, spec.sasl.credentials)
+            found["sasl.username"], found["sasl.password"] = login
+        if spec.tls and (ca := spec.tls.ca):
+            found["ssl.ca.pem"] = await self._authority(namespace, spec, ca)
         if spec.tls and (own := spec.tls.certificate):
-            values = await self._secrets.ask((namespace, own.secret, spec.bootstrap_servers))
-            found["ssl.certificate.pem"], found["ssl.key.pem"] = (_value(values, own.secret, key) for key in own.keys)
+            found["ssl.certificate.pem"], found["ssl.key.pem"] = await self._pair(namespace, spec, own)
         return {**tuning(spec.properties), **found}
 
+    async def _client(self, namespace: str, spec: KafkaConnectionSpec) -> Client | None:
+        """Return the OAuth client that the operator logs in by; None where it logs in otherwise."""
+        oauth = spec.sasl.oauth if spec.sasl else None
+        if spec.sasl is None or oauth is None:
+            return None
+        name, secret = await self._pair(namespace, spec, spec.sasl.credentials)
+        authority = await self._authority(namespace, spec, oauth.ca) if oauth.ca else None
+        return Client(oauth.token_endpoint, name, secret, oauth.scope, authority)
 
-def _authority(values: Mapping[str, bytes], secret: str, key: str) -> str:
-    """Return certificates; without any, clients would trust those that the system does, and tell them the login."""
-    if text := _value(values, secret, key).strip():
-        return text
-    raise errors.Invalid(f"Key {key} of Secret {secret} is empty: put the certificate of Kafka's authority, in PEM.")
+    async def _pair(
+        self, namespace: str, spec: KafkaConnectionSpec, named: Credentials | Certificate
+    ) -> tuple[str, str]:
+        first, second = named.keys
+        return (
+            await self._read(namespace, spec, named.secret, first),
+            await self._read(namespace, spec, named.secret, second),
+        )
+
+    async def _authority(self, namespace: str, spec: KafkaConnectionSpec, named: SecretKey) -> str:
+        """Return certificates; without any, clients would trust those that the system does, and tell them the login."""
+        if text := (await self._read(namespace, spec, named.secret, named.key)).strip():
+            return text
+        raise errors.Invalid(
+            f"Key {named.key} of Secret {named.secret} is empty: put the authority's certificate, in PEM."
+        )
+
+    async def _read(self, namespace: str, spec: KafkaConnectionSpec, secret: str, key: str) -> str:
+        return _value(await self._secrets.ask((namespace, secret, reached(spec))), secret, key)
 
 
 def _value(values: Mapping[str, bytes], secret: str, key: str) -> str:

@@ -34,9 +34,11 @@ SETTINGS = {
 class Group:
     """Blocking questions, one at a time, each of at most so many ``seconds``; they raise KafkaException."""
 
-    def __init__(self, properties: Mapping[str, str], name: str, note: Callable[[KafkaError], None]) -> None:
+    def __init__(self, properties: Mapping[str, Any], name: str, note: Callable[[KafkaError], None]) -> None:
         self._lock = threading.Lock()
-        self._client: Consumer | None = Consumer({**properties, **SETTINGS, "group.id": name, "error_cb": note})
+        self._properties = {**properties, **SETTINGS, "group.id": name, "error_cb": note}
+        self._client: Consumer | None = None
+        self._is_closed = False
 
     def committed(self, partitions: Iterable[Partition], seconds: float) -> dict[Partition, Committed]:
         """Return the committed offsets and what is told with them; partitions without one are left out."""
@@ -71,11 +73,13 @@ class Group:
         with self._lock:
             if self._client:
                 self._client.close()
-            self._client = None
+            self._client, self._is_closed = None, True
 
     def _opened(self) -> Consumer:
-        if self._client is None:
+        if self._is_closed:
             raise KafkaException(KafkaError(KafkaError._DESTROY, "the connections were closed meanwhile"))
+        if self._client is None:
+            self._client = Consumer(self._properties)
         return self._client
 
 

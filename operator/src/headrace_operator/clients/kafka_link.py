@@ -15,6 +15,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from headrace_operator.clients import kafka_login
+from headrace_operator.clients.kafka_tokens import Tokens
 from headrace_operator.clients.kafka_wire import (
     AUTHENTICATE,
     COORDINATORS,
@@ -46,16 +47,18 @@ class Outdated(Exception):
 
 
 class Link:
-    """A connection to the broker at ``address``, by ``properties`` of librdkafka."""
+    """A connection to the broker at ``address``, by ``properties`` of librdkafka, or by ``tokens``."""
 
-    def __init__(self, address: Address, properties: Mapping[str, str], tls: ssl.SSLContext | None) -> None:
-        self._address, self._properties, self._tls = address, properties, tls
+    def __init__(
+        self, address: Address, properties: Mapping[str, str], tls: ssl.SSLContext | None, tokens: Tokens | None
+    ) -> None:
+        self._address, self._properties, self._tls, self._tokens = address, properties, tls, tokens
         self._lock = asyncio.Lock()
         self._numbers = itertools.count()
         self._streams: Streams | None = None
 
     async def ask(self, call: Call, body: bytes, read: Callable[[Reader], Answer]) -> Answer:
-        """Return what ``read`` makes of the answer; raises `Outdated`, and KafkaException for no answer.
+        """Return what ``read`` makes of the answer; raises `Outdated`, KafkaException, and what tokens raise.
 
         A connection that the broker has closed meanwhile, as it does with idle ones and at a login's end, is opened
         once more.
@@ -104,7 +107,7 @@ class Link:
             await self._log_in(self._properties["sasl.mechanism"])
 
     async def _log_in(self, mechanism: str) -> None:
-        login = kafka_login.steps(mechanism, self._properties["sasl.username"], self._properties["sasl.password"])
+        login = await self._steps(mechanism)
         if error := await self._exchange(HANDSHAKE, handshake(mechanism), lambda said: said.number(SHORT)):
             raise KafkaException(KafkaError(error, f"{self}: the broker does not take {mechanism}"))
         said: bytes | None = next(login)
@@ -113,6 +116,11 @@ class Link:
             if error:
                 raise KafkaException(KafkaError(error, f"{self}: {message or 'the login was refused'}"))
             said = _next(login, answer)
+
+    async def _steps(self, mechanism: str) -> kafka_login.Steps:
+        if self._tokens:
+            return kafka_login.bearer((await self._tokens.ask()).text)
+        return kafka_login.steps(mechanism, self._properties["sasl.username"], self._properties["sasl.password"])
 
     async def _exchange(self, call: Call, body: bytes, read: Callable[[Reader], Answer]) -> Answer:
         assert self._streams is not None

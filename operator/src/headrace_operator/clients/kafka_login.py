@@ -1,7 +1,7 @@
 """Logging in to Kafka: what the client says in turn with the broker, as a generator of steps, and how TLS is spoken.
 
-Source: RFC 4616 (PLAIN), RFC 5802 and 7677 (SCRAM). Each step is what to send; what came back is sent in. Raises
-``ValueError`` for a broker that does not prove that it knows the password, or asks for what no Kafka does.
+Source: RFC 4616 (PLAIN), 5802 and 7677 (SCRAM), 7628 (OAUTHBEARER). Each step is what to send; what came is sent in.
+Raises ``ValueError`` for a broker that does not prove that it knows the password, or asks for what no Kafka does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HASHES = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 def understands(properties: Mapping[str, str]) -> bool:
     """Tell whether a login by these ``properties`` of librdkafka can be made here."""
     own = {name for name in properties if name.startswith(("sasl.", "ssl."))}
-    return own <= UNDERSTOOD and properties.get("sasl.mechanism", "PLAIN") in {"PLAIN", *HASHES}
+    return own <= UNDERSTOOD and properties.get("sasl.mechanism", "PLAIN") in {"PLAIN", "OAUTHBEARER", *HASHES}
 
 
 def steps(mechanism: str, username: str, password: str) -> Steps:
@@ -39,6 +39,12 @@ def steps(mechanism: str, username: str, password: str) -> Steps:
     if mechanism == "PLAIN":
         return _plain(username, password)
     return _scram(HASHES[mechanism], username, password, base64.b64encode(secrets.token_bytes(24)).decode())
+
+
+def bearer(token: str) -> Steps:
+    """Return the steps of a login by a token, of which a broker that refuses it says why (RFC 7628)."""
+    if (yield f"n,,\1auth=Bearer {token}\1\1".encode()):
+        yield b"\1"
 
 
 def context(properties: Mapping[str, str]) -> ssl.SSLContext | None:

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 from headrace_operator.clients import kafka_login
 from headrace_operator.clients.kafka_committed import committed
 from headrace_operator.clients.kafka_link import Address, Link, Outdated
+from headrace_operator.clients.kafka_tokens import Tokens
 from headrace_operator.clients.kafka_wire import (
     COORDINATORS,
     OFFSETS,
@@ -45,13 +46,15 @@ Told = Mapping[Partition, Committed] | Exception
 
 
 class Offsets:
-    """Questions to one Kafka, by ``properties`` of librdkafka; ``now`` is a monotonic clock in seconds.
+    """Questions to one Kafka, by ``properties`` of librdkafka and ``tokens``; ``now`` is a monotonic clock in seconds.
 
     Raises ``ValueError`` for properties that are wrong.
     """
 
-    def __init__(self, properties: Mapping[str, str], now: Callable[[], float] = time.monotonic) -> None:
-        self._properties, self._now = properties, now
+    def __init__(
+        self, properties: Mapping[str, str], tokens: Tokens | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._properties, self._tokens, self._now = properties, tokens, now
         self._is_able = kafka_login.understands(properties)
         self._tls = kafka_login.context(properties) if self._is_able else None
         self._servers = [_address(one) for one in properties["bootstrap.servers"].split(",") if one.strip()]
@@ -133,7 +136,7 @@ class Offsets:
         return found
 
     def _link(self, address: Address) -> Link:
-        return self._links.setdefault(address, Link(address, self._properties, self._tls))
+        return self._links.setdefault(address, Link(address, self._properties, self._tls, self._tokens))
 
 
 def _parts(asked: Asked) -> list[dict[str, Iterable[Partition]]]:

@@ -43,8 +43,9 @@ def plan(resource: Resource, given: Given, settings: Settings, now: datetime) ->
         case "KafkaConnection":
             cluster = ClusterSeen(cluster_id="assumed", brokers=3)
             spec = kafkaconnection.judge(resource).spec
-            wanted = needs.kafka_secrets(spec) if spec else ()
-            seen = KafkaConnectionWorld(resource=resource, secrets=_secrets(wanted, ()), cluster=cluster)
+            keys = needs.kafka_keys(spec) if spec else ()
+            secrets = _secrets(tuple(name for name, _ in keys), tuple(key for _, key in keys))
+            seen = KafkaConnectionWorld(resource=resource, secrets=secrets, cluster=cluster)
             return kafkaconnection.plan(seen, settings, now)
         case "ConnectCluster":
             return connectcluster.plan(_connect_cluster(resource, given), settings, now)

@@ -10,7 +10,7 @@ from headrace import config as contract
 from headrace import names as kafka_names
 from headrace_operator.api.consumer import ConsumerSpec, Delivery, Handler, Http, OnDeadLetter, Python, Retry
 from headrace_operator.api.durations import seconds
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, Tls
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, OAuth, Tls
 from headrace_operator.api.properties import tuning
 from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import contracts, deduplication, names, template
@@ -127,6 +127,7 @@ def _kafka(kafka: KafkaConnectionSpec) -> contract.Kafka:
         mechanism=kafka.sasl.mechanism,
         username_file=f"{contract.CREDENTIALS}/username",
         password_file=f"{contract.CREDENTIALS}/password",
+        oauth=kafka.sasl.oauth and _oauth(kafka.sasl.oauth),
     )
     return contract.Kafka(
         bootstrap_servers=kafka.bootstrap_servers,
@@ -134,6 +135,11 @@ def _kafka(kafka: KafkaConnectionSpec) -> contract.Kafka:
         tls=kafka.tls and _tls(kafka.tls),
         properties=tuning(kafka.properties),
     )
+
+
+def _oauth(oauth: OAuth) -> contract.OAuth:
+    authority = f"{contract.CREDENTIALS}/provider.crt" if oauth.ca else None
+    return contract.OAuth(token_endpoint=oauth.token_endpoint, scope=oauth.scope, ca_file=authority)
 
 
 def _tls(tls: Tls) -> contract.Tls:
@@ -280,6 +286,8 @@ def _credentials(kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
         credentials = kafka.sasl.credentials
         items = _as_files(credentials.keys, "username", "password")
         sources.append({"secret": {"name": credentials.secret, "items": items}})
+    if kafka.sasl and kafka.sasl.oauth and (ca := kafka.sasl.oauth.ca):
+        sources.append({"secret": {"name": ca.secret, "items": [{"key": ca.key, "path": "provider.crt"}]}})
     if kafka.tls and kafka.tls.ca:
         items = [{"key": kafka.tls.ca.key, "path": "ca.crt"}]
         sources.append({"secret": {"name": kafka.tls.ca.secret, "items": items}})

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace_operator.api import addresses
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
+from headrace_operator.api import properties as raw
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted, reached
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent
@@ -22,6 +23,7 @@ from headrace_operator.settings import Settings
 
 NEEDED = frozenset({"Accepted", "Reachable"})
 NONE_SEEN: Secrets = {}
+ENDPOINT = "sasl.oauth.tokenEndpoint"
 
 
 def plan(world: KafkaConnectionWorld, settings: Settings, now: datetime) -> Plan:
@@ -48,6 +50,8 @@ def judge(resource: Resource, secrets: Secrets = NONE_SEEN) -> Acceptance[KafkaC
         _only_tuning,
         lambda spec: acceptance.no_login("bootstrapServers", spec.bootstrap_servers, "@"),
         lambda spec: acceptance.address("bootstrapServers", spec.bootstrap_servers, addresses.BROKERS),
+        lambda spec: acceptance.no_login(ENDPOINT, _endpoint(spec), raw.LOGIN_OF_URL),
+        lambda spec: acceptance.address(ENDPOINT, _endpoint(spec), addresses.TOKENS),
         lambda spec: _only_to_hosts(spec, secrets),
     )
     return acceptance.in_force_within(judged, lambda spec: _only_to_hosts(spec, secrets))
@@ -70,8 +74,12 @@ def unaccepted(resource: Resource) -> str | None:
     return f"KafkaConnection {resource.name} {how}, so it is not used: {why}"
 
 
+def _endpoint(spec: KafkaConnectionSpec) -> str | None:
+    return spec.sasl.oauth.token_endpoint if spec.sasl and spec.sasl.oauth else None
+
+
 def _only_to_hosts(spec: KafkaConnectionSpec, secrets: Secrets) -> Finding | None:
-    return acceptance.only_to_hosts(needs.kafka_secrets(spec), secrets, [spec.bootstrap_servers])
+    return acceptance.only_to_hosts(needs.kafka_secrets(spec), secrets, [reached(spec)])
 
 
 def _recorded(world: KafkaConnectionWorld, judged: Acceptance[KafkaConnectionSpec]) -> Mapping[str, Any] | None:

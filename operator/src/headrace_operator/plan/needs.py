@@ -28,6 +28,8 @@ def kafka_keys(spec: KafkaConnectionSpec) -> tuple[tuple[str, str], ...]:
     if spec.sasl:
         login = spec.sasl.credentials
         found += [(login.secret, key) for key in login.keys]
+    if spec.sasl and spec.sasl.oauth and (ca := spec.sasl.oauth.ca):
+        found.append((ca.secret, ca.key))
     if spec.tls and spec.tls.ca:
         found.append((spec.tls.ca.secret, spec.tls.ca.key))
     if spec.tls and (own := spec.tls.certificate):

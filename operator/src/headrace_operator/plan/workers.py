@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, OAuth, Sasl
+from headrace_operator.api.schema import Credentials
 from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import contracts, names, rest, template
 from headrace_operator.plan.availability import budget, spread
@@ -18,7 +19,10 @@ from headrace_operator.settings import Settings
 METRICS = 9404
 CLIENTS = ("", "producer.", "consumer.", "admin.")
 SECRETS = "dev.headrace.connect.worker.SecretConfigProvider"
+SECURITY = "org.apache.kafka.common.security"
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
+PROVIDER = "10000"
+"""Milliseconds that a provider of tokens may take, which Kafka's own clients would await for ever."""
 
 
 def manifests(
@@ -41,7 +45,7 @@ def manifests(
         _network_policy(resource, name, settings),
         budget(resource, name),
         document,
-        _deployment(resource, spec, document, settings, started_with),
+        _deployment(resource, spec, kafka, document, settings, started_with),
         _service(resource, name),
     )
 
@@ -114,17 +118,43 @@ def _login(namespace: str, kafka: KafkaConnectionSpec) -> dict[str, str]:
             "ssl.keystore.key": key,
         }
     if kafka.sasl:
-        properties |= {"sasl.mechanism": kafka.sasl.mechanism, "sasl.jaas.config": _jaas(namespace, kafka)}
+        properties |= {"sasl.mechanism": kafka.sasl.mechanism, "sasl.jaas.config": _jaas(namespace, kafka.sasl)}
+    if kafka.sasl and kafka.sasl.oauth:
+        properties |= _tokens(namespace, kafka.sasl.credentials, kafka.sasl.oauth)
     return properties
 
 
-def _jaas(namespace: str, kafka: KafkaConnectionSpec) -> str:
-    assert kafka.sasl is not None
-    module = "plain.Plain" if kafka.sasl.mechanism == "PLAIN" else "scram.Scram"
-    credentials = kafka.sasl.credentials
+def _tokens(namespace: str, client: Credentials, oauth: OAuth) -> dict[str, str]:
+    """Return how Kafka's own clients get their tokens (KIP-768, KIP-1139)."""
+    own = "sasl.oauthbearer.client.credentials.client"
+    user, password = (_reference(namespace, client.secret, key) for key in client.keys)
+    scope = {"sasl.oauthbearer.scope": oauth.scope} if oauth.scope else {}
+    return {
+        "sasl.login.callback.handler.class": f"{SECURITY}.oauthbearer.OAuthBearerLoginCallbackHandler",
+        "sasl.oauthbearer.token.endpoint.url": oauth.token_endpoint,
+        f"{own}.id": user,
+        f"{own}.secret": password,
+        "sasl.login.connect.timeout.ms": PROVIDER,
+        "sasl.login.read.timeout.ms": PROVIDER,
+        **scope,
+    }
+
+
+def _jaas(namespace: str, sasl: Sasl) -> str:
+    if sasl.oauth:
+        return f"{SECURITY}.oauthbearer.OAuthBearerLoginModule required{_provider(namespace, sasl.oauth)};"
+    module = "plain.Plain" if sasl.mechanism == "PLAIN" else "scram.Scram"
+    credentials = sasl.credentials
     user, password = (_reference(namespace, credentials.secret, key, "quoted") for key in credentials.keys)
-    login = f"org.apache.kafka.common.security.{module}LoginModule"
-    return f'{login} required username="{user}" password="{password}";'
+    return f'{SECURITY}.{module}LoginModule required username="{user}" password="{password}";'
+
+
+def _provider(namespace: str, oauth: OAuth) -> str:
+    """Return the options of a login by which the provider of tokens is known."""
+    if oauth.ca is None:
+        return ""
+    authority = _reference(namespace, oauth.ca.secret, oauth.ca.key, "quoted")
+    return f' ssl.truststore.type="PEM" ssl.truststore.certificates="{authority}"'
 
 
 def _reference(namespace: str, secret: str, key: str, provider: str = "secrets") -> str:
@@ -144,6 +174,7 @@ def _rights(resource: Resource, name: str, secrets: Sequence[str]) -> tuple[Mani
 def _deployment(
     resource: Resource,
     spec: ConnectClusterSpec,
+    kafka: KafkaConnectionSpec,
     document: Manifest,
     settings: Settings,
     started_with: Mapping[str, str],
@@ -157,7 +188,7 @@ def _deployment(
             "automountServiceAccountToken": False,
             "securityContext": pod_security(),
             "terminationGracePeriodSeconds": 30,
-            "containers": [_container(resource, spec, settings)],
+            "containers": [_container(resource, spec, kafka, settings)],
             "volumes": [
                 rest.volume(contracts.name(document), spec.rest),
                 _token(),
@@ -187,15 +218,25 @@ def _token() -> dict[str, Any]:
     return {"name": "token", "projected": {"sources": sources}}
 
 
-def _container(resource: Resource, spec: ConnectClusterSpec, settings: Settings) -> dict[str, Any]:
+def _environment(resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
+    """Return what the image starts a worker by: its address, and where alone its Kafka clients may get tokens."""
+    found: list[dict[str, Any]] = [
+        {"name": "HEADRACE_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        *rest.environment(resource, spec.rest),
+    ]
+    if kafka.sasl and kafka.sasl.oauth:
+        found.append({"name": "HEADRACE_TOKEN_ENDPOINT", "value": kafka.sasl.oauth.token_endpoint})
+    return found
+
+
+def _container(
+    resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec, settings: Settings
+) -> dict[str, Any]:
     return {
         "name": "connect",
         "image": spec.workers.image or settings.connect_image,
         "ports": [{"name": "rest", "containerPort": rest.PORT}, {"name": "metrics", "containerPort": METRICS}],
-        "env": [
-            {"name": "HEADRACE_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-            *rest.environment(resource, spec.rest),
-        ],
+        "env": _environment(resource, spec, kafka),
         "resources": _resources(spec),
         "securityContext": container_security(),
         **rest.probes(resource, spec.rest),

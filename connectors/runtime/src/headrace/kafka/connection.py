@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from headrace.config import Kafka, Sasl, Tls
+from headrace.config import Kafka, OAuth, Sasl, Tls
 
 
 class Login(NamedTuple):
@@ -34,7 +34,13 @@ class Mounted(NamedTuple):
 
 def mounted(kafka: Kafka) -> Mounted:
     """Return what the credential files of ``kafka`` hold now; raises ``OSError`` when one is of no use."""
-    return Mounted(login=_login(kafka.sasl) if kafka.sasl else None, at_start=_at_start(kafka.tls) if kafka.tls else {})
+    return Mounted(
+        login=_login(kafka.sasl) if kafka.sasl and not kafka.sasl.oauth else None,
+        at_start={
+            **(_client(kafka.sasl, kafka.sasl.oauth) if kafka.sasl and kafka.sasl.oauth else {}),
+            **(_at_start(kafka.tls) if kafka.tls else {}),
+        },
+    )
 
 
 def properties(kafka: Kafka) -> dict[str, str]:
@@ -56,7 +62,28 @@ def _sasl(sasl: Sasl | None) -> dict[str, str]:
     if sasl is None:
         return {}
     login = _login(sasl)
+    if sasl.oauth:
+        return {"sasl.mechanism": sasl.mechanism, **_tokens(login, sasl.oauth)}
     return {"sasl.mechanism": sasl.mechanism, "sasl.username": login.user, "sasl.password": login.password}
+
+
+def _tokens(client: Login, oauth: OAuth) -> dict[str, str]:
+    """Return how the Kafka client gets its tokens itself, and renews them (OpenID Connect, client credentials)."""
+    more = {"sasl.oauthbearer.scope": oauth.scope, "https.ca.location": oauth.ca_file}
+    return {
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.client.id": client.user,
+        "sasl.oauthbearer.client.secret": client.password,
+        "sasl.oauthbearer.token.endpoint.url": oauth.token_endpoint,
+        **{name: value for name, value in more.items() if value},
+    }
+
+
+def _client(sasl: Sasl, oauth: OAuth) -> dict[str, bytes]:
+    found = {"OAuth client": "\0".join(_login(sasl)).encode()}
+    if oauth.ca_file:
+        found["certificate authority of the token endpoint"] = _authority(oauth.ca_file)
+    return found
 
 
 def _login(sasl: Sasl) -> Login:
