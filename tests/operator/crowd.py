@@ -20,6 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from headrace_operator.api import crd
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.clients.api import Api, path
+from headrace_operator.clients.connections import Connections
 from headrace_operator.clients.errors import Busy, Conflict, Missing, Unreachable
 from headrace_operator.observed.kube import Manifest
 from tests.cluster.fast import ApiServer
@@ -157,7 +158,7 @@ async def rolling_out(api: Api, place: str = PLACE) -> AsyncIterator[None]:
 
 async def _roll_out(api: Api, place: str) -> None:
     where = api.configuration.host + path("apps/v1", "Deployment", place)
-    connector = aiohttp.TCPConnector(ssl=api.ssl)
+    connector = Connections(ssl=api.ssl)
     async with aiohttp.ClientSession(connector=connector, read_bufsize=2**20) as session:
         while True:
             watch = session.get(where, params={"watch": "true"}, timeout=aiohttp.ClientTimeout(sock_connect=30))

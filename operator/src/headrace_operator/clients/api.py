@@ -13,8 +13,10 @@ from urllib.request import getproxies
 
 import aiohttp
 from kubernetes.aio import client, config
+from kubernetes.aio.client.rest import RESTClientObject
 
 from headrace_operator.clients import answers, errors, fence
+from headrace_operator.clients.connections import Connections
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.kube import Manifest
 
@@ -88,12 +90,18 @@ def _in_a_pod() -> bool:
     return TOKEN.exists()
 
 
+class _Rest(RESTClientObject):  # type: ignore[misc]  # it has no types
+    def _create_connector(self) -> Connections:
+        return Connections(limit=self.maxsize, ssl=self.ssl_context)
+
+
 class Api:
     """Requests to one API server."""
 
     def __init__(self, configuration: Any) -> None:
         self.configuration = configuration
         self._client = client.ApiClient(configuration)
+        self._client.rest_client = _Rest(configuration)
 
     @property
     def ssl(self) -> Any:
@@ -106,7 +114,7 @@ class Api:
         return token
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and wait until they are closed."""
         await self._client.close()
 
     async def get(self, where: str, **query: str) -> Manifest | None:

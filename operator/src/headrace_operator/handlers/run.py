@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-import aiohttp
 import kopf
 
 from headrace_operator.clients.api import Api, connection
+from headrace_operator.clients.connections import Connections
 from headrace_operator.clients.kube import API_VERSION, Kube
 from headrace_operator.clients.remembered import Remembered, Remembering
 from headrace_operator.handlers import telling, watching
@@ -40,7 +40,7 @@ async def run(settings: Settings) -> None:
         remote = await opened(kube, near, stack)
         loop = Loop(remote=remote, lease=lease, settings=settings, fleet=Fleet(lease.held))
         watches = Watches(api, watching.paths(settings.watch_namespaces))
-        session = Kept(middlewares=(watches,), connector=aiohttp.TCPConnector(limit=0, ssl=api.ssl))
+        session = Kept(middlewares=(watches,), connector=Connections(limit=0, ssl=api.ssl))
         stack.push_async_callback(session.end)
         serving = Serving(api, API_VERSION, watching.PLURALS.values())
         await _tell(loop, serving, watches, settings, stack)

@@ -9,6 +9,7 @@ import aiohttp
 
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.connect_entrances import Entrances
+from headrace_operator.clients.connections import Connections
 from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 
@@ -33,5 +34,5 @@ async def opened(kube: Kube, near: Kube, stack: AsyncExitStack) -> Remote:
     """Return the clients beside ``kube`` and ``near``, open until ``stack`` ends."""
     kafkas = Kafkas(kube)
     stack.callback(kafkas.close)
-    connect = Connect(await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))))
+    connect = Connect(await stack.enter_async_context(aiohttp.ClientSession(connector=Connections(limit=0))))
     return Remote(kube=kube, near=near, connect=connect, kafkas=kafkas, entrances=Entrances(kube))
