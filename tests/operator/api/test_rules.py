@@ -22,7 +22,7 @@ from headrace_operator.plan.acceptance import judge
 from tests.cluster import fast
 from tests.operator import worlds
 from tests.operator.operator_process import kubectl
-from tests.operator.plan import statuses, templates
+from tests.operator.plan import leaves, statuses, templates
 from tests.waiting import PATIENCE, until
 
 SOURCE = {"connector": "orders-db", "routes": ["order"]}
@@ -318,6 +318,23 @@ def test_the_api_server_refuses_in_the_users_words(
     field = f"{path}{rule.field_path or ''}".removeprefix(".")
     assert re.search(re.escape(f"{field}: ").replace(r"\[\]", r"\[\d\]"), answer.stderr)
     assert rule.message in answer.stderr
+
+
+BY_KUBERNETES = "quantity("
+"""What rules compare that plans do not: Kubernetes refuses what is made of it, and that is told."""
+
+
+@pytest.mark.parametrize(("kind", "path", "index", "change"), REFUSED)
+def test_the_plan_refuses_what_a_rule_refuses(kind: str, path: str, index: int, change: dict[str, Any]) -> None:
+    """Where the definitions are older than the operator, or a value is older than its rule."""
+    rule = next(one for one in KINDS if one.name == kind).rules[path][index]
+    plan = leaves.first(kind, {**SPECS[kind], **change})
+
+    if BY_KUBERNETES in rule.rule:
+        assert leaves.refusal(plan) is None, "refused after all: take it out of BY_KUBERNETES"
+        return
+    assert path.rpartition(".")[2].strip("[]") in (leaves.refusal(plan) or "accepted")
+    assert plan.actions == ()
 
 
 @pytest.mark.apiserver

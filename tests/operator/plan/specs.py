@@ -103,7 +103,8 @@ def _connect_cluster(spec: Json) -> Json:
 
 
 def _connector(spec: Json) -> Json:
-    """Return the spec with a host that is one: most texts are none, and would be refused."""
+    """Return the spec with one thing to capture, and a host that is one: most texts are none, and would be refused."""
+    spec["capture"] = _one_of(spec["capture"], "outbox", "tables") or worlds.CONNECTOR.spec["capture"]
     if addresses.DATABASE.refusal(spec["postgres"]["host"]) is not None:
         spec["postgres"]["host"] = worlds.CONNECTOR.spec["postgres"]["host"]
     return spec

@@ -168,11 +168,6 @@ def lessened(kind: str) -> Iterator[tuple[Path, Json]]:
         yield at, less
 
 
-def named(path: Path) -> str:
-    """Return the path as the schema has it, without the places in lists."""
-    return ".".join(str(key) for key in path if isinstance(key, str))
-
-
 def changed(node: Json, path: Path, value: Any) -> Json:
     """Return a copy of `node` with `value` at `path`."""
     found: Any

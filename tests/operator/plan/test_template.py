@@ -1,4 +1,4 @@
-"""What a template gives to pods: every field of the allow-list, and nothing that is ours."""
+"""What a template gives to pods beside what is ours; that each of its fields does is shown in test_leaves."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from headrace_operator.api import crd
-from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.resources import Resources
 from headrace_operator.plan import inputs, template
 from headrace_operator.plan.actions import Apply
@@ -16,18 +14,6 @@ from tests.operator.plan import statuses, templates
 
 Json = dict[str, Any]
 PATHS = {"Consumer": ("spec", "template"), "ConnectCluster": ("spec", "workers", "template")}
-MAPS = {"labels", "annotations", "nodeSelector", "matchLabels", "volumeAttributes"}
-"""Fields in which users choose the names."""
-
-
-def schema_paths(node: Json, at: str = "") -> set[str]:
-    """Return where each field of a schema's node is, as `templates.named` says it."""
-    found = set()
-    for name, child in (node.get("properties") or {}).items():
-        path = f"{at}.{name}" if at else name
-        inner = child.get("items", child)
-        found |= {path, *schema_paths(inner, path)}
-    return found
 
 
 def pods(given: Json | None, kind: str = "Consumer") -> Json:
@@ -36,29 +22,6 @@ def pods(given: Json | None, kind: str = "Consumer") -> Json:
     applied = [one.manifest for one in plan.actions if isinstance(one, Apply)]
     (spec,) = [one["spec"] for one in applied if one["kind"] == "Deployment"]
     return dict(spec)
-
-
-@pytest.mark.parametrize("kind", PATHS)
-def test_the_full_template_has_every_field_of_the_schema(kind: str) -> None:
-    node = crd.schema(next(one for one in KINDS if one.name == kind))
-    for name in PATHS[kind]:
-        node = node["properties"][name]
-
-    found = {templates.named(one) for one in templates.paths(templates.FULL_OF[kind]) if not MAPS & set(one[:-1])}
-    assert schema_paths(node) == found
-
-
-@pytest.mark.case("clusters-7")
-@pytest.mark.parametrize("kind", PATHS)
-def test_no_field_is_inert(kind: str) -> None:
-    """Each changes the pods when it is taken out, unless it may not be."""
-    full, changing = templates.FULL_OF[kind], set()
-    whole = pods(full, kind)
-    for path, less in templates.lessened(kind):
-        assert pods(less, kind) != whole, path
-        changing.add(path)
-
-    assert {field for field in full if (field,) not in changing} == {"volumes"}
 
 
 @pytest.mark.case("clusters-7")

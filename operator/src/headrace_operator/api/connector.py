@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from headrace_operator.api.schema import ClusterName, Credentials, Model, Status
 from headrace_operator.api.tables import Table
-from headrace_operator.api.words import Refused
+from headrace_operator.api.words import OneOf, Refused
 
 
 class Postgres(Model):
@@ -63,8 +63,10 @@ class Outbox(Model):
     columns: OutboxColumns | None = Field(None, description="Column names that differ from the router's defaults.")
 
 
-class Capture(Model):
+class Capture(OneOf):
     """What to capture: exactly one of an outbox table and a list of tables."""
+
+    choices: ClassVar[tuple[str, ...]] = ("outbox", "tables")
 
     outbox: Outbox | None = Field(None, description="Capture an outbox table through the outbox event router.")
     tables: tuple[Table, ...] | None = Field(

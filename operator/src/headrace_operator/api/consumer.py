@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headrace_operator.api.durations import Duration, Window
-from headrace_operator.api.schema import Credentials, Model, Name, ObjectName, SecretKey, Status, Topic
+from headrace_operator.api.schema import Credentials, Model, Name, ObjectName, Rule, SecretKey, Status, Topic
 from headrace_operator.api.tables import Route, Table
 from headrace_operator.api.template import ConsumerTemplate
+from headrace_operator.api.words import OneOf
+
+PARKS_KEYS = "with onDeadLetter.action: ParkKey, order is Key"
+MIN_ABOVE_MAX = "min must not be greater than max"
+ONE_CODE = "the code comes from an image or from a source, not from both"
+ONE_SOURCE = "from names exactly one of a connector and a kafka with topics"
+ROUTES_OR_TABLES = "from a connector, name exactly one of routes and tables"
+KAFKA_WITH_TOPICS = "kafka and topics go together"
 
 
 class Source(Model):
@@ -31,6 +39,26 @@ class Source(Model):
     topics: tuple[Topic, ...] | None = Field(
         None, min_length=1, max_length=100, description="Topics to handle, with kafka."
     )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(rule="has(self.connector) != has(self.kafka)", message=ONE_SOURCE, field_path=".connector"),
+        Rule(
+            rule="!has(self.connector) || (has(self.routes) != has(self.tables))",
+            message=ROUTES_OR_TABLES,
+            field_path=".connector",
+        ),
+        Rule(rule="has(self.kafka) == has(self.topics)", message=KAFKA_WITH_TOPICS, field_path=".topics"),
+    )
+
+    @model_validator(mode="after")
+    def _is_one_source(self) -> Self:
+        if (self.connector is None) is (self.kafka is None):
+            raise ValueError(ONE_SOURCE)
+        if self.connector is not None and (self.routes is None) is (self.tables is None):
+            raise ValueError(ROUTES_OR_TABLES)
+        if (self.kafka is None) is not (self.topics is None):
+            raise ValueError(KAFKA_WITH_TOPICS)
+        return self
 
 
 class Http(Model):
@@ -61,9 +89,21 @@ class Python(Model):
         "processes of 256Mi, which are ended at the time-out, and whose end fails their record alone. Default: Thread.",
     )
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(rule="!(has(self.image) && has(self.source))", message=ONE_CODE, field_path=".source"),
+    )
 
-class Handler(Model):
+    @model_validator(mode="after")
+    def _is_one_code(self) -> Self:
+        if self.image is not None and self.source is not None:
+            raise ValueError(ONE_CODE)
+        return self
+
+
+class Handler(OneOf):
     """The code that handles a record: exactly one of http and python."""
+
+    choices: ClassVar[tuple[str, ...]] = ("http", "python")
 
     http: Http | None = Field(None, description="Push each record to a web service.")
     python: Python | None = Field(None, description="Call a Python function for each record.")
@@ -136,8 +176,10 @@ class Redis(Model):
     )
 
 
-class Deduplication(Model):
+class Deduplication(OneOf):
     """Pass over records whose message was handled before: exactly one of memory and redis remembers it."""
+
+    choices: ClassVar[tuple[str, ...]] = ("memory", "redis")
 
     window: Window | None = Field(
         None, description="How long a handled message is remembered, as 90m, 36h or 7d. Default: 7d."
@@ -146,8 +188,10 @@ class Deduplication(Model):
     redis: Redis | None = Field(None, description="Remember handled messages in a Redis that all pods ask.")
 
 
-class Compensate(Model):
+class Compensate(OneOf):
     """Make good for a dead letter by a command: exactly one of topic and http receives it."""
+
+    choices: ClassVar[tuple[str, ...]] = ("topic", "http")
 
     topic: Topic | None = Field(
         None, description="Topic of the same Kafka, which exists, to which the record is sent with the reason."
@@ -206,6 +250,22 @@ class Delivery(Model):
         "as ever. Default: ce_id, then id.",
     )
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!has(self.onDeadLetter) || !has(self.onDeadLetter.action) "
+            "|| self.onDeadLetter.action != 'ParkKey' || !has(self.order) || self.order == 'Key'",
+            message=PARKS_KEYS,
+            field_path=".order",
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _parks_keys(self) -> Self:
+        parks = self.on_dead_letter is not None and self.on_dead_letter.action == "ParkKey"
+        if parks and self.order not in (None, "Key"):
+            raise ValueError(PARKS_KEYS)
+        return self
+
 
 class Scale(Model):
     """How many replicas run."""
@@ -217,6 +277,16 @@ class Scale(Model):
     target_lag_seconds: int | None = Field(
         None, ge=1, le=86400, description="Longest time in seconds that a record should wait. Default: 60."
     )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(rule="!has(self.min) || !has(self.max) || self.min <= self.max", message=MIN_ABOVE_MAX, field_path=".min"),
+    )
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(MIN_ABOVE_MAX)
+        return self
 
 
 class ConsumerSpec(Model):

@@ -8,7 +8,7 @@ from headrace_operator.api import address_rules
 from headrace_operator.api.address_rules import NO_LOGIN, NO_LOGIN_AT_ALL
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
 from headrace_operator.api.connector import COLUMNS, RESERVED, ConnectorSpec, ConnectorStatus, OutboxColumns
-from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus
+from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus, Delivery, Python, Scale, Source
 from headrace_operator.api.durations import SENSIBLE
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus, Sasl
 from headrace_operator.api.properties import (
@@ -332,29 +332,10 @@ KINDS = (
                 _kept("spec.from.connector", HAD_PODS, OTHER_SOURCE),
                 _kept("spec.from.kafka", HAD_PODS, OTHER_SOURCE),
             ),
-            "spec.from": (
-                _exactly_one("connector", "kafka", "from names exactly one of a connector and a kafka with topics"),
-                Rule(
-                    rule="!has(self.connector) || (has(self.routes) != has(self.tables))",
-                    message="from a connector, name exactly one of routes and tables",
-                    field_path=".connector",
-                ),
-                Rule(
-                    rule="has(self.kafka) == has(self.topics)",
-                    message="kafka and topics go together",
-                    field_path=".topics",
-                ),
-            ),
+            "spec.from": Source.rules,
             "spec.from.tables[]": (IS_TABLE,),
             "spec.handler": (_exactly_one("http", "python", "a handler is exactly one of http and python"),),
-            "spec.delivery": (
-                Rule(
-                    rule="!has(self.onDeadLetter) || !has(self.onDeadLetter.action) "
-                    "|| self.onDeadLetter.action != 'ParkKey' || !has(self.order) || self.order == 'Key'",
-                    message="with onDeadLetter.action: ParkKey, order is Key",
-                    field_path=".order",
-                ),
-            ),
+            "spec.delivery": Delivery.rules,
             "spec.delivery.onDeadLetter.compensate": (
                 _exactly_one("topic", "http", "a command goes to exactly one of topic and http"),
             ),
@@ -366,13 +347,7 @@ KINDS = (
             "spec.delivery.deduplication.redis": (CA_OF_REDISS,),
             "spec.delivery.deduplication.redis.url": (NO_LOGIN, *address_rules.OF_STORE),
             "spec.handler.python.image": (NO_LOGIN_IN_IMAGE,),
-            "spec.handler.python": (
-                Rule(
-                    rule="!(has(self.image) && has(self.source))",
-                    message="the code comes from an image or from a source, not from both",
-                    field_path=".source",
-                ),
-            ),
+            "spec.handler.python": Python.rules,
             "spec.delivery.onDeadLetter.compensate.http.url": (NO_LOGIN, *address_rules.OF_WEB),
             "spec.delivery.onDeadLetter.compensate.http.timeout": (SENSIBLE,),
             "spec.handler.http.timeout": (SENSIBLE,),
@@ -382,13 +357,7 @@ KINDS = (
             "spec.delivery.retry.maxAge": (SENSIBLE,),
             "spec.delivery.retry.maxInMemory": (SENSIBLE,),
             **of_consumer("spec.template"),
-            "spec.scale": (
-                Rule(
-                    rule="!has(self.min) || !has(self.max) || self.min <= self.max",
-                    message="min must not be greater than max",
-                    field_path=".min",
-                ),
-            ),
+            "spec.scale": Scale.rules,
         },
     ),
 )

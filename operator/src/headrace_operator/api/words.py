@@ -49,8 +49,10 @@ class OneOf(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = self.model_dump(by_alias=True, exclude_none=True)
-        if sum(choice in given for choice in self.choices) != 1:
+        given = {
+            info.alias or name for name, info in type(self).model_fields.items() if getattr(self, name) is not None
+        }
+        if len(given.intersection(self.choices)) != 1:
             raise ValueError(self.told())
         return self
 
