@@ -35,7 +35,6 @@ _JAVA = ("java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX
 SOURCE = "org.apache.kafka.common.config.provider.DirectoryConfigProvider"
 _CONFIG = {
     **{f"config.providers.{name}.param.source": SOURCE for name in ("secrets", "quoted")},
-    "rest.advertised.host.name": "127.0.0.1",
     "offset.flush.interval.ms": "500",
 }
 
@@ -88,12 +87,18 @@ def write_secret(folder: Path, namespace: str, name: str, keys: Mapping[str, str
 
 
 @contextmanager
-def working(folder: Path, resource: Resource, kafka: KafkaConnectionSpec) -> Iterator[ConnectWorker]:
-    """Run the worker of a ConnectCluster in ``folder`` until the end of the block."""
+def working(
+    folder: Path, resource: Resource, kafka: KafkaConnectionSpec, host: str = "127.0.0.1", listens: str | None = None
+) -> Iterator[ConnectWorker]:
+    """Run the worker of a ConnectCluster in ``folder`` until the end of the block.
+
+    It is known as ``host``, and listens there, or where ``listens`` says: "" is everywhere, as it does in its pod.
+    """
     port, oauth = free_port(), kafka.sasl.oauth if kafka.sasl else None
     allowed = [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={oauth.token_endpoint}"] if oauth else []
-    process = launch(folder, _properties(resource, kafka, plugins(), port), *allowed)
-    worker = ConnectWorker(url=f"http://127.0.0.1:{port}", folder=folder, process=process)
+    at = {"listeners": f"HTTP://{host if listens is None else listens}:{port}", "rest.advertised.host.name": host}
+    process = launch(folder, _properties(resource, kafka, plugins(), at), *allowed)
+    worker = ConnectWorker(url=f"http://{host}:{port}", folder=folder, process=process)
     try:
         _await_answer(worker)
         yield worker
@@ -125,9 +130,9 @@ def _image() -> Image:
     return next(image for image in catalog.IMAGES if image.name == "connect")
 
 
-def _properties(resource: Resource, kafka: KafkaConnectionSpec, plugins: Path, port: int) -> str:
+def _properties(resource: Resource, kafka: KafkaConnectionSpec, plugins: Path, at: Mapping[str, str]) -> str:
     """Return the operator's own properties; what a user may add wins over them, and so do ours."""
-    config = {**_CONFIG, "plugin.path": str(plugins), "listeners": f"HTTP://127.0.0.1:{port}"}
+    config = {**_CONFIG, "plugin.path": str(plugins), **at}
     spec = ConnectClusterSpec.model_validate({"kafka": "kafka", "workers": {"config": config}})
     return workers.worker_properties(resource, spec, kafka)
 

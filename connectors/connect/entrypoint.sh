@@ -20,6 +20,9 @@ if ! grep -q '^rest.advertised.host.name=' "$properties"; then
   if [ -n "${HEADRACE_REST_DOMAIN:-}" ]; then
     address="$(printf %s "$address" | tr .: --).$HEADRACE_REST_DOMAIN"
   fi
+  case "$address" in
+    *:*) address="[$address]" ;;
+  esac
   printf '\nrest.advertised.host.name=%s\n' "$address" >> "$running"
 fi
 

@@ -59,7 +59,7 @@ def _found() -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         for chart, images in ((CHARTS / "headrace", IMAGES), (CHARTS / "headrace-crds", ())):
             file = Path(folder) / f"{chart.name}.yaml"
-            file.write_text(template(chart=chart, images=images).stdout)
+            file.write_text(template(chart=chart, images=images, tests=True).stdout)
             yield from _scored(file)
             yield from _checked(file)
 

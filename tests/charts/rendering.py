@@ -27,17 +27,27 @@ def run(*arguments: str) -> Done:
 
 
 def template(
-    *arguments: str, chart: Path = CHART, namespace: str = "headrace-system", images: tuple[str, ...] = IMAGES
+    *arguments: str,
+    chart: Path = CHART,
+    namespace: str = "headrace-system",
+    images: tuple[str, ...] = IMAGES,
+    tests: bool = False,
 ) -> Done:
-    """Run ``helm template``."""
-    return run("template", "headrace", str(chart), "-n", namespace, "--kube-version", "1.34.0", *images, *arguments)
+    """Run ``helm template``; with ``tests`` also what only ``helm test`` makes is rendered."""
+    skipped = () if tests else ("--skip-tests",)
+    where = (str(chart), "-n", namespace, "--kube-version", "1.34.0", *skipped)
+    return run("template", "headrace", *where, *images, *arguments)
 
 
 def render(
-    *arguments: str, chart: Path = CHART, namespace: str = "headrace-system", images: tuple[str, ...] = IMAGES
+    *arguments: str,
+    chart: Path = CHART,
+    namespace: str = "headrace-system",
+    images: tuple[str, ...] = IMAGES,
+    tests: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return the objects that a chart makes."""
-    done = template(*arguments, chart=chart, namespace=namespace, images=images)
+    """Return the objects that a chart makes; with ``tests`` also what only ``helm test`` makes."""
+    done = template(*arguments, chart=chart, namespace=namespace, images=images, tests=tests)
     assert done.returncode == 0, done.stderr
     return [one for one in yaml.safe_load_all(done.stdout) if one]
 

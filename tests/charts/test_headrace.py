@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden/rights.yaml"
 MONITORING = "monitoring.coreos.com/v1"
 KINDS = ("-a", f"{MONITORING}/PodMonitor", "-a", f"{MONITORING}/PrometheusRule")
-MAPS = ("labels", "annotations")
+MAPS = ("labels", "annotations", "nodeSelector", "affinity", "podLabels", "podAnnotations")
 """Values with keys of the user's own."""
 
 WATCH = ("--set", "watch.namespaces={shop,bakery}")
@@ -82,6 +82,38 @@ def test_rights_equal_the_golden_file() -> None:
     }
 
     assert roles == yaml.safe_load(GOLDEN.read_text())
+
+
+def test_to_watch_all_is_the_same_rights_in_all() -> None:
+    """One ClusterRole with the rules of each Role, its own namespace's Lease, and no object that names another one."""
+    objects = render("--set", "watch.all=true")
+    (everywhere,), (bound,) = of("ClusterRole", objects), of("ClusterRoleBinding", objects)
+    golden = yaml.safe_load(GOLDEN.read_text())
+    rules = [{key: rule[key] for key in rule if rule[key] != ["shop"]} for rule in golden["headrace-operator"]]
+
+    assert everywhere["rules"] == rules
+    assert bound["roleRef"]["name"] == everywhere["metadata"]["name"]
+    assert bound["subjects"] == of("RoleBinding", objects)[0]["subjects"]
+    assert {one["metadata"]["name"]: one["rules"] for one in of("Role", objects)} == {
+        "headrace-operator-lease": golden["headrace-operator-lease"]
+    }
+    assert {one["metadata"].get("namespace") for one in objects} <= {None, "headrace-system"}
+    assert _told(objects)["HEADRACE_WATCH_NAMESPACES"] == "*"
+
+
+def test_monitors_look_in_all_namespaces_where_all_are_watched() -> None:
+    """And in the watched ones only where they are named."""
+    everywhere, named = (of("PodMonitor", render(*KINDS, *words))[1] for words in (("--set", "watch.all=true"), WATCH))
+
+    assert everywhere["spec"]["namespaceSelector"] == {"any": True}
+    assert named["spec"]["namespaceSelector"] == {"matchNames": ["shop", "bakery"]}
+
+
+def test_all_namespaces_and_some_are_not_both_watched() -> None:
+    done = template("--set", "watch.all=true", *WATCH)
+
+    assert done.returncode != 0
+    assert "watch.all and watch.namespaces are both given" in done.stderr
 
 
 def test_rights_are_named_and_bound_in_the_watched_namespaces_only() -> None:
@@ -245,17 +277,19 @@ def test_typo_below_the_root_is_refused(place: str) -> None:
 
 
 def test_schema_is_strict_everywhere() -> None:
-    """But for labels and annotations, and what parent charts give each of their parts."""
+    """But for labels and annotations, affinities, which are Kubernetes' to judge, and what parent charts give."""
     schema = json.loads((CHART / "values.schema.json").read_text())
     open_ones = [node for node in _objects(schema) if node.get("additionalProperties") is not False]
 
-    assert open_ones == [{"type": "object"}, {"type": "object", "additionalProperties": {"type": "string"}}]
+    texts = {"type": "object", "additionalProperties": {"type": "string"}}
+    assert open_ones == [*4 * [{"type": "object"}], texts]
     assert schema["properties"]["global"] == {"type": "object"}
+    assert list(schema["properties"]["affinity"]["properties"].values()) == 3 * [{"type": "object"}]
 
 
 @pytest.mark.case("seeing-3")
 @pytest.mark.parametrize(
-    "value", ["nodeSelector.disk=ssd", "tolerations={a}", "commonLabels.team=a", "podLabels.a=b", "wach.namespaces={a}"]
+    "value", ["nodeSelektor.disk=ssd", "toleration={a}", "commonLabels.team=a", "labels.a=b", "wach.namespaces={a}"]
 )
 def test_a_value_that_nothing_reads_is_refused_at_the_root(value: str) -> None:
     """Also where notes are not shown, as by `helm template`, Argo CD and Flux."""
@@ -276,11 +310,8 @@ def test_a_namespace_twice_or_that_is_no_name_is_refused(names: str) -> None:
 
 def test_the_operator_is_told_the_name_of_its_cluster() -> None:
     """None unless it is given; one that names on Kafka could not have is refused."""
-    told = [
-        next(one["value"] for one in container["env"] if one["name"] == "HEADRACE_CLUSTER_NAME")
-        for values in ((), ("--set", "clusterName=east"))
-        for container in of("Deployment", render(*values))[0]["spec"]["template"]["spec"]["containers"]
-    ]
+    given = ((), ("--set", "clusterName=east"))
+    told = [_told(render(*values))["HEADRACE_CLUSTER_NAME"] for values in given]
 
     assert told == ["", "east"]
     for wrong in ("East", "a.b", "a-", "dlq", "x" * 31):
@@ -380,13 +411,18 @@ def test_upgrade_changes_nothing_that_cannot_change() -> None:
     assert before["strategy"] == {"type": "Recreate"}
 
 
+def _told(objects: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the environment of the operator that has values."""
+    (container,) = of("Deployment", objects)[0]["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"] if "value" in one}
+
+
 def _images(*arguments: str) -> dict[str, str]:
     """Return the references that the operator's pod is made from and given."""
-    (deployment,) = of("Deployment", render(*arguments, images=()))
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    given = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    objects = render(*arguments, images=())
+    given = _told(objects)
     return {
-        "operator": container["image"],
+        "operator": of("Deployment", objects)[0]["spec"]["template"]["spec"]["containers"][0]["image"],
         "runtime": given["HEADRACE_RUNTIME_IMAGE"],
         "connect": given["HEADRACE_CONNECT_IMAGE"],
     }

@@ -34,6 +34,7 @@ PODS = (
     "tables-python-greeting",
     "every-field-of-a-template",
     "errand",
+    "helm-test",
 )
 ENFORCE = "pod-security.kubernetes.io/enforce=restricted"
 
@@ -94,6 +95,8 @@ def pods() -> dict[str, dict[str, Any]]:
                     made[f"{example.stem}-{resource.name}"] = json.loads(json.dumps(action.manifest))
     found = {name: _pod(deployment) for name, deployment in made.items()}
     errand = errand_pod.manifest(made["outbox-billing"], "billing", ["headrace", "internal"])
+    (test,) = of("Pod", render(tests=True))
+    found["helm-test"] = {**test, "metadata": {}}
     return found | {"errand": {**errand, "metadata": {"name": "errand"}}, "every-field-of-a-template": _whole()}
 
 

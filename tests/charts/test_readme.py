@@ -30,7 +30,7 @@ def commands() -> list[list[str]]:
     return [
         words
         for line in lines
-        if (words := shlex.split(line.replace("…", "x"))) and words[0] in PROGRAMS and "exec" not in words
+        if (words := shlex.split(line.replace("…", "x"))) and words[0] in PROGRAMS and not {"exec", "test"} & set(words)
     ]
 
 

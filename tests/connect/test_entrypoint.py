@@ -23,16 +23,17 @@ def start(folder: Path, properties: Path, options: str = "", **more: str) -> sub
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def test_a_worker_ends_when_its_memory_does_and_is_known_by_its_pod(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("address", "told"), [("10.0.0.7", "10.0.0.7"), ("fd00::7", "[fd00::7]")])
+def test_a_worker_ends_when_its_memory_does_and_is_known_by_its_pod(tmp_path: Path, address: str, told: str) -> None:
     """The kubelet starts it anew; one that lived on without a thread would capture nothing and look well."""
     properties = tmp_path / "given.properties"
     properties.write_text("group.id=main\n")
 
-    arguments = start(tmp_path, properties).stdout.splitlines()
+    arguments = start(tmp_path, properties, HEADRACE_POD_IP=address).stdout.splitlines()
 
     assert "-XX:+ExitOnOutOfMemoryError" in arguments
     assert any(one.startswith("-javaagent:") and "jmx_prometheus" in one for one in arguments)
-    assert Path(arguments[-1]).read_text().splitlines()[-1] == "rest.advertised.host.name=10.0.0.7"
+    assert Path(arguments[-1]).read_text().splitlines()[-1] == f"rest.advertised.host.name={told}"
 
 
 @pytest.mark.case("clusters-7")

@@ -53,13 +53,15 @@ class Loopback(AbstractResolver):
 
 
 @asynccontextmanager
-async def answering(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[int]:
-    """Answer every request over HTTP with ``answer`` and give the port."""
+async def answering(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]], host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
+    """Answer every request over HTTP with ``answer`` and give the port, which is any that is free unless told."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, host, port).start()
     try:
         yield int(runner.addresses[0][1])
     finally:

@@ -17,6 +17,15 @@ def test_two_processes_that_no_host_names_are_not_one_holder(surroundings: dict[
     assert settings.read({**settings.OUTSIDE, "HOSTNAME": "operator-1"}).identity == "operator-1"
 
 
+@pytest.mark.parametrize(
+    ("told", "watched"), [("", ("headrace-system",)), ("shop, bakery", ("shop", "bakery")), ("*", settings.EVERYWHERE)]
+)
+def test_namespaces_are_those_named_or_its_own_or_all(told: str, watched: tuple[str, ...]) -> None:
+    read = settings.read({**settings.OUTSIDE, "HEADRACE_WATCH_NAMESPACES": told})
+
+    assert (read.watch_namespaces, read.watches_all) == (watched, told == "*")
+
+
 @pytest.mark.parametrize("name", ["", "east", "a", "eu-1", "x" * 30])
 def test_a_cluster_is_called_so(name: str) -> None:
     assert settings.read({**settings.OUTSIDE, "HEADRACE_CLUSTER_NAME": name}).cluster_name == name

@@ -1,3 +1,12 @@
+{{- /* What names begin with, and the name of the operator, of its account and of its rights; not its Lease's. */ -}}
+{{- define "headrace.prefix" -}}
+{{- .Values.nameOverride | default "headrace" -}}
+{{- end }}
+
+{{- define "headrace.operator" -}}
+{{- .Values.fullnameOverride | default (printf "%s-operator" (include "headrace.prefix" .)) -}}
+{{- end }}
+
 {{- define "headrace.labels" -}}
 app.kubernetes.io/name: headrace
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -10,8 +19,10 @@ app.kubernetes.io/name: headrace
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- /* The namespaces that it knows, with commas between; none where all are watched. */ -}}
 {{- define "headrace.namespaces" -}}
-{{- join "," (.Values.watch.namespaces | default (list .Release.Namespace)) -}}
+{{- if and .Values.watch.all .Values.watch.namespaces }}{{ fail "watch.all and watch.namespaces are both given: all has every namespace, take out one of them." }}{{ end -}}
+{{- if not .Values.watch.all }}{{ join "," (.Values.watch.namespaces | default (list .Release.Namespace)) }}{{ end -}}
 {{- end }}
 
 {{- /* The reference of an image: (list CONTEXT NAME). The registry of the chart, else the one of the parent chart. */ -}}

@@ -72,6 +72,28 @@ def plan(
         raise typer.Exit(1) from error
 
 
+@app.command("try")
+def try_(
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where the KafkaConnection is.")],
+    address: Annotated[str, typer.Option(help="IP at which pods reach this process.")],
+    kafka: Annotated[str, typer.Option(help="KafkaConnection.")] = "kafka",
+    port: Annotated[int, typer.Option(help="Port at which pods reach it.")] = 8080,
+    within: Annotated[float, typer.Option(help="Seconds that it all may take.")] = 240,
+) -> None:
+    """Move one record through Kafka and a Consumer that is made for it, and say why that could not be done.
+
+    It is what the chart's test runs.
+    """
+    from headrace_operator import trial
+
+    wanted = trial.Trial(namespace=namespace, kafka=kafka, address=address, port=port, within=within)
+    try:
+        typer.echo(asyncio.run(trial.run(wanted, os.environ.get("KUBECONFIG"))))
+    except HeadraceError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
 @app.command()
 def crds(
     to: Annotated[Path | None, typer.Option(help="Write the chart's templates into this folder.")] = None,

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
+EVERYWHERE = ("",)
+"""All namespaces, of which the API server's addresses name none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -19,10 +22,17 @@ class Settings:
     runtime_image: str
     cluster_name: str = ""
     image_pull_secrets: tuple[str, ...] = ()
+    image_pull_policy: str | None = None
+    scrape_annotations: bool = True
     log_level: str = "INFO"
     health_port: int = 8080
     metrics_port: int = 8081
     kubeconfig: str | None = None
+
+    @property
+    def watches_all(self) -> bool:
+        """Whether every namespace is watched, also those that come later."""
+        return self.watch_namespaces == EVERYWHERE
 
 
 CLUSTER_NAME, LONGEST_CLUSTER_NAME = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", 30
@@ -42,12 +52,14 @@ def read(environment: Mapping[str, str]) -> Settings:
     namespace = environment["HEADRACE_NAMESPACE"]
     return Settings(
         namespace=namespace,
-        watch_namespaces=_words(environment.get("HEADRACE_WATCH_NAMESPACES", "")) or (namespace,),
+        watch_namespaces=_watched(environment.get("HEADRACE_WATCH_NAMESPACES", "")) or (namespace,),
         identity=environment.get("HOSTNAME") or f"headrace-operator-{uuid4()}",
         connect_image=environment["HEADRACE_CONNECT_IMAGE"],
         runtime_image=environment["HEADRACE_RUNTIME_IMAGE"],
         cluster_name=_cluster_name(environment.get("HEADRACE_CLUSTER_NAME", "")),
         image_pull_secrets=_words(environment.get("HEADRACE_IMAGE_PULL_SECRETS", "")),
+        image_pull_policy=environment.get("HEADRACE_IMAGE_PULL_POLICY") or None,
+        scrape_annotations=environment.get("HEADRACE_SCRAPE_ANNOTATIONS", "true") == "true",
         log_level=environment.get("HEADRACE_LOG_LEVEL", "INFO"),
         health_port=int(environment.get("HEADRACE_HEALTH_PORT", "8080")),
         metrics_port=int(environment.get("HEADRACE_METRICS_PORT", "8081")),
@@ -62,6 +74,10 @@ def _cluster_name(text: str) -> str:
             f"letters, digits and hyphens, and none of {', '.join(RESERVED)}."
         )
     return text
+
+
+def _watched(text: str) -> tuple[str, ...]:
+    return EVERYWHERE if text.strip() == "*" else _words(text)
 
 
 def _words(text: str) -> tuple[str, ...]:

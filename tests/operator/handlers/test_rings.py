@@ -62,6 +62,21 @@ def test_those_are_rung_that_read_it_or_may(kind: str, name: str, others: set[st
     assert rung(kind, name, deleted=deleted) == {f"{kind}/{name}", *others}
 
 
+def test_what_is_gone_is_remembered_of_no_namespace() -> None:
+    """Namespaces come and go for years; what one held is not kept, and one of the same name begins anew."""
+    heard: list[Key] = []
+    rings = Rings(lambda key, _: heard.append(key))
+    before = [len(one) for one in vars(rings).values() if isinstance(one, dict)]
+    for deleted in (False, True):
+        for known in SPECS:
+            rings.resource(known[0], body(*known), deleted=deleted)
+
+    assert [len(one) for one in vars(rings).values() if isinstance(one, dict)] == before == [0, 0]
+    heard.clear()
+    rings.resource("Connector", body("Connector", "orders"), deleted=False)
+    assert heard == [Key("Connector", "shop", "orders")]
+
+
 def test_a_status_that_somebody_else_wrote_does_not_lose_an_event() -> None:
     """A condition needs a type and a status; with the event its resource was lost, also for a new operator."""
     heard: list[Key] = []

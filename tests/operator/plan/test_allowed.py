@@ -41,6 +41,7 @@ CONTAINER = {
     "env",
     "envFrom",
     "image",
+    "imagePullPolicy",
     "livenessProbe",
     "name",
     "ports",

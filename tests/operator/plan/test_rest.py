@@ -55,7 +55,7 @@ def test_it_is_plain_http_unless_asked_for() -> None:
     found = plan(None)
     pod, container, properties = worker(found)
 
-    assert properties["listeners"] == "HTTP://0.0.0.0:8083"
+    assert properties["listeners"] == "HTTP://:8083"
     assert not [name for name in properties if name.startswith(("listeners.", "rest."))]
     assert pod["volumes"][0] == {"name": "config", "configMap": {"name": made(found, "ConfigMap")["metadata"]["name"]}}
     assert container["readinessProbe"]["httpGet"] == {"path": "/health", "port": "rest"}
@@ -72,7 +72,7 @@ def test_workers_are_given_what_it_is_protected_by(protected: dict[str, Any], mo
     found = plan(protected)
     pod, container, properties = worker(found)
 
-    assert properties["listeners"] == "HTTPS://0.0.0.0:8083"
+    assert properties["listeners"] == "HTTPS://:8083"
     sources = pod["volumes"][0]["projected"]["sources"]
     assert sources[0] == {"configMap": {"name": made(found, "ConfigMap")["metadata"]["name"]}}
     assert [item["path"] for source in sources[1:] for item in source["secret"]["items"]] == mounted

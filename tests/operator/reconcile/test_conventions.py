@@ -94,11 +94,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 def test_every_right_is_used_and_none_is_missing(installed: Installed) -> None:
     """What the chart grants is what the audit log has seen."""
     granted, end = _granted(), time.monotonic() + PATIENCE
-    while granted - (used := _used(installed.server))["allowed"] and time.monotonic() < end:
+    while granted - (seen := used(installed.server))["allowed"] and time.monotonic() < end:
         time.sleep(0.2)
 
-    assert used["refused"] == set()
-    assert used["allowed"] == granted
+    assert seen["refused"] == set()
+    assert seen["allowed"] == granted
 
 
 def test_applying_again_and_by_another_changes_nothing(installed: Installed) -> None:
@@ -259,7 +259,7 @@ def _granted() -> set[Right]:
     }
 
 
-def _used(server: fast.ApiServer) -> dict[str, set[Right]]:
+def used(server: fast.ApiServer) -> dict[str, set[Right]]:
     """Return the rights that the operator made use of, and those it lacked; an apply that made something created it."""
     found: dict[str, set[Right]] = {"allowed": set(), "refused": set()}
     for event in lines.events(server.audit_log):

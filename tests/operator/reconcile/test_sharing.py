@@ -14,6 +14,7 @@ from headrace_operator.plan import connector as plan
 from headrace_operator.reconcile.observe import connector as observe
 from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
+from headrace_operator.settings import EVERYWHERE
 from tests.operator import worlds
 from tests.operator.reconcile.test_connector_life import NAME, Life, Shelf, life
 
@@ -34,12 +35,13 @@ class Listed(Shelf):
         self.lists.append(namespace)
         if namespace in self.refused:
             raise errors.Unreachable(f"{namespace} cannot be listed")
-        return tuple(one for one in await super().resources(kind, namespace) if one.namespace == namespace)
+        found = await super().resources(kind, namespace)
+        return tuple(one for one in found if namespace in ("", one.namespace))
 
 
-async def observed(shelf: Listed, resource: Resource) -> Any:
+async def observed(shelf: Listed, resource: Resource, watched: tuple[str, ...] = ("shop", "bakery")) -> Any:
     remote = Remote(**cast(Any, {"kube": shelf, "near": shelf, "connect": None, "kafkas": None, "entrances": None}))
-    return await observe.connector(resource, remote, Progress(), worlds.NOW, ("shop", "bakery"))
+    return await observe.connector(resource, remote, Progress(), worlds.NOW, watched)
 
 
 async def test_nobody_is_listed_for_a_connector_that_names_neither_slot_nor_publication() -> None:
@@ -59,6 +61,16 @@ async def test_a_publication_that_a_connector_of_another_watched_namespace_has_i
     assert sorted(shelf.lists) == ["bakery", "shop"]
     assert (found[0]["status"], found[0]["reason"]) == ("False", "NameTaken")
     assert "that of Connector bakery/older" in found[0]["message"]
+
+
+async def test_where_all_is_watched_one_list_has_those_of_all() -> None:
+    """And what cannot be listed is not known: nothing is put meanwhile."""
+    shelf = Listed(MINE, OTHER)
+
+    assert (await observed(shelf, MINE, EVERYWHERE)).others == (MINE, OTHER)
+    assert shelf.lists == [""]
+    refused = await observed(Listed(MINE, OTHER, refused=("",)), MINE, EVERYWHERE)
+    assert refused.others == ()
 
 
 async def test_a_namespace_that_cannot_be_listed_holds_up_its_own_connectors_alone() -> None:

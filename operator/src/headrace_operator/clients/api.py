@@ -61,9 +61,12 @@ PLURALS = {
 
 
 def path(api_version: str, kind: str, namespace: str, name: str = "", part: str = "") -> str:
-    """Return the address of an object, of its ``part``, or without ``name`` of all of a kind in ``namespace``."""
+    """Return the address of an object, of its ``part``, or without ``name`` of all of a kind in ``namespace``.
+
+    Without ``namespace``, too, it is that of all of a kind.
+    """
     root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-    parts = (root, "namespaces", namespace, PLURALS[(api_version, kind)], name, part)
+    parts = (root, namespace and f"namespaces/{namespace}", PLURALS[(api_version, kind)], name, part)
     return "/".join(one for one in parts if one)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from headrace.discreet import discreet
 from headrace_operator.clients import answers, errors, fence
@@ -182,7 +183,7 @@ class Connect:
 
     async def _page(self, host: str) -> Mapping[str, float]:
         """Read what a worker tells of lags, by topic prefix; nothing where it does not answer."""
-        at = f"http://{host}:{self._metrics_port}/metrics"
+        at = URL.build(scheme="http", host=host, port=self._metrics_port, path="/metrics")
         timeout = aiohttp.ClientTimeout(total=self._deadline)
         try:
             async with self._session.get(at, timeout=timeout, headers=PLAIN, allow_redirects=False) as response:

@@ -37,6 +37,7 @@ from headrace_operator.clients.kafka_failures import Failures
 from headrace_operator.clients.kafka_group import Group
 from headrace_operator.clients.kafka_link import Outdated
 from headrace_operator.clients.kafka_offsets import Offsets, Told
+from headrace_operator.clients.kafka_sending import send
 from headrace_operator.clients.kafka_tokens import Tokens
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.kafka import ClusterSeen, Committed, LogSeen, Partition, Span, TopicSeen
@@ -134,6 +135,16 @@ class Kafka:
     async def grow(self, topic: str, partitions: int) -> None:
         """Add partitions to a topic until it has so many; one that has them already is well."""
         await self._ask(f"add partitions to {topic} up to {partitions}", lambda: self._grow(topic, partitions))
+
+    async def send(self, topic: str, value: bytes) -> None:
+        """Write one record."""
+        seconds, properties = DEADLINE, self._properties
+        loop = asyncio.get_running_loop()
+
+        def sent() -> Awaitable[None]:
+            return loop.run_in_executor(self._threads, send, properties, topic, value, seconds, self._failures.note)
+
+        await self._ask(f"write to {topic}", sent)
 
     async def offsets(self, partitions: Iterable[Partition]) -> Mapping[Partition, Span]:
         """Read the first and the next offset of each partition; nothing of an open transaction is counted."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -56,7 +57,10 @@ class Kube:
         return Absent() if found is None else resource(kind, found, self._cluster)
 
     async def resources(self, kind: str, namespace: str) -> tuple[Resource, ...]:
-        """List all of a kind in ``namespace``, live: the list begins after it was asked for, once for all who ask."""
+        """List all of a kind in ``namespace``, or with "" in all, live.
+
+        The list begins after it was asked for, once for all who ask.
+        """
         at = (kind, namespace)
         return (await self._lists.ask([at]))[at]
 
@@ -86,6 +90,11 @@ class Kube:
         meta = manifest["metadata"]
         where = path(manifest["apiVersion"], manifest["kind"], meta["namespace"], meta["name"])
         await self._api.send("PATCH", where, query=APPLYING, body=manifest, form=APPLY)
+
+    async def remove(self, kind: str, namespace: str, name: str) -> None:
+        """Delete one of Headrace's resources; one that is gone already is well."""
+        with contextlib.suppress(errors.Missing):
+            await self._api.send("DELETE", path(API_VERSION, kind, namespace, name))
 
     async def children(
         self,

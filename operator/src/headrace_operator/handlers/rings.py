@@ -47,8 +47,7 @@ class Rings:
             self._put(key, 0.0)
             self._neighbours(key, beside[key.name])
         if deleted:
-            del beside[key.name]
-            del self._meaning[key]
+            self._forget(key)
 
     def child(self, labels: Mapping[str, str], namespace: str) -> None:
         """Ring the owner of a child."""
@@ -56,9 +55,16 @@ class Rings:
             if label in labels:
                 self._put(Key(kind, namespace, labels[label]), 0.0)
 
+    def _forget(self, key: Key) -> None:
+        del self._meaning[key]
+        beside = self._known[key.namespace, key.kind]
+        del beside[key.name]
+        if not beside:
+            del self._known[key.namespace, key.kind]
+
     def _neighbours(self, key: Key, mine: Mapping[str, object]) -> None:
         for kind in NEIGHBOURS[key.kind]:
-            for name, theirs in self._known[key.namespace, kind].items():
+            for name, theirs in self._known.get((key.namespace, kind), {}).items():
                 if theirs.get(key.kind, key.name) == key.name and mine.get(kind, name) == name:
                     self._put(Key(kind, key.namespace, name), SETTLE)
 

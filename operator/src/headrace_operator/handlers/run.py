@@ -84,7 +84,8 @@ async def _beside_kopf(
         await kopf.operator(
             registry=registry,
             standalone=True,
-            namespaces=list(settings.watch_namespaces),
+            clusterwide=settings.watches_all,
+            namespaces=[] if settings.watches_all else list(settings.watch_namespaces),
             stop_flag=stop,
             # Else kopf asks for the name of its user, who has none in a pod; it exports no type for this text.
             identity=settings.identity,  # type: ignore[arg-type]

@@ -43,4 +43,4 @@ async def _serve(stack: AsyncExitStack, port: int, *routes: web.RouteDef) -> Non
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, "0.0.0.0", port).start()
+    await web.TCPSite(runner, port=port).start()

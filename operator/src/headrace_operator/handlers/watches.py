@@ -59,7 +59,7 @@ class Watches:
     def why_not_ready(self) -> str | None:
         """Say which watches were never opened; None when all were."""
         missing = sorted(self._wanted - self._open.keys())
-        return f"Not watched yet, does a Role allow it? {', '.join(missing)}" if missing else None
+        return f"Not watched yet, does a Role or ClusterRole allow it? {', '.join(missing)}" if missing else None
 
     def why_not_alive(self) -> str | None:
         """Say that a watch is dead, or that kopf does not even try to open one; None otherwise."""

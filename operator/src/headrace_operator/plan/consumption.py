@@ -16,7 +16,7 @@ from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import contracts, deduplication, names, template
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, labels, selector
-from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_secrets
+from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_policy, pull_secrets, scrape
 from headrace_operator.settings import Settings
 
 CODE = "/etc/headrace/code"
@@ -55,6 +55,7 @@ def manifests(
     return (
         child(resource, "v1", "ServiceAccount", name, {"automountServiceAccountToken": False}),
         budget(resource, name),
+        *((_network_policy(resource, name),) if settings.watches_all else ()),
         document,
         child(
             resource,
@@ -75,6 +76,16 @@ def manifests(
             },
         ),
     )
+
+
+def _network_policy(resource: Resource, name: str) -> Manifest:
+    """Return what lets in only what asks pods how they are; in namespaces that it knows the chart makes one for all."""
+    spec = {
+        "podSelector": {"matchLabels": selector(resource)},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"ports": [{"port": "http", "protocol": "TCP"}]}],
+    }
+    return child(resource, "networking.k8s.io/v1", "NetworkPolicy", name, {"spec": spec})
 
 
 def config_map(resource: Resource, config: contract.Config) -> Manifest:
@@ -219,10 +230,10 @@ def _template(
     pods: Pods,
     settings: Settings,
 ) -> dict[str, Any]:
-    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(contract.PORT)}
+    scraped = scrape(contract.PORT, wanted=settings.scrape_annotations)
     volumes = _volumes(document, spec, kafka)
     return {
-        "metadata": {"labels": labels(resource), "annotations": {**pods.started_with, **scrape}},
+        "metadata": {"labels": labels(resource), "annotations": {**pods.started_with, **scraped}},
         "spec": {
             "serviceAccountName": names.consumer_child(resource.name),
             "automountServiceAccountToken": False,
@@ -249,6 +260,7 @@ def _container(spec: ConsumerSpec, volumes: Sequence[str], settings: Settings) -
     return {
         "name": "consumer",
         "image": (python and python.image) or settings.runtime_image,
+        **pull_policy(settings.image_pull_policy),
         "command": ["headrace", "run"],
         "ports": [{"name": "http", "containerPort": contract.PORT}],
         "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": f"{memory}Mi"}},

@@ -33,6 +33,16 @@ def container_security() -> dict[str, Any]:
     }
 
 
+def pull_policy(policy: str | None) -> dict[str, Any]:
+    """Return the part of a container that says when its image is pulled; without one Kubernetes decides."""
+    return {"imagePullPolicy": policy} if policy else {}
+
+
+def scrape(port: int, *, wanted: bool) -> dict[str, str]:
+    """Return the annotations by which a Prometheus without an operator finds a pod's page, where they are wanted."""
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)} if wanted else {}
+
+
 def pull_secrets(names: Sequence[str]) -> dict[str, Any]:
     """Return the part of a pod that names the registry's credentials."""
     return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}

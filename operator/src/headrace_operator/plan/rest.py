@@ -79,9 +79,9 @@ def unseen(rest: Rest | None, seen: Secrets) -> Finding | None:
 def properties(rest: Rest | None) -> dict[str, str]:
     """Return how workers serve their REST interface, and how they speak with each other's."""
     if rest is None:
-        return {"listeners": f"HTTP://0.0.0.0:{PORT}"}
+        return {"listeners": f"HTTP://:{PORT}"}
     login = {"rest.extension.classes": LOGIN} if rest.auth else {}
-    return {"listeners": f"HTTPS://0.0.0.0:{PORT}", **_stores(), **login}
+    return {"listeners": f"HTTPS://:{PORT}", **_stores(), **login}
 
 
 def providers(rest: Rest | None) -> dict[str, str]:

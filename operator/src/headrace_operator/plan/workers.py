@@ -13,7 +13,7 @@ from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan import contracts, names, rest, template
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, labels, selector
-from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_secrets
+from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_policy, pull_secrets, scrape
 from headrace_operator.settings import Settings
 
 METRICS = 9404
@@ -180,9 +180,9 @@ def _deployment(
     started_with: Mapping[str, str],
 ) -> Manifest:
     name = names.connect_child(resource.name)
-    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(METRICS)}
+    scraped = scrape(METRICS, wanted=settings.scrape_annotations)
     pod = {
-        "metadata": {"labels": labels(resource), "annotations": {**started_with, **scrape}},
+        "metadata": {"labels": labels(resource), "annotations": {**started_with, **scraped}},
         "spec": {
             "serviceAccountName": name,
             "automountServiceAccountToken": False,
@@ -235,6 +235,7 @@ def _container(
     return {
         "name": "connect",
         "image": spec.workers.image or settings.connect_image,
+        **pull_policy(settings.image_pull_policy),
         "ports": [{"name": "rest", "containerPort": rest.PORT}, {"name": "metrics", "containerPort": METRICS}],
         "env": _environment(resource, spec, kafka),
         "resources": _resources(spec),

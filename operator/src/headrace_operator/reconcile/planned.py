@@ -38,7 +38,7 @@ async def planned(
             )
             return connector.plan(running, settings, now), None
         case _:
-            world = await observe_consumer.consumer(resource, remote, history, now)
+            world = await observe_consumer.consumer(resource, remote, history, now, watches_all=settings.watches_all)
             left = await contracts.all_of(resource, remote, history, now)
             backlog = world.backlog if isinstance(world.backlog, BacklogSeen) else None
             return consumer.plan(dataclasses.replace(world, contracts=left), settings, now), backlog

@@ -19,6 +19,7 @@ from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.connections import entered, home, known, reference, secrets
 from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
+from headrace_operator.settings import EVERYWHERE
 
 Seen = ConnectorSeen | Absent | Unknown
 
@@ -85,16 +86,13 @@ async def _doubt(
 async def _others(resource: Resource, remote: Remote, namespaces: tuple[str, ...]) -> tuple[Resource, ...] | Unknown:
     """List the Connectors that may share what the spec names, and ask nobody when it names nothing.
 
-    A namespace that cannot be listed, save the Connector's own, holds nothing up.
+    A namespace that cannot be listed, save the Connector's own, holds nothing up; one list has those of all.
     """
     if not needs.names_shareable(resource.spec):
         return ()
-    here, *rest = await asyncio.gather(
-        *(
-            ask(remote.kube.resources("Connector", one))
-            for one in (resource.namespace, *(set(namespaces) - {resource.namespace}))
-        )
-    )
+    apart = (resource.namespace, *(set(namespaces) - {resource.namespace}))
+    asked = EVERYWHERE if namespaces == EVERYWHERE else apart
+    here, *rest = await asyncio.gather(*(ask(remote.kube.resources("Connector", one)) for one in asked))
     return here if isinstance(here, Unknown) else sum((one for one in rest if not isinstance(one, Unknown)), here)
 
 
@@ -113,7 +111,7 @@ async def _measured(seen: Seen, resource: Resource, cluster: Resource, remote: R
     children = await ask(remote.near.children(resource.namespace, "", (), f"headrace.dev/connect={cluster.name}"))
     addresses = [pod.ip for pod in children.pods if pod.ip] if isinstance(children, Children) else []
     hosts = {rest.host(cluster, ip): ip for ip in addresses}
-    ip = hosts.get((seen.tasks[0].worker or "").rpartition(":")[0])
+    ip = hosts.get((seen.tasks[0].worker or "").rpartition(":")[0].strip("[]"))
     return dataclasses.replace(seen, lag=await remote.connect.lag(ip, prefix)) if ip else seen
 
 

@@ -34,6 +34,8 @@ from headrace_operator.reconcile.observe.settings import settings
 from headrace_operator.reconcile.remote import Remote
 
 CHILDREN = ("Deployment", "ServiceAccount", "PodDisruptionBudget")
+WHERE_ALL_IS_WATCHED = ("NetworkPolicy",)
+"""What is made beside them where the chart does not know the namespaces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +50,17 @@ class Watched:
 Code = frozenset[str] | Absent | Unknown | None
 
 
-async def consumer(resource: Resource, remote: Remote, history: History, now: datetime) -> ConsumerWorld:
-    """Observe a Consumer and remember its offsets in ``history``."""
+async def consumer(
+    resource: Resource, remote: Remote, history: History, now: datetime, *, watches_all: bool = False
+) -> ConsumerWorld:
+    """Observe a Consumer and remember its offsets in ``history``; ``watches_all``: the operator, all namespaces."""
+    kinds = (*CHILDREN, *(WHERE_ALL_IS_WATCHED if watches_all else ()))
     namespace, child = resource.namespace, names.consumer_child(resource.name)
     selector = f"headrace.dev/consumer={resource.name}"
     started_with = pods_read.of_consumer(resource.spec) | pods_read.of_consumer(needs.accepted(resource))
     (connector, connect, kafka), children, code, secret, versions, place = await asyncio.gather(
         _references(resource, remote),
-        ask(remote.near.children(namespace, child, CHILDREN, selector, partial(all_run, child))),
+        ask(remote.near.children(namespace, child, kinds, selector, partial(all_run, child))),
         _code(resource, remote),
         secrets(remote, namespace, _secrets(resource)),
         inputs(resource, remote, started_with),

@@ -88,7 +88,7 @@ def _absent(cluster: Cluster, consumer: str) -> Failure:
         )
     return not_found(
         f"Consumer {consumer} in namespace {cluster.namespace} has no Deployment yet",
-        f"Its conditions say why: kubectl describe consumer {consumer} -n {cluster.namespace}",
+        f"Its conditions say why: kubectl describe consumers.headrace.dev {consumer} -n {cluster.namespace}",
     )
 
 
