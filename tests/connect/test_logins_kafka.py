@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import subprocess
@@ -23,7 +24,7 @@ from headrace.cli.failure import Exit
 from headrace.letters import redrive
 from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
-from headrace_operator.clients.errors import Retryable, Unauthorized
+from headrace_operator.clients.errors import Retryable, Unauthorized, Unreachable
 from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kafka import Span
@@ -35,6 +36,7 @@ from tests.connect.capturing import Parts
 from tests.connect_worker import working, write_secret
 from tests.kafka_broker import KafkaBroker, installed
 from tests.operator import worlds
+from tests.operator.clients.test_kafka_offsets import clients
 from tests.postgres_server import PostgresServer
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.runtime.test_rotation_kafka import mount
@@ -223,6 +225,37 @@ def test_tokens_end_and_their_client_changes_under_a_process_that_runs(
         assert f"{name}-too" in provider.given
         assert "another" not in running.log.read_text()
         assert running.stop() == 0
+
+
+async def test_the_operator_outlives_its_tokens_and_a_provider_that_is_away(
+    broker: KafkaBroker, provider: TokenProvider, tmp_path: Path
+) -> None:
+    """What the provider answers instead is told; a new secret is used; offsets take no client of a group's own."""
+    world = make_world(broker, tmp_path)
+    own = with_token(broker, provider, "operator")
+    secrets, provider.life = dict(own.secrets), SHORT
+    kafkas, resource = _operator(world, dataclasses.replace(own, secrets=secrets))
+    with closing(kafkas):
+        kafka = await kafkas.open(resource)
+        provider.instead = 503
+        with pytest.raises(Unreachable, match="answered 503"):
+            await kafka.cluster()
+        provider.instead = None
+        assert (await answered(kafka.cluster)).brokers == 1
+        before, given = clients(), provider.given.count("operator")
+        async with asyncio.timeout(PATIENCE):
+            while provider.given.count("operator") < given + 2:
+                assert await answered(lambda: kafka.committed(world.config.group, [(world.source, 0)])) == {}
+                assert clients() == before
+                await asyncio.sleep(0.5)
+        provider.clients["operator"] = "another"
+        secrets["login"] = {"username": "operator", "password": "another"}
+        async with asyncio.timeout(PATIENCE):
+            later = kafka
+            while later is kafka:
+                await asyncio.sleep(0.5)
+                later = await kafkas.open(resource)
+        assert (await answered(later.cluster)).brokers == 1
 
 
 def _handled(world: World, running: Running, number: int) -> None:

@@ -185,17 +185,17 @@ class Logins:
     """A Kubernetes with one Secret."""
 
     def __init__(self, secret: bytes) -> None:
-        self.secret = secret
+        self.secret, self.authority = secret, b"none"
         self.sent: set[str] = set()
 
     async def secret_values(self, namespace: str, name: str, address: str) -> dict[str, bytes]:
         """Return what logs in, and note where it would be sent."""
         self.sent.add(address)
-        return {"username": b"orders", "password": self.secret, "ca.crt": b"none"}
+        return {"username": b"orders", "password": self.secret, "ca.crt": self.authority}
 
 
 async def test_the_secret_is_asked_for_in_the_name_of_provider_and_kafka() -> None:
-    """And another secret is another client."""
+    """And another secret is another client; an empty authority is none, for which that of the system would be taken."""
     oauth = {"tokenEndpoint": "https://id.example.com:8443/token?p=a", "ca": {"secret": "ca", "key": "ca.crt"}}
     sasl = {"mechanism": "OAUTHBEARER", "credentials": {"secret": "login"}, "oauth": oauth}
     spec = {"bootstrapServers": "kafka:9092", "sasl": sasl}
@@ -208,6 +208,10 @@ async def test_the_secret_is_asked_for_in_the_name_of_provider_and_kafka() -> No
         later = await kafkas.open(connection)
         with pytest.raises(Invalid, match="is no PEM certificate"):
             await later.cluster()
+        logins.authority = b"\n"
+        clock[0] += 10
+        with pytest.raises(Invalid, match=r"Key ca\.crt of Secret ca is empty: put"):
+            await kafkas.open(connection)
 
     assert first is same
     assert later is not first
