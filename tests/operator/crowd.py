@@ -164,10 +164,11 @@ async def _roll_out(api: Api, place: str) -> None:
             watch = session.get(where, params={"watch": "true"}, timeout=aiohttp.ClientTimeout(sock_connect=30))
             async with watch as events:
                 async for line in events.content:
-                    await _make_ready(api, json.loads(line)["object"])
+                    await make_ready(api, json.loads(line)["object"])
 
 
-async def _make_ready(api: Api, one: Mapping[str, Any]) -> None:
+async def make_ready(api: Api, one: Mapping[str, Any]) -> None:
+    """Let a Deployment be ready, unless it is."""
     count, generation = one["spec"]["replicas"], one["metadata"]["generation"]
     if (one.get("status") or {}).get("observedGeneration") == generation:
         return
