@@ -15,6 +15,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from headrace import names
 from headrace_operator.api.kinds import KINDS
@@ -29,6 +30,7 @@ INTERVALS = (1.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 WHERE = ("resource_namespace", "pipeline")
 CONNECTOR, CONSUMER = "connector", "consumer"
+PARTITION = (CONSUMER, "group", "topic", "partition", "role")
 SCALING = {
     "desired": ("desired_replicas", "Replicas that the last decision wants."),
     "arrivalsPerSecond": ("arrivals_messages_per_second", "Records that arrive, as the last decision saw them."),
@@ -226,25 +228,23 @@ def _dead_letters(seen: Iterable[Seen]) -> Iterator[Metric]:
 
 
 def _backlogs(seen: Iterable[Seen]) -> Iterator[Metric]:
-    labels = (CONSUMER, "group", "topic", "partition", "role")
-    end = _family("consumer_end_offset", "Next offset to be written.", *labels)
-    committed = _family("consumer_committed_offset", "Next offset to be handled.", *labels)
-    lag = _family("consumer_lag_messages", "Records not handled yet.", *labels)
-    age = _family("consumer_lag_seconds", "Age of the oldest record not handled.", *labels)
+    end = _family("consumer_end_offset", "Next offset to be written.", *PARTITION)
+    committed = _family("consumer_committed_offset", "Next offset to be handled.", *PARTITION)
+    lag = _family("consumer_lag_messages", "Records not handled yet.", *PARTITION)
+    age = _family("consumer_lag_seconds", "Age of the oldest record not handled.", *PARTITION)
     for one in seen:
         for part in one.backlog.partitions if one.backlog else ():
             where = _partition(one, part)
-            end.add_metric(where, part.end)
-            if part.told_lag is not None:
-                lag.add_metric(where, part.told_lag)
-            if part.committed is not None:
-                committed.add_metric(where, part.committed)
-            if part.lag_seconds is not None:
-                age.add_metric(where, part.lag_seconds)
+            found = ((end, part.end), (lag, part.told_lag), (committed, part.committed), (age, part.lag_seconds))
+            for family, value in found:
+                if value is not None:
+                    family.samples.append(Sample(family.name, where, value))
     return iter((end, committed, lag, age))
 
 
-def _partition(one: Seen, part: PartitionSeen) -> list[str]:
+def _partition(one: Seen, part: PartitionSeen) -> dict[str, str]:
+    """Return the labels of a partition, which its series have in common: there may be a hundred thousand of them."""
     at = (one.resource.place, one.resource.name)
     role = "retry" if part.topic == names.retry_topic(*at) else "source"
-    return [*one.named, names.group(*at), part.topic, str(part.partition), role]
+    values = [*one.named, names.group(*at), part.topic, str(part.partition), role]
+    return dict(zip((*WHERE, *PARTITION), values, strict=True))

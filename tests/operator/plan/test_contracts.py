@@ -10,6 +10,7 @@ import pytest
 
 from headrace_operator.observed.kube import ContractsSeen, Manifest
 from headrace_operator.observed.value import Unknown
+from headrace_operator.plan import consumer
 from headrace_operator.plan.actions import Apply, Plan, RemoveConfigMap
 from headrace_operator.plan.children import child
 from tests.operator import worlds
@@ -164,3 +165,21 @@ def test_what_is_not_the_resources_own_is_never_taken_away(kind: str) -> None:
     nobodys = {**theirs, "metadata": {"name": "theirs", "uid": "theirs", "labels": theirs["metadata"]["labels"]}}
 
     assert removed(seen(world, theirs=theirs, nobodys=nobodys)) == []
+
+
+WORLDS = (
+    worlds.consumer_world(),
+    statuses.settled("Consumer"),
+    edited("Consumer", EDITS["Consumer"]),
+    edited("Consumer", {"nonsense": True}),
+)
+
+
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize("world", WORLDS, ids=("new", "settled", "edited", "refused"))
+def test_what_a_consumer_asks_for_is_known_before_its_children_are_looked_at(world: Any) -> None:
+    """So it is found out once, to look at what is there of it, and the plan with it is the one without."""
+    silent = Unknown(reason="not looked at")
+    known = consumer.wish(dataclasses.replace(world, children=silent, contracts=silent))
+
+    assert consumer.plan(world, worlds.SETTINGS, worlds.NOW, known) == statuses.planned(world)

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
+
+from headrace_operator.handlers.page import page
 
 WhyNot = Callable[[], str | None]
 """Says why something does not hold; None while it does."""
@@ -16,12 +18,12 @@ WhyNot = Callable[[], str | None]
 async def metrics(stack: AsyncExitStack, port: int, registry: CollectorRegistry, why_not_ready: WhyNot) -> None:
     """Serve ``/metrics`` and ``/readyz`` on ``port`` until ``stack`` ends."""
 
-    async def page(_: web.Request) -> web.Response:
+    async def metrics_page(_: web.Request) -> web.Response:
         # In a thread: with thousands of partitions it takes a second, in which the Lease could not be renewed.
-        told = await asyncio.to_thread(generate_latest, registry)
+        told = await asyncio.to_thread(page, registry)
         return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    await _serve(stack, port, web.get("/metrics", page), web.get("/readyz", _answer(why_not_ready)))
+    await _serve(stack, port, web.get("/metrics", metrics_page), web.get("/readyz", _answer(why_not_ready)))
 
 
 async def health(stack: AsyncExitStack, port: int, why_not_alive: WhyNot) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -115,7 +115,7 @@ class LogSeen:
     reached: Mapping[Partition, int]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionSeen:
     """Offsets of one partition, in the order of the log: ``start``, ``committed``, ``stable``, ``end``.
 
@@ -124,7 +124,8 @@ class PartitionSeen:
     ``held`` are as in `Committed`. ``waiting`` counts the records not handled where they were read; None takes every
     offset for a record, so that the markers of transactions count as well. ``lag_seconds`` is how long the oldest
     record waits, None when not known; with ``at_least`` it waits that long or longer. ``stopped`` and ``waiting_keys``
-    are as in `Committed`.
+    are as in `Committed`. From these follow ``next``, the next offset to handle, and ``lag``, the records not handled
+    yet, which are asked for dozens of times in a pass.
     """
 
     topic: str
@@ -142,17 +143,14 @@ class PartitionSeen:
     lost: bool = False
     stopped: StopSeen | None = None
     waiting_keys: int = 0
+    next: int = field(init=False, repr=False, compare=False)
+    lag: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def next(self) -> int:
-        """The next offset to handle."""
-        return self.start if self.committed is None or self.lost else max(self.committed, self.start)
-
-    @property
-    def lag(self) -> int:
-        """Records not handled yet."""
-        left = max(0, self.end - self.next - self.done)
-        return left if self.waiting is None else min(left, self.waiting)
+    def __post_init__(self) -> None:
+        at = self.start if self.committed is None or self.lost else max(self.committed, self.start)
+        left = max(0, self.end - at - self.done)
+        object.__setattr__(self, "next", at)
+        object.__setattr__(self, "lag", left if self.waiting is None else min(left, self.waiting))
 
     @property
     def told_lag(self) -> int | None:

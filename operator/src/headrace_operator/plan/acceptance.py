@@ -108,6 +108,11 @@ def only_to_hosts(names: Iterable[str], seen: Secrets, addresses: Collection[str
     return None if refused is None else false("Accepted", Reason.HOST_NOT_ALLOWED, refused)
 
 
+def bounded(seen: Secrets) -> bool:
+    """Tell whether any Secret may be sent to some hosts only."""
+    return any(isinstance(one, SecretSeen) and one.hosts is not None for one in seen.values())
+
+
 def unbounded(field: str, names: Iterable[str], seen: Secrets) -> Finding | None:
     """Say which of the Secrets called ``names`` may be sent to some hosts only, and would be given to any code."""
     found = (one for name in names if isinstance(one := seen.get(name), SecretSeen) and one.hosts is not None)
@@ -121,10 +126,13 @@ def unbounded(field: str, names: Iterable[str], seen: Secrets) -> Finding | None
 
 
 def in_force_within(judged: Acceptance[Spec], check: Callable[[Spec], Finding | None]) -> Acceptance[Spec]:
-    """Take out of force an accepted spec that fails ``check`` now, though it did not before; it stays on record."""
-    if judged.spec is None or (problem := check(judged.spec)) is None:
+    """Take out of force an accepted spec that fails ``check`` now, though it did not before; it stays on record.
+
+    A spec without a problem has just been judged by ``check``.
+    """
+    if judged.spec is None or judged.problem is None or check(judged.spec) is None:
         return judged
-    return replace(judged, spec=None, problem=judged.problem or problem)
+    return replace(judged, spec=None)
 
 
 def no_login(field: str, value: str | None, pattern: str) -> Finding | None:

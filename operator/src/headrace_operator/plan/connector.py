@@ -94,6 +94,8 @@ def judge(
     """Return which spec of a Connector is in force beside ``others``, before Connect was asked about it."""
 
     def only_to_hosts(spec: ConnectorSpec) -> Finding | None:
+        if not acceptance.bounded(secrets):
+            return None
         named = needs.connector_named(spec.model_dump(by_alias=True, exclude_none=True))
         return acceptance.only_to_hosts(named, secrets, debezium.addresses(resource, spec))
 

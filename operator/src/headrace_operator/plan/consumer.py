@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,20 +49,36 @@ MEMORY = "template.resources.limits.memory"
 NEEDED = frozenset({"Accepted", "TopicsReady", "OffsetsExist", "Deployed"})
 
 
-def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
-    """Return topics to make, objects that differ from what is wanted, and the status."""
-    resource = world.resource
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a Consumer asks for: its spec, its topics, and the ConfigMap for its pods, None while that is not known."""
+
+    judged: Acceptance[ConsumerSpec]
+    topics: tuple[str, ...]
+    contract: Manifest | None
+
+
+def wish(world: ConsumerWorld) -> Wish:
+    """Return what a Consumer asks for by all that was seen but its children."""
     judged = _judged(world)
-    spec = judged.spec
     topics = _topics(world, sources.read(judged))
+    return Wish(judged=judged, topics=topics, contract=_contract(world, judged.spec, topics))
+
+
+def plan(world: ConsumerWorld, settings: Settings, now: datetime, asked: Wish | None = None) -> Plan:
+    """Return topics to make, objects that differ from what is wanted, and the status.
+
+    What the world asks for is found out here, unless it was already, to look at what is there of it.
+    """
+    resource, asked = world.resource, asked or wish(world)
+    judged, spec, topics = asked.judged, asked.judged.spec, asked.topics
     ready_topics = _topics_ready(world, spec, topics)
     decision = _decision(world, spec, topics, now)
     replicas = _replicas(world, spec, topics, decision)
     actions: tuple[Action, ...] = ()
     if spec is not None and replicas is not None and _strange(world) is None:
-        document = _contract(world, spec, topics)
-        made = _objects(world, spec, document, replicas, settings)
-        unused = contracts.removals(resource, world.contracts, document)
+        made = _objects(world, spec, asked.contract, replicas, settings)
+        unused = contracts.removals(resource, world.contracts, asked.contract)
         actions = (*_creations(world, topics), *made, *_alterations(world, topics), *unused)
     deployed = _deployed(world, spec, actions, now)
     found = [
@@ -84,12 +101,6 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime) -> Plan:
     status = _status(world, topics, decision, now) | {"conditions": conditions, "accepted": judged.accepted}
     again = timedelta(seconds=5 if conditions[0]["status"] == "True" else 3)
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
-
-
-def contract(world: ConsumerWorld) -> Manifest | None:
-    """Return the ConfigMap that pods shall be made with; None while it is not known."""
-    judged = _judged(world)
-    return _contract(world, judged.spec, _topics(world, sources.read(judged)))
 
 
 def kafka_name(resource: Resource, connector: Resource | None, connect: Resource | None) -> str | None:

@@ -66,9 +66,12 @@ def is_within(wanted: Any, live: Any, fields: Fields | None = None, name: str = 
 
 
 def _has(live: Mapping[str, Any], key: str, wanted: Any, fields: Fields | None) -> bool:
-    there, own = live.get(key), within(fields, key)
+    there = live.get(key)
+    if there == wanted:
+        return True
+    own = within(fields, key)
     if there is None:
-        return wanted in ({}, [], None) or own is not None
+        return wanted in ({}, []) or own is not None
     if key in AMOUNTS and isinstance(wanted, Mapping) and isinstance(there, Mapping):
         return all(_is_amount(value, there.get(name), within(own, name)) for name, value in wanted.items())
     if key == AMOUNT:

@@ -31,7 +31,7 @@ class Thing:
 def taken(resource: Resource, spec: ConnectorSpec, others: Iterable[Resource]) -> Finding | None:
     """Say which of ``others`` has what this Connector's spec names: it was accepted with that, or is older."""
     rivals = [other for other in others if other.uid != resource.uid]
-    for thing in _things(resource, spec):
+    for thing in _things(resource, spec) if rivals else ():
         mine = _claim(resource, thing)
         first = min(
             (rival for rival in rivals if _claim(rival, thing) < mine), key=lambda one: _claim(one, thing), default=None

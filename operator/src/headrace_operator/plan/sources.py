@@ -107,9 +107,9 @@ def in_force(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
     return () if source is None else topics(source, connector)
 
 
-def counted(resource: Resource, connector: Resource | None) -> tuple[str, ...]:
-    """Return the topics whose records are waited for: those read until now, while an edit takes one of them out."""
-    now, before = in_force(resource, connector), _before(resource)
+def counted(resource: Resource, connector: Resource | None, now: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the topics whose records are waited for: those read until ``now``, while an edit takes one of them out."""
+    before = _before(resource)
     if before is None or set(topics(before, connector)) <= set(now):
         return now
     return topics(before, connector)

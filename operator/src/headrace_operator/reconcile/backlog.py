@@ -85,7 +85,9 @@ class History:
         if last is None or (sample.at - last.at).total_seconds() > GAP or sample.ready != last.sample.ready:
             self.steady_since = sample.at
         for at, part in sample.partitions.items():
-            self.arrivals.setdefault(at, Arrivals()).add(part.end, part.next if part.lag else part.end, sample.at)
+            if at not in self.arrivals:
+                self.arrivals[at] = Arrivals()
+            self.arrivals[at].add(part.end, part.next if part.lag else part.end, sample.at)
         for gone in self.arrivals.keys() - sample.partitions.keys():
             del self.arrivals[gone]
         self.looks.append(Looked(sample=sample, waited=self._waited(sample)))
@@ -143,15 +145,15 @@ class History:
         looks = [look for look in self.looks if at in look.sample.partitions]
         first, last = looks[0].sample.partitions[at], looks[-1].sample.partitions[at]
         seconds = max(1.0, (looks[-1].at - looks[0].at).total_seconds())
-        finished = _finished(first, last)
+        finished, oldest = _finished(first, last), looks[-1].waited[at]
         return Load(
             number=at[1],
             arrivals=max(0, last.end - first.end) / seconds,
             handled=finished / seconds,
             waiting=last.workable,
             waited_before=first.workable,
-            oldest=looks[-1].waited[at],
-            behind=min(look.waited[at] for look in looks),
+            oldest=oldest,
+            behind=min(look.waited[at] for look in looks) if oldest else 0.0,
             failing=last.retrying > finished,
         )
 

@@ -38,7 +38,16 @@ async def planned(
             )
             return connector.plan(running, settings, now), None
         case _:
-            world = await observe_consumer.consumer(resource, remote, history, now, watches_all=settings.watches_all)
-            left = await contracts.all_of(resource, remote, history, now)
-            backlog = world.backlog if isinstance(world.backlog, BacklogSeen) else None
-            return consumer.plan(dataclasses.replace(world, contracts=left), settings, now), backlog
+            return await _consumer(resource, remote, settings, history, now)
+
+
+async def _consumer(
+    resource: Resource, remote: Remote, settings: Settings, history: History, now: datetime
+) -> tuple[Plan, BacklogSeen | None]:
+    seen = await observe_consumer.consumer(resource, remote, history, now, watches_all=settings.watches_all)
+    asked = consumer.wish(seen)
+    children = await contracts.beside(seen.children, asked.contract, remote)
+    left = await contracts.all_of(resource, remote, history, now)
+    world = dataclasses.replace(seen, children=children, contracts=left)
+    backlog = seen.backlog if isinstance(seen.backlog, BacklogSeen) else None
+    return consumer.plan(world, settings, now, asked), backlog

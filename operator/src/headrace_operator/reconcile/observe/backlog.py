@@ -108,7 +108,7 @@ def _seen(at: Partition, span: Span, written: int, committed: Committed | None, 
         held=told.held,
         stopped=told.stopped,
         waiting_keys=told.waiting_keys,
-        lag_seconds=None,
+        lag_seconds=0.0,
         waiting=waiting,
     )
 
@@ -119,5 +119,7 @@ def _lost(part: PartitionSeen) -> PartitionSeen:
 
 
 def _aged(at: Partition, part: PartitionSeen, history: History) -> PartitionSeen:
+    if part.told_lag == 0:
+        return part
     age = None if part.told_lag is None else history.age(at)
     return dataclasses.replace(part, lag_seconds=age.seconds if age else None, at_least=age.at_least if age else False)

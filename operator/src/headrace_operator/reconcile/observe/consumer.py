@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,7 +16,6 @@ from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import names, needs, pods, sources
 from headrace_operator.plan.children import own_deployment
 from headrace_operator.reconcile.backlog import History
-from headrace_operator.reconcile.observe import contracts
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.backlog import backlog, own_topics
 from headrace_operator.reconcile.observe.connections import (
@@ -53,7 +51,10 @@ Code = frozenset[str] | Absent | Unknown | None
 async def consumer(
     resource: Resource, remote: Remote, history: History, now: datetime, *, watches_all: bool = False
 ) -> ConsumerWorld:
-    """Observe a Consumer and remember its offsets in ``history``; ``watches_all``: the operator, all namespaces."""
+    """Observe a Consumer, but for contracts, and remember its offsets in ``history``.
+
+    ``watches_all``: the operator, all namespaces.
+    """
     kinds = (*CHILDREN, *(WHERE_ALL_IS_WATCHED if watches_all else ()))
     namespace, child = resource.namespace, names.consumer_child(resource.name)
     selector = f"headrace.dev/consumer={resource.name}"
@@ -68,7 +69,7 @@ async def consumer(
     )
     watched = Watched(history=history, now=now, ready=_ready(resource, children))
     topics, settled, waiting = await _kafka(resource, connector, kafka, remote, watched)
-    world = ConsumerWorld(
+    return ConsumerWorld(
         resource=resource,
         connector=connector,
         connect=connect,
@@ -83,8 +84,6 @@ async def consumer(
         secrets=secret,
         inputs=versions,
     )
-    made = await contracts.beside(children, plan.contract(world), remote)
-    return dataclasses.replace(world, children=made)
 
 
 async def _references(resource: Resource, remote: Remote) -> tuple[Reference | None, Reference | None, Reference]:
@@ -124,7 +123,7 @@ async def _kafka(
     if isinstance(opened, Unknown):
         return opened, last, opened
     in_force = sources.in_force(resource, known(connector))
-    counted = (*sources.counted(resource, known(connector)), *own_topics(resource))
+    counted = (*sources.counted(resource, known(connector), in_force), *own_topics(resource))
     topics = await ask(opened.topics(tuple(dict.fromkeys((*in_force, *counted)))))
     if isinstance(topics, Unknown):
         return topics, last, topics
