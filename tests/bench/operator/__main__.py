@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,13 +25,21 @@ SIZE, REST, KILLS, SHARDS = 1000, 600, 20, 5
 
 
 def main(argv: list[str]) -> int:
-    """Run the cases, print and write what they gave; 1 when a bound does not hold, 2 when a run went wrong."""
+    """Run the cases, print and write what they gave; 1 when a bound does not hold, 2 when a run went wrong.
+
+    When it is asked to end (SIGINT, SIGTERM) it ends all that it has started, writes nothing more, and returns 130.
+    """
     options = _parsed(argv)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has its background jobs ignore
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         runs = [_run(case, options) for case in options.cases or CASES]
     except (crowding.BenchError, ClusterError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted: what was started has ended, and nothing is written of this case", file=sys.stderr)
+        return 130
     return 0 if all(gate["holds"] for told in runs for gate in told["gates"]) else 1
 
 

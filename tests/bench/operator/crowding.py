@@ -66,6 +66,7 @@ async def measured(server: ApiServer, folder: Path, *, size: int, rest: float, s
         here = Crowd(server=server, api=api, places=places)
         here.fakes = await crowd.connects(stack, CONNECTS, places)
         for place in places:
+            print(f"create {2 * size:,} Connectors and Consumers in {place}", flush=True)
             await asyncio.to_thread(crowd.prepare, server, place)
             await crowd.create(api, crowd.resources(size, CONNECTS, place))
             await stack.enter_async_context(crowd.rolling_out(api, place))
@@ -105,6 +106,9 @@ async def _at_rest(here: Crowd, seconds: float) -> dict[str, float]:
         memory = max(memory, _sum(pages, scraped.MEMORY))
         delay = max(delay, *(scraped.total(page, scraped.DELAY) for page in pages))
         led = min(led, *(scraped.total(page, scraped.LEADER) for page in pages))
+        took = time.monotonic() - begun
+        cores = (_sum(pages, scraped.CPU) - _sum(before, scraped.CPU)) / took
+        print(f"at rest for {took:.0f} s of {seconds:.0f}: {cores:.2f} cores, latest look {delay:.1f} s", flush=True)
     served, took = await asyncio.to_thread(_served, here.server) - served, time.monotonic() - begun
     asked = sum(len(one.requests) for one in here.fakes) - asked
     return {
