@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from headrace.cli.laptop import errand_pod
 from headrace_operator.plan.actions import Apply
 from tests.charts.rendering import CHART, CHARTS, IMAGES, Done, of, render
 from tests.cluster import build, fast
+from tests.cluster.client import ACCOUNT, refusal
 from tests.operator import worlds
 from tests.operator.operator_process import await_kinds, kubectl
 from tests.operator.plan import golden, statuses, templates
@@ -36,7 +38,7 @@ PODS = (
     "errand",
     "helm-test",
 )
-ENFORCE = "pod-security.kubernetes.io/enforce=restricted"
+ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +58,13 @@ def helm(server: fast.ApiServer, *arguments: str) -> Done:
 def test_an_upgrade_changes_definitions_and_no_uninstall_loses_a_resource(
     server: fast.ApiServer, tmp_path: Path
 ) -> None:
-    kubectl(server, "create", "namespace", "shop")
+    server.client.create_namespace("shop")
     helm(server, "install", "headrace-crds", str(CRDS))
     said = helm(server, "install", "headrace", str(CHART), "-n", "headrace-system", "--create-namespace",
                 "--set", "watch.namespaces={shop}", *IMAGES).stdout  # fmt: skip
     await_kinds(server)
     example = next(yaml.safe_load_all((golden.EXAMPLES[0]).read_text()))
-    kubectl(server, "apply", "-n", "shop", "-f", "-", text=json.dumps(example))
+    server.client.apply(example, "shop")
 
     later = shutil.copytree(CRDS, tmp_path / "headrace-crds")
     for path in (later / "templates").iterdir():
@@ -116,18 +118,16 @@ def _pod(deployment: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def restricted(server: fast.ApiServer) -> fast.ApiServer:
     """Return the server with a namespace that refuses every pod that is not restricted."""
-    kubectl(server, "create", "namespace", "restricted")
-    kubectl(server, "label", "namespace", "restricted", ENFORCE)
+    metadata = {"name": "restricted", "labels": {ENFORCE: "restricted"}}
+    server.client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     for name in {one["spec"]["serviceAccountName"] for one in pods().values()}:
-        kubectl(server, "create", "serviceaccount", name, "-n", "restricted")
+        server.client.create({**ACCOUNT, "metadata": {"name": name}}, "restricted")
     return server
 
 
 @pytest.mark.parametrize("name", PODS)
 def test_every_pod_is_admitted_where_the_restricted_standard_is_enforced(restricted: fast.ApiServer, name: str) -> None:
-    done = _create(restricted, name, pods()[name])
-
-    assert done.returncode == 0, done.stderr
+    assert _refusal(restricted, name, pods()[name]) == ""
 
 
 def test_a_pod_that_may_run_as_root_is_not_admitted(restricted: fast.ApiServer) -> None:
@@ -135,13 +135,14 @@ def test_a_pod_that_may_run_as_root_is_not_admitted(restricted: fast.ApiServer) 
     one = pods()["operator"]
     one["spec"]["securityContext"]["runAsNonRoot"] = False
 
-    assert 'violates PodSecurity "restricted' in _create(restricted, "root", one).stderr
+    assert 'violates PodSecurity "restricted' in _refusal(restricted, "root", one)
 
 
 def test_the_chart_installs_where_the_restricted_standard_is_enforced(server: fast.ApiServer) -> None:
     """In the namespace of the operator, as its README says; pods that would be refused are told as a warning."""
-    kubectl(server, "create", "namespace", "headrace-restricted")
-    kubectl(server, "label", "namespace", "headrace-restricted", ENFORCE, ENFORCE.replace("enforce", "warn"))
+    labels = {ENFORCE: "restricted", ENFORCE.replace("enforce", "warn"): "restricted"}
+    metadata = {"name": "headrace-restricted", "labels": labels}
+    server.client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     done = helm(server, "install", "headrace", str(CHART), "-n", "headrace-restricted", *IMAGES)
     argv = [*server.kubectl, "create", "deployment", "root", "--image=x", "-n", "headrace-restricted"]
     root = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=PATIENCE)
@@ -155,7 +156,6 @@ def test_no_pod_was_forgotten() -> None:
     assert set(pods()) == set(PODS)
 
 
-def _create(server: fast.ApiServer, name: str, one: dict[str, Any]) -> Done:
-    whole = {**one, "metadata": {**one["metadata"], "name": name, "namespace": "restricted"}}
-    argv = [*server.kubectl, "create", "--dry-run=server", "-f", "-"]
-    return subprocess.run(argv, input=json.dumps(whole), capture_output=True, text=True, check=False, timeout=PATIENCE)
+def _refusal(server: fast.ApiServer, name: str, one: dict[str, Any]) -> str:
+    whole = {**one, "metadata": {**one["metadata"], "name": name}}
+    return refusal(partial(server.client.create, whole, "restricted", dry=True))

@@ -8,12 +8,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import authority, build, components, kubeconfig, ready, settings
 from tests.cluster.authority import Certificate
+from tests.cluster.client import Client
 from tests.cluster.components import Component
 from tests.cluster.failure import ClusterError
 from tests.ports import free_ports
@@ -26,13 +27,17 @@ END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
 @dataclass(frozen=True, kw_only=True)
 class ApiServer:
-    """A running API server: where it listens, how its administrator reaches it, and what was asked of it."""
+    """A running API server: where it listens, how its administrator reaches it, and what was asked of it.
+
+    Tests ask by ``client``, and by ``kubectl`` where they judge what a user reads of it.
+    """
 
     url: str
     kubeconfig: Path
     audit_log: Path
     pki: Path
     kubectl: tuple[str, ...]
+    client: Client
 
     def kubeconfig_for(self, user: str, group: str = "") -> Path:
         """Give a kubeconfig for `user`, in `group`, who has only the rights that RBAC gives them."""
@@ -76,7 +81,8 @@ def apiserver() -> Iterator[ApiServer]:
         target, url = folder / "kubeconfig", f"https://127.0.0.1:{port}"
         kubeconfig.write(target, server=url, pki=pki, client="admin", context=CONTEXT)
         kubectl = (str(kube), "kubectl", f"--kubeconfig={target}")
-        yield ApiServer(url=url, kubeconfig=target, audit_log=audit, pki=pki, kubectl=kubectl)
+        client = stack.enter_context(closing(Client(url, pki)))
+        yield ApiServer(url=url, kubeconfig=target, audit_log=audit, pki=pki, kubectl=kubectl, client=client)
 
 
 @contextmanager

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-
-import yaml
 
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.reconcile.execute import BEGIN
@@ -17,7 +15,7 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import looping
-from tests.operator.operator_process import kubectl, read
+from tests.operator.operator_process import read
 from tests.waiting import PATIENCE
 
 
@@ -33,11 +31,15 @@ class Cluster:
     def apply(self, *objects: dict[str, Any]) -> None:
         """Apply objects, of our kinds where they do not say otherwise, in the namespace."""
         whole = [{"apiVersion": API_VERSION, **one} for one in objects]
-        self.kubectl("apply", "-f", "-", text=yaml.safe_dump_all(whole))
+        self.server.client.apply(whole, self.place)
 
-    def kubectl(self, *words: str, text: str | None = None) -> str:
-        """Run kubectl in the namespace."""
-        return kubectl(self.server, *words, "-n", self.place, text=text)
+    def annotate(self, kind: str, name: str, annotations: Mapping[str, str | None]) -> None:
+        """Annotate an object of the namespace; None takes an annotation away."""
+        self.server.client.patch(kind, name, {"metadata": {"annotations": annotations}}, self.place)
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete an object of the namespace."""
+        self.server.client.delete(kind, name, self.place)
 
     def read(self, kind: str, name: str) -> dict[str, Any]:
         """Return an object of the namespace."""
@@ -45,7 +47,7 @@ class Cluster:
 
     def home(self) -> str:
         """Return the UID of the namespace."""
-        return kubectl(self.server, "get", "namespace", self.place, "-o", "jsonpath={.metadata.uid}")
+        return str(self.server.client.get("namespace", self.place)["metadata"]["uid"])
 
     def condition(self, kind: str = "Ready") -> dict[str, Any]:
         """Return a condition of the last of its resources; one without a reason where there is none."""
@@ -81,7 +83,7 @@ async def cluster(
 
     Connect is asked at the port ``connect`` of loopback.
     """
-    kubectl(server, "create", "namespace", place)
+    server.client.create_namespace(place)
     try:
         async with looping(server, connect=connect, cluster=name) as loop:
             made = Cluster(server=server, loop=loop, place=place, keys=(("KafkaConnection", "kafka"), *names))
@@ -89,4 +91,4 @@ async def cluster(
             made.apply({"kind": "KafkaConnection", "metadata": {"name": "kafka"}, "spec": spec})
             yield made
     finally:
-        kubectl(server, "delete", "namespace", place, "--wait=false")
+        server.client.delete("namespace", place, wait=False)

@@ -10,7 +10,6 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import looping
-from tests.operator.operator_process import kubectl
 
 WORLD = """
 apiVersion: headrace.dev/v1alpha1
@@ -30,10 +29,10 @@ spec:
 @asynccontextmanager
 async def consumer(server: ApiServer, broker: KafkaBroker, place: str, source: str, url: str) -> AsyncIterator[Loop]:
     """Make the namespace ``place`` with the Consumer billing, which no pass has looked at yet, and give the loop."""
-    kubectl(server, "create", "namespace", place)
+    server.client.create_namespace(place)
     made = WORLD.format(servers=broker.bootstrap_servers, source=source, url=url)
-    kubectl(server, "apply", "-n", place, "-f", "-", text=made)
+    server.client.apply(made, place)
     async with looping(server) as loop:
         await loop.reconcile(Key("KafkaConnection", place, "kafka"))
         yield loop
-    kubectl(server, "delete", "namespace", place, "--wait=false")
+    server.client.delete("namespace", place, wait=False)

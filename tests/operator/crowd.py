@@ -17,7 +17,6 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from headrace_operator.api import crd
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.clients.api import Api, path
 from headrace_operator.clients.connections import Connections
@@ -25,7 +24,6 @@ from headrace_operator.clients.errors import Busy, Conflict, Missing, Unreachabl
 from headrace_operator.observed.kube import Manifest
 from tests.cluster.fast import ApiServer
 from tests.fakes.connect import FakeConnect, fake_connect
-from tests.operator.operator_process import await_kinds, kubectl
 
 PLACE = "shop"
 PORTS = "CROWD_PORTS"
@@ -77,17 +75,11 @@ class Patient(Api):
                 await asyncio.sleep(1)
 
 
-def install(server: ApiServer) -> None:
-    """Install the kinds."""
-    kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
-    await_kinds(server)
-
-
 def prepare(server: ApiServer, place: str) -> None:
     """Make a namespace with the Secret that its Connectors use."""
-    login = [f"--from-literal={key}={value}" for key, value in LOGIN.items()]
-    kubectl(server, "create", "namespace", place)
-    kubectl(server, "create", "secret", "generic", "db", "-n", place, *login)
+    server.client.create_namespace(place)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": LOGIN}
+    server.client.create(secret, place)
 
 
 def resources(size: int, connects: int, place: str = PLACE) -> list[dict[str, Any]]:

@@ -15,9 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import API_VERSION
 from tests import lines, waiting
+from tests.cluster.client import Refused
 from tests.cluster.fast import ApiServer
 from tests.ports import free_port
 from tests.waiting import PATIENCE
@@ -27,7 +29,7 @@ NAMELESS = ("setpriv", "--reuid=65532", "--inh-caps=+dac_override", "--ambient-c
 
 
 def kubectl(server: ApiServer, *arguments: str, text: str | None = None) -> str:
-    """Run kubectl as administrator and return what it says; raises ``CalledProcessError``."""
+    """Run kubectl as administrator and return what it says; raises ``AssertionError``."""
     done = subprocess.run(
         [*server.kubectl, *arguments], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -36,21 +38,28 @@ def kubectl(server: ApiServer, *arguments: str, text: str | None = None) -> str:
     return done.stdout
 
 
+def install(server: ApiServer) -> None:
+    """Install the kinds."""
+    server.client.apply(crd.manifests())
+    await_kinds(server)
+
+
 def await_kinds(server: ApiServer) -> None:
     """Wait until every kind can be listed: for a while after its CRD came the API server answers 404 or 429."""
     for kind in KINDS:
-        listed = [*server.kubectl, "get", "--raw", f"/apis/{API_VERSION}/{kind.plural}"]
-        waiting.until(kind.plural, partial(_succeeds, listed))
+        waiting.until(kind.plural, partial(_is_listed, server, f"/apis/{API_VERSION}/{kind.plural}"))
 
 
-def _succeeds(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False).returncode == 0
+def _is_listed(server: ApiServer, path: str) -> bool:
+    try:
+        return bool(server.client.ask("GET", path))
+    except Refused:
+        return False
 
 
 def read(server: ApiServer, kind: str, name: str, namespace: str = "shop") -> dict[str, Any]:
     """Return an object as JSON."""
-    found: dict[str, Any] = json.loads(kubectl(server, "get", kind, name, "-n", namespace, "-o", "json"))
-    return found
+    return server.client.get(kind, name, namespace)
 
 
 def told(server: ApiServer, user: str) -> list[str]:

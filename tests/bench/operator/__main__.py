@@ -18,7 +18,7 @@ from tests.bench.operator import crowding, family, killing, report
 from tests.cluster import fast
 from tests.cluster.failure import ClusterError
 from tests.cluster.places import ROOT
-from tests.operator import crowd
+from tests.operator.operator_process import install
 
 CASES = ("crowd", "kills", "shards")
 SIZE, REST, KILLS, SHARDS = 1000, 600, 20, 5
@@ -56,7 +56,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
 def _run(case: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run one case on an API server of its own; what is less than the whole of it is printed, and not written."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder, fast.apiserver() as server:
-        crowd.install(server)
+        install(server)
         title, work, gates = _case(case, server, Path(folder), options)
         busy, used = machine.busy(), family.used()
         figures = asyncio.run(work)

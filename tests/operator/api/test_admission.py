@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import Field
 
 from headrace_operator.api import admission, crd
@@ -20,6 +18,7 @@ from headrace_operator.api.schema import API_VERSION, Credentials, Model, Status
 from headrace_operator.api.secrets import named, slots
 from tests.charts.rendering import CHARTS, of, render
 from tests.cluster import build, fast
+from tests.cluster.client import Refused, refusal
 from tests.operator import worlds
 from tests.operator.operator_process import await_kinds, kubectl
 from tests.waiting import PATIENCE, until
@@ -141,14 +140,14 @@ def pulling(numbers: Iterable[int]) -> dict[str, Any]:
     return {"template": {"pullSecrets": [{"name": f"s{number}"} for number in numbers]}}
 
 
-def sample() -> str:
+def sample() -> list[dict[str, Any]]:
     """Return the definition and the policy of a Sample."""
     with pytest.MonkeyPatch.context() as patch:
         for table in (admission.JUDGED, admission.CODE):
             patch.setitem(table, "Sample", ("template",))
         for module in (admission, crd):
             patch.setattr(module, "KINDS", (SAMPLE,))
-        return yaml.safe_dump_all([*crd.manifests(), *admission.policies()])
+        return [*crd.manifests(), *admission.policies()]
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +156,9 @@ def server() -> Iterator[fast.ApiServer]:
     with fast.apiserver() as running:
         helm = [str(build.folder() / "helm"), f"--kubeconfig={running.kubeconfig}", "install", "headrace-crds"]
         subprocess.run([*helm, str(CHARTS / "headrace-crds")], check=True, capture_output=True, timeout=PATIENCE)
-        kubectl(running, "apply", "-f", "-", text=sample())
+        running.client.apply(sample())
         await_kinds(running)
-        kubectl(running, "create", "namespace", "shop")
+        running.client.create_namespace("shop")
         nobody = user(running)
         for kind, spec in (*((kind, spec) for (kind, _), spec in NAMING.items()), RAW[-1], ("Sample", LOGIN)):
             until(f"the policy of {kind}", partial(_is_judged, running, nobody, kind, spec))
@@ -186,22 +185,16 @@ def user(server: fast.ApiServer, *rights: tuple[str, str, str, str]) -> str:
     subject = {"kind": "User", "name": name, "apiGroup": admission.RBAC}
     bound = {"roleRef": {"kind": "Role", "name": name, "apiGroup": admission.RBAC}, "subjects": [subject]}
     both = [{**made, "kind": "Role", "rules": rules}, {**made, "kind": "RoleBinding", **bound}]
-    kubectl(server, "apply", "-n", "shop", "-f", "-", text=yaml.safe_dump_all(both))
+    server.client.apply(both, "shop")
     return name
 
 
-def attempt(
-    server: fast.ApiServer, who: str, kind: str, spec: dict[str, Any], *more: str, name: str = "a"
-) -> subprocess.CompletedProcess[str]:
-    """Have ``who`` apply a resource; with --dry-run=server nothing is kept, and all is judged."""
-    manifest = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
-    argv = [*server.kubectl, "apply", "--as", who, "-n", "shop", "-f", "-", *more]
-    return subprocess.run(
-        argv, input=json.dumps(manifest), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+def refused(server: fast.ApiServer, who: str, kind: str, spec: dict[str, Any]) -> str:
+    """Return what the API server has against it that ``who`` applies a resource; nothing is kept, and all is judged."""
+    manifest = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "a"}, "spec": spec}
+    return refusal(partial(server.client.apply, manifest, "shop", who=who, dry=True))
 
 
-DRY = ("--dry-run=server", "--server-side")
 ALL = (("headrace.dev", "kafkaconnections", "", "use"), ("headrace.dev", "connectclusters", "", "use"),
        ("headrace.dev", "connectors", "", "use"), ("", "pods", "", "create"), ("", "secrets", "", "get"))  # fmt: skip
 BUT_SECRETS, BUT_PODS = ALL[:-1], (*ALL[:3], ALL[4])
@@ -210,16 +203,16 @@ BUT_SECRETS, BUT_PODS = ALL[:-1], (*ALL[:3], ALL[4])
 def judged(server: fast.ApiServer, who: str, kind: str, spec: dict[str, Any]) -> str | None:
     """Return why ``who`` may not write it, None if they may: once their Role, all of it at a time, is in force."""
 
-    def answered() -> subprocess.CompletedProcess[str] | None:
-        done = attempt(server, who, kind, spec, *DRY)
-        return None if "cannot" in done.stderr else done
+    def answered() -> tuple[str] | None:
+        said = refused(server, who, kind, spec)
+        return None if "cannot" in said else (said,)
 
-    done = until(f"the rights of {who}", answered)
-    return done.stderr if done.returncode else None
+    (said,) = until(f"the rights of {who}", answered)
+    return said or None
 
 
 def _is_judged(server: fast.ApiServer, who: str, kind: str, spec: dict[str, Any]) -> bool:
-    return "denied request: you " in attempt(server, who, kind, spec, *DRY).stderr
+    return "denied request: you " in refused(server, who, kind, spec)
 
 
 def test_every_place_that_names_a_secret_has_an_example() -> None:
@@ -326,13 +319,12 @@ def test_an_address_is_judged_as_the_secret_that_is_sent_there(
     """Who may do neither may still scale, pause and label what others made."""
     who, name = user(server), f"edited-{next(numbers)}"
     made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
-    kubectl(server, "apply", "-n", "shop", "-f", "-", text=json.dumps(made))
-    patch = ("patch", kind, name, "-n", "shop", "--as", who, "--type=merge", "-p")
+    server.client.apply(made, "shop")
     until("the right to edit", lambda: judged(server, who, "KafkaConnection", {"bootstrapServers": "k:9092"}) is None)
 
-    kubectl(server, *patch, json.dumps({"metadata": {"labels": {"a": "b"}}, "spec": well}))
-    with pytest.raises(AssertionError, match=r"you may not|and may not"):
-        kubectl(server, *patch, json.dumps({"spec": wrong}))
+    server.client.patch(kind, name, {"metadata": {"labels": {"a": "b"}}, "spec": well}, "shop", who=who)
+    with pytest.raises(Refused, match=r"you may not|and may not"):
+        server.client.patch(kind, name, {"spec": wrong}, "shop", who=who)
 
 
 @pytest.mark.apiserver

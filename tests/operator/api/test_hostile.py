@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import pytest
-import yaml
 
-from headrace_operator.api import admission, crd
+from headrace_operator.api import admission
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.kube import SecretSeen
 from headrace_operator.plan.actions import Plan
 from tests.cluster import fast
+from tests.cluster.client import refusal
 from tests.operator import worlds
 from tests.operator.api.hostile import VICTIM, Hostile
 from tests.operator.api.hostile_consumers import CORPUS
 from tests.operator.api.test_admission import NAMING
-from tests.operator.operator_process import await_kinds, kubectl
+from tests.operator.operator_process import install
 from tests.operator.plan import statuses
-from tests.waiting import PATIENCE, until
+from tests.waiting import until
 
 SPECS = {one.kind: dict(one.spec) for one in (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER)}
 WHO = "mallory"
@@ -57,10 +56,9 @@ def planned(kind: str, spec: Any, name: str = "x") -> Plan:
 def server() -> Iterator[fast.ApiServer]:
     """Run an API server with kinds and policies, for somebody who may write each kind and use what is theirs."""
     with fast.apiserver() as running:
-        kubectl(running, "apply", "-f", "-", text=crd.yaml_text())
-        await_kinds(running)
-        kubectl(running, "create", "namespace", "shop")
-        kubectl(running, "apply", "-f", "-", text=yaml.safe_dump_all([*admission.policies(), *_rights()]))
+        install(running)
+        running.client.create_namespace("shop")
+        running.client.apply([*admission.policies(), *_rights()])
         for (kind, _), spec in NAMING.items():
             until(f"the policy of {kind}", partial(_is_judged, running, kind, spec))
         for kind, spec in SPECS.items():
@@ -92,9 +90,7 @@ def _rights() -> list[dict[str, Any]]:
 def answer(server: fast.ApiServer, kind: str, spec: Any, name: str = "x") -> str:
     """Return what the API server has against a resource; nothing when it would take it."""
     made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "namespace": "shop"}, "spec": spec}
-    argv = [*server.kubectl, "create", "--as", WHO, "--dry-run=server", "--validate=strict", "-f", "-"]
-    done = subprocess.run(argv, input=json.dumps(made), capture_output=True, text=True, check=False, timeout=PATIENCE)
-    return done.stderr if done.returncode else ""
+    return refusal(partial(server.client.create, made, who=WHO, dry=True))
 
 
 def test_the_corpus_is_of_every_kind_and_what_one_alone_refuses_is_argued() -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-import subprocess
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,10 +19,11 @@ from headrace_operator.api.schema import API_VERSION
 from headrace_operator.plan import connectcluster, connector, kafkaconnection, sources
 from headrace_operator.plan.acceptance import judge
 from tests.cluster import fast
+from tests.cluster.client import refusal
 from tests.operator import worlds
 from tests.operator.operator_process import kubectl
 from tests.operator.plan import leaves, statuses, templates
-from tests.waiting import PATIENCE, until
+from tests.waiting import until
 
 SOURCE = {"connector": "orders-db", "routes": ["order"]}
 HTTP = {"http": {"url": "http://billing:8080/events"}}
@@ -311,13 +311,12 @@ def test_every_rule_has_a_fixture() -> None:
 def test_the_api_server_refuses_in_the_users_words(
     server: fast.ApiServer, kind: str, path: str, index: int, change: dict[str, Any]
 ) -> None:
-    answer = _create(server, kind, {**SPECS[kind], **change})
+    answer = _refusal(server, kind, {**SPECS[kind], **change})
 
     rule = next(one for one in KINDS if one.name == kind).rules[path][index]
-    assert answer.returncode != 0
     field = f"{path}{rule.field_path or ''}".removeprefix(".")
-    assert re.search(re.escape(f"{field}: ").replace(r"\[\]", r"\[\d\]"), answer.stderr)
-    assert rule.message in answer.stderr
+    assert re.search(re.escape(f"{field}: ").replace(r"\[\]", r"\[\d\]"), answer)
+    assert rule.message in answer
 
 
 BY_KUBERNETES = "quantity("
@@ -358,7 +357,7 @@ def test_schema_and_plan_agree_on_logins(server: fast.ApiServer, sasl: dict[str,
     judged = kafkaconnection.judge(worlds.resource("KafkaConnection", "x", spec))
 
     assert (judged.problem is None) is well
-    assert (_create(server, "KafkaConnection", spec).returncode == 0) is well
+    assert (not _refusal(server, "KafkaConnection", spec)) is well
 
 
 @pytest.mark.apiserver
@@ -369,19 +368,16 @@ def test_an_edit_that_would_leave_records_behind_is_refused_once_there_are_some(
     """Until something was made, a slip can be mended; then the field stays, and what stands may be applied again."""
     name = f"kept-{kind.lower()}-{index}"
     rule = next(one for one in KINDS if one.name == kind).rules[""][index]
-    first, second = ({"metadata": {"name": name}, "spec": {**SPECS[kind], **change}} for change in ({}, edit))
-    whole = [json.dumps({"apiVersion": API_VERSION, "kind": kind, **one}) for one in (first, second)]
-    kubectl(server, "apply", "-f", "-", text=whole[0])
-    kubectl(server, "apply", "-f", "-", text=whole[1])
-    kubectl(server, "apply", "-f", "-", text=whole[0])
-    kubectl(server, "patch", kind, name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    first, second = (_made(kind, {**SPECS[kind], **change}, name) for change in ({}, edit))
+    for one in (first, second, first):
+        server.client.apply(one)
+    server.client.patch(kind, name, {"status": status}, part="status")
 
-    refused = _kubectl(server, "apply", "-f", "-", text=whole[1])
+    refused = refusal(partial(server.client.apply, second))
 
-    assert refused.returncode != 0
-    assert f"{rule.field_path}: ".removeprefix(".") in refused.stderr
-    assert rule.message in refused.stderr
-    kubectl(server, "apply", "-f", "-", text=whole[0])
+    assert f"{rule.field_path}: ".removeprefix(".") in refused
+    assert rule.message in refused
+    server.client.apply(first)
 
 
 @pytest.mark.apiserver
@@ -396,7 +392,7 @@ def test_schema_and_plan_agree_on_raw_properties(
     )
 
     assert (judged.problem is None) is well
-    assert (_create(server, kind, spec).returncode == 0) is well
+    assert (not _refusal(server, kind, spec)) is well
 
 
 @pytest.mark.apiserver
@@ -406,14 +402,14 @@ def test_a_name_that_something_made_of_it_cannot_have_is_refused(
     server: fast.ApiServer, kind: str, name: str, well: bool
 ) -> None:
     """In the user's words by the API server, and by the plan, where the definitions are older."""
-    answer = _create(server, kind, SPECS[kind], name)
+    answer = _refusal(server, kind, SPECS[kind], name)
     naming = next(one for one in KINDS if one.name == kind).naming
     world = statuses.WORLDS[kind]()
     plan = statuses.planned(dataclasses.replace(world, resource=worlds.resource(kind, name, SPECS[kind])))
     accepted = worlds.condition(plan, "Accepted")
 
-    assert (answer.returncode == 0) is well
-    assert (f'metadata.name: Invalid value: "object": {naming.message}' in answer.stderr) is not well
+    assert (not answer) is well
+    assert (f'metadata.name: Invalid value: "object": {naming.message}' in answer) is not well
     assert (accepted["status"] == "True") is well
     assert (naming.message in accepted["message"]) is not well
     assert well or not plan.actions
@@ -427,7 +423,7 @@ def test_schema_and_plan_agree_on_prefixes_of_topics(server: fast.ApiServer, pre
     problem = connector.judge(worlds.resource("Connector", "x", spec)).problem
 
     assert (problem is None) is well
-    assert (_create(server, "Connector", spec).returncode == 0) is well
+    assert (not _refusal(server, "Connector", spec)) is well
 
 
 @pytest.mark.apiserver
@@ -438,21 +434,18 @@ def test_what_had_such_a_name_before_can_still_be_edited_and_told_of(server: fas
     for version in older[0]["spec"]["versions"]:
         del version["schema"]["openAPIV3Schema"]["x-kubernetes-validations"]
     status = {"accepted": {"generation": 1, "spec": SPECS[kind]}, "conditions": [{"type": "Ready", "status": "True"}]}
-    made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "older.v2"}, "spec": SPECS[kind]}
-    patch = ("patch", kind, "older.v2", "--type=merge", "-p")
+    client, create = server.client, partial(server.client.create, _made(kind, SPECS[kind], "older.v2"))
     try:
-        kubectl(server, "apply", "-f", "-", text=json.dumps(older[0]))
-        until(
-            "the older definition", lambda: _kubectl(server, "create", "-f", "-", text=json.dumps(made)).returncode == 0
-        )
-        kubectl(server, *patch, json.dumps({"status": status}), "--subresource=status")
+        client.apply(older)
+        until("the older definition", lambda: not refusal(create))
+        client.patch(kind, "older.v2", {"status": status}, part="status")
     finally:
-        kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
-    until("the definition", lambda: _create(server, kind, SPECS[kind], "new.v2").returncode != 0)
+        client.apply(crd.manifests())
+    until("the definition", lambda: _refusal(server, kind, SPECS[kind], "new.v2"))
 
-    kubectl(server, *patch, json.dumps({"metadata": {"labels": {"a": "b"}}}))
-    kubectl(server, *patch, json.dumps({"status": {"observedGeneration": 2}}), "--subresource=status")
-    kubectl(server, "delete", kind, "older.v2")
+    client.patch(kind, "older.v2", {"metadata": {"labels": {"a": "b"}}})
+    client.patch(kind, "older.v2", {"status": {"observedGeneration": 2}}, part="status")
+    client.delete(kind, "older.v2")
 
 
 @pytest.mark.apiserver
@@ -470,7 +463,7 @@ def test_a_reference_is_what_the_name_of_such_an_object_can_be(
 ) -> None:
     spec = {**SPECS["Connector"], "postgres": {**POSTGRES, "credentials": credentials}}
 
-    assert (_create(server, "Connector", spec).returncode == 0) is well
+    assert (not _refusal(server, "Connector", spec)) is well
 
 
 @pytest.mark.apiserver
@@ -487,11 +480,11 @@ def test_schema_and_plan_agree_on_lengths_of_time(server: fast.ApiServer, durati
         ({"delivery": {"retry": {"maxInMemory": duration}}}, "spec.delivery.retry.maxInMemory"),
     ):
         spec = {**SPECS["Consumer"], **part}
-        answer = _create(server, "Consumer", spec)
+        answer = _refusal(server, "Consumer", spec)
         problem = judge(ConsumerSpec, worlds.resource("Consumer", "x", spec)).problem
 
-        assert (answer.returncode == 0) is well, answer.stderr
-        assert (field in answer.stderr) is not well
+        assert (not answer) is well, answer
+        assert (field in answer) is not well
         assert (problem is None) is well
         assert problem is None or field.removeprefix("spec.") in problem.message
 
@@ -510,16 +503,14 @@ def test_schema_and_plan_agree_on_names_of_topics(server: fast.ApiServer, topic:
     spec = {**SPECS["Consumer"], "from": {"kafka": "kafka", "topics": ["orders", topic]}}
 
     assert (sources.judge(worlds.resource("Consumer", "x", spec)).problem is None) is well
-    assert (_create(server, "Consumer", spec).returncode == 0) is well
+    assert (not _refusal(server, "Consumer", spec)) is well
 
 
 @pytest.mark.apiserver
 @pytest.mark.parametrize("kind", SPECS)
 def test_the_api_server_takes_the_shortest_spec_and_refuses_a_typo(server: fast.ApiServer, kind: str) -> None:
-    assert _create(server, kind, SPECS[kind]).returncode == 0
-    typo = _create(server, kind, {**SPECS[kind], "sclae": {}})
-    assert typo.returncode != 0
-    assert 'unknown field "spec.sclae"' in typo.stderr
+    assert not _refusal(server, kind, SPECS[kind])
+    assert 'unknown field "spec.sclae"' in _refusal(server, kind, {**SPECS[kind], "sclae": {}})
 
 
 @pytest.mark.apiserver
@@ -538,13 +529,10 @@ def _raw(kind: str, properties: dict[str, str]) -> dict[str, Any]:
             return {"config": properties}
 
 
-def _create(
-    server: fast.ApiServer, kind: str, spec: dict[str, Any], name: str = "x"
-) -> subprocess.CompletedProcess[str]:
-    made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec}
-    return _kubectl(server, "create", "--dry-run=server", "--validate=strict", "-f", "-", text=json.dumps(made))
+def _refusal(server: fast.ApiServer, kind: str, spec: dict[str, Any], name: str = "x") -> str:
+    """Return what the API server has against a resource; nothing when it would take it."""
+    return refusal(partial(server.client.create, _made(kind, spec, name), dry=True))
 
 
-def _kubectl(server: fast.ApiServer, *arguments: str, text: str) -> subprocess.CompletedProcess[str]:
-    argv = [*server.kubectl, *arguments]
-    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE)
+def _made(kind: str, spec: dict[str, Any], name: str) -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}

@@ -5,7 +5,6 @@ HEADRACE_WRITE_GOLDEN=1 writes the golden file instead of comparing.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -33,7 +32,7 @@ SHOWN = {
 @pytest.fixture(scope="module")
 def shown(server: ApiServer) -> ApiServer:
     """Return the server after it was given an object of each kind in each state that matters."""
-    kubectl(server, "create", "namespace", "tables")
+    server.client.create_namespace("tables")
     for name, (resource, plan), _ in statuses.CASES:
         if any(name.endswith(end) or name == f"a {end} {resource.kind}" for end in SHOWN[resource.kind]):
             _put(server, statuses.as_object(resource, plan.status), _slug(name, resource.kind))
@@ -62,13 +61,9 @@ def test_columns_are_the_promised_ones(shown: ApiServer) -> None:
 
 
 def _put(server: ApiServer, whole: dict[str, object], name: str) -> None:
-    metadata = {"name": name, "namespace": "tables"}
     spec = {**statuses.WORLDS[str(whole["kind"])]().resource.spec}
-    kubectl(server, "apply", "-f", "-", text=json.dumps({**whole, "metadata": metadata, "spec": spec}))
-    status = json.dumps({"status": whole["status"]})
-    kubectl(
-        server, "patch", str(whole["kind"]), name, "-n", "tables", "--subresource=status", "--type=merge", "-p", status
-    )
+    server.client.apply({**whole, "metadata": {"name": name}, "spec": spec}, "tables")
+    server.client.patch(str(whole["kind"]), name, {"status": whole["status"]}, "tables", part="status")
 
 
 def _slug(name: str, kind: str) -> str:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from headrace_operator.observed.kube import Ended
+from tests.cluster.client import ACCOUNT
 from tests.cluster.fast import ApiServer
 from tests.operator import loops
-from tests.operator.operator_process import kubectl
 
 pytestmark = pytest.mark.apiserver
 
 
 async def test_a_pod_that_is_being_deleted_says_nothing_of_its_workload(server: ApiServer) -> None:
     """What it says is of an earlier spec; a finalizer keeps it as long as the test looks."""
-    kubectl(server, "create", "namespace", "going")
-    kubectl(server, "-n", "going", "create", "serviceaccount", "default")
+    server.client.create_namespace("going")
+    server.client.create(ACCOUNT, "going")
     for name in ("going-1", "going-2"):
-        kubectl(server, "-n", "going", "create", "-f", "-", text=json.dumps(_pod(name)))
-    kubectl(server, "-n", "going", "delete", "pod", "going-1", "--wait=false")
+        server.client.create(_pod(name), "going")
+    server.client.delete("pod", "going-1", "going", wait=False)
 
     async with loops.looping(server) as loop:
         found = await loop.remote.kube.children("going", "going", (), "app=going")
@@ -31,13 +30,13 @@ async def test_a_pod_that_is_being_deleted_says_nothing_of_its_workload(server: 
 
 async def test_a_container_that_has_just_failed_says_why(server: ApiServer) -> None:
     """At once, and not only when it was started for the second time."""
-    kubectl(server, "create", "namespace", "failing")
-    kubectl(server, "-n", "failing", "create", "serviceaccount", "default")
-    kubectl(server, "-n", "failing", "create", "-f", "-", text=json.dumps(_pod("going-1")))
+    server.client.create_namespace("failing")
+    server.client.create(ACCOUNT, "failing")
+    server.client.create(_pod("going-1"), "failing")
     ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "no module named billing"}}
     one = {"name": "one", "state": ended, "ready": False, "restartCount": 0, "image": "one", "imageID": ""}
-    status = json.dumps({"status": {"phase": "Running", "containerStatuses": [one]}})
-    kubectl(server, "-n", "failing", "patch", "pod", "going-1", "--subresource=status", "--type=merge", "-p", status)
+    status = {"status": {"phase": "Running", "containerStatuses": [one]}}
+    server.client.patch("pod", "going-1", status, "failing", part="status")
 
     async with loops.looping(server) as loop:
         found = await loop.remote.kube.children("failing", "going", (), "app=going")
@@ -79,15 +78,15 @@ async def test_how_a_pod_is_and_how_it_ended_is_read(
     server: ApiServer, status: dict[str, Any], waiting: str, ended: Ended | None, message: str
 ) -> None:
     namespace = f"ended-{waiting.lower()}"
-    kubectl(server, "create", "namespace", namespace)
-    kubectl(server, "-n", namespace, "create", "serviceaccount", "default")
-    kubectl(server, "-n", namespace, "create", "-f", "-", text=json.dumps(_pod("going-1")))
+    server.client.create_namespace(namespace)
+    server.client.create(ACCOUNT, namespace)
+    server.client.create(_pod("going-1"), namespace)
     containers = [
         {"name": "one", "ready": False, "image": "one", "imageID": "", **one}
         for one in status.get("containerStatuses", ())
     ]
-    text = json.dumps({"status": {"phase": "Running", **status, "containerStatuses": containers}})
-    kubectl(server, "-n", namespace, "patch", "pod", "going-1", "--subresource=status", "--type=merge", "-p", text)
+    change = {"status": {"phase": "Running", **status, "containerStatuses": containers}}
+    server.client.patch("pod", "going-1", change, namespace, part="status")
 
     async with loops.looping(server) as loop:
         (pod,) = (await loop.remote.kube.children(namespace, "going", (), "app=going")).pods

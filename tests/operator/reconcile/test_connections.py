@@ -54,7 +54,7 @@ def login(server: ApiServer, tmp_path: Path) -> Iterator[None]:
         f"--from-file={store}",
     )
     yield
-    kubectl(server, "-n", "shop", "delete", "secret", "login")
+    server.client.delete("secret", "login", "shop")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_only_what_was_accepted_is_used(server: ApiServer, remote: Remote)
         "metadata": {"name": "fresh", "namespace": "shop"},
         "spec": SPEC,
     }
-    kubectl(server, "apply", "-f", "-", text=json.dumps(made))
+    server.client.apply(made)
     found = await observe.kafka_reference(remote, "shop", "fresh")
     assert isinstance(found, Unknown)
     assert "not accepted" in found.reason

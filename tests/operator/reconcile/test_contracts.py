@@ -6,7 +6,6 @@ No controller runs: a test makes the ReplicaSets of a Deployment itself.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +23,12 @@ from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.planned import planned
 from headrace_operator.reconcile.turns import Key
+from tests.cluster.client import Refused
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
 from tests.operator.consumption import consumer
-from tests.operator.operator_process import contract, kubectl, read
+from tests.operator.operator_process import contract, read
 from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.case("clusters-10")]
@@ -65,15 +65,13 @@ class Rollout:
         return Key(self.kind, self.place, self.workload.rpartition("-")[0])
 
     def edit(self, number: int) -> None:
-        change = json.dumps({"spec": EDITS[self.kind][number]})
-        self._kubectl("patch", f"{self.kind}.headrace.dev", self.key.name, "--type=merge", "-p", change)
+        self._patch({"spec": EDITS[self.kind][number]})
 
     async def look(self) -> None:
         """Make a pass that looks at everything, and a second one for what the first one has done."""
         for _ in range(2):
             self.asked += 1
-            asked = f"{REQUESTED}={self.asked}"
-            self._kubectl("annotate", "--overwrite", f"{self.kind}.headrace.dev", self.key.name, asked)
+            self._patch({"metadata": {"annotations": {REQUESTED: str(self.asked)}}})
             async with asyncio.timeout(PATIENCE):
                 while not self._is_answered():
                     await self.loop.reconcile(self.key)
@@ -103,15 +101,15 @@ class Rollout:
             "metadata": {"name": name, "labels": labels},
             "spec": spec,
         }
-        self._kubectl("create", "-f", "-", text=json.dumps(made))
+        self.server.client.create(made, self.place)
 
     def gone(self, replica_set: str) -> None:
-        self._kubectl("delete", "replicaset", replica_set)
+        self.server.client.delete("replicaset", replica_set, self.place)
 
     def contracts(self) -> dict[str, dict[str, Any]]:
         """Return all that there are, by name."""
         label = f"headrace.dev/{self.workload.rpartition('-')[2]}={self.key.name}"
-        found = json.loads(self._kubectl("get", "configmap", "-l", label, "-o", "json"))["items"]
+        found = self.server.client.list("configmap", self.place, labels=label)
         return {one["metadata"]["name"]: one for one in found}
 
     async def planned(self) -> Any:
@@ -120,8 +118,8 @@ class Rollout:
         plan, _ = await planned(resource, self.loop.remote, worlds.SETTINGS, History(), worlds.NOW)
         return plan.actions
 
-    def _kubectl(self, *words: str, text: str = "") -> str:
-        return kubectl(self.server, *words, "-n", self.place, text=text)
+    def _patch(self, change: dict[str, Any]) -> None:
+        self.server.client.patch(self.kind, self.key.name, change, self.place)
 
 
 @pytest.fixture(params=WORKLOADS)
@@ -132,7 +130,7 @@ async def rollout(
     place = f"contract-{uuid4().hex[:8]}"
     source = kafka_broker.create_topic(f"{place}.orders", 2)
     async with consumer(server, kafka_broker, place, source, "http://billing/") as loop:
-        kubectl(server, "apply", "-n", place, "-f", "-", text=CONNECT)
+        server.client.apply(CONNECT, place)
         yield Rollout(server=server, loop=loop, place=place, kind=request.param)
 
 
@@ -154,11 +152,11 @@ async def test_an_old_contract_stays_as_it_is_until_no_replica_set_refers_to_it(
 async def test_nobody_writes_over_a_contract_and_one_that_is_deleted_comes_back(rollout: Rollout) -> None:
     name = await rollout.rolled(0)
     held = rollout.contracts()[name]
-    where = ("configmap", name, "-n", rollout.place)
+    client = rollout.server.client
 
-    with pytest.raises(AssertionError, match="immutable"):
-        kubectl(rollout.server, "patch", *where, "-p", json.dumps({"data": {"config.json": "{}"}}))
-    kubectl(rollout.server, "delete", *where)
+    with pytest.raises(Refused, match="immutable"):
+        client.patch("configmap", name, {"data": {"config.json": "{}"}}, rollout.place)
+    client.delete("configmap", name, rollout.place)
     await rollout.look()
 
     again = rollout.contracts()[name]
@@ -171,7 +169,7 @@ async def test_the_contract_of_the_last_release_is_neither_changed_nor_taken_fro
     resource = await rollout.loop.remote.kube.resource(rollout.kind, rollout.place, rollout.key.name)
     assert isinstance(resource, Resource)
     before = children.child(resource, "v1", "ConfigMap", rollout.workload, {"data": {"config.json": "of before"}})
-    kubectl(rollout.server, "create", "-f", "-", text=json.dumps(before))
+    rollout.server.client.create(before)
     template = read(rollout.server, "deployment", rollout.workload, rollout.place)["spec"]["template"]
     (volume,) = [one for one in template["spec"]["volumes"] if one["name"] == "config"]
     volume["configMap"]["name"] = rollout.workload
@@ -211,9 +209,9 @@ async def test_what_was_made_anew_meanwhile_is_not_taken_away(rollout: Rollout) 
     await rollout.rolled(1)
     rollout.gone("rs0")
     (removal,) = [one for one in await rollout.planned() if isinstance(one, RemoveConfigMap)]
-    kubectl(rollout.server, "delete", "configmap", first, "-n", rollout.place)
+    rollout.server.client.delete("configmap", first, rollout.place)
     await execute(removal, rollout.loop.remote)
-    kubectl(rollout.server, "create", "configmap", first, "-n", rollout.place)
+    rollout.server.client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": first}}, rollout.place)
 
     with pytest.raises(errors.Conflict, match="does not match the UID"):
         await execute(removal, rollout.loop.remote)

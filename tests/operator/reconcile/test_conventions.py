@@ -74,7 +74,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         _apply(server, _definitions())
         await_kinds(server)
         for namespace in ("shop", "headrace-system"):
-            kubectl(server, "create", "namespace", namespace)
+            server.client.create_namespace(namespace)
         for one in rights:
             one["metadata"].setdefault("namespace", "headrace-system")
         _apply(server, rights)
@@ -116,9 +116,7 @@ def test_applying_again_and_by_another_changes_nothing(installed: Installed) -> 
 
 @pytest.mark.parametrize(("kind", "name"), KINDS.items())
 def test_nothing_of_a_users_object_is_written_but_its_status(installed: Installed, kind: str, name: str) -> None:
-    whole = json.loads(
-        kubectl(installed.server, "get", kind, name, "-n", "shop", "-o", "json", "--show-managed-fields")
-    )
+    whole = read(installed.server, kind, name)
     metadata = whole["metadata"]
     ours = [one for one in metadata["managedFields"] if one["manager"] not in ("alice", "bob")]
 
@@ -165,7 +163,7 @@ def test_a_bad_edit_is_named_in_time_and_what_runs_stays(installed: Installed) -
         until("the bad edit is refused", lambda: _condition(server, "Accepted") == "False")
         taken = time.monotonic() - begun
         accepted, stalled = _condition(server, "Accepted", "message"), _condition(server, "Stalled")
-        kubectl(server, "delete", "service", "main-connect", "-n", "shop")
+        server.client.delete("service", "main-connect", "shop")
         until("the Service is made again", lambda: len(_children(server)) == 8)
         after = _versions(server)
     finally:
@@ -180,7 +178,7 @@ def test_a_bad_edit_is_named_in_time_and_what_runs_stays(installed: Installed) -
 
 def test_events_have_reasons_of_the_list(installed: Installed) -> None:
     """The API server tells of its own there, too, as of a Service's address."""
-    found = json.loads(kubectl(installed.server, "get", "events", "-n", "shop", "-o", "json"))["items"]
+    found = installed.server.client.list("events", "shop")
     events = [event for event in found if event["source"].get("component") == "headrace"]
 
     assert events
@@ -221,7 +219,7 @@ def _contract_of_before(server: fast.ApiServer) -> dict[str, Any]:
 
 
 def _apply(server: fast.ApiServer, objects: list[dict[str, Any]]) -> None:
-    kubectl(server, "apply", "-f", "-", text=yaml.safe_dump_all(objects))
+    server.client.apply(objects)
 
 
 def _by(server: fast.ApiServer, manager: str, manifests: str) -> None:
@@ -234,9 +232,7 @@ def _is_seen(server: fast.ApiServer, kind: str, name: str) -> bool:
 
 
 def _children(server: fast.ApiServer) -> list[dict[str, Any]]:
-    listed = kubectl(server, "get", CHILDREN, "-n", "shop", "-l", "headrace.dev/connect=main", "-o", "json")
-    found: list[dict[str, Any]] = json.loads(listed)["items"]
-    return found
+    return server.client.list(CHILDREN, "shop", labels="headrace.dev/connect=main")
 
 
 def _versions(server: fast.ApiServer) -> dict[str, str]:

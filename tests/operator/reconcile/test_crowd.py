@@ -19,7 +19,7 @@ from headrace_operator.clients.api import Api, connection, path
 from headrace_operator.reconcile.lease import NAME, VERSION
 from tests.cluster import fast
 from tests.operator import crowd, scraped
-from tests.operator.operator_process import Operator, kubectl, operator
+from tests.operator.operator_process import Operator, install, operator
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -39,8 +39,8 @@ On processors of its own it is 15, three ticks of a Consumer.
 def empty() -> Iterator[fast.ApiServer]:
     """Run an API server of its own: the crowd is nobody else's."""
     with fast.apiserver() as running:
-        crowd.install(running)
-        kubectl(running, "create", "namespace", "headrace-system")
+        install(running)
+        running.client.create_namespace("headrace-system")
         crowd.prepare(running, crowd.PLACE)
         yield running
 

@@ -37,7 +37,7 @@ def test_an_edit_is_never_seen_as_done_before_it_was_looked_at(
     """A connection that answers is pointed at nothing and back again."""
     with _versions(server, tmp_path) as versions, operator(server, tmp_path, name="generations") as running:
         for address, ready in ((kafka_broker.bootstrap_servers, "True"), ("127.0.0.1:1", "False")) * 2:
-            kubectl(server, "apply", "-f", "-", text=connection(address))
+            server.client.apply(connection(address))
             until(f"Ready={ready} for {address}", partial(_says, server, ready))
         assert running.stop() == 0
         seen = versions()
@@ -62,7 +62,7 @@ def _says(server: ApiServer, ready: str) -> bool:
 def _versions(server: ApiServer, folder: Path) -> Iterator[Any]:
     """Watch from now on; the function that is given returns every version of the object that was seen."""
     path = folder / "versions.jsonl"
-    kubectl(server, "apply", "-f", "-", text=connection("127.0.0.1:1", FIRST))
+    server.client.apply(connection("127.0.0.1:1", FIRST))
     watch = [*server.kubectl, "get", KIND, "-n", "shop", "-w", "--output-watch-events", "-o", "json"]
     with path.open("wb") as output:
         process = subprocess.Popen(watch, stdout=output)

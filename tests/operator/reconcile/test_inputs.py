@@ -16,7 +16,7 @@ from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import connections, consumer
 from tests.cluster.fast import ApiServer
 from tests.operator import loops, worlds
-from tests.operator.operator_process import kubectl
+from tests.operator.operator_process import kubectl, read
 from tests.operator.plan import statuses, templates
 from tests.operator.reconcile.test_applied import left
 
@@ -62,27 +62,16 @@ async def test_a_changed_secret_or_config_map_replaces_pods_and_a_label_of_one_w
 
     kubectl(server, "label", "configmap", "greeting-code", "-n", "shop", "a=b")
     assert await seen(server) == before
-    kubectl(server, "delete", "secret", "shop-db", "-n", "shop")
+    server.client.delete("secret", "shop-db", "shop")
     assert (await seen(server))[LOGIN] == Absent()
 
 
 async def test_workers_are_seen_to_read_their_login(server: ApiServer) -> None:
     spec = {"bootstrapServers": "kafka:9092", "sasl": {"mechanism": "PLAIN", "credentials": {"secret": "kafka-login"}}}
     made = {"apiVersion": "headrace.dev/v1alpha1", "kind": "KafkaConnection", "spec": spec}
-    kubectl(server, "apply", "-n", "shop", "-f", "-", text=json.dumps({**made, "metadata": {"name": "secured"}}))
-    accepted = json.dumps({"status": {"accepted": {"generation": 1, "spec": spec}}})
-    kubectl(
-        server,
-        "patch",
-        "kafkaconnection",
-        "secured",
-        "-n",
-        "shop",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        accepted,
-    )
+    server.client.apply({**made, "metadata": {"name": "secured"}}, "shop")
+    accepted = {"status": {"accepted": {"generation": 1, "spec": spec}}}
+    server.client.patch("kafkaconnection", "secured", accepted, "shop", part="status")
     kubectl(server, "create", "secret", "generic", "kafka-login", "-n", "shop", "--from-literal=password=p")
     resource = dataclasses.replace(
         worlds.CONNECT, spec={"kafka": "secured", "workers": {"template": {"envFrom": [templates.ENV_FROM[0]]}}}
@@ -91,6 +80,6 @@ async def test_workers_are_seen_to_read_their_login(server: ApiServer) -> None:
     async with loops.looping(server) as loop:
         observed = await connections.connect_cluster(resource, loop.remote)
 
-    uid = json.loads(kubectl(server, "get", "secret", "kafka-login", "-n", "shop", "-o", "json"))["metadata"]["uid"]
+    uid = read(server, "secret", "kafka-login")["metadata"]["uid"]
     assert observed.inputs.keys() == {("Secret", "kafka-login"), ("Secret", "shop-api")}
     assert str(observed.inputs["Secret", "kafka-login"]).startswith(uid)

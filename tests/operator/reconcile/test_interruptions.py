@@ -107,8 +107,9 @@ def outcome(server: ApiServer, place: str, name: str) -> list[str]:
     """Return all that a user sees of a Consumer in the end, without its name and times."""
     status = read(server, "consumer", name, place).get("status", {})
     seen = [f"{one['type']}={one['status']} {one['reason']}: {one['message']}" for one in status.get("conditions", ())]
-    children = kubectl(server, "get", "deployments,configmaps,serviceaccounts", "-n", place, "-o", "name").split()
-    made = [re.sub(r"-[0-9a-f]{16}$", "-HASH", child) for child in children if f"/{name}-consumer" in child]
+    children = server.client.list("deployments,configmaps,serviceaccounts", place)
+    called = [f"{one['kind']}/{one['metadata']['name']}" for one in children]
+    made = [re.sub(r"-[0-9a-f]{16}$", "-HASH", child) for child in called if f"/{name}-consumer" in child]
     return [one.replace(name, "NAME") for one in (*seen, json.dumps(status.get("topics")), *made)]
 
 
@@ -136,7 +137,7 @@ async def ended(server: ApiServer, first: Loop, clean: Loop, place: str, name: s
     No pod runs here that could tell of its target. Settings of topics that were made without knowing them are mended
     with the next look, half a minute later.
     """
-    kubectl(server, "apply", "-n", place, "-f", "-", text=CONSUMER.format(name=name, kafka="kafka"))
+    server.client.apply(CONSUMER.format(name=name, kafka="kafka"), place)
     key, well = Key("Consumer", place, name), 0
     await first.reconcile(key)
     assert len(first.queue) == 1
@@ -152,8 +153,8 @@ async def ended(server: ApiServer, first: Loop, clean: Loop, place: str, name: s
 @asynccontextmanager
 async def world(server: ApiServer, servers: str, place: str, connect: int = 1) -> AsyncIterator[Loop]:
     """Give a loop beside a namespace with a KafkaConnection that answers and its topic."""
-    kubectl(server, "create", "namespace", place)
-    kubectl(server, "apply", "-n", place, "-f", "-", text=KAFKA.format(name="kafka", servers=servers))
+    server.client.create_namespace(place)
+    server.client.apply(KAFKA.format(name="kafka", servers=servers), place)
     async with looping(server, connect=connect) as loop:
         await loop.reconcile(Key("KafkaConnection", place, "kafka"))
         kafka = Kafka("kafka", {"bootstrap.servers": servers})
@@ -162,7 +163,7 @@ async def world(server: ApiServer, servers: str, place: str, connect: int = 1) -
             await asyncio.sleep(0.05)
         kafka.close()
         yield loop
-    kubectl(server, "delete", "namespace", place, "--wait=false")
+    server.client.delete("namespace", place, wait=False)
 
 
 async def test_what_hangs_delays_nothing_else(server: ApiServer, kafka_broker: KafkaBroker) -> None:
@@ -195,7 +196,7 @@ def hang(server: ApiServer, place: str, address: str) -> list[Key]:
     documents = [KAFKA.format(name=name, servers=servers) for name, servers in kafkas.items()]
     documents += [CONSUMER.format(name=f"of-{kafka}{n}", kafka=kafka) for kafka in kafkas for n in range(3)]
     documents += [CONNECT, *(CONNECTOR.format(name=f"db{number}") for number in range(6))]
-    kubectl(server, "apply", "-n", place, "-f", "-", text="---".join(documents))
+    server.client.apply("---".join(documents), place)
     secret = ("--from-literal=username=u", "--from-literal=password=p")
     kubectl(server, "create", "secret", "generic", "shop-db", "-n", place, *secret)
     kinds = {"KafkaConnection": tuple(kafkas), "ConnectCluster": ("main",)}
@@ -206,7 +207,7 @@ def hang(server: ApiServer, place: str, address: str) -> list[Key]:
 
 async def latency(server: ApiServer, loop: Loop, place: str, name: str) -> float:
     """Make a Consumer on the Kafka that answers, and return the seconds until its objects are made."""
-    kubectl(server, "apply", "-n", place, "-f", "-", text=CONSUMER.format(name=name, kafka="kafka"))
+    server.client.apply(CONSUMER.format(name=name, kafka="kafka"), place)
     begun = time.monotonic()
     loop.queue.put(Key("Consumer", place, name))
     async with asyncio.timeout(PATIENCE):

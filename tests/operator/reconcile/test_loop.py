@@ -6,8 +6,8 @@ And what belongs to someone else is left alone.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.observe import connections
 from headrace_operator.reconcile.turns import Key
+from tests.cluster.client import refusal
 from tests.cluster.fast import ApiServer
 from tests.operator import scraped, worlds
 from tests.operator.loops import answering, looping
@@ -46,14 +47,12 @@ spec:
 def place(server: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """Make a namespace for one test, with a KafkaConnection that was accepted and a ConnectCluster."""
     name = request.node.name.replace("_", "-").lower()[:60].strip("-")
-    kubectl(server, "create", "namespace", name)
-    kubectl(server, "apply", "-n", name, "-f", "-", text=worlds.MANIFESTS)
-    status = json.dumps({"status": {"accepted": {"generation": 1, "spec": {"bootstrapServers": "127.0.0.1:1"}}}})
-    kubectl(
-        server, "patch", "kafkaconnection", "kafka", "-n", name, "--subresource=status", "--type=merge", "-p", status
-    )
+    server.client.create_namespace(name)
+    server.client.apply(worlds.MANIFESTS, name)
+    status = {"status": {"accepted": {"generation": 1, "spec": {"bootstrapServers": "127.0.0.1:1"}}}}
+    server.client.patch("kafkaconnection", "kafka", status, name, part="status")
     yield name
-    kubectl(server, "delete", "namespace", name, "--wait=false")
+    server.client.delete("namespace", name, wait=False)
 
 
 def shown(server: ApiServer, place: str) -> dict[str, tuple[str, str]]:
@@ -69,25 +68,18 @@ def version(server: ApiServer, place: str) -> str:
 
 def events(server: ApiServer, place: str) -> list[str]:
     """Return the reasons of all Events."""
-    found = json.loads(kubectl(server, "get", "events", "-n", place, "-o", "json"))
-    return [one["reason"] for one in found["items"]]
+    return [one["reason"] for one in server.client.list("events", place)]
 
 
 def refuse_config_maps(server: ApiServer, place: str) -> None:
     """Make a quota, and say what its controller would say of it."""
-    kubectl(server, "create", "quota", "none", "-n", place, "--hard=count/configmaps=0")
-    status = {"hard": {"count/configmaps": "0"}, "used": {"count/configmaps": "0"}}
-    patch = json.dumps({"status": status})
-    kubectl(server, "patch", "quota", "none", "-n", place, "--subresource=status", "--type=merge", "-p", patch)
-    attempt = ("create", "configmap", "refused", "-n", place, "--dry-run=server")
-    until("the quota is in force", lambda: "exceeded quota" in _refusal(server, *attempt))
-
-
-def _refusal(server: ApiServer, *arguments: str) -> str:
-    try:
-        return kubectl(server, *arguments)
-    except AssertionError as refused:
-        return str(refused)
+    hard = {"count/configmaps": "0"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": hard}}
+    server.client.create(quota, place)
+    server.client.patch("quota", "none", {"status": {"hard": hard, "used": hard}}, place, part="status")
+    one = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "refused"}}
+    attempt = partial(server.client.create, one, place, dry=True)
+    until("the quota is in force", lambda: "exceeded quota" in refusal(attempt))
 
 
 async def test_a_refused_apply_is_shown_until_it_succeeds(server: ApiServer, place: str) -> None:
@@ -110,7 +102,7 @@ async def test_a_refused_apply_is_shown_until_it_succeeds(server: ApiServer, pla
         assert version(server, place) == before
         assert events(server, place).count("ActionFailed") == 1
 
-        kubectl(server, "delete", "quota", "none", "-n", place)
+        server.client.delete("quota", "none", place)
         for _ in range(2):
             await loop.reconcile(key)
         assert shown(server, place)["Ready"] == ("False", "RollingOut")
@@ -120,8 +112,8 @@ async def test_a_refused_apply_is_shown_until_it_succeeds(server: ApiServer, pla
 def children(server: ApiServer, place: str) -> list[str]:
     """Return kind and name of each object of the ConnectCluster."""
     kinds = "serviceaccounts,roles,rolebindings,configmaps,services,deployments,networkpolicies,poddisruptionbudgets"
-    found = kubectl(server, "get", kinds, "-n", place, "-l", "headrace.dev/connect=main", "-o", "name")
-    return found.split()
+    found = server.client.list(kinds, place, labels="headrace.dev/connect=main")
+    return [f"{one['kind']} {one['metadata']['name']}" for one in found]
 
 
 async def planned(loop: Loop, place: str) -> tuple[Action, ...]:
@@ -145,7 +137,7 @@ async def test_an_object_of_a_user_is_left_alone_until_it_is_gone(server: ApiSer
         assert children(server, place) == []
         assert events(server, place).count("NameTaken") == 1
 
-        kubectl(server, "delete", "role", "main-connect", "-n", place)
+        server.client.delete("role", "main-connect", place)
         for _ in range(2):
             await loop.reconcile(key)
         assert shown(server, place)["Ready"] == ("False", "RollingOut")
@@ -162,7 +154,7 @@ async def test_what_was_made_is_seen_as_it_shall_be(server: ApiServer, place: st
 
 async def test_the_role_says_which_secrets_the_workers_may_read(server: ApiServer, place: str) -> None:
     """It is looked at before Connect is asked about a configuration that names one."""
-    kubectl(server, "apply", "-n", place, "-f", "-", text=CONNECTOR)
+    server.client.apply(CONNECTOR, place)
     async with looping(server) as loop:
         kube = loop.remote.kube
         assert await kube.readable_secrets(place, "main-connect") == frozenset()
@@ -177,12 +169,14 @@ async def test_an_object_that_was_made_anew_meanwhile_is_not_applied_over(server
     async with looping(server) as loop:
         await loop.reconcile(key)
         name = contract(server, "main-connect", place)["metadata"]["name"]
-        kubectl(server, "annotate", "configmap", name, "-n", place, "headrace.dev/applied-")
+        unmarked = {"metadata": {"annotations": {"headrace.dev/applied": None}}}
+        server.client.patch("configmap", name, unmarked, place)
         (heal,) = await planned(loop, place)
-        kubectl(server, "delete", "configmap", name, "-n", place)
+        server.client.delete("configmap", name, place)
         with pytest.raises(errors.Conflict, match="uid mismatch"):
             await execute(heal, loop.remote)
-        kubectl(server, "create", "configmap", name, "-n", place, "--from-literal=a=theirs")
+        theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "theirs"}}
+        server.client.create(theirs, place)
         with pytest.raises(errors.Invalid, match="uid: Invalid value"):
             await execute(heal, loop.remote)
         await loop.reconcile(key)
@@ -220,7 +214,7 @@ async def test_what_was_not_recorded_is_not_done(server: ApiServer, place: str) 
             lease: Any = Short(at)
             await dataclasses.replace(loop, lease=lease).reconcile(Key("ConnectCluster", place, "main"))
         recorded.append("accepted" in read(server, "connectcluster", "main", place)["status"])
-        made = kubectl(server, "get", "serviceaccounts", "-n", place, "-o", "name").split()
+        made = server.client.list("serviceaccounts", place)
 
         assert recorded[-1] or not made
     assert recorded == [False, False, False, True, True, True, True]
@@ -241,7 +235,7 @@ async def test_what_was_seen_in_one_term_is_not_done_in_the_next(server: ApiServ
 
         await passing.reconcile(key)
         assert (passing.term, passing.tries) == (2, {})
-    assert "main-connect" in kubectl(server, "get", "serviceaccounts", "-n", place)
+    assert server.client.exists("serviceaccount", "main-connect", place)
 
 
 async def test_an_object_that_is_gone_leaves_nothing_in_memory(server: ApiServer, place: str) -> None:
@@ -251,7 +245,7 @@ async def test_an_object_that_is_gone_leaves_nothing_in_memory(server: ApiServer
     async with looping(server) as loop:
         await loop.reconcile(key)
         assert _remembered(loop, key) == [True] * 5
-        kubectl(server, "delete", "connectcluster", "main", "-n", place)
+        server.client.delete("connectcluster", "main", place)
         loop.queue = type(loop.queue)(loop.reconcile)
         await loop.reconcile(key)
 
@@ -291,7 +285,7 @@ async def test_a_connector_made_while_its_workers_are_asked_is_no_orphan(server:
 
     async def connect(request: web.Request) -> web.Response:
         if request.path == "/connectors":
-            kubectl(server, "apply", "-n", place, "-f", "-", text=CONNECTOR)
+            server.client.apply(CONNECTOR, place)
             return web.json_response({f"{place}.orders-db": one, f"{place}.gone": one})
         return web.json_response([] if request.path != "/" else {"version": "4.3.1", "kafka_cluster_id": "k"})
 

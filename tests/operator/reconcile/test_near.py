@@ -21,7 +21,7 @@ from headrace_operator.reconcile.remote import Remote
 from tests.cluster import fast
 from tests.fakes.connect import fake_connect
 from tests.operator import crowd, worlds
-from tests.operator.operator_process import Operator, audited, contract, kubectl, operator
+from tests.operator.operator_process import Operator, audited, contract, install, kubectl, operator
 from tests.operator.reconcile.test_connector_life import NAME, Life, Shelf, life
 from tests.waiting import PATIENCE
 
@@ -118,8 +118,8 @@ async def test_at_rest_a_pass_asks_for_little(tmp_path: Path, monkeypatch: pytes
 
 def _installed(server: fast.ApiServer) -> Path:
     """Install the kinds and what a crowd needs; return the operator's kubeconfig."""
-    crowd.install(server)
-    kubectl(server, "create", "namespace", "headrace-system")
+    install(server)
+    server.client.create_namespace("headrace-system")
     crowd.prepare(server, crowd.PLACE)
     kubectl(server, "create", "clusterrolebinding", "operator", "--clusterrole=cluster-admin", f"--user={USER}")
     return server.kubeconfig_for(USER)
@@ -156,13 +156,12 @@ async def _healed(server: fast.ApiServer) -> None:
     name, place = "use0-consumer", crowd.PLACE
 
     async def is_made() -> bool:
-        found = ("get", "poddisruptionbudget", name, "-n", place, "--ignore-not-found", "-o", "name")
-        return bool(kubectl(server, *found))
+        return server.client.exists("poddisruptionbudget", name, place)
 
-    kubectl(server, "delete", "poddisruptionbudget", name, "-n", place)
+    server.client.delete("poddisruptionbudget", name, place)
     await _until("what was deleted", is_made, True)
     edit = {"spec": {"properties": {"client.rack": "zone-b"}}}
-    kubectl(server, "patch", "kafkaconnection", "kafka", "-n", place, "--type=merge", "-p", json.dumps(edit))
+    server.client.patch("kafkaconnection", "kafka", edit, place)
 
     async def is_seen() -> bool:
         return "zone-b" in json.dumps(contract(server, name, place)["data"])

@@ -6,8 +6,6 @@ There is no controller and no node here, so the test writes what these would.
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
 from typing import Any
 
 import pytest
@@ -16,11 +14,11 @@ from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.kube import Manifest
 from headrace_operator.plan.actions import Apply
 from headrace_operator.reconcile.turns import Key
+from tests.cluster.client import ACCOUNT
 from tests.cluster.fast import ApiServer
 from tests.operator import loops, worlds
 from tests.operator.operator_process import kubectl, read
 from tests.operator.plan import statuses
-from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.case("clusters-8")]
 
@@ -59,8 +57,8 @@ PODS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_refused_and_what_cannot_start_is_told_in_the_clusters_words(server: ApiServer, kind: str) -> None:
     namespace = f"told-{KINDS[kind]}"
-    kubectl(server, "create", "namespace", namespace)
-    kubectl(server, "-n", namespace, "create", "serviceaccount", "default")
+    server.client.create_namespace(namespace)
+    server.client.create(ACCOUNT, namespace)
     deployment = _made(server, kind, namespace)
     key = Key(kind, namespace, "told")
     _write(server, namespace, "deployment", deployment["metadata"]["name"], _refused(POLICY))
@@ -75,8 +73,8 @@ def test_what_is_refused_and_what_cannot_start_is_told_in_the_clusters_words(ser
         reason, message, counted = _said(server, key)
         assert (reason, counted) == ("PodsFailing", "0/3"), name
         assert f"Pod {pod}: {words}" in message
-        kubectl(server, "-n", namespace, "delete", "pod", pod, "--force", "--grace-period=0")
-    kubectl(server, "delete", "namespace", namespace, "--wait=false")
+        server.client.delete("pod", pod, namespace)
+    server.client.delete("namespace", namespace, wait=False)
 
 
 def _said(server: ApiServer, key: Key) -> tuple[str, str, str]:
@@ -93,13 +91,13 @@ def _made(server: ApiServer, kind: str, namespace: str) -> Manifest:
     world = statuses.WORLDS[kind]()
     metadata = {"name": "told", "namespace": namespace}
     body = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": dict(world.resource.spec)}
-    kubectl(server, "create", "-f", "-", text=json.dumps(body))
+    server.client.create(body)
     uid = read(server, f"{kind}.headrace.dev", "told", namespace)["metadata"]["uid"]
     owner = worlds.resource(kind, "told", world.resource.spec, uid=uid, namespace=namespace)
     actions = statuses.planned(dataclasses.replace(world, resource=owner)).actions
     (made,) = [one.manifest for one in actions if isinstance(one, Apply) and one.manifest["kind"] == "Deployment"]
     wanted = {**made, "spec": {**made["spec"], "replicas": 3}}
-    kubectl(server, "apply", "-f", "-", text=json.dumps(wanted))
+    server.client.apply(wanted)
     return wanted
 
 
@@ -124,7 +122,7 @@ def _pod(server: ApiServer, namespace: str, name: str, deployment: Manifest, sta
         "metadata": {"name": name, "namespace": namespace, "labels": labels},
         "spec": {"containers": [{"name": "one", "image": "one"}]},
     }
-    kubectl(server, "create", "-f", "-", text=json.dumps(body))
+    server.client.create(body)
     container: dict[str, Any] = {part: told for part, told in status.items() if part != "conditions"}
     one = {"name": "one", "ready": False, "image": "one", "imageID": "", "restartCount": 0} | container
     whole = {"phase": "Pending", "conditions": status.get("conditions", [])}
@@ -132,5 +130,4 @@ def _pod(server: ApiServer, namespace: str, name: str, deployment: Manifest, sta
 
 
 def _write(server: ApiServer, namespace: str, kind: str, name: str, status: dict[str, Any]) -> None:
-    patch = ("patch", kind, name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
-    subprocess.run([*server.kubectl, "-n", namespace, *patch], check=True, capture_output=True, timeout=PATIENCE)
+    server.client.patch(kind, name, {"status": status}, namespace, part="status")

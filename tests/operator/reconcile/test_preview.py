@@ -85,10 +85,10 @@ def test_other_documents_are_left_out() -> None:
 @pytest.mark.apiserver
 def test_a_plan_over_a_cluster_writes_nothing(server: ApiServer) -> None:
     """What is there is kept, what is missing is told, and the API server was only read."""
-    kubectl(server, "create", "namespace", "previewed")
+    server.client.create_namespace("previewed")
     kubectl(server, "create", "clusterrolebinding", "reader", "--clusterrole=cluster-admin", "--user=headrace:reader")
     account = str(server.kubeconfig_for("headrace:reader"))
-    kubectl(server, "apply", "-n", "previewed", "-f", "-", text=CONNECT.split("---", maxsplit=1)[0])
+    server.client.apply(CONNECT.split("---", maxsplit=1)[0], "previewed")
 
     done = run("-n", "previewed", "-f", "-", text=CONNECT.split("---")[2], kubeconfig=account)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +19,13 @@ from headrace_operator.reconcile import loop as loops_of
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.operator import loops, worlds
-from tests.operator.operator_process import kubectl, read
+from tests.operator.operator_process import read
 
 pytestmark = pytest.mark.apiserver
 
 
 def _made(server: ApiServer, name: str) -> Key:
-    kubectl(server, "create", "-f", "-", text=json.dumps(_body("Connector", name, worlds.CONNECTOR.spec)))
+    server.client.create(_body("Connector", name, worlds.CONNECTOR.spec))
     return Key("Connector", "default", name)
 
 
@@ -48,12 +47,11 @@ async def test_what_somebody_else_wrote_into_a_status_is_gone_with_the_next_pass
 ) -> None:
     """Else each pass wrote it anew, for ever, and the accepted spec was one that nobody had written."""
     name, spec = f"strange-{next(iter(strange)).lower()}", {"bootstrapServers": "127.0.0.1:1"}
-    kubectl(server, "create", "-f", "-", text=json.dumps(_body("KafkaConnection", name, spec)))
-    patch = ("-n", "default", "patch", "hrkafka", name, "--subresource=status", "--type=merge", "-p")
+    server.client.create(_body("KafkaConnection", name, spec))
     async with loops.looping(server) as loop:
         await loop.reconcile(Key("KafkaConnection", "default", name))
         before = _said(server, name)
-        kubectl(server, *patch, json.dumps({"status": strange}))
+        server.client.patch("hrkafka", name, {"status": strange}, part="status")
         assert _said(server, name) != before
         await loop.reconcile(Key("KafkaConnection", "default", name))
 
@@ -86,7 +84,7 @@ class Behind:
 async def test_what_is_over_is_not_written_again(server: ApiServer, kind: str) -> None:
     """A watch is behind: by what it told last there is a status to write and Events to post, by what is there none."""
     name, spec = f"behind-{kind.lower()}", {"Connector": worlds.CONNECTOR, "Consumer": worlds.CONSUMER}[kind].spec
-    kubectl(server, "create", "-f", "-", text=json.dumps(_body(kind, name, spec)))
+    server.client.create(_body(kind, name, spec))
     key, plural = Key(kind, "default", name), f"{kind.lower()}s.headrace.dev"
     async with loops.looping(server) as loop:
         over = await loop.remote.kube.resource(kind, key.namespace, name)
@@ -94,7 +92,7 @@ async def test_what_is_over_is_not_written_again(server: ApiServer, kind: str) -
         behind = loops.with_remote(loop, near=Behind(loop.remote.kube, over))
         await behind.reconcile(key)
         first = read(server, plural, name, "default")
-        kubectl(server, "label", plural, name, "-n", "default", "headrace.dev/pipeline=orders")
+        server.client.patch(plural, name, {"metadata": {"labels": {"headrace.dev/pipeline": "orders"}}})
         for _ in range(2):
             await loop.reconcile(key)
         before, told = read(server, plural, name, "default"), _events(server, name)
@@ -107,7 +105,7 @@ async def test_what_is_over_is_not_written_again(server: ApiServer, kind: str) -
 
 
 def _events(server: ApiServer, name: str) -> list[str]:
-    found = json.loads(kubectl(server, "get", "events", "-n", "default", "-o", "json"))["items"]
+    found = server.client.list("events", "default")
     return sorted(one["metadata"]["name"] for one in found if one["involvedObject"]["name"] == name)
 
 
@@ -115,7 +113,7 @@ async def test_a_namesake_gets_no_status_of_the_one_before_it(server: ApiServer)
     key = _made(server, "namesake")
     async with loops.looping(server) as loop:
         gone = await loop.remote.kube.resource(key.kind, key.namespace, key.name)
-        kubectl(server, "-n", "default", "delete", "hrconn", key.name)
+        server.client.delete("hrconn", key.name, "default")
         _made(server, "namesake")
         assert isinstance(gone, Resource)
         with pytest.raises(HeadraceError):

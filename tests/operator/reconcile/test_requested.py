@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.operator import loops, worlds
-from tests.operator.operator_process import kubectl, operator, read
+from tests.operator.operator_process import operator, read
 from tests.operator.plan import statuses
 from tests.waiting import until
 
@@ -28,14 +27,12 @@ def made(server: ApiServer, kind: str, name: str, spec: dict[str, Any] | None = 
     wanted = dict(spec or statuses.WORLDS[kind]().resource.spec)
     metadata = {"name": name, "namespace": "shop"}
     body = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": wanted}
-    kubectl(server, "create", "-f", "-", text=json.dumps(body))
+    server.client.create(body)
     return Key(kind, "shop", name)
 
 
 def ask(server: ApiServer, key: Key, word: str) -> None:
-    kubectl(
-        server, "annotate", "--overwrite", f"{key.kind}.headrace.dev", key.name, "-n", "shop", f"{REQUESTED}={word}"
-    )
+    server.client.patch(key.kind, key.name, {"metadata": {"annotations": {REQUESTED: word}}}, key.namespace)
 
 
 def seen(server: ApiServer, key: Key) -> dict[str, Any]:
@@ -54,13 +51,13 @@ def test_a_pass_answers_each_request_once(server: ApiServer, kind: str) -> None:
     ask(server, key, "x" * 1000)
     loops.passed(server, key)
     last = seen(server, key)["status"]
-    kubectl(server, "annotate", f"{kind}.headrace.dev", key.name, "-n", "shop", f"{REQUESTED}-")
+    server.client.patch(kind, key.name, {"metadata": {"annotations": {REQUESTED: None}}}, key.namespace)
     loops.passed(server, key)
 
     assert first["lastHandledRequest"] == "2026-01-02T03:04:05Z"
     assert last["lastHandledRequest"] == "x" * 100
     assert seen(server, key)["status"]["lastHandledRequest"] == "x" * 100
-    kubectl(server, "delete", f"{kind}.headrace.dev", key.name, "-n", "shop")
+    server.client.delete(f"{kind}.headrace.dev", key.name, "shop")
 
 
 class Silent:
@@ -91,7 +88,7 @@ def test_a_pass_that_is_asked_for_reads_live_what_others_may_remember(server: Ap
         next(one["reason"] for one in status["conditions"] if one["type"] == "KafkaKnown") for status in (before, after)
     ]
     assert reasons[0] == "Unknown" != reasons[1]
-    kubectl(server, "delete", "connectclusters.headrace.dev", key.name, "-n", "shop")
+    server.client.delete("connectclusters.headrace.dev", key.name, "shop")
 
 
 @pytest.mark.slow
@@ -103,7 +100,7 @@ def test_the_operator_sees_it_by_itself(server: ApiServer, tmp_path: Path) -> No
             ask(server, key, word)
             until(word, partial(_is_handled, server, key, word))
         assert running.stop() == 0
-    kubectl(server, "delete", "hrkafka", key.name, "-n", "shop")
+    server.client.delete("hrkafka", key.name, "shop")
 
 
 def _is_handled(server: ApiServer, key: Key, word: str) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,7 +30,7 @@ from tests.fakes.connect import FakeConnect, fake_connect
 from tests.fakes.kafka import OWN, FakeKafka
 from tests.operator import crowd, scraped
 from tests.operator.loops import looping
-from tests.operator.operator_process import kubectl
+from tests.operator.operator_process import read
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.case("clusters-1")]
 
@@ -117,13 +116,12 @@ class World:
 
     def versions(self) -> dict[str, str]:
         """Return the version of each object there is, Events included."""
-        found = json.loads(kubectl(self.server, "get", ALL, "-n", self.place, "-o", "json"))["items"]
+        found = self.server.client.list(ALL, self.place)
         return {f"{one['kind']} {one['metadata']['name']}": one["metadata"]["resourceVersion"] for one in found}
 
     def told(self) -> dict[str, Any]:
         """Return the status of the Consumer."""
-        read = kubectl(self.server, "get", "consumer", NAMES["Consumer"], "-n", self.place, "-o", "json")
-        status: dict[str, Any] = json.loads(read)["status"]
+        status: dict[str, Any] = read(self.server, "consumer", NAMES["Consumer"], self.place)["status"]
         return status
 
 
@@ -141,10 +139,9 @@ def place(server: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """Make a namespace for one test, with all four kinds."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     crowd.prepare(server, name)
-    made = {"kind": "List", "apiVersion": "v1", "items": crowd.resources(1, 1, name)}
-    kubectl(server, "apply", "-f", "-", text=json.dumps(made))
+    server.client.apply(crowd.resources(1, 1, name))
     yield name
-    kubectl(server, "delete", "namespace", name, "--wait=false")
+    server.client.delete("namespace", name, wait=False)
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ def test_a_consumer_whose_kafka_is_dead_is_explained_and_left_in_peace(server: A
     )
     account = server.kubeconfig_for("headrace:operator")
     with operator(server, tmp_path, kubeconfig=account) as running:
-        kubectl(server, "apply", "-f", "-", text=WORLD)
+        server.client.apply(WORLD)
         until("unreachable", lambda: told_dead(server, "kafkaconnection", "kafka", "Reachable"))
         until(running.log.read_text(), lambda: told_dead(server, "consumer", "billing", "Ready"))
         url = f"http://127.0.0.1:{running.metrics_port}/"

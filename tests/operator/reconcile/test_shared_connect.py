@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -127,14 +126,11 @@ async def _with_workers(one: Cluster) -> None:
         {"kind": "ConnectCluster", "metadata": {"name": "main"}, "spec": {"kafka": "kafka", "workers": {}}},
     )
 
-    def made() -> bool:
-        return bool(one.kubectl("get", "deployment", "main-connect", "--ignore-not-found", "-o", "name"))
-
-    await one.until("a Deployment", made)
+    await one.until("a Deployment", lambda: one.server.client.exists("deployment", "main-connect", one.place))
     generation = one.read("deployment", "main-connect")["metadata"]["generation"]
     counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
-    status = json.dumps({"status": {"observedGeneration": generation, **counts}})
-    one.kubectl("patch", "deployment", "main-connect", "--subresource=status", "--type=merge", "-p", status)
+    status = {"status": {"observedGeneration": generation, **counts}}
+    one.server.client.patch("deployment", "main-connect", status, one.place, part="status")
 
 
 async def _removed(shared: Shared) -> None:
@@ -158,7 +154,7 @@ async def test_one_cluster_neither_changes_nor_removes_what_another_made(shared:
     shared.make(west, "west")
     await west.until_reason("NameTaken")
     told = west.condition()
-    west.kubectl("delete", "connector", "orders-db")
+    west.delete("connector", "orders-db")
     await west.look(3)
     workers: dict[str, Any] = west.read("connectcluster", "main")["status"]
     after = await shared.running(name)
@@ -172,7 +168,7 @@ async def test_one_cluster_neither_changes_nor_removes_what_another_made(shared:
     assert east.condition()["reason"] == "Ready"
 
     shared.make(west, "west")
-    east.kubectl("delete", "connector", "orders-db")
+    east.delete("connector", "orders-db")
     await shared.removed_by(east, name)
     found = await shared.made_by(west, name)
     assert found.config["database.dbname"] == "west"
@@ -186,9 +182,9 @@ async def test_a_namespace_that_was_restored_goes_on_once_it_says_whose_it_takes
     await east.until_reason("Ready")
     shared.make(west, "east")
     await west.until_reason("NameTaken")
-    west.kubectl("annotate", "connector", "orders-db", f"headrace.dev/take-over={east.home()}")
+    west.annotate("connector", "orders-db", {"headrace.dev/take-over": east.home()})
     await west.until_reason("Ready")
-    west.kubectl("annotate", "connector", "orders-db", "headrace.dev/take-over-")
+    west.annotate("connector", "orders-db", {"headrace.dev/take-over": None})
     await west.look(2)
     await east.until_reason("NameTaken")
 
@@ -207,7 +203,7 @@ async def test_clusters_with_names_of_their_own_have_each_its_connector(shared: 
     assert names[1] == f"west.{west.place}.orders-db"
     assert await shared.all() == set(names)
     databases = [(await shared.running(name)).config["database.dbname"] for name in names]
-    west.kubectl("delete", "connector", "orders-db")
+    west.delete("connector", "orders-db")
     await shared.removed_by(west, names[1])
     await east.look(2)
 

@@ -65,7 +65,7 @@ async def shared(
 
 def has_pods(one: Cluster) -> bool:
     """Tell whether a cluster was asked for pods."""
-    return bool(one.kubectl("get", "deployment", "billing-consumer", "--ignore-not-found", "-o", "name"))
+    return one.server.client.exists("deployment", "billing-consumer", one.place)
 
 
 async def test_no_pods_join_the_group_of_another_cluster(shared: Shared) -> None:
@@ -84,7 +84,7 @@ async def test_no_pods_join_the_group_of_another_cluster(shared: Shared) -> None
     await east.look()
     assert east.condition("Deployed")["reason"] != "NameTaken"
 
-    west.kubectl("annotate", "consumer", "billing", f"headrace.dev/take-over={east.home()}")
+    west.annotate("consumer", "billing", {"headrace.dev/take-over": east.home()})
     await west.until("pods", lambda: has_pods(west))
     world.produce([(f"{number:03}", {}) for number in range(20, 40)])
     with consuming(world, shared.config(west)) as pod:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator import loops
-from tests.operator.operator_process import kubectl, read
+from tests.operator.operator_process import read
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -37,13 +36,13 @@ def name(server: ApiServer, kafka_broker: KafkaBroker) -> Iterator[str]:
     put(server, "KafkaConnection", made, {"bootstrapServers": kafka_broker.bootstrap_servers})
     yield made
     for kind in KINDS.values():
-        kubectl(server, "delete", kind, made, "-n", "shop")
+        server.client.delete(kind, made, "shop")
 
 
 def put(server: ApiServer, kind: str, name: str, spec: dict[str, object]) -> None:
     metadata = {"name": name, "namespace": "shop"}
     whole = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
-    kubectl(server, "apply", "-f", "-", text=json.dumps(whole))
+    server.client.apply(whole)
 
 
 def reads(server: ApiServer, name: str, *topics: str) -> None:

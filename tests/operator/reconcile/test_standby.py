@@ -26,11 +26,11 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 def place(server: ApiServer, request: pytest.FixtureRequest) -> str:
     """Make a namespace for one test, in which two operators of any rights look after a ConnectCluster."""
     name = f"standby-{request.node.originalname.replace('_', '-')[-40:].strip('-')}"
-    kubectl(server, "create", "namespace", name)
+    server.client.create_namespace(name)
     for user in ("first", "second"):
         role = ("--clusterrole=cluster-admin", f"--user=headrace:{user}-{name}")
         kubectl(server, "create", "clusterrolebinding", f"{user}-{name}", *role)
-    kubectl(server, "apply", "-n", name, "-f", "-", text=worlds.MANIFESTS)
+    server.client.apply(worlds.MANIFESTS, name)
     return name
 
 
@@ -67,12 +67,10 @@ def has_yielded(one: Operator) -> bool:
 
 def acts(server: ApiServer, place: str) -> None:
     """Remove a child and wait until it is there again."""
-    kubectl(server, "delete", "deployment", "main-connect", "-n", place, "--ignore-not-found")
-    until("somebody makes it again", lambda: _exists(server, place))
-
-
-def _exists(server: ApiServer, place: str) -> bool:
-    return bool(kubectl(server, "get", "deployment", "main-connect", "-n", place, "--ignore-not-found", "-o", "name"))
+    where = ("deployment", "main-connect", place)
+    if server.client.exists(*where):
+        server.client.delete(*where)
+    until("somebody makes it again", lambda: server.client.exists(*where))
 
 
 def writes(server: ApiServer, user: str) -> list[tuple[str, str]]:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace_operator.api import crd
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
-from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read, relayed
+from tests.operator.operator_process import Operator, install, operator, read, relayed
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
@@ -45,14 +44,8 @@ subjects: [{kind: User, name: "headrace:late", apiGroup: rbac.authorization.k8s.
 def bare() -> Iterator[ApiServer]:
     """Run an API server without Headrace's kinds; only the operator's own namespace is there."""
     with fast.apiserver() as running:
-        kubectl(running, "create", "namespace", "headrace-system")
+        running.client.create_namespace("headrace-system")
         yield running
-
-
-def install(server: ApiServer) -> None:
-    """Install the kinds."""
-    kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
-    await_kinds(server)
 
 
 def asked(port: int, path: str) -> tuple[int, str]:
@@ -85,8 +78,8 @@ def test_kinds_and_a_namespace_that_come_after_the_start_are_served(bare: ApiSer
 
         install(bare)
         until("ready", lambda: is_ready(running))
-        kubectl(bare, "create", "namespace", "shop")
-        kubectl(bare, "apply", "-f", "-", text=KAFKA)
+        bare.client.create_namespace("shop")
+        bare.client.apply(KAFKA)
         until("served", lambda: is_served(bare))
         assert asked(running.health_port, "/healthz")[0] == 200
         assert running.stop() == 0, running.log.read_text()
@@ -95,13 +88,13 @@ def test_kinds_and_a_namespace_that_come_after_the_start_are_served(bare: ApiSer
 def test_a_role_that_comes_after_the_start_is_used(bare: ApiServer, tmp_path: Path) -> None:
     """A missing right is waited for, however long; the answer says which watch is missing."""
     install(bare)
-    kubectl(bare, "create", "namespace", "shop")
-    kubectl(bare, "apply", "-f", "-", text=KAFKA)
-    kubectl(bare, "apply", "-n", "headrace-system", "-f", "-", text=RIGHTS)
+    bare.client.create_namespace("shop")
+    bare.client.apply(KAFKA)
+    bare.client.apply(RIGHTS, "headrace-system")
     with operator(bare, tmp_path, kubeconfig=bare.kubeconfig_for("headrace:late")) as running:
         until("it waits", lambda: "shop/consumers" in asked(running.metrics_port, "/readyz")[1])
         until("it says why", lambda: "cannot list resource" in running.log.read_text())
-        kubectl(bare, "apply", "-n", "shop", "-f", "-", text=RIGHTS)
+        bare.client.apply(RIGHTS, "shop")
         until("ready", lambda: is_ready(running))
         until("served", lambda: is_served(bare))
         assert running.stop() == 0, running.log.read_text()
@@ -110,10 +103,10 @@ def test_a_role_that_comes_after_the_start_is_used(bare: ApiServer, tmp_path: Pa
 def test_a_kind_that_is_removed_ends_the_process_and_the_next_one_waits(bare: ApiServer, tmp_path: Path) -> None:
     """Kubernetes starts it anew; its connectors and children are left alone."""
     install(bare)
-    kubectl(bare, "create", "namespace", "shop")
+    bare.client.create_namespace("shop")
     with operator(bare, tmp_path) as running:
         until("ready", lambda: is_ready(running))
-        kubectl(bare, "delete", "crd", "consumers.headrace.dev")
+        bare.client.delete("crd", "consumers.headrace.dev")
         assert running.process.wait(PATIENCE) > 0, running.log.read_text()
     with operator(bare, tmp_path, name="two") as running:
         until("it waits", lambda: "consumers.headrace.dev" in asked(running.metrics_port, "/readyz")[1])
@@ -122,7 +115,7 @@ def test_a_kind_that_is_removed_ends_the_process_and_the_next_one_waits(bare: Ap
 
 def test_a_bug_in_the_queue_ends_the_process(server: ApiServer, tmp_path: Path) -> None:
     """A bug beside kopf is not swallowed by it: the status is 1, and the log has the traceback."""
-    kubectl(server, "apply", "-f", "-", text=KAFKA)
+    server.client.apply(KAFKA)
     bug = (
         "from headrace_operator.reconcile.loop import Loop\n"
         "async def reconcile(self, key): raise LookupError('a bug')\n"
@@ -136,15 +129,14 @@ def test_a_bug_in_the_queue_ends_the_process(server: ApiServer, tmp_path: Path) 
 
 def test_a_silent_api_server_is_outlived(server: ApiServer, tmp_path: Path) -> None:
     """For 25 s nothing answers: the operator stays alive, does not lead at the end, and then goes on."""
-    kubectl(server, "apply", "-f", "-", text=KAFKA)
+    server.client.apply(KAFKA)
     with relayed(server, tmp_path) as relay, operator(server, tmp_path, kubeconfig=relay.kubeconfig) as running:
         until("ready", lambda: is_ready(running))
         os.kill(relay.pid, signal.SIGSTOP)
         until("it yields", lambda: "headrace_operator_leader 0.0" in asked(running.metrics_port, "/metrics")[1])
         os.kill(relay.pid, signal.SIGCONT)
         until("it leads", lambda: "headrace_operator_leader 1.0" in asked(running.metrics_port, "/metrics")[1])
-        kubectl(server, "patch", "kafkaconnection", "kafka", "-n", "shop", "--type=merge",
-                "-p", '{"spec": {"bootstrapServers": "127.0.0.1:2"}}')  # fmt: skip
+        server.client.patch("kafkaconnection", "kafka", {"spec": {"bootstrapServers": "127.0.0.1:2"}}, "shop")
         generation = read(server, "kafkaconnection", "kafka")["metadata"]["generation"]
         until("seen", lambda: read(server, "kafkaconnection", "kafka")["status"]["observedGeneration"] == generation)
         assert running.stop() == 0, running.log.read_text()

@@ -67,10 +67,8 @@ class Shop:
 
     def events(self) -> dict[str, str]:
         """Return type and text of the Events about the target, by their reason."""
-        words = r'{range .items[*]}{.reason}{"\t"}{.type}{" "}{.message}{"\n"}{end}'
-        listed = kubectl(self.server, "get", "events", "-n", self.place, "-o", f"jsonpath={words}")
-        found = dict(line.split("\t") for line in listed.splitlines())
-        return {reason: text for reason, text in found.items() if reason.startswith("Target")}
+        found = self.server.client.list("events", self.place)
+        return {one["reason"]: f"{one['type']} {one['message']}" for one in found if one["reason"].startswith("Target")}
 
 
 @pytest.fixture

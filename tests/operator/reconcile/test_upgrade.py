@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,9 +12,10 @@ import pytest
 from headrace_operator.api import crd
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.reconcile.turns import Key
+from tests.cluster.client import refusal
 from tests.cluster.fast import ApiServer
 from tests.operator import loops, worlds
-from tests.operator.operator_process import kubectl, read
+from tests.operator.operator_process import read
 from tests.operator.plan import statuses
 from tests.waiting import until
 
@@ -45,9 +46,9 @@ def test_what_was_accepted_before_an_upgrade_is_not_erased_and_its_pods_are_left
     assert "it is kept, and what runs by it is left as it is" in said["message"]
     assert read(server, "deployment", deployment)["metadata"]["generation"] == 1
     mended = {"spec": {field[0]: {field[1]: 3}}}
-    kubectl(server, "patch", kind, "upgraded", "-n", "shop", "--type=merge", "-p", json.dumps(mended))
+    server.client.patch(kind, "upgraded", mended, "shop")
     assert asyncio.run(_passed(server, kind))["accepted"]["generation"] == 2
-    kubectl(server, "delete", kind, "upgraded", "-n", "shop")
+    server.client.delete(kind, "upgraded", "shop")
 
 
 def _made_before(
@@ -59,24 +60,17 @@ def _made_before(
     for part in field:
         node = node["properties"][part]
     node["maximum"] = 9999
-    metadata = {"name": "upgraded", "namespace": "shop"}
-    body = json.dumps({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec})
-    status = ("patch", kind, "upgraded", "-n", "shop", "--subresource=status", "--type=merge", "-p")
+    made, another = (
+        {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "namespace": "shop"}, "spec": spec}
+        for name in ("upgraded", "another")
+    )
     try:
-        kubectl(server, "apply", "-f", "-", text=json.dumps(older))
-        until("the earlier definition", lambda: _is_taken(server, body))
-        kubectl(server, *status, json.dumps({"status": {"accepted": accepted}}))
+        server.client.apply(older)
+        until("the earlier definition", lambda: not refusal(partial(server.client.create, made)))
+        server.client.patch(kind, "upgraded", {"status": {"accepted": accepted}}, "shop", part="status")
     finally:
-        kubectl(server, "apply", "-f", "-", text=crd.yaml_text())
-    until("the definition", lambda: not _is_taken(server, body.replace("upgraded", "another")))
-
-
-def _is_taken(server: ApiServer, body: str) -> bool:
-    try:
-        kubectl(server, "create", "-f", "-", text=body)
-    except AssertionError:
-        return False
-    return True
+        server.client.apply(crd.manifests())
+    until("the definition", lambda: refusal(partial(server.client.create, another, dry=True)))
 
 
 def _run_before(server: ApiServer, kind: str) -> str:
@@ -86,7 +80,7 @@ def _run_before(server: ApiServer, kind: str) -> str:
     owner = worlds.resource(kind, "upgraded", world.resource.spec, uid=uid)
     made = statuses.planned(dataclasses.replace(world, resource=owner)).actions
     (deployment,) = [one.manifest for one in made if hasattr(one, "manifest") and one.manifest["kind"] == "Deployment"]
-    kubectl(server, "apply", "-f", "-", text=json.dumps(deployment))
+    server.client.apply(deployment)
     return str(deployment["metadata"]["name"])
 
 

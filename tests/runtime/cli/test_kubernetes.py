@@ -5,7 +5,6 @@ There is no node here, so a test plays the kubelet by writing the status of the 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -42,24 +41,16 @@ class Shop:
         self.stranger = server.kubeconfig_for("bob")
 
     def apply(self, *objects: Json) -> None:
-        text = yaml.safe_dump_all(objects)
-        subprocess.run([*self.server.kubectl, "apply", "-f", "-"], input=text, text=True, check=True, timeout=PATIENCE)
+        self.server.client.apply(objects)
 
     def pods(self) -> list[Json]:
-        words = [*self.server.kubectl, "get", "pods", "-n", "shop", "-o", "json"]
-        return list(
-            json.loads(subprocess.run(words, capture_output=True, check=True, timeout=PATIENCE).stdout)["items"]
-        )
+        return self.server.client.list("pods", "shop")
 
     def await_pod(self) -> Json:
         return until("a pod", self.pods)[0]
 
     def play_kubelet(self, pod: Json, status: Json) -> None:
-        name = pod["metadata"]["name"]
-        words = ["patch", "pod", name, "-n", "shop", "--subresource=status", "--type=merge"]
-        subprocess.run(
-            [*self.server.kubectl, *words, "-p", json.dumps({"status": status})], check=True, timeout=PATIENCE
-        )
+        self.server.client.patch("pod", pod["metadata"]["name"], {"status": status}, "shop", part="status")
 
     def start(self, kubeconfig: Path, *words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", "from headrace.cli import app; app()", *words, "-n", "shop"]

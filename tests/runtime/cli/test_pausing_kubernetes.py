@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ import pytest
 import yaml
 
 from headrace_operator.api import crd
+from headrace_operator.api.schema import API_VERSION
 from tests.cluster import fast
+from tests.cluster.client import refusal
 from tests.cluster.fast import ApiServer
+from tests.operator.operator_process import install
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.case("clusters-13")]
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/consumer-runtime.md"
-DEFINITIONS = yaml.safe_dump_all(crd.manifests())
 
 
 def kubectl(server: ApiServer, *words: str, text: str | None = None) -> str:
@@ -41,16 +43,14 @@ def headrace(kubeconfig: Path, *words: str) -> tuple[int, str, str]:
 
 
 def consumer(server: ApiServer) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubectl(server, "get", "hrc", "billing", "-n", "shop", "-o", "json"))
-    return found
+    return server.client.get("hrc", "billing", "shop")
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     with fast.apiserver() as made:
-        kubectl(made, "apply", "-f", "-", text=DEFINITIONS)
-        kubectl(made, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        kubectl(made, "create", "namespace", "shop")
+        install(made)
+        made.client.create_namespace("shop")
         kubectl(made, "apply", "-n", "shop", "-f", str(ROOT / "operator/examples/outbox.yaml"))
         yield made
 
@@ -69,10 +69,10 @@ def ada(server: ApiServer) -> Path:
         "roleRef": reference,
         "subjects": [{"kind": "User", "name": "ada", "apiGroup": "rbac.authorization.k8s.io"}],
     }
-    kubectl(server, "apply", "-f", "-", text=yaml.safe_dump_all((role, binding)))
+    server.client.apply((role, binding))
     config = server.kubeconfig_for("ada")
-    can = ("auth", "can-i", "patch", "consumers.headrace.dev", "-n", "shop", "--as", "ada")
-    until("her rights", lambda: subprocess.run([*server.kubectl, *can], check=False, timeout=PATIENCE).returncode == 0)
+    touch = partial(server.client.patch, "hrc", "billing", {}, "shop", who="ada")
+    until("her rights", lambda: not refusal(touch))
     return config
 
 
@@ -112,14 +112,17 @@ def test_what_cannot_be_done_is_told(server: ApiServer, ada: Path) -> None:
 
 
 def test_a_definition_without_the_field_is_told_not_taken_for_done(server: ApiServer) -> None:
-    older = next(one for one in yaml.safe_load_all(DEFINITIONS) if one["spec"]["names"]["kind"] == "Consumer")
+    older = next(one for one in crd.manifests() if one["spec"]["names"]["kind"] == "Consumer")
     del older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["state"]
+    other = {"apiVersion": API_VERSION, "kind": "Consumer", "metadata": {"name": "other"}}
+    spec = {**consumer(server)["spec"], "state": "Paused"}
+    paused = partial(server.client.create, {**other, "spec": spec}, "shop", dry=True)
     try:
-        kubectl(server, "apply", "-f", "-", text=yaml.safe_dump(older))
-        until("the earlier definition", lambda: headrace(server.kubeconfig, "pause", "billing", "-n", "shop")[0] != 0)
+        server.client.apply(older)
+        until("the earlier definition", lambda: 'unknown field "spec.state"' in refusal(paused))
         _, out, said = headrace(server.kubeconfig, "pause", "billing", "-n", "shop")
     finally:
-        kubectl(server, "apply", "-f", "-", text=DEFINITIONS)
+        server.client.apply(crd.manifests())
 
     assert out == ""
     assert "upgrade the chart headrace-crds" in said

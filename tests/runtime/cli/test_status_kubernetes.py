@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from headrace_operator.api import crd
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
+from tests.operator.operator_process import install
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.apiserver
@@ -28,10 +27,6 @@ READY = {
 }
 
 
-def kubectl(server: ApiServer, *words: str) -> None:
-    subprocess.run([*server.kubectl, *words], check=True, capture_output=True, timeout=PATIENCE)
-
-
 def headrace(server: ApiServer, *words: str) -> tuple[int, str]:
     command = [sys.executable, "-c", "from headrace.cli import app; app()", "status", "--kubeconfig"]
     done = subprocess.run(
@@ -43,12 +38,10 @@ def headrace(server: ApiServer, *words: str) -> tuple[int, str]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     with fast.apiserver() as made:
-        definitions = yaml.safe_dump_all(crd.manifests())
-        subprocess.run([*made.kubectl, "apply", "-f", "-"], input=definitions, text=True, check=True, timeout=PATIENCE)
-        kubectl(made, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        kubectl(made, "create", "namespace", "shop")
-        kubectl(made, "create", "namespace", "empty")
-        kubectl(made, "apply", "-n", "shop", "-f", str(ROOT / "operator" / "examples" / "outbox.yaml"))
+        install(made)
+        made.client.create_namespace("shop")
+        made.client.create_namespace("empty")
+        made.client.apply((ROOT / "operator" / "examples" / "outbox.yaml").read_text(), "shop")
         status = {
             "observedGeneration": 1,
             "conditions": [READY],
@@ -57,8 +50,7 @@ def server() -> Iterator[ApiServer]:
             "lag": {"records": 70, "seconds": 3},
             "deadLetters": {"topic": "dlq.shop.billing", "outstanding": 5},
         }
-        patch = ["patch", "consumer", "billing", "-n", "shop", "--subresource=status", "--type=merge"]
-        kubectl(made, *patch, "-p", json.dumps({"status": status}))
+        made.client.patch("consumer", "billing", {"status": status}, "shop", part="status")
         yield made
 
 
