@@ -41,6 +41,7 @@ RETRY = {
     "maxCrashAttempts": 4,
     "maxInMemory": "45s",
 }
+OAUTH = {"tokenEndpoint": "https://id:8443/token", "scope": "kafka", "ca": {"secret": "provider", "key": "ca.crt"}}
 REDIS = {"url": "rediss://redis:6379/0", "credentials": LOGIN, "ca": {"secret": "authority", "key": "ca.crt"}}
 ELSE: Json = {
     "resources": templates.RESOURCES,
@@ -63,6 +64,10 @@ SPECS: dict[str, tuple[Json, ...]] = {
             },
             "sasl": {"mechanism": "SCRAM-SHA-512", "credentials": LOGIN},
             "properties": {"client.rack": "a"},
+        },
+        {
+            "bootstrapServers": "kafka:9092",
+            "sasl": {"mechanism": "OAUTHBEARER", "credentials": LOGIN, "oauth": OAUTH},
         },
     ),
     "ConnectCluster": (
