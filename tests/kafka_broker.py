@@ -16,6 +16,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -46,6 +47,9 @@ from tests.waiting import PATIENCE, until
 
 _JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-cp")
 
+BACK_SOON = {"reconnect.backoff.max.ms": "1000"}
+"""Settings of a client that outlives the broker's process: a question is asked in vain for a second at most."""
+
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _KEY_STORE = "listener.name.tls.ssl.keystore.location"
 _TRUST_STORE = "listener.name.mutual.ssl.truststore.location"
@@ -56,6 +60,11 @@ _SETTINGS = {
     "offsets.topic.replication.factor": "1",
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",
+    "num.network.threads": "1",  # of each listener: what waits for work costs, too
+    "num.io.threads": "2",
+    "group.coordinator.threads": "1",
+    "share.coordinator.threads": "1",
+    "metadata.max.idle.interval.ms": "30000",  # it writes no record twice a second only to show that it lives
     "broker.session.timeout.ms": "600000",  # its own controller never takes it for dead while it is stopped
     "group.initial.rebalance.delay.ms": "0",
     "group.consumer.min.session.timeout.ms": "6000",
@@ -95,6 +104,11 @@ class KafkaBroker:
     words: Sequence[str]
     log: Path
 
+    @cached_property
+    def admin(self) -> AdminClient:
+        """One client for all that tests ask and change: a connection costs the broker far more than an answer."""
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers, **BACK_SOON})
+
     def restart(self) -> None:
         """End the broker in order and begin it anew, with what it had."""
         self.process.terminate()
@@ -122,36 +136,31 @@ class KafkaBroker:
 
     def create_topic(self, name: str, partitions: int = 1, settings: Mapping[str, str] | None = None) -> str:
         """Make a topic and return its name; raises ``confluent_kafka.KafkaException`` when it exists."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(settings or {}))
-        admin.create_topics([topic])[name].result(timeout=PATIENCE)
+        self.admin.create_topics([topic])[name].result(timeout=PATIENCE)
         return name
 
     def make_anew(self, name: str) -> None:
         """Delete a topic, and make one of the same name and as many partitions, which is empty."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         partitions = self.partitions(name)
-        admin.delete_topics([name])[name].result(timeout=PATIENCE)
-        until(f"no {name}", lambda: name not in admin.list_topics(timeout=PATIENCE).topics)
+        self.admin.delete_topics([name])[name].result(timeout=PATIENCE)
+        until(f"no {name}", lambda: name not in self.admin.list_topics(timeout=PATIENCE).topics)
         self.create_topic(name, partitions)
 
     def partitions(self, name: str) -> int:
         """Return how many partitions a topic has."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        return len(admin.list_topics(name, timeout=PATIENCE).topics[name].partitions)
+        return len(self.admin.list_topics(name, timeout=PATIENCE).topics[name].partitions)
 
     def grow(self, name: str, partitions: int) -> None:
         """Add partitions to a topic until it has so many."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        admin.create_partitions([NewPartitions(name, partitions)])[name].result(timeout=PATIENCE)
+        self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(timeout=PATIENCE)
         until(f"{partitions} partitions of {name}", lambda: self.partitions(name) == partitions)
 
     def add_user(self, name: str, password: str, mechanism: str = "SCRAM-SHA-512") -> None:
         """Let ``name`` log in with this password, and no longer with one of before."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         scram = ScramCredentialInfo(ScramMechanism[mechanism.replace("-", "_")], 4096)
         change = UserScramCredentialUpsertion(name, scram, password.encode())
-        admin.alter_user_scram_credentials([change])[name].result(timeout=PATIENCE)
+        self.admin.alter_user_scram_credentials([change])[name].result(timeout=PATIENCE)
 
     def certify(self, folder: Path) -> Path:
         """Serve from now on with a certificate of a new authority, made in ``folder``; return the authority's own."""
@@ -165,23 +174,21 @@ class KafkaBroker:
     def _set(self, name: str, file: Path) -> None:
         entry = ConfigEntry(name, str(file), incremental_operation=AlterConfigOpType.SET)
         about = ConfigResource(ConfigResource.Type.BROKER, "1", incremental_configs=[entry])
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
+        self.admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
 
     def settings(self, topic: str) -> dict[str, str]:
         """Return the settings of a topic that are in force."""
         about = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         return {
-            name: one.value for name, one in admin.describe_configs([about])[about].result(timeout=PATIENCE).items()
+            name: one.value
+            for name, one in self.admin.describe_configs([about])[about].result(timeout=PATIENCE).items()
         }
 
     def alter(self, topic: str, name: str, value: str) -> None:
         """Change a setting of a topic."""
         entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         about = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
+        self.admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
 
     def allow_only(self, topic: str, *operations: AclOperation) -> None:
         """Let everybody do these on ``topic``, and nothing else."""
@@ -199,8 +206,7 @@ class KafkaBroker:
         rules = [
             AclBinding(kind, name, pattern, f"User:{user}", "*", each, AclPermissionType.ALLOW) for each in operations
         ]
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        for made in admin.create_acls(rules).values():
+        for made in self.admin.create_acls(rules).values():
             made.result(timeout=PATIENCE)
 
 

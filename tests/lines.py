@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,3 +22,18 @@ def written(file: Path, since: int = 0) -> list[str]:
 def events(file: Path, since: int = 0) -> list[dict[str, Any]]:
     """Return the JSON objects of ``written``, one on each line."""
     return [json.loads(line) for line in written(file, since)]
+
+
+class Growing:
+    """The JSON objects in a file that others write, each parsed once however often it is asked for them."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._read = file, 0
+        self._events: list[dict[str, Any]] = []
+
+    def events(self) -> Sequence[dict[str, Any]]:
+        """Return all that are there by now, in order."""
+        for line in written(self._file, self._read):
+            self._events.append(json.loads(line))
+            self._read += len(line.encode()) + 1
+        return self._events

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -21,10 +22,11 @@ from headrace import config as contract
 from headrace import names
 from headrace.flow import offset_map
 from headrace.flow.offset_map import OffsetMap
+from headrace.kafka.topics import Reader
 from headrace.progress import Progress, decode
 from tests import lines
 from tests.cluster.fast import END_WITH_PARENT
-from tests.kafka_broker import KafkaBroker
+from tests.kafka_broker import BACK_SOON, KafkaBroker
 from tests.ports import free_port
 from tests.runtime.history import Effect
 from tests.waiting import PATIENCE
@@ -85,32 +87,39 @@ class World:
 
     def effects(self, what: str = "done") -> list[dict[str, object]]:
         """Return what handlers noted so far, in order."""
-        return [effect for effect in lines.events(self.folder / "effects") if effect["what"] == what]
+        return [effect for effect in self._noted.events() if effect["what"] == what]
 
     def taken(self) -> list[Effect]:
         """Return the effects of records whose value has a number ``n``, as the validator of histories has them."""
         return [taken(effect) for effect in self.effects()]
 
+    @cached_property
+    def _noted(self) -> lines.Growing:
+        return lines.Growing(self.folder / "effects")
+
+    @cached_property
+    def _group(self) -> Consumer:
+        """One client for all that is asked of the group, of which it is no member."""
+        servers = {"bootstrap.servers": self.broker.bootstrap_servers, **BACK_SOON}
+        return Consumer({**servers, "group.id": self.config.group})
+
+    @cached_property
+    def reader(self) -> Reader:
+        """One client for all that is read again and again of the Consumer's topics."""
+        return Reader({"bootstrap.servers": self.broker.bootstrap_servers, **BACK_SOON})
+
     def committed(self, topic: str = "") -> dict[int, int]:
         """Return the committed offset of each partition of ``topic`` (else the source) that has one."""
         topic = topic or self.source
-        client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": self.config.group})
-        try:
-            count = len(client.list_topics(topic, timeout=10).topics[topic].partitions)
-            asked = [TopicPartition(topic, number) for number in range(count)]
-            found = committed_offsets(client, asked)
-            return {one.partition: one.offset for one in found if one.offset >= 0}
-        finally:
-            client.close()
+        count = len(self._group.list_topics(topic, timeout=10).topics[topic].partitions)
+        asked = [TopicPartition(topic, number) for number in range(count)]
+        found = committed_offsets(self._group, asked)
+        return {one.partition: one.offset for one in found if one.offset >= 0}
 
     def told(self, number: int = 0) -> Progress:
         """Return what the commit of a partition of the source says of the records beyond."""
-        client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": self.config.group})
-        try:
-            (found,) = committed_offsets(client, [TopicPartition(self.source, number)])
-            return decode(found.metadata) or Progress()
-        finally:
-            client.close()
+        (found,) = committed_offsets(self._group, [TopicPartition(self.source, number)])
+        return decode(found.metadata) or Progress()
 
     def map(self, number: int = 0) -> OffsetMap | None:
         """Return the offset map in the commit of a partition of the source."""
@@ -118,15 +127,11 @@ class World:
 
     def lag(self) -> int:
         """Return the offsets between what is committed and the ends, as any monitor would count them."""
-        client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": self.config.group})
-        try:
-            return sum(
-                client.get_watermark_offsets(TopicPartition(topic, number), timeout=10)[1] - offset
-                for topic in (self.source, self.config.topics.retry)
-                for number, offset in self.committed(topic).items()
-            )
-        finally:
-            client.close()
+        return sum(
+            self._group.get_watermark_offsets(TopicPartition(topic, number), timeout=10)[1] - offset
+            for topic in (self.source, self.config.topics.retry)
+            for number, offset in self.committed(topic).items()
+        )
 
     def dead_letters(self, count: int, timeout: float = PATIENCE) -> list[Message]:
         """Wait for that many dead letters and return them."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from confluent_kafka import Producer
 from headrace import headers
 from headrace.cli import answers
 from headrace.failure import Reason
-from headrace.kafka.topics import Reader, Stored
+from headrace.kafka.topics import Stored
 from headrace.letters import reading
 from headrace.resolutions import Key
 from tests.kafka_broker import KafkaBroker
@@ -45,17 +44,10 @@ def numbers(world: World, key: str) -> list[int]:
     return [json.loads(str(one["value"]))["n"] for one in world.effects() if one["key"] == key]
 
 
-@contextmanager
-def reading_of(world: World) -> Iterator[Reader]:
-    with Reader({"bootstrap.servers": world.broker.bootstrap_servers}) as reader:
-        yield reader
-
-
 def letters(world: World) -> list[Stored]:
     """All dead letters there are."""
     topic = world.config.topics.dead_letters
-    with reading_of(world) as reader:
-        return [one for number, span in reader.spans(topic).items() for one in reader.read(topic, number, span)]
+    return [one for number, span in world.reader.spans(topic).items() for one in world.reader.read(topic, number, span)]
 
 
 def reasons(world: World) -> list[str | None]:
@@ -68,17 +60,17 @@ def number_of(letter: Stored) -> int:
 
 def heads(world: World) -> list[reading.Letter]:
     """The outstanding letters behind which keys wait."""
-    with reading_of(world) as reader:
-        found = list(reading.outstanding(reader, world.config.topics))
+    found = reading.outstanding(world.reader, world.config.topics)
     return [one for one in found if one.reason != Reason.KEY_PARKED]
 
 
 def discard_heads(world: World) -> int:
     """Say that nothing will become of them, as docs/by-hand.md does; return how many they were."""
     topics, found = world.config.topics, heads(world)
+    if not found:
+        return 0
     producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})
-    with reading_of(world) as reader:
-        topic = reader.id(topics.dead_letters)
+    topic = world.reader.id(topics.dead_letters)
     for one in found:
         key = str(Key(topic, *reading.parse_place(one.name)))
         producer.produce(topics.resolutions, key=key, value=json.dumps({"action": "discarded", "by": "ada"}))
@@ -127,8 +119,7 @@ def test_what_follows_waits_and_goes_back_in_order(kafka_broker: KafkaBroker, tm
         assert running.stop() == 0
     assert numbers(world, "a") == list(range(50))
     assert ask(world, "dlq-list") == [answers.Done(count=0)]
-    with reading_of(world) as reader:
-        assert sum(1 for _ in reader.read("undo", 0, reader.spans("undo")[0])) == 1
+    assert sum(1 for _ in world.reader.read("undo", 0, world.reader.spans("undo")[0])) == 1
 
 
 def test_it_waits_in_the_next_pod_until_the_head_is_discarded(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
@@ -360,7 +351,8 @@ def test_keys_keep_their_order_through_kills_and_hand_over(kafka_broker: KafkaBr
         running.process.wait()
 
     def come_to(what: str, share: float) -> None:
-        until(what, lambda: discard_heads(world) < 0 or len(set(world.taken())) >= share * (count - len(bad)))
+        enough = share * (count - len(bad))
+        until(what, lambda: discard_heads(world) < 0 or len(set(world.taken())) >= enough, every=0.5)
 
     world.produce(values[: count // 2])
     with consuming(world) as first:
@@ -379,7 +371,7 @@ def test_keys_keep_their_order_through_kills_and_hand_over(kafka_broker: KafkaBr
                 kill(third)
     with consuming(world) as last:
         done = count - len(bad)
-        until("all", lambda: discard_heads(world) < 0 or len({one.number for one in world.taken()}) == done)
+        until("all", lambda: discard_heads(world) < 0 or len({one.number for one in world.taken()}) == done, every=0.5)
         live(world, last)
         assert last.stop() == 0
     history = History(
