@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from headrace_operator.clients.api import path
-from headrace_operator.clients.errors import Conflict, HeadraceError, Invalid
+from headrace_operator.clients.errors import Conflict, HeadraceError
 from headrace_operator.clients.kafka_connections import SECRETS, Kafkas
 from headrace_operator.clients.kube import API_VERSION, VERSIONS, Kube
 from headrace_operator.clients.remembered import OLDEST, Remembered, Remembering
@@ -257,30 +257,6 @@ async def test_one_read_of_a_login_serves_all_that_log_in_by_it(clock: list[floa
     assert {first, *others, same} == {first}
     assert later is not first
     assert logins.reads == 2
-
-
-class Empty(Logins):
-    """An API server whose Secrets have an authority that is none."""
-
-    def __init__(self, text: bytes) -> None:
-        super().__init__()
-        self._text = text
-
-    async def secret_values(self, namespace: str, name: str, address: str) -> Mapping[str, bytes]:
-        return {**await super().secret_values(namespace, name, address), "ca.crt": self._text}
-
-
-@pytest.mark.parametrize("text", [b"", b"\n", b"  "])
-async def test_an_empty_authority_is_not_the_systems(text: bytes) -> None:
-    """A login goes to no Kafka that only the system's authorities know."""
-    spec = {
-        "bootstrapServers": "127.0.0.1:1",
-        "tls": {"ca": {"secret": "authority", "key": "ca.crt"}},
-        "sasl": {"mechanism": "PLAIN", "credentials": {"secret": "login"}},
-    }
-    connection = worlds.resource("KafkaConnection", "kafka", spec, status={"accepted": {"generation": 1, "spec": spec}})
-    with pytest.raises(Invalid, match=r"Key ca\.crt of Secret authority is empty: put"):
-        await Kafkas(cast(Any, Empty(text))).open(connection)
 
 
 @pytest.mark.case("clusters-9")

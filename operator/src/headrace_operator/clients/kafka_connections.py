@@ -105,9 +105,13 @@ class Kafkas:
         )
 
     async def _authority(self, namespace: str, spec: KafkaConnectionSpec, named: SecretKey) -> str:
-        """Return certificates; without any, clients would trust those that the system does, and tell them the login."""
-        if text := (await self._read(namespace, spec, named.secret, named.key)).strip():
-            return text
+        """Return certificates; without any, clients would trust those that the system does, and tell them the login.
+
+        What stands beside them may be in any language; Python takes ASCII alone.
+        """
+        text = await self._read(namespace, spec, named.secret, named.key)
+        if certificates := text.encode("ascii", "ignore").decode().strip():
+            return certificates
         raise errors.Invalid(
             f"Key {named.key} of Secret {named.secret} is empty: put the authority's certificate, in PEM."
         )
