@@ -32,7 +32,7 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.fakes.connect import FakeConnect, fake_connect
 from tests.fakes.kafka import FakeKafka
-from tests.operator.crowd import LOGIN, MERGE, make_ready
+from tests.operator.crowd import LOGIN, MERGE, Patient, make_ready
 from tests.operator.loops import looping
 from tests.waiting import PATIENCE
 
@@ -340,7 +340,7 @@ async def _beginning(server: ApiServer, place: str) -> AsyncIterator[Life]:
         fake.passwords[LOGIN["username"]] = LOGIN["password"]
         fake.secrets = {f"{place}/db:{key}": value for key, value in LOGIN.items()}
         loop = await stack.enter_async_context(looping(server, connect=int(fake.url.rpartition(":")[2])))
-        api = Api(await connection(str(server.kubeconfig)))
+        api = Patient(await connection(str(server.kubeconfig)))
         stack.push_async_callback(api.close)
         await _prepare(api, place)
         writes, remote = Writes(at=NEVER, how="before"), loop.remote
