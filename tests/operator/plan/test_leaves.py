@@ -6,7 +6,7 @@ They are taken from the definitions: a new field fails here until a spec of `lea
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from headrace_operator.observed.kube import SecretSeen
 from headrace_operator.observed.world import ConnectorWorld
 from headrace_operator.plan import needs, rest, sources
 from headrace_operator.plan.actions import Plan
+from headrace_operator.plan.children import APPLIED
 from tests.operator import worlds
 from tests.operator.plan import leaves, statuses, templates
 from tests.operator.plan.leaves import Json, Place
@@ -106,7 +107,14 @@ def made(seen: Any, field: str) -> Any:
     objects = {at: one for at, one in seen.children.objects.items() if at[0] != "ConfigMap"}
     if not field.startswith("scale"):
         return objects
-    return {at: {**one, "spec": {**one.get("spec", {}), "replicas": None}} for at, one in objects.items()}
+    return {at: _unscaled(one) for at, one in objects.items()}
+
+
+def _unscaled(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of an object how many replicas it asks for, with the mark of what was applied, and has."""
+    notes = {name: text for name, text in one["metadata"].get("annotations", {}).items() if name != APPLIED}
+    metadata, spec = {**one["metadata"], "annotations": notes}, {**one.get("spec", {}), "replicas": None}
+    return {**one, "metadata": metadata, "spec": spec, "status": None}
 
 
 @pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.sweep)])
