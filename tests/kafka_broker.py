@@ -24,6 +24,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -91,6 +92,8 @@ _SETTINGS = {
 class KafkaBroker:
     """A running broker; ``bootstrap_servers`` takes anybody, ``sasl_servers`` asks for SCRAM-SHA-512.
 
+    Topics, their settings and rules are in force once their methods return: Kafka answers before the broker knows.
+
     Who asks ``tls_servers`` must take the authority in `certify` for one. ``mutual_servers`` asks for a client
     certificate, which is at first one of the broker's own ``authority``, whose files are in that folder.
     """
@@ -138,6 +141,7 @@ class KafkaBroker:
         """Make a topic and return its name; raises ``confluent_kafka.KafkaException`` when it exists."""
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(settings or {}))
         self.admin.create_topics([topic])[name].result(timeout=PATIENCE)
+        until(f"{name} to be there", lambda: self.partitions(name) == partitions)
         return name
 
     def make_anew(self, name: str) -> None:
@@ -189,6 +193,7 @@ class KafkaBroker:
         entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         about = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
         self.admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
+        until(f"{name}={value} of {topic}", lambda: self.settings(topic)[name] == value)
 
     def allow_only(self, topic: str, *operations: AclOperation) -> None:
         """Let everybody do these on ``topic``, and nothing else."""
@@ -208,6 +213,12 @@ class KafkaBroker:
         ]
         for made in self.admin.create_acls(rules).values():
             made.result(timeout=PATIENCE)
+        until("the rules to be in force", lambda: set(rules) <= self._rules_of(kind, name, pattern))
+
+    def _rules_of(self, kind: ResourceType, name: str, pattern: ResourcePatternType) -> set[AclBinding]:
+        """Return the rules by which it judges; its controller has them before."""
+        of = AclBindingFilter(kind, name, pattern, None, None, AclOperation.ANY, AclPermissionType.ANY)
+        return set(self.admin.describe_acls(of).result(timeout=PATIENCE))
 
 
 @pytest.fixture(scope="session")
