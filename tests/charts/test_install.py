@@ -25,10 +25,13 @@ from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.apiserver
 CRDS = CHARTS / "headrace-crds"
+OUTBOX = golden.ROOT / "operator/examples/outbox.yaml"
 PODS = (
     "operator",
     "outbox-main",
     "outbox-billing",
+    "kafka-oauth-oauth",
+    "kafka-oauth-ledger",
     "payments-in-order-payments",
     "protected-connect-orders",
     "python-database-ledger",
@@ -63,8 +66,8 @@ def test_an_upgrade_changes_definitions_and_no_uninstall_loses_a_resource(
     said = helm(server, "install", "headrace", str(CHART), "-n", "headrace-system", "--create-namespace",
                 "--set", "watch.namespaces={shop}", *IMAGES).stdout  # fmt: skip
     await_kinds(server)
-    example = next(yaml.safe_load_all((golden.EXAMPLES[0]).read_text()))
-    server.client.apply(example, "shop")
+    connection = next(yaml.safe_load_all(OUTBOX.read_text()))
+    server.client.apply(connection, "shop")
 
     later = shutil.copytree(CRDS, tmp_path / "headrace-crds")
     for path in (later / "templates").iterdir():

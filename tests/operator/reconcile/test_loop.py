@@ -238,6 +238,19 @@ async def test_what_was_seen_in_one_term_is_not_done_in_the_next(server: ApiServ
     assert server.client.exists("serviceaccount", "main-connect", place)
 
 
+async def test_what_has_failed_for_days_is_still_tried_each_minute(server: ApiServer, place: str) -> None:
+    """It is doubled no more: 2.0 to the power of thousands is no number."""
+    key = Key("ConnectCluster", place, "main")
+    refuse_config_maps(server, place)
+    async with looping(server) as loop:
+        await loop.reconcile(key)
+        loop.tries[key] = 5_000
+        await loop.reconcile(key)
+
+        assert loop.tries[key] == 5_001
+        assert key in loop.failed
+
+
 async def test_an_object_that_is_gone_leaves_nothing_in_memory(server: ApiServer, place: str) -> None:
     """Its deletion was never told: the next pass that is due finds out."""
     key = Key("ConnectCluster", place, "main")

@@ -20,6 +20,7 @@ from prometheus_client import generate_latest
 
 from headrace_operator.clients import coalescing, kafka_connections
 from headrace_operator.clients.api import Api, connection
+from headrace_operator.clients.kafka_tokens import Tokens
 from headrace_operator.observed.kafka import Committed, Partition, PodLoad
 from headrace_operator.reconcile import loop as loop_module
 from headrace_operator.reconcile.loop import Loop
@@ -151,8 +152,8 @@ async def settled(
     """Give the world once all of it is Ready and a while has gone by."""
     kafkas = list[FakeKafka]()
 
-    def opened(name: str, properties: Mapping[str, str]) -> FakeKafka:
-        kafkas.append(kafka(name, properties))
+    def opened(name: str, properties: Mapping[str, str], tokens: Tokens | None) -> FakeKafka:
+        kafkas.append(kafka(name, properties, tokens))
         return kafkas[-1]
 
     monkeypatch.setattr(kafka_connections, "Kafka", opened)

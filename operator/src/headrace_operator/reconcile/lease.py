@@ -98,8 +98,8 @@ class Lease:
         if lease is None:
             if self._seen is not None and not self._is_stale("", 0.0):
                 return False
-            lease = await self._create(api)
-        spec, version = lease.setdefault("spec", {}), lease["metadata"]["resourceVersion"]
+            lease = {"apiVersion": VERSION, "kind": "Lease", "metadata": {"name": NAME}}
+        spec, version = lease.setdefault("spec", {}), lease["metadata"].get("resourceVersion", "")
         holder = spec.get("holderIdentity")
         if holder and holder != self._me and not self._is_stale(version, float(spec.get("leaseDurationSeconds") or 0)):
             return False
@@ -133,12 +133,10 @@ class Lease:
         found = await api.get(path(VERSION, "Lease", self._namespace, NAME))
         return None if found is None else dict(found)
 
-    async def _create(self, api: Api) -> dict[str, Any]:
-        body = {"apiVersion": VERSION, "kind": "Lease", "metadata": {"name": NAME}, "spec": {}}
-        return dict(await api.send("POST", path(VERSION, "Lease", self._namespace), body=body))
-
     async def _write(self, api: Api, lease: dict[str, Any]) -> dict[str, Any]:
-        return dict(await api.send("PUT", path(VERSION, "Lease", self._namespace, NAME), body=lease))
+        """Make it with its holder, so that nobody sees one that is nobody's, or change it."""
+        verb, name = ("PUT", NAME) if "resourceVersion" in lease["metadata"] else ("POST", "")
+        return dict(await api.send(verb, path(VERSION, "Lease", self._namespace, name), body=lease))
 
 
 async def hold(lease: Lease, configuration: Any) -> None:

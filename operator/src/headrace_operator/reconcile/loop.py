@@ -36,6 +36,9 @@ from headrace_operator.settings import Settings
 LONGEST = 60.0
 """Longest back-off, in seconds; the first is one second, each next one twice as long."""
 
+DOUBLINGS = 6
+"""How often it is doubled at most: a resource may fail thousands of times."""
+
 SOON = 1.0
 """Seconds after which a resource is looked at again whose status still shows a failure that is over."""
 
@@ -182,7 +185,7 @@ class Loop:
 
     def _back_off(self, key: Key, error: HeadraceError | None = None) -> float:
         count = self.tries[key] = self.tries.get(key, 0) + 1
-        wait = min(LONGEST, 2.0 ** (count - 1))
+        wait = min(LONGEST, 2.0 ** min(count - 1, DOUBLINGS))
         asked = error.after.total_seconds() if isinstance(error, Retryable) and error.after else 0.0
         return max(wait, asked)
 
