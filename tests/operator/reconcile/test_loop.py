@@ -15,6 +15,8 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from headrace_operator.clients import errors
+from headrace_operator.clients.kube import Kube
+from headrace_operator.clients.remembered import Remembered, Remembering
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
 from headrace_operator.plan import connectcluster
@@ -41,6 +43,9 @@ spec:
   postgres: {host: shop-db, database: shop, credentials: {secret: shop-db}}
   capture: {outbox: {table: public.outbox}}
 """
+
+CHILDREN = ("deployments", "services", "serviceaccounts", "configmaps", "roles", "rolebindings",
+            "networkpolicies", "poddisruptionbudgets")  # fmt: skip
 
 
 @pytest.fixture
@@ -238,6 +243,27 @@ async def test_what_was_seen_in_one_term_is_not_done_in_the_next(server: ApiServ
     assert server.client.exists("serviceaccount", "main-connect", place)
 
 
+async def test_one_that_is_made_anew_under_its_name_is_not_refused_for_what_is_gone(
+    server: ApiServer, place: str
+) -> None:
+    """Nobody told of the end of what the first had: it is looked for before it is told to be in the way."""
+    key = Key("ConnectCluster", place, "main")
+    async with looping(server) as loop:
+        api: Any = loop.remote.kube._api
+        near = Kube(Remembering(api, Remembered(), live=False))
+        loop.remote = dataclasses.replace(loop.remote, near=near)
+        for _ in range(2):
+            await loop.reconcile(key)
+        first = server.client.get("serviceaccount", "main-connect", place)
+        _remove_with_children(server, place)
+        server.client.apply(worlds.MANIFESTS, place)
+        await loop.reconcile(key)
+
+        assert shown(server, place)["Deployed"][1] != "NameTaken"
+    made = server.client.get("serviceaccount", "main-connect", place)
+    assert made["metadata"]["uid"] != first["metadata"]["uid"]
+
+
 async def test_what_has_failed_for_days_is_still_tried_each_minute(server: ApiServer, place: str) -> None:
     """It is doubled no more: 2.0 to the power of thousands is no number."""
     key = Key("ConnectCluster", place, "main")
@@ -278,6 +304,15 @@ async def test_the_time_from_one_look_to_the_next_is_told(server: ApiServer, pla
         scraped.total(page, scraped.INTERVALS, kind=kind, le="+Inf") for kind in ("ConnectCluster", "KafkaConnection")
     ]
     assert told == [2, 0]
+
+
+def _remove_with_children(server: ApiServer, place: str) -> None:
+    """Do what the garbage collector does, which does not run here."""
+    server.client.delete("connectcluster", "main", place)
+    for kind in CHILDREN:
+        for one in server.client.list(kind, place):
+            if one["metadata"].get("ownerReferences"):
+                server.client.delete(kind, one["metadata"]["name"], place)
 
 
 def _remembered(loop: Loop, key: Key) -> list[bool]:

@@ -71,6 +71,11 @@ def taken(owner: Resource, children: Children | Unknown) -> Finding | None:
     return None
 
 
+def is_taken(status: Mapping[str, Any]) -> bool:
+    """Tell whether a plan's status says that a name is somebody else's."""
+    return any(one["reason"] == Reason.NAME_TAKEN for one in status.get("conditions") or ())
+
+
 def own_deployment(owner: Resource, name: str, children: Children | Unknown) -> Manifest | None:
     """Return the Deployment `name` when it is there and `owner` controls it."""
     live = None if isinstance(children, Unknown) else children.objects.get(("Deployment", name))

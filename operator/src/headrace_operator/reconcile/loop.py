@@ -21,7 +21,7 @@ from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
-from headrace_operator.plan import failures, figures, needs, requests
+from headrace_operator.plan import children, failures, figures, needs, requests
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.apart import apart
 from headrace_operator.reconcile.backlog import History
@@ -129,7 +129,10 @@ class Loop:
         return SOON if look.failed and look.plan.actions else to_tick(again, time.monotonic())
 
     async def _look(self, key: Key, resource: Resource | Absent) -> Look | None:
-        """Observe and plan; None where there is nothing to plan for."""
+        """Observe and plan; None where there is nothing to plan for.
+
+        What has the name of a child may be remembered of one that is gone: it is read anew before it is told of.
+        """
         if not isinstance(resource, Resource) or resource.deleting:
             return None
         self.places[key] = needs.place(resource)
@@ -140,6 +143,8 @@ class Loop:
             history.look_anew()
             remote = self.remote.live
         plan, backlog = await planned(resource, remote, self.settings, history, now)
+        if remote is self.remote and children.is_taken(plan.status):
+            plan, backlog = await planned(resource, remote.live, self.settings, history, now)
         failed = failures.standing(plan, self.failed.get(key, failures.recorded(resource)))
         plan = requests.acknowledged(failures.shown(plan, resource, failed, now), resource)
         status = _pruned(plan.status)
