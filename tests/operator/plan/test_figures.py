@@ -38,12 +38,12 @@ def test_figures_wait(change: dict[str, Any]) -> None:
 @pytest.mark.case("databases-10")
 def test_offsets_alone_wait_long() -> None:
     """Heartbeats move them each ten seconds: a thousand Connectors that rest would be a hundred writes a second."""
-    after = {**BEFORE, "offsets": [{"lsn": 2}]}
+    before, after = ({**BEFORE, "offsets": [{"lsn": lsn}]} for lsn in (1, 2))
 
-    assert not due(BEFORE, after, SELDOM - 0.1)
-    assert due(BEFORE, after, SELDOM)
-    assert not due(BEFORE, after, None)
-    assert due(BEFORE, {**after, "replicas": 2}, 0.0)
+    assert not due(before, after, SELDOM - 0.1)
+    assert due(before, after, SELDOM)
+    assert not due(before, after, None)
+    assert due(before, {**after, "replicas": 2}, 0.0)
 
 
 def _lagging(records: int, seconds: int | None, **scaling: float | str) -> dict[str, Any]:
@@ -61,7 +61,10 @@ def _lagging(records: int, seconds: int | None, **scaling: float | str) -> dict[
         (_lagging(900, 5), _lagging(1200, 6, arrivalsPerSecond=19.5, message="told anew")),
         (_lagging(3, 0), _lagging(3, 0, arrivalsPerSecond=5.0)),
         (_lagging(0, 0, arrivalsPerSecond=0.0), _lagging(0, 0, arrivalsPerSecond=0.8)),
-        ({**BEFORE, "lagSeconds": 0}, {**BEFORE, "lagSeconds": 2, "offsets": [{"lsn": 2}]}),
+        (
+            {**BEFORE, "lagSeconds": 0, "offsets": [{"lsn": 1}]},
+            {**BEFORE, "lagSeconds": 2, "offsets": [{"lsn": 2}]},
+        ),
     ],
 )
 def test_what_is_on_its_way_waits_long(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -82,10 +85,12 @@ def test_what_is_on_its_way_waits_long(before: dict[str, Any], after: dict[str, 
         (_lagging(3, 1), _lagging(3, 1, arrivalsPerSecond=0.0)),
         (_lagging(3, 1), _lagging(3, 1, fewerSince="2030-01-01T12:00:00Z")),
         ({**BEFORE, "lagSeconds": 5}, {**BEFORE, "lagSeconds": 7}),
+        (BEFORE, {**BEFORE, "offsets": [{"lsn": 1}]}),
+        ({**BEFORE, "offsets": [{"lsn": 1}]}, BEFORE),
     ],
 )
 def test_what_stays_or_grows_or_ends_does_not_wait_long(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """That nothing waits any more, a backlog, a rate that is another, and what the next decision rests on."""
+    """The end of a wait, a backlog, another rate, the first offsets, and what the next decision rests on."""
     assert not due(before, after, EVERY - 0.1)
     assert due(before, after, EVERY)
 

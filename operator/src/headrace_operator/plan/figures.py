@@ -45,7 +45,7 @@ def _facts(status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _say_the_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Tell whether nothing differs but offsets, records that are on their way, and rates by a little."""
+    """Tell whether nothing differs but offsets that are known, records that are on their way, and rates by a little."""
     scaling = _scaling(before), _scaling(after)
     rests = [_without(one, ("message", *RATES)) for one in scaling]
     others = [_without(one, (*FIGURES, "scaling")) for one in (before, after)]
@@ -53,6 +53,7 @@ def _say_the_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         others[0] == others[1]
         and rests[0] == rests[1]
         and all(_is_alike(*(one.get(rate) for one in scaling)) for rate in RATES)
+        and bool(before.get("offsets")) == bool(after.get("offsets"))
         and _is_on_its_way(before.get("lag"), after.get("lag"))
         and _is_short(before.get("lagSeconds"), after.get("lagSeconds"))
     )
