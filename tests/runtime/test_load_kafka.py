@@ -64,6 +64,8 @@ def test_each_process_tells_once_and_one_that_leaves_no_more(kafka_broker: Kafka
             assert second.stop() == 0
             until("all are given to it", lambda: first.metric("headrace_consumer_rebalances_total") > before)
             until("one again", lambda: list(loads(world)) == [0] and pods(world) == [first.pod])
+            world.produce([(f"k{number}", {"n": number}) for number in range(200)])
+            until("something to commit of each partition", lambda: world.lag() == 0)
         assert first.stop() == 0
     assert loads(world) == {}
 
