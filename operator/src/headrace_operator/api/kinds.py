@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from headrace_operator.api import address_rules
 from headrace_operator.api.address_rules import NO_LOGIN, NO_LOGIN_AT_ALL
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
-from headrace_operator.api.connector import COLUMNS, RESERVED, ConnectorSpec, ConnectorStatus, OutboxColumns
-from headrace_operator.api.consumer import ConsumerSpec, ConsumerStatus, Delivery, Python, Scale, Source
+from headrace_operator.api.connector import COLUMNS, RESERVED, Capture, ConnectorSpec, ConnectorStatus, OutboxColumns
+from headrace_operator.api.consumer import (
+    Compensate,
+    ConsumerSpec,
+    ConsumerStatus,
+    Deduplication,
+    Delivery,
+    Handler,
+    Python,
+    Scale,
+    Source,
+)
 from headrace_operator.api.durations import SENSIBLE
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus, Sasl
 from headrace_operator.api.properties import (
@@ -28,6 +38,7 @@ from headrace_operator.api.properties import (
 from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
 from headrace_operator.api.tables import IS_TABLE
 from headrace_operator.api.template_rules import NO_LOGIN_IN_IMAGE, of_consumer, of_workers
+from headrace_operator.api.words import OneOf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +183,8 @@ def _not_above(amount: str, request: str, limit: str, message: str) -> Rule:
     return Rule(rule=f"{wanted}.compareTo({most}) <= 0", message=message, field_path=".requests")
 
 
-def _exactly_one(left: str, right: str, message: str) -> Rule:
+def _exactly_one(part: type[OneOf], message: str) -> Rule:
+    left, right = part.choices
     return Rule(rule=f"has(self.{left}) != has(self.{right})", message=message, field_path=f".{left}")
 
 
@@ -291,7 +303,7 @@ KINDS = (
                 ),
                 NOT_RESERVED,
             ),
-            "spec.capture": (_exactly_one("outbox", "tables", "capture is exactly one of outbox and tables"),),
+            "spec.capture": (_exactly_one(Capture, "capture is exactly one of outbox and tables"),),
             "spec.capture.outbox.table": (IS_TABLE,),
             "spec.capture.tables[]": (IS_TABLE,),
             **{f"spec.capture.outbox.columns.{column}": (COLUMNS.rule,) for column in OutboxColumns.model_fields},
@@ -334,15 +346,15 @@ KINDS = (
             ),
             "spec.from": Source.rules,
             "spec.from.tables[]": (IS_TABLE,),
-            "spec.handler": (_exactly_one("http", "python", "a handler is exactly one of http and python"),),
+            "spec.handler": (_exactly_one(Handler, "a handler is exactly one of http and python"),),
             "spec.delivery": Delivery.rules,
             "spec.delivery.onDeadLetter.compensate": (
-                _exactly_one("topic", "http", "a command goes to exactly one of topic and http"),
+                _exactly_one(Compensate, "a command goes to exactly one of topic and http"),
             ),
             "spec.handler.http.url": (NO_LOGIN, *address_rules.OF_WEB),
             "spec.delivery.messageIdHeader": (NOT_ADDED,),
             "spec.delivery.deduplication": (
-                _exactly_one("memory", "redis", "messages are remembered by exactly one of memory and redis"),
+                _exactly_one(Deduplication, "messages are remembered by exactly one of memory and redis"),
             ),
             "spec.delivery.deduplication.redis": (CA_OF_REDISS,),
             "spec.delivery.deduplication.redis.url": (NO_LOGIN, *address_rules.OF_STORE),

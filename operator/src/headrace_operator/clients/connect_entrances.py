@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from headrace_operator.api.connectcluster import Rest, RestAuth
-from headrace_operator.clients import errors
+from headrace_operator.clients import errors, secret_values
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.kube import Kube
 
@@ -44,7 +44,9 @@ class Entrances:
     async def open(self, url: str, namespace: str, rest: Rest) -> Entrance:
         """Return the entrance of the Kafka Connect at ``url``; raises `HeadraceError`."""
         address = urlsplit(url).netloc
-        text = _text(await self._secrets.ask((namespace, rest.tls.secret, address)), rest.tls.secret, AUTHORITY)
+        text = secret_values.text(
+            await self._secrets.ask((namespace, rest.tls.secret, address)), rest.tls.secret, AUTHORITY
+        )
         known, authority = self._authorities.get(url) or ("", None)
         if authority is None or known != text:
             authority = _authority(rest.tls.secret, text)
@@ -55,7 +57,7 @@ class Entrances:
     async def _login(self, namespace: str, auth: RestAuth, address: str) -> str:
         named = auth.credentials
         values = await self._secrets.ask((namespace, named.secret, address))
-        user, password = (_text(values, named.secret, key) for key in named.keys)
+        user, password = (secret_values.text(values, named.secret, key) for key in named.keys)
         try:
             return aiohttp.encode_basic_auth(user, password, encoding="utf-8")
         except ValueError as error:
@@ -67,18 +69,9 @@ def _authority(secret: str, text: str) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as Java: an authority below another one is one, too
     try:
-        made.load_verify_locations(cadata=text.encode("ascii", "ignore").decode())  # comments may be in any language
+        made.load_verify_locations(cadata=secret_values.certificates(text))
         return made
     except (ssl.SSLError, ValueError) as error:
         raise errors.Invalid(
             f"Key {AUTHORITY} of Secret {secret} is no certificate in PEM: put the authority's."
         ) from error
-
-
-def _text(values: Mapping[str, bytes], secret: str, key: str) -> str:
-    if key not in values:
-        raise errors.Invalid(f"Secret {secret} has no key {key}: add it.")
-    try:
-        return values[key].decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise errors.Invalid(f"Key {key} of Secret {secret} is not text: name the key that holds text.") from error

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from headrace_operator.api.kafkaconnection import Certificate, KafkaConnectionSpec, accepted, reached
 from headrace_operator.api.properties import tuning
 from headrace_operator.api.schema import Credentials, SecretKey
-from headrace_operator.clients import errors, kafka_tokens
+from headrace_operator.clients import errors, kafka_tokens, secret_values
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.clients.kafka_tokens import Client, Token, Tokens
 from headrace_operator.clients.kept import Kept
@@ -105,25 +105,12 @@ class Kafkas:
         )
 
     async def _authority(self, namespace: str, spec: KafkaConnectionSpec, named: SecretKey) -> str:
-        """Return certificates; without any, clients would trust those that the system does, and tell them the login.
-
-        What stands beside them may be in any language; Python takes ASCII alone.
-        """
-        text = await self._read(namespace, spec, named.secret, named.key)
-        if certificates := text.encode("ascii", "ignore").decode().strip():
-            return certificates
+        """Return certificates; without any, clients would trust those that the system does, and tell them the login."""
+        if found := secret_values.certificates(await self._read(namespace, spec, named.secret, named.key)):
+            return found
         raise errors.Invalid(
             f"Key {named.key} of Secret {named.secret} is empty: put the authority's certificate, in PEM."
         )
 
     async def _read(self, namespace: str, spec: KafkaConnectionSpec, secret: str, key: str) -> str:
-        return _value(await self._secrets.ask((namespace, secret, reached(spec))), secret, key)
-
-
-def _value(values: Mapping[str, bytes], secret: str, key: str) -> str:
-    if key not in values:
-        raise errors.Invalid(f"Secret {secret} has no key {key}: add it.")
-    try:
-        return values[key].decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise errors.Invalid(f"Key {key} of Secret {secret} is not text: name the key that holds text.") from error
+        return secret_values.text(await self._secrets.ask((namespace, secret, reached(spec))), secret, key)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from headrace_operator.clients import answers, errors
+from headrace_operator.clients.connections import Connections
 
 DEADLINE = 3.0
 """Seconds that a provider may take."""
@@ -96,7 +97,7 @@ async def _asked(client: Client, tls: ssl.SSLContext) -> tuple[int, bytes]:
     asked = {"grant_type": "client_credentials", **({"scope": client.scope} if client.scope else {})}
     login = base64.b64encode(f"{client.id}:{client.secret}".encode()).decode()
     headers = {"Authorization": f"Basic {login}", "Accept": "application/json", **answers.PLAIN}
-    connector = aiohttp.TCPConnector(ssl=tls, force_close=True)
+    connector = Connections(ssl=tls, force_close=True)
     async with (
         aiohttp.ClientSession(connector=connector) as session,
         session.post(client.endpoint, data=asked, headers=headers, allow_redirects=False) as response,
