@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from headrace.flow.budget import HIGH
 from headrace_operator.plan import consumption
+from tests import lines
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import HANDLER, Running, World, consuming, make_world, taken
 from tests.runtime.history import Effect, History, violations
@@ -33,30 +33,22 @@ class Effects:
     """The effects of all processes so far, read once each: thousands of lines are too many to read again and again."""
 
     def __init__(self, world: World) -> None:
-        self._file = world.folder / "effects"
-        self._at = 0
+        self._noted = lines.Growing(world.folder / "effects")
+        self._read = 0
         self.taken: list[Effect] = []
         self.pids: set[int] = set()
         self.distinct: set[int] = set()
 
     def read(self) -> Effects:
         """Take in what was written since."""
-        for line in self._lines():
-            effect = json.loads(line)
+        noted = self._noted.events()
+        for effect in noted[self._read :]:
             if effect["what"] == "done":
                 self.taken.append(taken(effect))
                 self.distinct.add(self.taken[-1].number)
                 self.pids.add(effect["pid"])
+        self._read = len(noted)
         return self
-
-    def _lines(self) -> Iterator[bytes]:
-        if not self._file.exists():
-            return
-        with self._file.open("rb") as file:
-            file.seek(self._at)
-            whole, _, _ = file.read().rpartition(b"\n")
-        self._at += len(whole) + 1 if whole else 0
-        yield from whole.splitlines()
 
 
 def is_paused(running: Running) -> bool:

@@ -7,7 +7,7 @@ import resource
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -22,6 +22,7 @@ from headrace_operator.observed.value import Unknown
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import opened
 from tests.fakes.connect import fake_connect
+from tests.operator.clients.sockets import Socket, listening
 from tests.operator.loops import answering
 from tests.waiting import PATIENCE
 
@@ -34,43 +35,6 @@ READS: tuple[Read, ...] = (
     lambda connect, url: connect.connector(url, "shop.orders-db"),
     lambda connect, url: connect.validate(url, {"connector.class": "x"}),
 )
-
-
-class Socket:
-    """A server that reads a request, sends ``first`` and then ``again`` for ever, or hangs without it."""
-
-    def __init__(self, first: bytes = b"", again: bytes = b"") -> None:
-        self.first, self.again = first, again
-        self.url, self.port = "", 0
-        self.asked = self.sent = 0
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection until it is closed."""
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            self.asked += 1
-            writer.write(self.first)
-            while self.again:
-                writer.write(self.again)
-                await writer.drain()
-                self.sent += len(self.again)
-            await reader.read()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def listening(server: Socket) -> AsyncIterator[Socket]:
-    """Serve on a port of loopback."""
-    listener = await asyncio.start_server(server.answer, "127.0.0.1", 0)
-    server.port = listener.sockets[0].getsockname()[1]
-    server.url = f"http://127.0.0.1:{server.port}"
-    try:
-        yield server
-    finally:
-        listener.close()
 
 
 @pytest.fixture
@@ -88,7 +52,7 @@ async def test_a_hundred_who_ask_a_connect_that_hangs_delay_no_other(connect: Co
     async with listening(Socket()) as hanging, fake_connect() as well:
         begun = time.monotonic()
         asking = [asyncio.create_task(connect.connector(hanging.url, f"shop.c{number}")) for number in range(MANY)]
-        while hanging.asked < AT_ONCE:  # noqa: ASYNC110 - it tells nobody
+        while len(hanging.asked) < AT_ONCE:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
         for _ in range(20):
             assert (await connect.workers(well.url)).version == "4.3.1"
@@ -97,7 +61,7 @@ async def test_a_hundred_who_ask_a_connect_that_hangs_delay_no_other(connect: Co
 
     assert {str(one) for one in ended} == {f"{hanging.url}: Kafka Connect did not answer within {DEADLINE:.0f} s."}
     assert all(isinstance(one, errors.Unreachable) for one in ended)
-    assert hanging.asked == AT_ONCE
+    assert len(hanging.asked) == AT_ONCE
     assert time.monotonic() - begun < 4 * DEADLINE
 
 
@@ -245,7 +209,7 @@ async def test_what_waited_until_the_lease_was_over_is_not_sent() -> None:
     async with listening(Socket()) as hanging, fake_connect() as well, aiohttp.ClientSession() as session:
         connect = Connect(session, deadline=PATIENCE)
         asking = [asyncio.create_task(connect.connector(hanging.url, f"shop.c{number}")) for number in range(AT_ONCE)]
-        while hanging.asked < AT_ONCE:  # noqa: ASYNC110 - it tells nobody
+        while len(hanging.asked) < AT_ONCE:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
         with fence.fenced(lambda _: leads):
             writing = asyncio.create_task(connect.set_state(hanging.url, "shop.c0", "pause"))
@@ -261,4 +225,4 @@ async def test_what_waited_until_the_lease_was_over_is_not_sent() -> None:
             one.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
 
-    assert hanging.asked == AT_ONCE
+    assert len(hanging.asked) == AT_ONCE

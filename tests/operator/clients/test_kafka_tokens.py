@@ -22,6 +22,7 @@ from headrace_operator.clients.kept import Kept
 from tests import token_provider
 from tests.cluster import authority
 from tests.operator import worlds
+from tests.operator.clients.sockets import Socket, listening
 from tests.waiting import PATIENCE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -47,43 +48,15 @@ def token(claims: Any) -> str:
     return json.dumps({"access_token": f"{part({})}.{part(claims)}.c2ln"})
 
 
-class Provider:
-    """A server that answers each request by ``said``, and then by ``again`` for ever, or hangs without it."""
-
-    def __init__(self, said: bytes, again: bytes = b"", pause: float = 0) -> None:
-        self.said, self.again, self.pause = said, again, pause
-        self.asked: list[bytes] = []
-        self.sent = 0
-        self.endpoint = ""
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection until it is closed."""
-        try:
-            self.asked.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(self.said)
-            while self.again:
-                writer.write(self.again)
-                await writer.drain()
-                self.sent += len(self.again)
-                await asyncio.sleep(self.pause)
-            await reader.read()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
 @asynccontextmanager
-async def serving(provider: Provider) -> AsyncIterator[Client]:
+async def serving(provider: Socket) -> AsyncIterator[Client]:
     """Serve a provider on loopback, and give a client of it."""
-    server = await asyncio.start_server(provider.answer, "127.0.0.1", 0)
-    async with server:
-        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/token?p=s3cret"
-        yield Client(endpoint, "orders", "a+b c", "kafka read", None)
+    async with listening(provider):
+        yield Client(f"{provider.url}/token?p=s3cret", "orders", "a+b c", "kafka read", None)
 
 
 async def test_a_token_is_asked_for_by_id_and_secret() -> None:
-    provider = Provider(whole(token({"exp": 1e9})))
+    provider = Socket(whole(token({"exp": 1e9})))
     async with serving(provider) as client:
         found = await get(client)
 
@@ -99,36 +72,36 @@ ELSEWHERE = "Location: http://127.0.0.1:9/elsewhere"
 @pytest.mark.parametrize(
     ("provider", "kind", "told"),
     [
-        (Provider(whole(f'{{"error": "invalid_client", "error_description": "{SAID}"}}', "401 No")), Unauthorized,
+        (Socket(whole(f'{{"error": "invalid_client", "error_description": "{SAID}"}}', "401 No")), Unauthorized,
          r"answered 401 and refuses the client \(invalid_client\): check its id"),
-        (Provider(whole(f'{{"error": "{SAID} x"}}', "400 Bad")), Unauthorized, "refuses the client: check"),
-        (Provider(whole(SAID, "403 No")), Unauthorized, "answered 403"),
-        (Provider(whole(SAID, "503 Away")), Unreachable, "answered 503"),
-        (Provider(whole(SAID, "302 Found", ELSEWHERE)), Unreachable, "redirects and is not followed"),
-        (Provider(whole(SAID, "307 Temporary Redirect", ELSEWHERE)), Unreachable, "redirects and is not followed"),
-        (Provider(whole(SAID)), Unreachable, "without a JSON Web Token"),
-        (Provider(whole("")), Unreachable, "without a JSON Web Token"),
-        (Provider(whole("[" * 100_000)), Unreachable, "without a JSON Web Token"),
-        (Provider(whole(f'["{SAID}"]')), Unreachable, "without a JSON Web Token"),
-        (Provider(whole(f'{{"access_token": "{SAID}"}}')), Unreachable, "without a JSON Web Token"),
-        (Provider(whole('{"access_token": 5}')), Unreachable, "without a JSON Web Token"),
-        (Provider(whole('{"access_token": "a.b.c\\u0001auth=x"}')), Unreachable, "without a JSON Web Token"),
-        (Provider(whole('{"access_token": "a.!.c"}')), Unreachable, "without a JSON Web Token"),
-        (Provider(whole('{"access_token": "a.a.c"}')), Unreachable, "without a JSON Web Token"),
-        (Provider(whole(token({"sub": SAID}))), Unreachable, "without a JSON Web Token"),
-        (Provider(whole(token({"exp": SAID}))), Unreachable, "without a JSON Web Token"),
-        (Provider(whole(token({"exp": float("nan")}))), Unreachable, "without a JSON Web Token"),
-        (Provider(whole(token([SAID]))), Unreachable, "without a JSON Web Token"),
-        (Provider(f"-ERR unknown {SAID}\r\n".encode()), Unreachable, "no answer of a web service"),
-        (Provider(OK + f"Content-Encoding: gzip\r\nContent-Length: 15\r\n\r\n{SAID}".encode()), Unreachable, "packed"),
-        (Provider(OK + b"\r\n", again=b"x" * 65_536), Unreachable, "longer than 1 MiB"),
-        (Provider(OK + b"X: ", again=b"x" * 65_536), Unreachable, "no answer of a web service"),
-        (Provider(OK + b"\r\n{", again=b" ", pause=0.05), Unreachable, "no answer within 3 s"),
-        (Provider(b""), Unreachable, "no answer within 3 s"),
+        (Socket(whole(f'{{"error": "{SAID} x"}}', "400 Bad")), Unauthorized, "refuses the client: check"),
+        (Socket(whole(SAID, "403 No")), Unauthorized, "answered 403"),
+        (Socket(whole(SAID, "503 Away")), Unreachable, "answered 503"),
+        (Socket(whole(SAID, "302 Found", ELSEWHERE)), Unreachable, "redirects and is not followed"),
+        (Socket(whole(SAID, "307 Temporary Redirect", ELSEWHERE)), Unreachable, "redirects and is not followed"),
+        (Socket(whole(SAID)), Unreachable, "without a JSON Web Token"),
+        (Socket(whole("")), Unreachable, "without a JSON Web Token"),
+        (Socket(whole("[" * 100_000)), Unreachable, "without a JSON Web Token"),
+        (Socket(whole(f'["{SAID}"]')), Unreachable, "without a JSON Web Token"),
+        (Socket(whole(f'{{"access_token": "{SAID}"}}')), Unreachable, "without a JSON Web Token"),
+        (Socket(whole('{"access_token": 5}')), Unreachable, "without a JSON Web Token"),
+        (Socket(whole('{"access_token": "a.b.c\\u0001auth=x"}')), Unreachable, "without a JSON Web Token"),
+        (Socket(whole('{"access_token": "a.!.c"}')), Unreachable, "without a JSON Web Token"),
+        (Socket(whole('{"access_token": "a.a.c"}')), Unreachable, "without a JSON Web Token"),
+        (Socket(whole(token({"sub": SAID}))), Unreachable, "without a JSON Web Token"),
+        (Socket(whole(token({"exp": SAID}))), Unreachable, "without a JSON Web Token"),
+        (Socket(whole(token({"exp": float("nan")}))), Unreachable, "without a JSON Web Token"),
+        (Socket(whole(token([SAID]))), Unreachable, "without a JSON Web Token"),
+        (Socket(f"-ERR unknown {SAID}\r\n".encode()), Unreachable, "no answer of a web service"),
+        (Socket(OK + f"Content-Encoding: gzip\r\nContent-Length: 15\r\n\r\n{SAID}".encode()), Unreachable, "packed"),
+        (Socket(OK + b"\r\n", again=b"x" * 65_536), Unreachable, "longer than 1 MiB"),
+        (Socket(OK + b"X: ", again=b"x" * 65_536), Unreachable, "no answer of a web service"),
+        (Socket(OK + b"\r\n{", again=b" ", pause=0.05), Unreachable, "no answer within 3 s"),
+        (Socket(b""), Unreachable, "no answer within 3 s"),
     ],
 )  # fmt: skip
 async def test_a_provider_that_gives_none_costs_little_and_is_not_quoted(
-    provider: Provider, kind: type[HeadraceError], told: str
+    provider: Socket, kind: type[HeadraceError], told: str
 ) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with asyncio.timeout(PATIENCE), serving(provider) as client:
@@ -165,7 +138,7 @@ async def test_a_provider_is_known_by_its_authority(tmp_path: Path) -> None:
 
 async def test_one_that_hangs_is_asked_once_for_all_and_holds_up_no_end() -> None:
     """A client is made by its first token alone, and may be let go while it waits for one."""
-    provider = Provider(b"")
+    provider = Socket(b"")
     async with asyncio.timeout(PATIENCE), serving(provider) as client:
         shared = Kept(get, kafka_tokens.AGE)
         kafkas = [
