@@ -66,7 +66,7 @@ async def test_one_holds_and_a_clean_end_hands_over(server: ApiServer) -> None:
     try:
         await until(leases[0].held)
         second = asyncio.create_task(leases[1].run(api))
-        await asyncio.sleep(1)
+        await until(lambda: leases[1]._seen is not None)
         assert leases[0].held()
         assert not leases[1].held()
         assert not leases[0].held(deadline=2 * PATIENCE)
@@ -132,7 +132,7 @@ async def test_one_that_is_removed_under_its_holder_is_not_taken_while_that_may_
     async with running(api, holder):
         await until(holder.held)
         async with running(api, other):
-            await asyncio.sleep(1)
+            await until(lambda: other._seen is not None)
             for _ in range(5):
                 await api.send("DELETE", path(VERSION, "Lease", place, NAME))
                 while await is_nobodys(api, place):  # noqa: ASYNC110 - it tells nobody when it is taken
