@@ -369,9 +369,11 @@ def test_a_key_that_is_too_large_for_the_retry_topic_is_parked_and_keeps_its_ord
     world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
     kafka_broker.alter(world.config.topics.retry, "max.message.bytes", "20000")
     large = base64.b64encode(random.Random(4).randbytes(30_000)).decode()
-    world.produce([(large, {"n": n, "after": 3600 if n == 0 else 0}) for n in range(60)])
-    world.produce([("good", {"n": n}) for n in range(50)])
+    world.produce([(large, {"n": 0, "after": 3600})])
     with consuming(world, before=TINY) as running:
+        until("the first having failed, so that it is not left in memory", lambda: world.told().retrying == 1)
+        world.produce([(large, {"n": n}) for n in range(1, 60)])
+        world.produce([("good", {"n": n}) for n in range(50)])
         until("parked", lambda: parked(world, 60))
         assert running.get("/readyz")[0] == 200
         assert running.stop() == 0
