@@ -14,7 +14,7 @@ from headrace.worker.load import EVERY
 from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
 from tests.runtime.consumer_process import World, consuming, make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +68,31 @@ def test_each_process_tells_once_and_one_that_leaves_no_more(kafka_broker: Kafka
             until("something to commit of each partition", lambda: world.lag() == 0)
         assert first.stop() == 0
     assert loads(world) == {}
+
+
+LEAVES_AS_IT_IS_ASSIGNED = """
+from headrace.worker.poll import Poller
+begin, times = Poller._on_assigned, iter(range(10))
+def leaves(self, partitions):
+    begin(self, partitions)
+    if next(times):
+        self.stop()
+Poller._on_assigned = leaves
+"""
+COMMITS_NOTHING = """
+from headrace.worker import commits
+commits.EVERY = commits.AFTER = 10**9
+"""
+
+
+def test_one_that_leaves_in_the_middle_of_a_rebalance_tells_no_more(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """It has read nothing since, so that it commits nothing as it leaves; and nobody else commits."""
+    world = make_world(kafka_broker, tmp_path, partitions=2)
+    with consuming(world, before=LEAVES_AS_IT_IS_ASSIGNED) as first:
+        until("a report", lambda: pods(world) == [first.pod])
+        with consuming(world, before=COMMITS_NOTHING):
+            assert first.process.wait(timeout=PATIENCE) == 0
+            assert loads(world) == {}
 
 
 def test_one_that_was_killed_tells_nothing_new_and_its_heir_takes_it_off(

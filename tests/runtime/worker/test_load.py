@@ -215,6 +215,16 @@ def test_a_pod_that_leaves_tells_nothing_more() -> None:
     assert pod.load.told_with(pod.assignment) is None
 
 
+def test_a_partition_that_is_given_away_tells_nothing_and_the_next_one_does() -> None:
+    pod = Pod(never)
+    assert pod.report()
+    pod.ledger.revoke(pod.assignment)
+    assert pod.load.told_with(pod.assignment) is None
+    later = pod.ledger.assign("orders", 1)
+    pod.load.look(time.monotonic(), [later])
+    assert pod.load.told_with(later) is not None
+
+
 def test_the_number_of_parked_keys_is_reported() -> None:
     pod = Pod(never)
     pod.ledger.deliver(pod.assignment, 0, 1)

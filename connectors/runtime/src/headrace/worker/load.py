@@ -42,8 +42,8 @@ class Load:
             self._measure(now)
 
     def told_with(self, assignment: Assignment) -> LoadReport | None:
-        """Return the report where this is the partition that tells it."""
-        return self._report if assignment is self._teller else None
+        """Return the report where this is the partition that tells it, and stays: the next owner's is another one."""
+        return self._report if assignment is self._teller and not assignment.given_away else None
 
     def end(self) -> None:
         """Report nothing more: this pod leaves."""
