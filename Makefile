@@ -33,7 +33,7 @@ types: setup
 rooms: setup
 	@$(RUN) lint-imports --no-logo
 
-fast: setup packages ## Fast tests, which need no cluster
+fast: setup packages build ## Fast tests, which need no cluster
 	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle and not sweep" -n 2
 
 generate: setup ## Write the generated files: CRDs, dashboards, rules
