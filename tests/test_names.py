@@ -17,6 +17,7 @@ PAGES = (
     "dashboards/rules/*.yaml",
     "operator/examples/*.yaml",
     "operator/src/**/*.py",
+    "connectors/agent/src/**/*.py",
     "connectors/runtime/src/**/*.py",
 )
 NAMES = "|".join(name for kind in KINDS for name in (kind.plural, kind.plural.removesuffix("s")))

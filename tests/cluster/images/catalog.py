@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.cluster.places import ROOT
 
 HERE = Path(__file__).resolve().parent
+AGENT = ROOT / "connectors" / "agent"
 RUNTIME = ROOT / "connectors" / "runtime"
 OPERATOR = ROOT / "operator"
 CONNECT = ROOT / "connectors" / "connect"
@@ -51,7 +52,7 @@ IMAGES = (
     Image(name="postgres", folder=HERE / "postgres", files=("entrypoint.sh",)),
     Image(name="prometheus", folder=HERE / "prometheus", files=("discover.py",)),
     Image(name="runtime", folder=RUNTIME, package="headrace", wheels=(RUNTIME,)),
-    Image(name="operator", folder=OPERATOR, package="headrace-operator", wheels=(RUNTIME, OPERATOR)),
+    Image(name="operator", folder=OPERATOR, package="headrace-operator", wheels=(RUNTIME, AGENT, OPERATOR)),
     Image(name="demo", folder=DEMO, requirements="requirements.txt", trees=(DEMO,)),
 )
 
