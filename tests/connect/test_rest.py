@@ -145,8 +145,9 @@ async def test_nobody_else_is_let_in(protected: Workers) -> None:
     port = protected.ports[0]
     await await_answer(protected, port)
     async with entering(port, protected.secrets()) as connect:
-        spec = replace(connect._entrances[URL], login=None)
-        connect.enter(URL, spec)
+        entrance = connect._hosts.at(URL).entrance
+        assert entrance is not None
+        connect.enter(URL, replace(entrance, login=None))
         with pytest.raises(Unauthorized, match="refused user name and password"):
             await connect.workers(URL)
         with pytest.raises(Unreachable):

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from headrace.metrics import Metrics
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
+from headrace_operator.reconcile.pace import Pace
 from headrace_operator.reconcile.queue import Queue
 from headrace_operator.reconcile.turns import Key
 from tests.operator import worlds
@@ -104,7 +105,7 @@ async def _never(key: Key) -> None:
 
 def _fleet() -> CollectorRegistry:
     fleet = Fleet()
-    loop = SimpleNamespace(fleet=fleet, lease=SimpleNamespace(held=lambda: True), queue=Queue(_never))
+    loop = SimpleNamespace(fleet=fleet, lease=SimpleNamespace(held=lambda: True), queue=Queue(_never), pace=Pace())
     _process()._watch(loop, SimpleNamespace(silence=lambda: 0.0))
     backlog = worlds.consumer_world().backlog
     assert isinstance(backlog, BacklogSeen)

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from headrace_operator.clients import errors, fence
 from headrace_operator.clients.connect import DEADLINE, Connect
-from headrace_operator.clients.connect_bounds import AT_ONCE, LONGEST, LONGEST_LIST, REST
+from headrace_operator.clients.connect_bounds import AT_ONCE, IDLE, LONGEST, LONGEST_LIST, REST, Hosts
 from headrace_operator.observed.connect import Validation
 from headrace_operator.observed.value import Unknown
 from headrace_operator.reconcile.observe.asking import ask
@@ -226,3 +226,17 @@ async def test_what_waited_until_the_lease_was_over_is_not_sent() -> None:
         await asyncio.gather(*asking, return_exceptions=True)
 
     assert len(hanging.asked) == AT_ONCE
+
+
+@pytest.mark.case("clusters-3")
+def test_addresses_that_nobody_asks_any_more_are_forgotten() -> None:
+    """ConnectClusters come and go; one that is asked keeps its bounds, and how it is entered."""
+    now = [0.0]
+    hosts = Hosts(lambda: now[0])
+    kept = hosts.at("http://kept:8083")
+    for number in range(1000):
+        now[0] += IDLE / 10
+        hosts.at(f"http://c{number}:8083")
+        assert hosts.at("http://kept:8083") is kept
+
+    assert len(hosts) <= 12

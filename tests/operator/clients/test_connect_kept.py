@@ -209,3 +209,22 @@ async def test_who_asks_after_a_forget_gets_nothing_that_was_asked_before() -> N
     assert await kept.ask("a") == 1
     await first
     assert await kept.ask("a") == 1
+
+
+@pytest.mark.case("clusters-4")
+async def test_figures_of_a_connector_serve_for_a_while_once_there_are_any(fake: FakeConnect, connect: Connect) -> None:
+    """Each is a request of its own; what is not there yet is asked for at each look, and all of it after a write."""
+    fake.connectors[NAMES[0]].offsets, fake.connectors[NAMES[0]].topics = [], []
+    for _ in range(3):
+        await connect.looked_at(fake.url, NAMES[0], _runs)
+    assert (_asked(fake, "/offsets"), _asked(fake, "/topics")) == (3, 3)
+    fake.connectors[NAMES[0]].offsets, fake.connectors[NAMES[0]].topics = [{"lsn": 1}], ["a"]
+    seen = [await connect.looked_at(fake.url, NAMES[0], _runs) for _ in range(3)]
+    assert [one.offsets for one in seen if isinstance(one, ConnectorSeen)] == [({"lsn": 1},)] * 3
+    assert (_asked(fake, "/offsets"), _asked(fake, "/topics")) == (4, 4)
+    fake.connectors[NAMES[0]].offsets = [{"lsn": 2}]
+    await connect.restart(fake.url, NAMES[0], only_failed=True)
+    later = await connect.looked_at(fake.url, NAMES[0], _runs)
+
+    assert isinstance(later, ConnectorSeen)
+    assert later.offsets == ({"lsn": 2},)

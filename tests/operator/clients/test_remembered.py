@@ -13,7 +13,8 @@ from headrace_operator.clients.api import path
 from headrace_operator.clients.errors import Conflict, HeadraceError
 from headrace_operator.clients.kafka_connections import SECRETS, Kafkas
 from headrace_operator.clients.kube import API_VERSION, VERSIONS, Kube
-from headrace_operator.clients.remembered import OLDEST, Remembered, Remembering
+from headrace_operator.clients.remembered import OLDEST, Remembered
+from headrace_operator.clients.remembering import Remembering
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from tests.operator import worlds

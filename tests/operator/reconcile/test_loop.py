@@ -16,7 +16,8 @@ from prometheus_client import generate_latest
 
 from headrace_operator.clients import errors
 from headrace_operator.clients.kube import Kube
-from headrace_operator.clients.remembered import Remembered, Remembering
+from headrace_operator.clients.remembered import Remembered
+from headrace_operator.clients.remembering import Remembering
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
 from headrace_operator.plan import connectcluster

@@ -5,6 +5,7 @@ It must not know what any object means.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,8 +32,8 @@ SERVER = answers.Server(name="the Kubernetes API server", most=MOST)
 READ = aiohttp.ClientTimeout(total=DEADLINE)
 WRITE = aiohttp.ClientTimeout(total=DEADLINE, connect=fence.SENT)
 
-CONNECTIONS = 256
-"""Connections at once: four for each pass that may be at work, so that no request waits for one within its deadline."""
+CONNECTIONS = 64
+"""Requests at once, each over a connection: who waits for one does so before the request's own deadline begins."""
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
@@ -105,6 +106,7 @@ class Api:
         self.configuration = configuration
         self._client = client.ApiClient(configuration)
         self._client.rest_client = _Rest(configuration)
+        self._gate = asyncio.Semaphore(CONNECTIONS)
 
     @property
     def ssl(self) -> Any:
@@ -127,11 +129,15 @@ class Api:
         except errors.Missing:
             return None
 
-    @measured("kubernetes")
     async def send(
         self, method: str, where: str, *, query: Mapping[str, str] | None = None, body: Any = None, form: str = JSON
     ) -> Manifest:
         """Send one request and return the answer; raises `HeadraceError`."""
+        async with self._gate:
+            return await self._send(method, where, query, body, form)
+
+    @measured("kubernetes")
+    async def _send(self, method: str, where: str, query: Mapping[str, str] | None, body: Any, form: str) -> Manifest:
         what = f"{method} {where}"
         if method != "GET":
             fence.check(what)

@@ -20,7 +20,7 @@ from yarl import URL
 from headrace.discreet import discreet
 from headrace_operator.clients import answers, errors, fence
 from headrace_operator.clients.answers import PLAIN, body
-from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Host
+from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Hosts
 from headrace_operator.clients.connect_entrances import Entrance
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
@@ -42,6 +42,12 @@ PATIENCE = 15.0
 
 KEPT = 5.0
 """Seconds for which one list of a Connect's connectors, and one page of a worker, serve all: half a tick of theirs."""
+
+OFFSETS, TOPICS = 3 * KEPT, 12 * KEPT
+"""Seconds for which a connector's offsets and topics are told again: each is a request of its own.
+
+Offsets that stand still are doubted after 45 s (`reconcile.progress`); what is not there yet is asked for at each look.
+"""
 
 METRICS = 9404
 """The port of a worker's metrics page, which Prometheus reads, too."""
@@ -70,14 +76,15 @@ class Connect:
         self._session = session
         self._deadline = deadline
         self._metrics_port = metrics_port
-        self._hosts: dict[str, Host] = {}
-        self._entrances: dict[str, Entrance] = {}
+        self._hosts = Hosts()
         self._lists = Kept(self._list, kept)
         self._pages = Kept(self._page, kept)
+        self._offsets = Kept(self._figure, OFFSETS / KEPT * kept)
+        self._topics = Kept(self._figure, TOPICS / KEPT * kept)
 
     def enter(self, url: str, entrance: Entrance) -> None:
         """Ask the Kafka Connect at ``url`` so from now on."""
-        self._entrances[url] = entrance
+        self._hosts.at(url).entrance = entrance
 
     async def workers(self, url: str) -> WorkersSeen:
         """Read version, plug-ins and every connector of the workers at ``url``."""
@@ -96,7 +103,7 @@ class Connect:
             )
 
     async def looked_at(self, url: str, name: str, suffices: Callable[[ConnectorSeen], bool]) -> ConnectorSeen | Absent:
-        """Read one connector with its source offsets and topics; its status may be some seconds old where it suffices.
+        """Read one connector with its source offsets and topics; all of it may be some seconds old where it suffices.
 
         One list serves all who look, until something is written. What it lacks or does not tell, and what does not
         suffice, is asked live, and each apart while the list fails.
@@ -108,9 +115,13 @@ class Connect:
         if seen is None or not suffices(seen):
             return await self.connector(url, name)
         at = _at(url, name)
-        offsets, topics = await self._figures(at)
+        offsets, topics = await self._offsets.ask(f"{at}/offsets"), await self._topics.ask(f"{at}/topics")
         with _understood(at):
-            return dataclasses.replace(seen, **_told_figures(name, offsets, topics))
+            told = _told_figures(name, offsets, topics)
+        for figure, kept in (("offsets", self._offsets), ("topics", self._topics)):
+            if not told[figure]:
+                kept.forget(f"{at}/{figure}")
+        return dataclasses.replace(seen, **told)
 
     async def connector(self, url: str, name: str) -> ConnectorSeen | Absent:
         """Read one connector with its status, source offsets and topics, live."""
@@ -155,23 +166,23 @@ class Connect:
     ) -> None:
         """Create or update a connector; with ``initial`` create it in that state (KIP-980), so that it never runs."""
         if initial is None:
-            await self._write("PUT", url, f"/{quote(name)}/config", config)
+            await self._write("PUT", url, name, f"/{quote(name)}/config", config)
         else:
-            await self._write("POST", url, "", {"name": name, "config": config, "initial_state": initial})
+            await self._write("POST", url, name, "", {"name": name, "config": config, "initial_state": initial})
 
     async def set_state(self, url: str, name: str, verb: Literal["pause", "stop", "resume"]) -> None:
         """Pause, stop or resume a connector."""
-        await self._write("PUT", url, f"/{quote(name)}/{verb}")
+        await self._write("PUT", url, name, f"/{quote(name)}/{verb}")
 
     async def restart(self, url: str, name: str, *, only_failed: bool) -> None:
         """Restart a connector and its tasks; ``only_failed`` leaves running ones alone (KIP-745)."""
         which = f"includeTasks=true&onlyFailed={str(only_failed).lower()}"
-        await self._write("POST", url, f"/{quote(name)}/restart?{which}")
+        await self._write("POST", url, name, f"/{quote(name)}/restart?{which}")
 
     async def remove(self, url: str, name: str) -> None:
         """Remove a connector; one that is gone is well."""
         try:
-            await self._write("DELETE", url, f"/{quote(name)}")
+            await self._write("DELETE", url, name, f"/{quote(name)}")
         except errors.Missing:
             return
 
@@ -191,12 +202,14 @@ class Connect:
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError):
             return {}
 
-    async def _write(self, method: str, url: str, what: str, sent: Any = None) -> None:
-        """Change something of a Connect's connectors; what was read of them before serves nobody any more."""
+    async def _write(self, method: str, url: str, name: str, what: str, sent: Any = None) -> None:
+        """Change a connector; what was read of it, and of all in one list, before serves nobody any more."""
         try:
             await self._send(method, f"{url}/connectors{what}", body=sent, deadline=PATIENCE, changes=True)
         finally:
             self._lists.forget(url)
+            self._offsets.forget(f"{_at(url, name)}/offsets")
+            self._topics.forget(f"{_at(url, name)}/topics")
 
     async def _figures(self, at: str) -> tuple[Any, Any]:
         """Read source offsets and topics of the connector at this address."""
@@ -221,7 +234,7 @@ class Connect:
         changes: bool = False,
     ) -> Any:
         root = _root(url)
-        host = self._hosts.setdefault(root, Host())
+        host = self._hosts.at(root)
         async with host.turn(deadline or self._deadline) as begun:
             if changes:
                 fence.check(f"{method} {url}")
@@ -249,7 +262,7 @@ class Connect:
     async def _ask(
         self, method: str, url: str, sent: Any, within: aiohttp.ClientTimeout, most: int
     ) -> tuple[int, bytes]:
-        entrance = self._entrances.get(_root(url))
+        entrance = self._hosts.at(_root(url)).entrance
         async with self._session.request(
             method,
             url,

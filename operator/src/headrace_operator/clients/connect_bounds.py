@@ -12,12 +12,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from headrace_operator.clients import errors
+from headrace_operator.clients.connect_entrances import Entrance
 
 AT_ONCE = 16
 """Requests at once to one Connect."""
 
 REST = 3.0
 """Seconds during which a Connect that is silent is not asked again."""
+
+IDLE = 60.0
+"""Seconds after which an address is forgotten that nobody asked."""
 
 LONGEST = 4 * 2**20
 """Bytes of an answer about one connector, plug-in or request."""
@@ -27,10 +31,12 @@ LONGEST_LIST = 32 * 2**20
 
 
 class Host:
-    """One address of Kafka Connect; ``now`` is a monotonic clock in seconds."""
+    """One address of Kafka Connect, and how it is entered; ``now`` is a monotonic clock in seconds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
+        self.asked = now()
+        self.entrance: Entrance | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._answered = -REST
         self._silent: tuple[float, errors.Unreachable] | None = None
@@ -66,3 +72,22 @@ class Host:
             raise failure.with_traceback(None)
         self._silent = (self._now() + deadline, failure)
         return True
+
+
+class Hosts:
+    """The addresses that are asked; as many as were within `IDLE` seconds, however many come and go."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._known: dict[str, Host] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def at(self, root: str) -> Host:
+        """Return the one at this address, which is asked now."""
+        if root not in self._known:
+            self._known = {at: one for at, one in self._known.items() if self._now() - one.asked < IDLE}
+            self._known[root] = Host(self._now)
+        self._known[root].asked = self._now()
+        return self._known[root]

@@ -33,7 +33,8 @@ class Kept(Generic[Key, Found]):
         self._drop()
         if key not in self._answers:
             self._answers[key] = (self._now(), asyncio.create_task(self._answer(key)))
-        found = await asyncio.shield(self._answers[key][1])
+        asked = self._answers[key][1]
+        found = asked.result() if asked.done() else await asyncio.shield(asked)
         if isinstance(found, HeadraceError):
             raise found.with_traceback(None)
         return found
@@ -49,6 +50,7 @@ class Kept(Generic[Key, Found]):
             return error
 
     def _drop(self) -> None:
+        """Forget the questions that are too old, which stand first."""
         before = self._now() - self._age
-        for key in [key for key, (begun, _) in self._answers.items() if begun <= before]:
-            del self._answers[key]
+        while self._answers and next(iter(self._answers.values()))[0] <= before:
+            del self._answers[next(iter(self._answers))]

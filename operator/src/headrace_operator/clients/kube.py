@@ -19,7 +19,7 @@ from headrace_operator.api.schema import REQUESTED, TAKE_OVER
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, PATCH, Api, path
 from headrace_operator.clients.coalescing import Coalesced
-from headrace_operator.clients.remembered import Remembering
+from headrace_operator.clients.remembering import Remembering
 from headrace_operator.observed.kube import Children, ContractsSeen, Ended, Manifest, PodSeen, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 

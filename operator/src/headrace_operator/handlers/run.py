@@ -14,7 +14,8 @@ import kopf
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connections import Connections
 from headrace_operator.clients.kube import API_VERSION, Kube
-from headrace_operator.clients.remembered import Remembered, Remembering
+from headrace_operator.clients.remembered import Remembered
+from headrace_operator.clients.remembering import Remembering
 from headrace_operator.handlers import telling, watching
 from headrace_operator.handlers.rings import Rings
 from headrace_operator.handlers.serving import Serving
@@ -72,6 +73,8 @@ def _watch(loop: Loop, watches: Watches) -> None:
     loop.fleet.watch("headrace_operator_queue_depth", "Keys that wait.", lambda: float(len(loop.queue)))
     delay = "Seconds that the last pass began after it was due: more is due than is done at once."
     loop.fleet.watch("headrace_operator_queue_delay_seconds", delay, lambda: loop.queue.delay)
+    pace = "How many times as far apart looks are as with few resources."
+    loop.fleet.watch("headrace_operator_pace", pace, lambda: loop.pace.factor)
     loop.fleet.watch("headrace_operator_watch_silence_seconds", "Silence of the most silent watch.", watches.silence)
 
 

@@ -27,6 +27,7 @@ from headrace_operator.reconcile.apart import apart
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import BEGIN, execute, told
 from headrace_operator.reconcile.lease import Lease
+from headrace_operator.reconcile.pace import Pace
 from headrace_operator.reconcile.planned import planned
 from headrace_operator.reconcile.queue import Queue
 from headrace_operator.reconcile.remote import Remote
@@ -83,6 +84,7 @@ class Loop:
     histories: dict[Key, History] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
     looked: dict[Key, float] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
     term: int = 0
 
     def __post_init__(self) -> None:
@@ -125,7 +127,7 @@ class Loop:
         await self._record(key, look, term)
         await self._notes(look, term)
         await self._act(key, look.plan, term)
-        again = look.plan.look_again.total_seconds()
+        again = self.pace.wait(key, look.plan.look_again.total_seconds())
         return SOON if look.failed and look.plan.actions else to_tick(again, time.monotonic())
 
     async def _look(self, key: Key, resource: Resource | Absent) -> Look | None:
@@ -221,6 +223,7 @@ class Loop:
         self.histories.pop(key, None)
         self.places.pop(key, None)
         self.looked.pop(key, None)
+        self.pace.forget(key)
         if key.kind == "KafkaConnection":
             self.remote.kafkas.forget(key.namespace, key.name)
         self.fleet.forget(key.kind, key.namespace, key.name)

@@ -13,16 +13,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MOST = 64
-"""Keys at work at once: a pass asks the API server for at most four things at a time (`clients.api.CONNECTIONS`)."""
+MOST = 256
+"""Keys at work at once: most of a pass is waiting, for rounds of questions that it shares (`clients.coalescing`)."""
 
-OF_A_KIND = 48
+OF_A_KIND = 192
 """Of them those of one kind: there is always room for the others."""
 
-OF_A_NAMESPACE = 40
+OF_A_NAMESPACE = 160
 """Of those of a kind the ones of one namespace: there is always room for the others' namespaces."""
 
-OF_A_PLACE = 8
+OF_A_PLACE = 16
 """Of them those of one place."""
 
 FIRST = frozenset({"KafkaConnection", "ConnectCluster"})

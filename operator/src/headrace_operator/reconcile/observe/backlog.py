@@ -41,16 +41,17 @@ async def backlog(
 
     Raises `HeadraceError`.
     """
-    retry, dead, _ = own_topics(resource)
+    own = own_topics(resource)
+    retry, dead, _ = own
     group = names.group(resource.place, resource.name)
     every = {(topic.name, number) for topic in topics.values() for number in range(topic.partitions)}
-    handled = sorted(at for at in every if at[0] == retry or at[0] not in own_topics(resource))
+    handled = sorted(at for at in every if at[0] == retry or at[0] not in own)
     sources = [at for at in handled if at[0] != retry]
     spans, written, committed = await asyncio.gather(
         kafka.offsets(every), kafka.written(sources), kafka.committed(group, handled)
     )
     gone = await lost(kafka, group, committed, whole(spans, written))
-    left = {at: _left(spans[at], None if at in gone else committed.get(at)) for at in handled}
+    left = {at: _left(spans[at], None if at in gone else committed.get(at)) for at in handled if at[0] == retry}
     problem = await _read(resource, kafka, topics, {**spans, **left}, history.letters)
     parts = {
         at: _seen(at, spans[at], written.get(at, spans[at].end), committed.get(at), history.letters.waiting(at))

@@ -47,10 +47,9 @@ async def kafka_reference(remote: Remote, namespace: str, name: object) -> Refer
     return found if why is None else Unknown(reason=why)
 
 
-async def secrets(remote: Remote, namespace: str, wanted: tuple[str, ...]) -> Secrets:
-    """Read which keys each Secret has."""
-    found = await asyncio.gather(*(ask(remote.kube.secret(namespace, name)) for name in wanted))
-    return dict(zip(wanted, found, strict=True))
+async def secrets(kube: Kube, namespace: str, wanted: tuple[str, ...]) -> Secrets:
+    """Read which keys each Secret has, and where it may go."""
+    return {name: await ask(kube.secret(namespace, name)) for name in wanted}
 
 
 async def home(resource: Resource, remote: Remote) -> str | Unknown:
@@ -62,8 +61,7 @@ async def home(resource: Resource, remote: Remote) -> str | Unknown:
 async def inputs(resource: Resource, remote: Remote, wanted: Collection[Input]) -> Inputs:
     """Read which version there is of each Secret and ConfigMap that pods read when they start."""
     kube = beside_edit(resource, remote)
-    found = await asyncio.gather(*(ask(kube.version(resource.namespace, *one)) for one in wanted))
-    return dict(zip(wanted, found, strict=True))
+    return {one: await ask(kube.version(resource.namespace, *one)) for one in wanted}
 
 
 def beside_edit(resource: Resource, remote: Remote) -> Kube:
@@ -75,7 +73,7 @@ async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectio
     """Observe a KafkaConnection: the Secrets of its specs, which say where they may go, and then its Kafka."""
     either = (plan.judge(resource).spec, accepted(resource.status))
     wanted = tuple(dict.fromkeys(name for spec in either if spec for name in needs.kafka_secrets(spec)))
-    seen = await secrets(remote, resource.namespace, wanted)
+    seen = await secrets(remote.kube, resource.namespace, wanted)
 
     async def cluster() -> ClusterSeen:
         return await (await remote.kafkas.open(plan.in_force(resource, seen))).cluster()
@@ -106,7 +104,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         owners=await _owners(remote, namespace, orphans),
         children=children,
         home=await ask(remote.kube.namespace_uid(namespace)) if orphans else place,
-        secrets=await secrets(remote, namespace, tuple(dict.fromkeys(given))),
+        secrets=await secrets(remote.kube, namespace, tuple(dict.fromkeys(given))),
         inputs=await inputs(resource, remote, started_with),
     )
     made = await contracts.beside(children, plan_connect.contract(world), remote)

@@ -16,7 +16,7 @@ from headrace_operator.plan import connector as plan
 from headrace_operator.plan import marks, names, needs, rest
 from headrace_operator.plan.conditions import instant
 from headrace_operator.reconcile.observe.asking import ask
-from headrace_operator.reconcile.observe.connections import entered, home, known, reference, secrets
+from headrace_operator.reconcile.observe.connections import beside_edit, entered, home, known, reference, secrets
 from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
 from headrace_operator.settings import EVERYWHERE
@@ -27,16 +27,17 @@ Seen = ConnectorSeen | Absent | Unknown
 async def connector(
     resource: Resource, remote: Remote, progress: Progress, now: datetime, namespaces: tuple[str, ...] = ()
 ) -> ConnectorWorld:
-    """Observe a Connector, and its ``progress`` since earlier passes; ``namespaces`` are those the operator watches."""
+    """Observe a Connector, and its ``progress`` since earlier passes; ``namespaces`` are those the operator watches.
+
+    Its Secrets may be remembered while it runs as wanted and they have what it needs; else they are read live.
+    """
     namespace = resource.namespace
     child = names.connect_child(str(resource.spec.get("connect")))
-    found, secret, readable, others, place = await asyncio.gather(
-        reference(remote, "ConnectCluster", namespace, resource.spec.get("connect")),
-        secrets(remote, namespace, _secrets(resource)),
-        ask(remote.near.readable_secrets(namespace, child)),
-        _others(resource, remote, namespaces),
-        home(resource, remote),
-    )
+    found = await reference(remote, "ConnectCluster", namespace, resource.spec.get("connect"))
+    secret = await secrets(beside_edit(resource, remote), namespace, _secrets(resource))
+    readable = await ask(remote.near.readable_secrets(namespace, child))
+    others = await _others(resource, remote, namespaces)
+    place = await home(resource, remote)
     beside = () if isinstance(others, Unknown) else others
     cluster = known(found)
     seen: Seen = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
@@ -48,6 +49,9 @@ async def connector(
         suffices = partial(plan.is_left_alone, resource, wanted)
         seen = await ask(_looked_at(resource, cluster, remote, suffices))
         seen = await _measured(seen, resource, cluster, remote)
+        if not (isinstance(seen, ConnectorSeen) and suffices(seen) and _missing(resource, secret) is None):
+            secret = await secrets(remote.kube, namespace, _secrets(resource))
+            wanted = plan.wanted(resource, place, beside, secret)
         held = _missing(resource, secret) or plan.unread(resource, readable)
         held = next((one.reason for one in (place, others) if isinstance(one, Unknown)), held)
         validation = await _validation(remote, url, wanted, seen, held)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -59,14 +58,13 @@ async def consumer(
     namespace, child = resource.namespace, names.consumer_child(resource.name)
     selector = f"headrace.dev/consumer={resource.name}"
     started_with = pods_read.of_consumer(resource.spec) | pods_read.of_consumer(needs.accepted(resource))
-    (connector, connect, kafka), children, code, secret, versions, place = await asyncio.gather(
-        _references(resource, remote),
-        ask(remote.near.children(namespace, child, kinds, selector, partial(all_run, child))),
-        _code(resource, remote),
-        secrets(remote, namespace, _secrets(resource)),
-        inputs(resource, remote, started_with),
-        home(resource, remote),
-    )
+    # One after the other, as most is remembered: a task for each would cost more than what it waits for.
+    connector, connect, kafka = await _references(resource, remote)
+    children = await ask(remote.near.children(namespace, child, kinds, selector, partial(all_run, child)))
+    code = await _code(resource, remote)
+    secret = await secrets(remote.kube, namespace, _secrets(resource))
+    versions = await inputs(resource, remote, started_with)
+    place = await home(resource, remote)
     watched = Watched(history=history, now=now, ready=_ready(resource, children))
     topics, settled, waiting = await _kafka(resource, connector, kafka, remote, watched)
     return ConsumerWorld(

@@ -36,7 +36,10 @@ async def read_logs(kafka: Kafka, partitions: list[Partition]) -> Logs:
 
 def whole(spans: Logs, written: Mapping[Partition, int]) -> Logs:
     """Return ``spans`` up to what was ``written``, where that was asked."""
-    return {at: Span(start=span.start, end=max(span.end, written.get(at, span.end))) for at, span in spans.items()}
+    return {
+        at: Span(start=span.start, end=end) if (end := written.get(at, 0)) > span.end else span
+        for at, span in spans.items()
+    }
 
 
 def is_outside(committed: Committed, log: Span) -> bool:
