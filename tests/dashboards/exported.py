@@ -15,6 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from headrace.metrics import Metrics
+from headrace.relay.metrics import Metrics as RelayMetrics
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.reconcile.pace import Pace
@@ -22,6 +23,7 @@ from headrace_operator.reconcile.queue import Queue
 from headrace_operator.reconcile.turns import Key
 from tests.operator import worlds
 from tests.runtime.configs import BILLING
+from tests.runtime.relay.configs import RELAY
 
 ROOT = Path(__file__).parents[2]
 READY = [{"type": "Ready", "status": "True"}]
@@ -69,6 +71,11 @@ def runtime() -> list[Exported]:
     return list(_registered(Metrics(BILLING).registry))
 
 
+def relay() -> list[Exported]:
+    """Return what a relay's pod exports before it has read a row."""
+    return list(_registered(RelayMetrics(RELAY).registry))
+
+
 def connect() -> list[Exported]:
     """Return what the exporter makes of a Connect worker's beans."""
     document = yaml.safe_load((ROOT / "connectors/connect/jmx-exporter.yaml").read_text())
@@ -77,14 +84,14 @@ def connect() -> list[Exported]:
 
 def every() -> dict[str, Exported]:
     """Return all of them by the names that PromQL knows them by."""
-    return {name: one for one in (*operator(), *runtime(), *connect()) for name in one.series}
+    return {name: one for one in (*operator(), *runtime(), *relay(), *connect()) for name in one.series}
 
 
 def scraped() -> dict[str, float]:
     """Return each series and its value as Prometheus gets them of a pipeline that is well and idle."""
     registered = [
         sample
-        for registry in (_fleet(), Metrics(BILLING).registry)
+        for registry in (_fleet(), Metrics(BILLING).registry, RelayMetrics(RELAY).registry)
         for metric in registry.collect()
         for sample in metric.samples
     ]

@@ -39,6 +39,20 @@ def run(
 
 
 @_app.command()
+def relay(
+    path: Annotated[str, typer.Option("--config", help="The relay's configuration.")] = "",
+) -> None:
+    """Publish the rows of an outbox table: what the pods of an OutboxRelay run."""
+    from headrace.worker import init
+
+    init.step_aside()
+    from headrace.outbox import PATH
+    from headrace.relay import run as runtime
+
+    raise typer.Exit(runtime.main(path or os.environ.get("HEADRACE_CONFIG", PATH)))
+
+
+@_app.command()
 def version() -> None:
     """Print the version of this command."""
     sys.stdout.write(f"headrace {metadata.version('headrace')}\n")
@@ -70,17 +84,18 @@ def main(arguments: list[str]) -> int:
 
 def _register(arguments: list[str]) -> None:
     """Add the commands that talk to Kubernetes only where they may be meant: a consumer pod must not load that."""
-    if arguments[:1] == ["run"]:
+    if arguments[:1] in (["run"], ["relay"]):
         return
     if arguments[:1] == ["internal"]:
         from headrace.cli.pod import internal
 
         _app.add_typer(internal.app, name="internal")
         return
-    from headrace.cli.laptop import dlq, inbox, pausing, redriving, status
+    from headrace.cli.laptop import dlq, inbox, outbox, pausing, redriving, status
 
     _app.add_typer(dlq.app, name="dlq")
     _app.add_typer(inbox.app, name="inbox")
+    _app.add_typer(outbox.app, name="outbox")
     _app.command("redrive")(redriving.redrive)
     _app.command("status")(status.status)
     _app.command("pause")(pausing.pause)

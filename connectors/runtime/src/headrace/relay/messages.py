@@ -1,0 +1,92 @@
+"""What a row becomes on Kafka: as the rows of a captured outbox do, so that a Consumer reads both alike. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from headrace.record import Headers
+from headrace.relay.holds import Lane
+
+UNROUTED = "unrouted"
+"""The route of rows that have none: NULL or empty."""
+
+LONGEST_TOPIC = 249
+HASH = 8
+
+
+class Record(NamedTuple):
+    """What is written to Kafka."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One pending row; ``lane`` is what is published in order, ``route`` as it stands in the table."""
+
+    id: Any
+    failures: int
+    lane: Lane
+    route: str
+    record: Record
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.record.key or b"") + len(self.record.value or b"")
+
+
+def row(read: Sequence[Any], prefix: str) -> Row:
+    """Return a row as `Statements.look` reads it."""
+    id, failures, lane, message_id, kind, payload, key, topic, trace = read
+    route = _text(topic) or _text(kind)
+    headers = (("id", _bytes(message_id)), ("eventType", _bytes(kind)), ("traceparent", _bytes(trace)))
+    return Row(
+        id=id,
+        failures=int(failures or 0),
+        lane=lane,
+        route=route,
+        record=Record(
+            topic=topic_of(prefix, route),
+            key=_bytes(key),
+            value=_bytes(payload),
+            headers=tuple((name, value) for name, value in headers if value is not None),
+        ),
+    )
+
+
+def topic_of(prefix: str, route: str) -> str:
+    """Return the topic of a route; what Kafka forbids becomes ``_``, and what is too long is cut and gets a hash."""
+    safe, longest = _safe(route) or UNROUTED, LONGEST_TOPIC - len(prefix)
+    if len(safe) > longest:
+        safe = f"{safe[: longest - HASH - 1]}-{sha256(route.encode()).hexdigest()[:HASH]}"
+    return prefix + safe
+
+
+def _safe(route: str) -> str:
+    """Replace as Debezium does, which sees UTF-16: a character beyond its first 65,536 becomes two underscores."""
+    return re.sub(r"[^a-zA-Z0-9._-]", lambda found: "_" * (1 + (found[0] > "\uffff")), route)
+
+
+def _bytes(value: Any) -> bytes | None:
+    match value:
+        case None | bytes():
+            return value
+        case bytearray() | memoryview():
+            return bytes(value)
+        case Decimal():
+            return f"{value:f}".encode()
+        case _:
+            return str(value).encode()
+
+
+def _text(value: Any) -> str:
+    return (_bytes(value) or b"").decode(errors="replace")

@@ -1,0 +1,137 @@
+"""The outbox as the relay reads and marks it, over one connection that is opened anew where it fails.
+
+Every failure is one `Trouble` that says what was tried, where, what came back and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from headrace import outbox
+from headrace.outbox import OPTIONAL, Relay
+from headrace.relay.database import Connection, Refused, TableMissing
+from headrace.relay.holds import Holds
+from headrace.relay.messages import Row, row
+from headrace.relay.mysql import MySQL, MySQLConnection
+from headrace.relay.postgres import Postgres, PostgresConnection
+from headrace.relay.statements import LEASES, Asked, Dialect, Found, LeaseStatements, Statements
+
+Value = TypeVar("Value")
+
+
+class Trouble(Exception):
+    """The database cannot be used now; the text is a sentence for people."""
+
+
+class Figures(NamedTuple):
+    """What the table holds: rows, at most as many as are counted, and seconds, None without pending rows."""
+
+    pending: int
+    failed: int
+    oldest: float | None
+
+
+class Source:
+    """The outbox of one relay. All methods but `close` raise `Trouble`."""
+
+    def __init__(self, settings: Relay) -> None:
+        self._settings = settings
+        self._dialect: Dialect = Postgres() if settings.database.dialect == "postgresql" else MySQL()
+        self._connection: Connection | None = None
+        self._statements: Statements | None = None
+        self.leases = LeaseStatements(self._dialect, settings.table, settings.lease)
+        self.is_ordered: bool | None = None
+        """Whether the table has a column for the key; None is not known."""
+
+    def look(self, most: int, buckets: Collection[int], holds: Holds, now: float) -> list[Row]:
+        """Return the first pending rows of ``buckets`` that do not wait."""
+        lanes, routes = holds.lanes(now), tuple(holds.routes)
+        found = self.run("read", self._known().look(most, buckets=buckets, lanes=lanes, routes=routes))
+        return [row(one, self._settings.topic_prefix) for one in found]
+
+    def processed(self, ids: Collection[Any]) -> None:
+        """Mark rows as acknowledged by Kafka."""
+        self.run("mark rows in", self._known().processed(ids))
+
+    def refused(self, id: Any, why: str, *, failed: bool) -> None:
+        """Count a failure of a row, which is its last one where it has ``failed``."""
+        self.run("mark a row in", self._known().refused(id, why, failed=failed))
+
+    def figures(self) -> Figures:
+        """Return what the table holds."""
+        ((pending, failed, oldest),) = self.run("count", self._known().figures())
+        return Figures(int(pending), int(failed), None if oldest is None else max(0.0, float(oldest)))
+
+    def delete_processed(self, age: float) -> int:
+        """Delete some of the rows that were processed longer ago than ``age`` seconds; return how many."""
+        return self.changed("delete from", self._known().delete_processed(age))
+
+    def changed(self, what: str, asked: Asked) -> int:
+        """Run a statement and return how many rows it changed; ``what`` is what it does to the outbox."""
+        return self._trying(what, lambda connection: connection.changed(asked))
+
+    def run(self, what: str, asked: Asked) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows; ``what`` is what it does to the outbox."""
+        return self._trying(what, lambda connection: connection.run(asked))
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another, and looks at the table anew."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._statements = None
+
+    def _known(self) -> Statements:
+        if self._statements is None:
+            shape = self._trying("look at", lambda connection: connection.shape(self._settings.table))
+            found = resolve(self._settings, shape.columns)
+            self.is_ordered = found.key is not None
+            self._statements = Statements(self._dialect, self._settings.table, found)
+        return self._statements
+
+    def _trying(self, what: str, act: Callable[[Connection], Value]) -> Value:
+        try:
+            if self._connection is None:
+                self._connection = self._opened()
+            return act(self._connection)
+        except (Refused, OSError) as error:
+            missing = isinstance(error, TableMissing)
+            self.close()
+            raise Trouble(self._told(what, error, missing=missing)) from error
+
+    def _opened(self) -> Connection:
+        database = self._settings.database
+        kind = PostgresConnection if database.dialect == "postgresql" else MySQLConnection
+        return kind(database, self._settings.patience)
+
+    def _told(self, what: str, error: Exception, *, missing: bool) -> str:
+        database, table = self._settings.database, self._settings.table
+        where = f"{database.name} at {database.host}:{database.port}"
+        advice = f"; headrace outbox ddl prints {table} and {table}{LEASES}" if missing else ""
+        return f"could not {what} {table} in {where}: {error}{advice}"
+
+
+def resolve(settings: Relay, columns: Mapping[str, bool]) -> Found:
+    """Return what the columns of the contract are called in the table; raises `Trouble` naming those it lacks."""
+    asked = settings.columns
+    found: dict[str, str | None] = {}
+    missing = []
+    for field in outbox.Columns.model_fields:
+        name = getattr(asked, field)
+        found[field] = _called(name or OPTIONAL[field], columns)
+        if name and found[field] is None:
+            missing.append(name)
+    if missing:
+        names, has = ", ".join(missing), ", ".join(columns)
+        raise Trouble(
+            f"table {settings.table} has no column {names}, or several that differ in case; it has {has}; "
+            "add what is missing, as headrace outbox ddl prints it, or name the columns in spec.columns"
+        )
+    raw = frozenset(name for name, holds_bytes in columns.items() if holds_bytes)
+    return Found(**found, raw=raw)  # type: ignore[arg-type]
+
+
+def _called(name: str, columns: Mapping[str, bool]) -> str | None:
+    """Return the column of this name, else the only one that differs in case alone."""
+    alike = [one for one in columns if one.lower() == name.lower()]
+    return name if name in columns else alike[0] if len(alike) == 1 else None

@@ -1,0 +1,170 @@
+"""A real database with an outbox, and `headrace relay` processes between it and a real broker, for tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from headrace import outbox
+from headrace.config import Kafka
+from headrace.kafka.topics import Reader, Stored
+from headrace.outbox import Relay
+from headrace.relay.ddl import ddl
+from headrace.sql.dialects import Dialect
+from tests.cluster.fast import END_WITH_PARENT
+from tests.kafka_broker import BACK_SOON, KafkaBroker
+from tests.mariadb_server import MariadbServer
+from tests.ports import free_port
+from tests.postgres_server import PostgresServer
+from tests.runtime.consumer_process import Running
+
+LEASE = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One empty database; ``connect`` opens it in autocommit, ``settings`` are those of a relay."""
+
+    dialect: Dialect
+    connect: Callable[[], Any]
+    port: int
+    user: str
+
+
+def postgres(server: PostgresServer) -> Place:
+    """Return an empty database of a PostgreSQL."""
+    url = server.create_database("relay")
+    return Place(
+        dialect=Dialect.POSTGRESQL,
+        connect=lambda: psycopg.connect(url, autocommit=True),
+        port=server.port,
+        user="postgres",
+    )
+
+
+def mariadb(server: MariadbServer) -> Place:
+    """Return an empty database of a MariaDB."""
+    name = server.create_database("relay")
+    return Place(
+        dialect=Dialect.MYSQL,
+        connect=lambda: server.connect(name, autocommit=True),
+        port=server.port,
+        user="root",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outbox:
+    """One outbox with its relay's contract; topics begin with the contract's prefix."""
+
+    place: Place
+    broker: KafkaBroker
+    folder: Path
+    relay: Relay
+    topics: list[str] = field(default_factory=list)
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self.relay.table
+
+    def run(self, statement: str, given: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement, committed by itself, and return what it answers."""
+        with closing(self.place.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, given)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def insert(self, rows: Sequence[tuple[str | None, str]], kind: str = "order") -> None:
+        """Add rows of key and payload, committed as one."""
+        with closing(self.place.connect()) as connection, connection.cursor() as cursor:
+            connection.begin() if self.place.dialect is Dialect.MYSQL else cursor.execute("BEGIN")
+            into = f"INSERT INTO {self.table} (messageType, messageKey, payload) VALUES (%s, %s, %s)"
+            cursor.executemany(into, [(kind, key, payload) for key, payload in rows])
+            connection.commit()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows have each status."""
+        return {str(status): int(n) for status, n in self.run(f"SELECT status, count(*) FROM {self.table} GROUP BY 1")}
+
+    def topic(self, route: str = "order", partitions: int = 4, **settings: str) -> str:
+        """Make the topic of a route."""
+        name = f"{self.relay.topic_prefix}{route}"
+        return self.broker.create_topic(name, partitions, {each.replace("_", "."): to for each, to in settings.items()})
+
+    def published(self, route: str = "order") -> list[Stored]:
+        """Return what the topic of a route has, in the order of each partition."""
+        topic = f"{self.relay.topic_prefix}{route}"
+        with Reader({"bootstrap.servers": self.broker.bootstrap_servers, **BACK_SOON}) as reader:
+            spans = reader.spans(topic)
+            return [one for number, span in spans.items() for one in reader.read(topic, number, span)]
+
+    def is_done(self, count: int) -> Callable[[], bool]:
+        """Return the condition that so many rows are processed."""
+        return lambda: self.counts().get(outbox.PROCESSED, 0) >= count
+
+
+def make(place: Place, broker: KafkaBroker, folder: Path, *, table: bool = True, **more: object) -> Outbox:
+    """Return an empty outbox of the table that the command prints; ``more`` goes into the contract."""
+    name = f"r{uuid.uuid4().hex[:8]}"
+    (folder / "username").write_text(place.user)
+    (folder / "password").write_text("")
+    relay = Relay.model_validate(
+        {
+            "namespace": "shop",
+            "relay": name,
+            "pipeline": "orders",
+            "kafka": Kafka(bootstrap_servers=broker.bootstrap_servers),
+            "database": {
+                "dialect": place.dialect.value,
+                "host": "127.0.0.1",
+                "port": place.port,
+                "name": "relay",
+                "username_file": str(folder / "username"),
+                "password_file": str(folder / "password"),
+            },
+            "table": "outbox",
+            "topic_prefix": f"shop.{name}.outbox.",
+            "interval": 0.2,
+            "lease": LEASE,
+            "retry": {"attempts": 3, "initial": 0.2, "max": 1},
+            **more,
+        }
+    )
+    made = Outbox(place=place, broker=broker, folder=folder, relay=relay)
+    if table:
+        make_table(made)
+    return made
+
+
+def make_table(made: Outbox) -> None:
+    """Make the tables by the very statements that the command prints."""
+    for statement in ddl(made.place.dialect, made.table).split(";\n"):
+        if statement.strip():
+            made.run(statement)
+
+
+@contextmanager
+def relaying(made: Outbox, relay: Relay | None = None) -> Iterator[Running]:
+    """Run one process of the relay; it is killed at the end if it still runs."""
+    number = uuid.uuid4().hex[:6]
+    file, log = made.folder / f"relay-{number}.json", made.folder / f"log-{number}"
+    file.write_text(outbox.dump(relay or made.relay))
+    port, pod = free_port(), f"{made.relay.relay}-{number}"
+    settings = {"HEADRACE_CONFIG": str(file), "HEADRACE_PORT": str(port), "HOSTNAME": pod}
+    words = [*END_WITH_PARENT, sys.executable, "-c", "from headrace.cli import app; app()", "relay"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(words, env={**os.environ, **settings}, stdout=out, stderr=out)
+    try:
+        yield Running(process=process, port=port, log=log, pod=pod)
+    finally:
+        process.kill()
+        process.wait(timeout=20)

@@ -1,0 +1,156 @@
+"""What stands in a relay's way is told in a sentence, holds up only what it must, and goes on by itself afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headrace.outbox import FAILED, PENDING
+from headrace.sql.dialects import Dialect
+from tests.kafka_broker import KafkaBroker
+from tests.mariadb_server import MariadbServer
+from tests.runtime.consumer_process import Running
+from tests.runtime.relay import outboxes
+from tests.runtime.relay.outboxes import Outbox, Place, relaying
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+
+def _says(running: Running, *words: str) -> None:
+    """Await that the pod is not ready and says why."""
+
+    def said() -> bool:
+        status, text = running.get("/readyz")
+        return status == 503 and all(word in text for word in words)
+
+    until(f"{words} of /readyz", said)
+    assert running.get("/healthz")[0] == 200
+
+
+def test_a_row_too_large_fails_by_name_and_holds_up_its_key_alone(made: Outbox) -> None:
+    """Also rows that were sent along with it are written, once and in order; later rows of its key follow its end."""
+    made.topic(max_message_bytes="3000")
+    rows = [(f"key-{n % 5}", json.dumps({"n": n})) for n in range(100)]
+    rows[37] = (rows[37][0], "".join(chr(0x4E00 + (n * n * 7) % 20000) for n in range(4000)))
+    made.insert(rows)
+    with relaying(made) as running:
+        until("all others", made.is_done(99))
+        until("it failed", lambda: made.counts().get(FAILED) == 1)
+        assert running.metric("headrace_relay_failures_total", outcome="failed") == 1
+        assert running.metric("headrace_relay_failures_total", outcome="refused") == 2
+
+    assert made.run(f"SELECT failCount FROM {made.table} WHERE status = 'FAILED'") == [(3,)]
+    ((words,),) = made.run(f"SELECT lastError FROM {made.table} WHERE status = 'FAILED'")
+    assert "too large" in words
+    found: dict[bytes | None, list[int]] = {}
+    for one in made.published():
+        found.setdefault(one.key, []).append(json.loads(one.value or b"")["n"])
+    assert sum(map(len, found.values())) == 99
+    assert all(numbers == sorted(numbers) for numbers in found.values())
+
+
+def test_rows_of_a_missing_topic_wait_and_no_others(made: Outbox) -> None:
+    """They are published in order once it is there, and none has failed."""
+    made.topic("order")
+    made.insert([("a", "1"), ("b", "2")], kind="late")
+    made.insert([("a", "3"), ("b", "4")], kind="order")
+    with relaying(made) as running:
+        until("the others", made.is_done(2))
+        _says(running, "late", "Unknown topic")
+        made.topic("late", 1)
+        until("all", made.is_done(4))
+        until("ready", lambda: running.get("/readyz")[0] == 200)
+
+    assert [one.value for one in made.published("late")] == [b"1", b"2"]
+    assert made.run(f"SELECT DISTINCT failCount FROM {made.table}") == [(0,)]
+
+
+def test_rows_without_a_key_and_of_bytes_are_published_as_they_are(made: Outbox) -> None:
+    """A table of one's own: other names, bytes for payload and key, and no column that may be missing but the key."""
+    binary = "bytea" if made.place.dialect is Dialect.POSTGRESQL else "BLOB"
+    identity = "serial" if made.place.dialect is Dialect.POSTGRESQL else "INT AUTO_INCREMENT"
+    made.run(
+        f"CREATE TABLE own (nr {identity} PRIMARY KEY, msg varchar(40), kind varchar(40), body {binary}, k {binary},"
+        " status varchar(10) DEFAULT 'PENDING', tries int, since timestamp DEFAULT now(), done timestamp NULL)"
+    )
+    columns = {"id": "nr", "message_id": "msg", "message_type": "kind", "payload": "body", "fail_count": "tries"}
+    columns |= {"occurred_at": "since", "processed_at": "done", "key": "K"}
+    own = made.relay.model_validate({**made.relay.model_dump(), "table": "own", "columns": columns})
+    made.run("INSERT INTO own (msg, kind, body, k) VALUES ('1', 'order', %s, %s)", (b"\x00\xff", b"\xfe"))
+    made.run("INSERT INTO own (msg, kind, body, k) VALUES ('2', 'order', NULL, NULL)")
+    made.run("CREATE TABLE own_leases AS SELECT * FROM outbox_leases")
+    made.run("ALTER TABLE own_leases ADD PRIMARY KEY (name)")
+    made.topic()
+    with relaying(made, own):
+        until("both", lambda: made.run("SELECT count(*) FROM own WHERE status = 'PROCESSED'") == [(2,)])
+
+    found = {dict(one.headers)["id"]: (one.key, one.value) for one in made.published()}
+    assert found == {b"1": (b"\xfe", b"\x00\xff"), b"2": (None, None)}
+
+
+def test_a_table_or_a_column_that_is_missing_is_told(place: Place, kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """It goes on by itself once they are there."""
+    made = outboxes.make(place, kafka_broker, tmp_path, table=False)
+    made.topic()
+    with relaying(made) as running:
+        _says(running, "outbox_leases", "headrace outbox ddl")
+        outboxes.make_table(made)
+        made.run("ALTER TABLE outbox RENAME COLUMN payload TO body")
+        _says(running, "has no column payload", "body")
+        made.run("ALTER TABLE outbox RENAME COLUMN body TO payload")
+        made.insert([("a", "1")])
+        until("the row", made.is_done(1))
+        until("ready", lambda: running.get("/readyz")[0] == 200)
+
+
+def test_a_password_that_was_changed_is_read_anew(
+    mariadb_server: MariadbServer, kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """What is wrong meanwhile is told without the password."""
+    made = outboxes.make(outboxes.mariadb(mariadb_server), kafka_broker, tmp_path)
+    made.topic()
+    made.run("CREATE OR REPLACE USER relay@'%' IDENTIFIED BY 'old-secret'")
+    made.run("GRANT ALL ON relay.* TO relay@'%'")
+    (tmp_path / "username").write_text("relay\n")
+    (tmp_path / "password").write_text("old-secret")
+    with relaying(made) as running:
+        made.insert([("a", "1")])
+        until("the row", made.is_done(1))
+        made.run("ALTER USER relay@'%' IDENTIFIED BY 'new-secret'")
+        for (number,) in made.run("SELECT id FROM information_schema.processlist WHERE user = 'relay'"):
+            made.run(f"KILL {number}")
+        _says(running, "Access denied", "relay")
+        (tmp_path / "password").write_text("new-secret\n")
+        made.insert([("a", "2")])
+        until("the next row", made.is_done(2))
+        assert "secret" not in running.log.read_text()
+
+
+def test_an_old_row_and_one_of_the_future_are_published_now(made: Outbox) -> None:
+    """Kafka keeps what is published: a record's time is not its row's."""
+    made.topic(retention_ms="3600000", message_timestamp_before_max_ms="60000", message_timestamp_after_max_ms="60000")
+    made.insert([("a", "old"), ("a", "new")])
+    made.run(f"UPDATE {made.table} SET occurredAt = '1999-01-01 00:00:00' WHERE payload = 'old'")
+    made.run(f"UPDATE {made.table} SET occurredAt = '2037-01-01 00:00:00' WHERE payload = 'new'")
+    with relaying(made) as running:
+        until("both", made.is_done(2))
+        assert running.metric("headrace_relay_oldest_pending_seconds") >= 0
+
+    assert [one.value for one in made.published()] == [b"old", b"new"]
+
+
+def test_processed_rows_are_deleted_when_they_are_old_enough(made: Outbox) -> None:
+    """Nothing else is: neither pending nor failed rows, nor what was just processed."""
+    made.topic("order")
+    made.insert([("a", str(n)) for n in range(2500)])
+    made.run(f"UPDATE {made.table} SET status = 'PROCESSED', processedAt = '2001-01-01 00:00:00'")
+    made.insert([("a", "failed"), ("a", "just now")])
+    made.run(f"UPDATE {made.table} SET status = 'FAILED' WHERE payload = 'failed'")
+    made.insert([("a", "waits")], kind="nowhere")
+    with relaying(made, made.relay.model_copy(update={"retention": 3600.0})):
+        until("they are gone", lambda: made.run(f"SELECT count(*) FROM {made.table}") == [(3,)])
+
+    assert made.counts() == {"PROCESSED": 1, FAILED: 1, PENDING: 1}
