@@ -10,15 +10,20 @@ from headrace_operator.reconcile.progress import AFTER_A_RESTART, STILL, Progres
 from tests.operator.worlds import NOW
 
 
-def asked_at(progress: Progress, restart: timedelta | None, answer: str | None, begin: timedelta) -> timedelta:
-    """Look each second at the same offsets from ``begin`` on; answer the first question and return when it came."""
+def asked_at(
+    progress: Progress, restart: timedelta | None, answer: str | None, begin: timedelta, before: str | None = "same"
+) -> timedelta:
+    """Look each second at the same offsets from ``begin`` on; answer the first question and return when it came.
+
+    A restart was recorded with the offsets ``before``.
+    """
     last, at = None if restart is None else NOW + restart, begin
-    progress.look("same", last, NOW + at)
-    progress.look(None, last, NOW + at)
+    progress.look("same", last, NOW + at, before)
+    progress.look(None, last, NOW + at, before)
     while not progress.doubtful(NOW + at):
         at += timedelta(seconds=1)
         assert at < begin + timedelta(minutes=5)
-        progress.look("same", last, NOW + at)
+        progress.look("same", last, NOW + at, before)
     progress.answered(answer, NOW + at)
     return at
 
@@ -81,3 +86,15 @@ def test_a_failure_makes_old_answers_worthless() -> None:
     asked_at(progress, well + timedelta(seconds=5), None, well + timedelta(seconds=5))
 
     assert progress.doubt is not None
+
+
+@pytest.mark.case("clusters-crash")
+@pytest.mark.parametrize(("before", "rested"), [("same", True), ("earlier", False), (None, False)])
+def test_who_looks_first_after_a_restart_knows_by_its_record_whether_offsets_moved(
+    before: str | None, rested: bool
+) -> None:
+    """An operator that began anew has seen none; that nobody recorded them does not say that they are the same."""
+    progress = Progress()
+    asked_at(progress, timedelta(seconds=-3), None, timedelta(), before)
+
+    assert (progress.doubt is not None) == rested

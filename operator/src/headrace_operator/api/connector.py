@@ -147,6 +147,10 @@ class Restarts(Model):
     last_time: datetime | None = Field(None, description="When a task was last restarted.")
     next_time: datetime | None = Field(None, description="When a failed task is restarted next.")
     reason: str | None = Field(None, description="What failed before the last restart, as its trace says.")
+    offsets: tuple[dict[str, Any], ...] | None = Field(
+        None,
+        description="Source offsets right before the last restart: while they are the same, nothing was read since.",
+    )
 
 
 class ConnectorStatus(Status):

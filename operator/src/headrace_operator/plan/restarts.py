@@ -20,6 +20,9 @@ LONGEST_WAIT = timedelta(minutes=2)
 WELL_AFTER = timedelta(minutes=2)
 """How long tasks run after a restart until it is taken to have helped."""
 
+Offsets = tuple[Mapping[str, Any], ...] | None
+"""Where a source stands, as Kafka Connect tells it; None when it could not."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failing:
@@ -82,10 +85,10 @@ def decide(
         last = instant((before or {}).get("lastTime"))
         return Failing(error=None, record=None if last is None or abs(now - last) > WELL_AFTER else before)
     limit = spec.restart.max_attempts if spec and spec.restart else None
-    return dataclasses.replace(_next(error, before or {}, limit, now), seems_to_run=failed is None)
+    return dataclasses.replace(_next(error, before or {}, limit, now, seen.offsets), seems_to_run=failed is None)
 
 
-def _next(error: str, before: Mapping[str, Any], limit: int | None, now: datetime) -> Failing:
+def _next(error: str, before: Mapping[str, Any], limit: int | None, now: datetime, offsets: Offsets) -> Failing:
     attempts = int(before.get("attempts", 0))
     if limit is not None and attempts >= limit:
         record = {key: value for key, value in {**before, "attempts": attempts}.items() if key != "nextTime"}
@@ -97,15 +100,16 @@ def _next(error: str, before: Mapping[str, Any], limit: int | None, now: datetim
         )
     if timedelta(0) < due_at - now <= LONGEST_WAIT:
         return Failing(error=error, record=before)
-    record = {"attempts": attempts + 1, "lastTime": timestamp(now), "reason": error}
-    return Failing(error=error, record=record | {"nextTime": timestamp(now + wait(attempts + 1))}, due=True)
+    record = {"attempts": attempts + 1, "lastTime": timestamp(now), "nextTime": timestamp(now + wait(attempts + 1))}
+    known = {} if offsets is None else {"offsets": list(offsets)}
+    return Failing(error=error, record={**record, "reason": error, **known}, due=True)
 
 
 def anew(before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return the record after an edit: restarts are counted anew, and the last one is still watched."""
     if not before or "lastTime" not in before:
         return None
-    return {"attempts": 0, **{key: before[key] for key in ("lastTime", "reason") if key in before}}
+    return {"attempts": 0, **{key: before[key] for key in ("lastTime", "reason", "offsets") if key in before}}
 
 
 def wait(attempts: int) -> timedelta:

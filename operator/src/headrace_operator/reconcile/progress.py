@@ -18,14 +18,14 @@ AFTER_A_RESTART = timedelta(seconds=15)
 class Progress:
     """The offsets seen last, the last ``restart`` after a failure, and since when neither changed.
 
-    ``moved`` tells whether offsets changed after that restart. ``refused`` is why the connector could not run, as it
-    was answered since; ``well_since`` is when the answers began to be that it could.
+    ``rested`` tells whether offsets are known to be those of before that restart. ``refused`` is why the connector
+    could not run, as it was answered since; ``well_since`` is when the answers began to be that it could.
     """
 
     offsets: object = None
     restart: datetime | None = None
     since: datetime | None = None
-    moved: bool = False
+    rested: bool = False
     refused: str | None = None
     well_since: datetime | None = None
 
@@ -33,14 +33,19 @@ class Progress:
         """Forget what was well before tasks failed."""
         self.well_since = None
 
-    def look(self, offsets: object, restart: datetime | None, now: datetime) -> None:
-        """Note what is there now, also while tasks fail; ``offsets`` are None when nobody could tell."""
+    def look(self, offsets: object, restart: datetime | None, now: datetime, before: object = None) -> None:
+        """Note what is there now, also while tasks fail; ``offsets`` are None when nobody could tell.
+
+        ``before`` are those that were recorded with the restart, maybe by an operator that ended since: by them alone
+        it is known that tasks read nothing since.
+        """
         offsets = self.offsets if offsets is None else offsets
         if self.since is None or offsets != self.offsets:
-            self.moved, self.refused, self.well_since = self.since is not None, None, None
+            self.refused, self.well_since = None, None
             self.offsets, self.restart, self.since = offsets, restart, now
         elif restart != self.restart:
-            self.restart, self.since, self.moved, self.refused = restart, now, False, None
+            self.restart, self.since, self.refused = restart, now, None
+        self.rested = before is not None and offsets == before
 
     def doubtful(self, now: datetime) -> bool:
         """Tell whether nothing has changed for so long that one should ask."""
@@ -57,7 +62,7 @@ class Progress:
         """Say why tasks that say that they run may not: they cannot, or were started before they could."""
         if self.refused is not None:
             return f"The tasks say that they run, and cannot: {self.refused}"
-        if self.restart and self.well_since and not self.moved and self.well_since > self.restart:
+        if self.restart and self.well_since and self.rested and self.well_since > self.restart:
             return (
                 "The tasks say that they run, but read nothing since they were restarted, and may hold an old password"
             )

@@ -76,7 +76,9 @@ async def _doubt(
     """Say why tasks that run could not: Connect, asked once offsets stand still, logs in anew and tells."""
     if not isinstance(seen, ConnectorSeen):
         return None
-    progress.look(seen.offsets, instant((resource.status.get("restarts") or {}).get("lastTime")), now)
+    last = resource.status.get("restarts") or {}
+    offsets = None if seen.offsets is None else list(seen.offsets)
+    progress.look(offsets, instant(last.get("lastTime")), now, last.get("offsets"))
     if {seen.state, *(task.state for task in seen.tasks)} != {"RUNNING"}:
         progress.failed()
         return None
