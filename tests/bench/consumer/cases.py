@@ -84,6 +84,7 @@ LATE = headrace("delayed", 100)
 IDLE = headrace("noop", 8)
 GROWING = tuple(headrace("noop", 100, f"{keys:,} keys", keys=keys) for keys in (1_000, 10_000, 100_000, 1_000_000))
 KEY_LIMIT = 50 / 0.01
+ALONE = Contestant(name="asyncio alone, all records at hand", kind="bare", work="alone", ordered=True)
 
 CASES = (
     Case(
@@ -136,13 +137,20 @@ CASES = (
     Case(
         name="few-keys",
         title="A function that waits 10 ms, 50 keys",
-        contestants=(FEW,),
+        contestants=(FEW, ALONE),
         gates=(
             Gate(
                 name="≥ 0.9 x what the order of 50 keys allows",
                 bound=0.9,
                 figure=lambda one: one[FEW.name][RATE] / KEY_LIMIT,
             ),
+            Gate(
+                name="asyncio alone ≥ 0.9 x what the order of 50 keys allows",
+                bound=0.9,
+                figure=lambda one: one[ALONE.name][RATE] / KEY_LIMIT,
+                is_aim=True,
+            ),
+            Gate(name="≥ 1.0 x asyncio alone", bound=1.0, figure=ratio(FEW.name, ALONE.name), is_aim=True),
         ),
         share=0.1,
         least=15_000,

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from headrace import config, logs
 from headrace.flow.policy import Failed
-from headrace.handlers import Broken
+from headrace.handlers import Broken, timers
 from headrace.handlers.python import PythonHandler, judge
 from headrace.handlers.wire import ANSWER, FRAME, LOADED, TICKET, TOO_LATE, is_exhausted, unpacked
 from headrace.record import Record
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _serve(channel: Channel, handler: InPlace) -> None:
     """Answer all; after one that ran out of memory nothing more begins, as the parent ends this process for it."""
-    loop, own = asyncio.new_event_loop(), os.getpid()
+    loop, own = timers.loop(), os.getpid()
     asyncio.set_event_loop(loop)
     for given in channel.receive():
         began = time.monotonic()

@@ -21,7 +21,7 @@ from headrace import config as contract
 from headrace import logs
 from headrace.config import Config
 from headrace.flow.lease import Lease
-from headrace.handlers import Broken
+from headrace.handlers import Broken, timers
 from headrace.handlers.http import HttpHandler
 from headrace.handlers.isolated import IsolatedHandler
 from headrace.handlers.python import PythonHandler
@@ -54,7 +54,8 @@ def main(path: str) -> int:
     logs.start()
     try:
         config = contract.load(Path(path).read_text(encoding="utf-8"))
-        return asyncio.run(_run(config, int(os.environ.get(PORT, contract.PORT))))
+        with asyncio.Runner(loop_factory=timers.loop) as runner:
+            return runner.run(_run(config, int(os.environ.get(PORT, contract.PORT))))
     except (OSError, ValidationError) as error:
         return _refuse(f"cannot start from {path}: {error}")
     except Broken as error:
