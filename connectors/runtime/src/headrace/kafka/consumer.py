@@ -162,11 +162,13 @@ class Source:
             self._membership.take(client, partitions)
             return
         self._begun.update(_names(partitions))
-        starts = self._positions(partitions)
+        starts = self._committed_offsets(partitions)
+        committed = {name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)}
+        self._find_beginnings(starts)
         self._epochs.begin(starts)
         self._membership.take(client, starts)
         compare(client, starts)
-        self._assigned({name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)})
+        self._assigned(committed)
 
     def _on_gone(self, client: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
         """Tell what is revoked or lost, but of a client that was left: what it had is told of already."""
@@ -244,11 +246,14 @@ class Source:
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the offset after all that can be read now; without partitions whose end is not answered in time."""
-        asked = [TopicPartition(*partition, OFFSET_END) for partition in partitions]
+        return self._bounds(partitions, OFFSET_END)
+
+    def _bounds(self, partitions: Iterable[Partition], which: int) -> dict[Partition, int]:
+        asked = [TopicPartition(*partition, which) for partition in partitions]
         try:
             found = self._client.offsets_for_times(asked, timeout=GLANCE) if asked else []
         except KafkaException as error:
-            log.info("the ends of partitions are not known: %s", error.args[0].str())
+            log.info("where partitions begin or end is not known: %s", error.args[0].str())
             return {}
         return {(one.topic, one.partition): one.offset for one in found if one.error is None and one.offset >= 0}
 
@@ -309,10 +314,18 @@ class Source:
     def _positions(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Where to start: at the committed offset, or explicitly at the beginning where there is none."""
         starts = self._committed_offsets(partitions)
-        for start in starts:
-            if start.offset < 0:
-                start.offset = OFFSET_BEGINNING
+        self._find_beginnings(starts)
         return starts
+
+    def _find_beginnings(self, starts: list[TopicPartition]) -> None:
+        """Let those without a committed offset start at the first one there is.
+
+        The client would ask for it itself, but half a second later each time that the partition is paused meanwhile.
+        """
+        fresh = [start for start in starts if start.offset < 0]
+        first = self._bounds(_names(fresh), OFFSET_BEGINNING)
+        for start in fresh:
+            start.offset = first.get((start.topic, start.partition), OFFSET_BEGINNING)
 
     def _committed_offsets(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         try:
