@@ -298,6 +298,23 @@ def test_a_redriven_tombstone_names_its_source() -> None:
     assert not {"content-type", "traceparent", "ce-time"} & found.keys()
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "told"),
+    [
+        (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (0, "1970-01-01T00:00:00.000Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        (253_402_300_800_000, None),
+        (-62_135_596_800_001, None),
+    ],
+)
+def test_a_time_is_told_to_the_millisecond_as_far_as_calendars_go(timestamp: int, told: str | None) -> None:
+    record = Record(topic="orders", partition=0, offset=1, key=None, value=b"{}", timestamp=timestamp)
+
+    assert event_headers(record, "shop").get("ce-time") == told
+
+
 def test_a_time_that_no_calendar_has_is_left_out() -> None:
     record = Record(topic="orders", partition=0, offset=1, key=None, value=b"{}", timestamp=1_700_000_000_123_000)
 

@@ -7,8 +7,11 @@ It must not retry itself, follow redirects or read more of an answer than it nee
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 import aiohttp
@@ -17,11 +20,12 @@ from headrace import config, headers, parsing
 from headrace.discreet import discreet, secrets
 from headrace.flow.policy import Failed
 from headrace.handlers import address, connections, exceptions
-from headrace.record import Record
+from headrace.record import CORRELATION_ID_HEADERS, Record
 
 RETRIABLE = frozenset({404, 408, 409, 429})
 PASSED_ON = ("traceparent", "tracestate", "baggage")
 PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+_AS_IT_IS = re.compile(f"[{re.escape(PRINTABLE)}]*")
 DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
 """The three forms that a date in HTTP may have (RFC 9110, 5.6.7)."""
 
@@ -123,27 +127,39 @@ def _has_begun(error: aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) -
 
 def event_headers(record: Record, namespace: str) -> dict[str, str]:
     """Return the CloudEvents and Headrace headers of the request that delivers ``record``."""
-    source = record.source
-    message_id = _encoded(record.message_id) + (OF_COMMAND if record.compensates else "")
-    found: dict[str, str | None] = {
+    source, own, known = record.source, record.message_id, dict(record.headers)
+    message_id = _encoded(own) + (OF_COMMAND if record.compensates else "")
+    correlation_id = own if known.keys().isdisjoint(CORRELATION_ID_HEADERS) else record.correlation_id
+    found = {
         "ce-specversion": "1.0",
         "ce-id": message_id,
         "ce-source": f"/headrace/{namespace}/{source.topic}",
-        "ce-type": _encoded(_type(record)),
-        "ce-subject": _subject(record.key),
-        "ce-time": _time(record.timestamp),
-        "content-type": None if record.value is None else _content_type(record),
         "idempotency-key": message_id,
-        "correlation-id": _passed(record.correlation_id.encode()) or message_id,
+        "correlation-id": _passed(correlation_id.encode()) or message_id,
         "headrace-attempt": str(record.attempt),
-        "headrace-redriven": str(record.redriven) if record.redriven else None,
         "headrace-topic": source.topic,
         "headrace-partition": str(source.partition),
         "headrace-offset": str(source.offset),
-        **(_command(record) if record.compensates else {}),
-        **{name: _passed(record.header(name)) for name in PASSED_ON},
     }
-    return {name: value for name, value in found.items() if value}
+    told = {
+        "ce-type": _encoded(_type(source.topic, known)),
+        "ce-subject": _subject(record.key),
+        "ce-time": _time(record.timestamp),
+        "content-type": None if record.value is None else _content_type(known),
+        **(_returned(record) if record.origin or record.compensates else {}),
+        **({name: _passed(known.get(name)) for name in PASSED_ON} if known else {}),
+    }
+    found.update([(name, value) for name, value in told.items() if value])
+    return found
+
+
+def _returned(record: Record) -> dict[str, str | None]:
+    """Return what is told of a record that came back through the retry topic."""
+    redriven = record.redriven
+    return {
+        "headrace-redriven": str(redriven) if redriven else None,
+        **(_command(record) if record.compensates else {}),
+    }
 
 
 def _command(record: Record) -> dict[str, str | None]:
@@ -187,26 +203,36 @@ def _subject(key: bytes | None) -> str | None:
     return None if key is None else _bounded(_encoded(key[: LONGEST_HEADER + 1].decode(errors="replace")))
 
 
-def _type(record: Record) -> str:
+def _type(topic: str, known: Mapping[str, bytes | None]) -> str:
     for name in ("ce_type", "type", "eventType"):
-        value = record.header(name)
+        value = known.get(name)
         if value and len(value) <= LONGEST_HEADER and _bounded(_encoded(value.decode(errors="replace"))):
             return value.decode(errors="replace")
-    return record.source.topic.rpartition(".")[2]
+    return topic.rpartition(".")[2]
 
 
 def _bounded(header: str) -> str | None:
     return header if len(header) <= LONGEST_HEADER else None
 
 
-def _content_type(record: Record) -> str:
-    return _passed(record.header("content-type")) or "application/json"
+def _content_type(known: Mapping[str, bytes | None]) -> str:
+    return _passed(known.get("content-type")) or "application/json"
 
 
 def _time(timestamp: int | None) -> str | None:
     """Return an RFC 3339 time, or None for one that no calendar has: producers may set any number."""
-    moment = parsing.moment(timestamp)
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if timestamp is None:
+        return None
+    second, milliseconds = divmod(timestamp, 1000)
+    begun = _second(second)
+    return begun and f"{begun}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(number: int) -> str | None:
+    """Return a second after 1970 as records come in many of: its RFC 3339 time without the zone."""
+    moment = parsing.moment(number * 1000)
+    return None if moment is None else moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _passed(value: bytes | None) -> str | None:
@@ -218,4 +244,4 @@ def _passed(value: bytes | None) -> str | None:
 
 
 def _encoded(text: str) -> str:
-    return quote(text, safe=PRINTABLE)
+    return text if _AS_IT_IS.fullmatch(text) else quote(text, safe=PRINTABLE)

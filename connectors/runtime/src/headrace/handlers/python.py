@@ -86,7 +86,12 @@ class PythonHandler:
     async def handle(self, record: Record) -> Failed | None:
         """Call the function once with ``record``; None is success."""
         try:
-            outcome = await (self._begin(self._function(record)) if self._is_async else self._call(record))
+            if self._is_async:
+                outcome = await self._begin(self._function(record))
+            else:
+                outcome = await self._threads.call(record)
+                if outcome is not None and inspect.isawaitable(outcome):
+                    outcome = await self._await(outcome)
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
@@ -110,10 +115,6 @@ class PythonHandler:
     async def _await(self, answer: Awaitable[object]) -> object:
         with self._deadlines:
             return await answer
-
-    async def _call(self, record: Record) -> object:
-        outcome = await self._threads.call(record)
-        return await self._await(outcome) if outcome is not None and inspect.isawaitable(outcome) else outcome
 
     def _tell_late(self, record: Record) -> None:
         position = "{}/{}@{}".format(*record.source)

@@ -57,9 +57,10 @@ class Threads:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[object] = loop.create_future()
         self._waiting.append((future, record))
-        with self._lock:
-            if not self._working or self._typical > QUICK:
-                self._begin(loop)
+        if self._lacks_threads:
+            with self._lock:
+                if self._lacks_threads:
+                    self._begin(loop)
         if self._look is None:
             self._look = loop.call_later(SOON, self._help, loop)
         if self._watch is None:
@@ -73,6 +74,10 @@ class Threads:
                 timer.cancel()
         for _ in range(self._started):
             self._calls.put(False)
+
+    @property
+    def _lacks_threads(self) -> bool:
+        return not self._working or self._typical > QUICK
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the last record called: raises RuntimeError, and leaves it, when nobody does and no thread can start."""
@@ -96,30 +101,38 @@ class Threads:
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._calls.get():
             while self._waiting or not self._rests():
-                self._call_next(loop)
+                self._call_all(loop)
 
     def _rests(self) -> bool:
-        """Stop working unless something has come; whoever brings more looks under the same lock whether one works."""
+        """Stop working unless something has come: who brings more looks whether one works after he has put it down."""
         with self._lock:
-            if not self._waiting:
-                self._running.pop(threading.get_ident(), None)
-                self._working -= 1
-                return True
-            return False
+            self._working -= 1
+            if self._waiting:
+                self._working += 1
+                return False
+            self._running.pop(threading.get_ident(), None)
+            return True
 
-    def _call_next(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            future, record = self._waiting.popleft()
-        except IndexError:
-            return
-        begun = time.monotonic()
-        self._running[threading.get_ident()] = begun, record
-        self._answered.append((future, Context().run(self._function, record)))
-        took = time.monotonic() - begun
-        self._typical += (took - self._typical) * WEIGHT
-        if not self._is_telling and (took > QUICK or not self._waiting):
-            self._is_telling = True
-            loop.call_soon_threadsafe(self._tell)
+    def _call_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Call for one after another until none waits: all but the call is done once for many, or without asking."""
+        waiting, answered, running, thread = self._waiting, self._answered, self._running, threading.get_ident()
+        call, clock, context = self._function, time.monotonic, Context()
+        begun = clock()
+        while waiting:
+            try:
+                future, record = waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            running[thread] = begun, record
+            answered.append((future, context.run(call, record)))
+            ended = clock()
+            took, begun = ended - begun, ended
+            self._typical += (took - self._typical) * WEIGHT
+            if context:
+                context = Context()
+            if not self._is_telling and (took > QUICK or not waiting):
+                self._is_telling = True
+                loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
         self._is_telling = False

@@ -6,6 +6,9 @@ letter itself. What a command does says nothing of the handler's target, nor of 
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from headrace.config import Config
 from headrace.flow.policy import Failed
 from headrace.handlers.http import HttpHandler
@@ -35,8 +38,8 @@ class Compensation:
     def beside(self, handle: Handle) -> Handle:
         """Return what handles commands here, and all other records with ``handle``."""
 
-        async def handle_any(record: Record) -> Failed | None:
-            return await (self.handle(record) if record.compensates else handle(record))
+        def handle_any(record: Record) -> Coroutine[Any, Any, Failed | None]:
+            return self.handle(record) if record.compensates else handle(record)
 
         return handle_any
 
