@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from headrace.load import LoadReport, words
-from headrace.progress import Progress, Sequences, Stop, decode, encode
+from headrace.progress import First, Progress, Sequences, Stop, decode, encode
 
 COUNTS = some.integers(0, 10**12)
 
@@ -32,6 +32,7 @@ LOADS = some.builds(
         load=some.none() | LOADS,
         stopped=some.none() | some.builds(Stop, some.integers(0, 10**9), COUNTS, COUNTS),
         sequences=some.none() | some.builds(Sequences, some.integers(0, 10**9), COUNTS, some.integers(0, 10**9)),
+        first=some.none() | some.builds(First, some.integers(0, 10**9), COUNTS),
         mark=some.just("") | some.builds("{}/{}".format, some.uuids(), some.uuids()),
     )
 )
@@ -39,7 +40,7 @@ def test_what_is_told_is_read(progress: Progress) -> None:
     told = encode(progress)
     assert decode(told) == progress
     load = 300 if progress.load else 0
-    assert len(told) < 350 + len(progress.map) + load, "Kafka takes 4 KB, and a commit has many partitions"
+    assert len(told) < 400 + len(progress.map) + load, "Kafka takes 4 KB, and a commit has many partitions"
     assert told.isascii()
 
 
@@ -74,6 +75,11 @@ def test_a_later_field_is_passed_over_and_a_missing_one_is_nothing() -> None:
 @pytest.mark.parametrize("stopped", ["", "4", "4/12", "x/1@2", "4/-1@2", "9" * 5000 + "/1@2", "4/12@²"])
 def test_a_stop_that_nobody_can_read_is_none(stopped: str) -> None:
     assert decode(f"h1 done=4 stopped={stopped}") == Progress(done=4)
+
+
+@pytest.mark.parametrize("first", ["", "6", "6@", "x@1", "-6@1", "6@" + "9" * 5000, "6@²", "6@1@1"])
+def test_a_first_that_nobody_can_read_is_none(first: str) -> None:
+    assert decode(f"h1 done=4 first={first}") == Progress(done=4)
 
 
 @pytest.mark.parametrize("mark", ["", "a", "a/", "a/b/c", "a/b\n", "ä/b", "a" * 65 + "/b"])

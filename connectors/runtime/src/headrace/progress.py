@@ -3,7 +3,8 @@
 It travels as the metadata of the committed offset, such as ``h1 done=12 retrying=1 held=3 running=1 map=AAt4…``. ``h1``
 is the version: metadata of another one, or of somebody else's consumer, says nothing. Fields that are not known are
 passed over, as are ``stopped`` where it is not as in ``stopped=4/12@1031``, ``sequences`` where it is not as in
-``sequences=4/12+3``, and ``mark`` where it is not two UIDs with ``/`` between. Only the consumer reads ``map``
+``sequences=4/12+3``, ``first`` where it is not as in ``first=6@1795863600``, and ``mark`` where it is not two UIDs with
+``/`` between. Only the consumer reads ``map``
 (`headrace.flow.offset_map`). One partition of each pod also tells its `headrace.load`.
 """
 
@@ -24,6 +25,7 @@ LONGEST = 4_095
 COUNTS = ("done", "retrying", "held")
 STOP = re.compile(r"([0-9]{1,10})/([0-9]{1,19})@([0-9]{1,19})")
 MARK = re.compile(r"[A-Za-z0-9-]{1,64}/[A-Za-z0-9-]{1,64}")
+FIRST = re.compile(r"([0-9]{1,10})@([0-9]{1,19})")
 SEQUENCES = re.compile(r"([0-9]{1,10})/([0-9]{1,19})\+([0-9]{1,10})")
 
 
@@ -49,6 +51,16 @@ class Sequences(NamedTuple):
         return f"{self.partition}/{self.letter}+{self.keys}"
 
 
+class First(NamedTuple):
+    """When the group began with a partition: how many ``partitions`` its topic had then, and the seconds since 1970."""
+
+    partitions: int
+    at: int
+
+    def __str__(self) -> str:
+        return f"{self.partitions}@{self.at}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """Of one partition, from its committed offset on.
@@ -57,8 +69,8 @@ class Progress:
     record failed and is tried again; ``held`` the unfinished records of those keys. ``running`` says that a consumer
     works on the partition and has not ended in order; ``map`` is its offset map, empty when nothing is worth a map.
     ``load`` is that of the pod, where this partition tells it; ``stopped`` is there where the partition stands, and
-    ``sequences`` where keys of it may wait behind their dead letters. ``mark`` has the UIDs of the Consumer's namespace
-    and of the Consumer, empty where there are none.
+    ``sequences`` where keys of it may wait behind their dead letters; ``first`` is told of a source's. ``mark`` has the
+    UIDs of the Consumer's namespace and of the Consumer, empty where there are none.
     """
 
     done: int = 0
@@ -69,11 +81,12 @@ class Progress:
     load: LoadReport | None = None
     stopped: Stop | None = None
     sequences: Sequences | None = None
+    first: First | None = None
     mark: str = ""
 
 
 def encode(progress: Progress) -> str:
-    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 350 characters more."""
+    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 400 characters more."""
     words = [VERSION, *(f"{name}={getattr(progress, name)}" for name in COUNTS)]
     if progress.running:
         words.append("running=1")
@@ -81,6 +94,8 @@ def encode(progress: Progress) -> str:
         words.append(f"stopped={progress.stopped}")
     if progress.sequences:
         words.append(f"sequences={progress.sequences}")
+    if progress.first:
+        words.append(f"first={progress.first}")
     if progress.mark:
         words.append(f"mark={progress.mark}")
     if progress.load:
@@ -108,6 +123,7 @@ def decode(metadata: str | None) -> Progress | None:
         load=load.report(said),
         stopped=_stop(said.get("stopped", "")),
         sequences=_sequences(said.get("sequences", "")),
+        first=_first(said.get("first", "")),
         mark=mark if MARK.fullmatch(mark := said.get("mark", "")) else "",
     )
 
@@ -120,3 +136,8 @@ def _stop(said: str) -> Stop | None:
 def _sequences(said: str) -> Sequences | None:
     found = SEQUENCES.fullmatch(said)
     return None if found is None else Sequences(*map(int, found.groups()))
+
+
+def _first(said: str) -> First | None:
+    found = FIRST.fullmatch(said)
+    return None if found is None else First(*map(int, found.groups()))

@@ -28,8 +28,8 @@ FOREVER = {"retention.ms": "-1", "retention.bytes": "-1"}
 SIZE, IN_SYNC = "max.message.bytes", "min.insync.replicas"
 KEPT = "TopicsKept"
 REMAPPED = (
-    "Where a source got more partitions, producers write keys to others than before, and what they write there may run "
-    "beside what still waits of the key."
+    "Where a source got more partitions, producers write keys to others than before. What they write to added ones "
+    "waits for what was there before; what moves between older ones may run beside what still waits of its key."
 )
 NOT_LOOKED = Unknown(reason="they were not looked at yet")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from headrace.flow.offset_map import UNKNOWN, OffsetMap, Range, Tried
 from headrace.flow.partitions import Partition
-from headrace.progress import Sequences, Stop
+from headrace.progress import First, Sequences, Stop
 
 
 class Assignment:
@@ -27,7 +27,8 @@ class Assignment:
     was known at first. ``place`` is the offset after the last one read, which lies before ``end`` while some are read
     again. ``halted``: a record of it is dead-lettered, and nothing more begins, which any thread may note
     and read; ``stopped`` names that letter once it is written. ``ended``: all that its log had has been read.
-    ``sequences`` says from which dead letter on keys of it may wait behind theirs.
+    ``sequences`` says from which dead letter on keys of it may wait behind theirs; ``first`` when the group began with
+    it, once that is known.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Assignment:
         "committed",
         "end",
         "ended",
+        "first",
         "given_away",
         "halted",
         "initial",
@@ -78,6 +80,7 @@ class Assignment:
         self.halted = False
         self.stopped: Stop | None = None
         self.sequences: Sequences | None = None
+        self.first: First | None = None
         self.initial = known or OffsetMap(at=committed or 0)
         self.told: tuple[int, str] | None = None
         self._open: dict[int, tuple[int, int]] = {}
@@ -280,7 +283,7 @@ class Ledger:
         if offset is None and before.suspects:
             renewed.suspects = before.suspects + before.unfinished
         renewed.stopped, renewed.halted = before.stopped, before.stopped is not None
-        renewed.sequences = before.sequences
+        renewed.sequences, renewed.first = before.sequences, before.first
         return renewed
 
     def _renewed(self, before: Assignment, offset: int | None) -> Assignment:

@@ -129,6 +129,20 @@ class Reader:
         """Return how many partitions ``topic`` has; raises what ``_named`` names."""
         return len(self._numbers(topic))
 
+    def committed(self, topic: str) -> dict[int, tuple[int, str]]:
+        """Return what the group has committed, offset and metadata, of each partition of ``topic`` that has some.
+
+        Raises what ``_named`` names.
+        """
+        asked = [TopicPartition(topic, number) for number in self._numbers(topic)]
+        try:
+            found = self._client.committed(asked, timeout=ANSWER)
+            if errors := [one.error for one in found if one.error is not None]:
+                raise KafkaException(errors[0])
+        except KafkaException as error:
+            raise _named(error, f"what is committed of {topic}", self._seen) from error
+        return {one.partition: (one.offset, one.metadata or "") for one in found if one.offset >= 0}
+
     def id(self, topic: str) -> str:
         """Return what tells ``topic`` from another of its name, made before or after it; empty where Kafka has no ids.
 

@@ -68,6 +68,7 @@ class Commits:
         assignment.suspects = SUSPECTS if told and told.running else 0
         assignment.stopped = told.stopped if told else None
         assignment.sequences = told.sequences if told else None
+        assignment.first = told.first if told else None
 
     def _inherited(self, partition: Partition, committed: Committed | None) -> tuple[Progress | None, OffsetMap | None]:
         """Return what came with a committed offset; what is not ours, or a map of another offset, is none."""
@@ -165,6 +166,7 @@ class Commits:
             load=load,
             stopped=assignment.stopped,
             sequences=assignment.sequences,
+            first=assignment.first,
             mark=self._mark,
         )
         return with_map(counts, known, self._source.room)

@@ -18,7 +18,7 @@ from headrace.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-Why = Literal["crowded", "alone", "held", "laden"]
+Why = Literal["crowded", "alone", "added", "held", "laden"]
 
 NONE: frozenset[Assignment] = frozenset()
 
@@ -75,6 +75,10 @@ class Pauses:
     def set_alone(self, alone: frozenset[Assignment]) -> None:
         """Do not read these partitions, whose retry partition is not here."""
         self._set("alone", alone)
+
+    def set_added(self, added: frozenset[Assignment]) -> None:
+        """Do not read these partitions, which were added to a source and wait for what is older of their keys."""
+        self._set("added", added)
 
     def set_held(self, held: frozenset[Assignment]) -> None:
         """Do not read these partitions: they hold what is parked, wait until that is known, or are halted."""

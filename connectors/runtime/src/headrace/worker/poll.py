@@ -30,6 +30,7 @@ from headrace.kafka.producer import Written
 from headrace.letters.writing import Letters
 from headrace.metrics import Metrics
 from headrace.record import Record
+from headrace.worker.added import Added
 from headrace.worker.aside import Aside
 from headrace.worker.backpressure import Backpressure
 from headrace.worker.commits import Commits
@@ -38,6 +39,7 @@ from headrace.worker.credentials import Credentials
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.load import Load
 from headrace.worker.lost import Lost
+from headrace.worker.ownership import Ownership
 from headrace.worker.parking import Parking
 from headrace.worker.pauses import Pauses
 from headrace.worker.quarantine import Ahead
@@ -72,7 +74,6 @@ class Poller(threading.Thread):
         pod: str,
     ) -> None:
         super().__init__(name="poll")
-        self._lease = lease
         self._order = config.delivery.order
         self._compensates = config.delivery.on_dead_letter.compensate is not None
         self._dispatcher = dispatcher
@@ -83,6 +84,7 @@ class Poller(threading.Thread):
         self._source = Source(config)
         self._load = Load(config, pod, dispatcher, self._ledger)
         self._commits = Commits(self._source, self._ledger, metrics, dispatcher.keys.retrying, self._load, config.mark)
+        self._ownership = Ownership(lease, self._commits, self._ledger)
         self._longest_drain, self._stop_budget = pause(config) / 2, config.stop
         self._letters = Letters(config, metrics, self._on_letter)
         self._stopping, self._abandon = threading.Event(), threading.Event()
@@ -94,6 +96,7 @@ class Poller(threading.Thread):
         self._sequences = Sequences(config, self._ledger, dispatcher, loop)
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._aside = Aside(self._source, self._ledger, dispatcher, loop)
+        self._added = Added(config, self._ledger, self._pauses)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
         self._stops = Stops(config, self._ledger, dispatcher, loop, metrics)
         self._risks = Risks(self._ledger)
@@ -135,12 +138,13 @@ class Poller(threading.Thread):
     def _turn(self) -> None:
         self.beat = time.monotonic()
         self._credentials.follow(self._source, (self._letters, self._parking.writer), self.beat)
-        if not self._is_ours(self.beat):
+        if not self._ownership.is_sure(self.beat):
             self._deliver(0, IDLE)
             return
         self._settle()
         self._commits.when_due(self.beat)
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
+        self._added.serve(self.beat)
         self._parking.serve(self._commits.crowded, self._lost, self.beat)
         self._aside.serve(self.beat, is_full=self._parking.is_full)
         self._sequences.serve(self._parking.learnt, self.beat)
@@ -160,23 +164,11 @@ class Poller(threading.Thread):
         self._copartitions.judge_anew(self._ledger.owned)
         self.stalls.look_when_due(self.beat, read=time.monotonic() - self.beat)
 
-    def _is_ours(self, now: float) -> bool:
-        """Return whether what we own is surely still ours; only then may anything be written for it."""
-        return self._lease.renew(now) or self._is_confirmed(now)
-
-    def _is_confirmed(self, now: float) -> bool:
-        """Ask the group whether what we own is still ours, after a pause in which it may have been given to others."""
-        names = listed(one.name for one in self._ledger.owned)
-        log.warning("stood still for longer than half a session: asking the group about %s", names)
-        confirmed = self._commits.confirm()
-        if confirmed:
-            self._lease.begin(now)
-        return confirmed
-
     def _deliver(self, most: int, timeout: float) -> None:
-        read = self._source.read(most, timeout)
-        if anew := self._copartitions.take_anew(self._ledger.owned):
-            self._read_on((), anew)
+        read, beyond = self._added.within(self._source.read(most, timeout))
+        anew = self._copartitions.take_anew(self._ledger.owned)
+        if anew or beyond:
+            self._read_on((), anew | beyond)
             read = read.without(anew)
         for partition, offset in read.lost:
             assignment = self._ledger.find(*partition)
@@ -334,8 +326,7 @@ class Poller(threading.Thread):
 
         What is here of the same numbers begins anew: only who has all of a number learns what is parked of it.
         """
-        if not self._ledger.owned:
-            self._lease.begin(time.monotonic())
+        self._ownership.begin()
         others = self._copartitions.others(partitions, self._ledger.owned)
         anew = self._begin_anew(others, {}) if others else []
         for partition, committed in partitions.items():
@@ -345,6 +336,7 @@ class Poller(threading.Thread):
         self._assigned = True
         self._letters.look_anew()
         self._copartitions.hold(self._ledger.owned)
+        self._added.begin(partitions)
         self._stops.begin(partitions)
         self._sequences.begin(partitions)
         self._parking.begin([*partitions, *anew])
@@ -362,6 +354,7 @@ class Poller(threading.Thread):
         others = self._copartitions.others(partitions, self._ledger.owned)
         self._release([*assignments, *others], 0.0 if lost else REVOKE_BUDGET, commit=not lost)
         self._forget([*partitions, *(one.name for one in others)])
+        self._added.forget(partitions)
         self._renew(others, {})
         self._copartitions.hold(self._ledger.owned)
 
@@ -387,7 +380,7 @@ class Poller(threading.Thread):
         drained = asyncio.run_coroutine_threadsafe(self._dispatcher.drain(assignments), self._loop)
         while not self._abandon.is_set() and time.monotonic() < deadline:
             self.beat = time.monotonic()
-            if not self._is_ours(self.beat):
+            if not self._ownership.is_sure(self.beat):
                 break
             was_drained = drained.done()
             self._settle()
