@@ -158,6 +158,27 @@ async def test_a_connector_made_in_a_state_has_no_tasks_until_it_is_resumed(
     assert seen.tasks == ()
 
 
+@pytest.mark.case("databases-12")
+async def test_offsets_are_set_and_reset_while_a_connector_is_stopped(bench: Bench, connect: Connect) -> None:
+    name, _ = await running(bench, connect)
+    seen = await until(connect, bench.url, name, lambda seen: bool(runs(seen) and seen.offsets))
+    with pytest.raises(errors.Invalid, match="must be in the STOPPED state"):
+        await connect.change_offsets(bench.url, name, None)
+    await connect.set_state(bench.url, name, "stop")
+    stopped = await until(connect, bench.url, name, lambda seen: seen.state == "STOPPED" and not seen.tasks)
+    offsets = stopped.offsets or ()
+    changed = [{**one, "offset": {**one["offset"], "lsn": one["offset"]["lsn"] + 8}} for one in offsets]
+
+    found = []
+    for wanted in (changed, None, None, list(offsets)):
+        await connect.change_offsets(bench.url, name, wanted)
+        now = await until(connect, bench.url, name, lambda seen: seen.state == "STOPPED")
+        found.append(list(now.offsets or ()))
+
+    assert seen.offsets
+    assert found == [changed, [], [], list(offsets)]
+
+
 async def test_a_new_configuration_does_not_resume(bench: Bench, connect: Connect) -> None:
     name, config = await running(bench, connect)
     await connect.set_state(bench.url, name, "stop")

@@ -27,6 +27,11 @@ BROKEN_PUT = 'Cannot invoke "ConfigValueInfo.errors()" because the return value 
 STALE = (
     "Cannot complete request momentarily due to stale configuration (typically caused by a concurrent config change)"
 )
+CHANGED = "The Connect framework-managed offsets for this connector have been {} successfully."
+NOT_STOPPED = (
+    "Connectors must be in the STOPPED state before their offsets can be modified. "
+    "This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
+)
 REBALANCING = ((409, STALE), (500, "Request cannot be completed because a rebalance is expected"))
 """The two ways in which a worker says that it rebalances."""
 
@@ -170,7 +175,7 @@ def _application(fake: FakeConnect) -> web.Application:
         fake.requests.append(f"{request.method} {request.path}")
         if fake.hanging:
             await asyncio.sleep(3600)
-        if request.method in ("PUT", "POST") and request.content_type != "application/json":
+        if request.method in ("PUT", "POST", "PATCH") and request.content_type != "application/json":
             return web.json_response({"error_code": 415, "message": "HTTP 415 Unsupported Media Type"}, status=415)
         try:
             answer: web.StreamResponse = await handler(request)
@@ -193,6 +198,8 @@ def _application(fake: FakeConnect) -> web.Application:
             web.put(f"{one}/config", answers.put),
             web.get(f"{one}/status", answers.status),
             web.get(f"{one}/offsets", answers.offsets),
+            web.patch(f"{one}/offsets", answers.set_offsets),
+            web.delete(f"{one}/offsets", answers.reset_offsets),
             web.get(f"{one}/topics", answers.topics),
             web.put(f"{one}/{{verb:pause|stop|resume}}", answers.set_state),
             web.post(f"{one}/restart", answers.restart),
@@ -263,6 +270,24 @@ class _Answers:
 
     async def offsets(self, request: web.Request) -> web.Response:
         return web.json_response({"offsets": self._one(request).offsets})
+
+    async def set_offsets(self, request: web.Request) -> web.Response:
+        one = self._standing(request)
+        for part in (await request.json())["offsets"]:
+            others = [other for other in one.offsets if other["partition"] != part["partition"]]
+            one.offsets = others if part["offset"] is None else [*others, part]
+        return web.json_response({"message": CHANGED.format("altered")})
+
+    async def reset_offsets(self, request: web.Request) -> web.Response:
+        self._standing(request).offsets = []
+        return web.json_response({"message": CHANGED.format("reset")})
+
+    def _standing(self, request: web.Request) -> Connector:
+        self._check_rebalance()
+        one = self._one(request)
+        if one.state != "STOPPED" or one.tasks:
+            raise _Failure(400, NOT_STOPPED)
+        return one
 
     async def topics(self, request: web.Request) -> web.Response:
         if not self.fake.tracks_topics:

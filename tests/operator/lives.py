@@ -43,7 +43,7 @@ How = Literal["before", "after", "lost"]
 WRITES = frozenset(
     {
         *("write_status", "note", "apply", "remove_config_map"),
-        *("put", "set_state", "restart", "remove"),
+        *("put", "set_state", "restart", "change_offsets", "remove"),
         *("create", "alter", "grow"),
     }
 )
@@ -194,6 +194,12 @@ class Life:
         await self.api.send("PATCH", self._at(kind), body={"spec": spec}, form=MERGE)
         await self.settle(*waits)
 
+    async def annotate(self, kind: str, **asked: str) -> None:
+        """Ask for something by annotations, and look at it."""
+        annotations = {f"headrace.dev/{name}": value for name, value in asked.items()}
+        await self.api.send("PATCH", self._at(kind), body={"metadata": {"annotations": annotations}}, form=MERGE)
+        await self.settle()
+
     async def delete(self, kind: str) -> None:
         """Delete a resource, and look at what is left."""
         await self.api.send("DELETE", self._at(kind))
@@ -283,11 +289,15 @@ async def of_connect_cluster(life: Life) -> None:
 
 
 async def of_connector(life: Life) -> None:
-    """Made, edited, paused and resumed; restarted after a failure; removed, and made anew so that it never runs."""
+    """Made, edited, paused and resumed; restarted and given other offsets as somebody asks, restarted after a failure;
+    removed, and made anew so that it never runs.
+    """
     await life.create("Connector")
     await life.edit("Connector", config={"poll.interval.ms": "100"})
     await life.edit("Connector", state="Paused")
     await life.edit("Connector", state="Running")
+    await life.annotate("Connector", restart="one")
+    await life.annotate("Connector", offsets='{"id": "one", "action": "reset"}')
     life.fake.fail(f"{life.place}.{NAMES['Connector']}", "java.lang.Error: no slot")
     await life.settle(*(4 * [BACK_OFF]))
     await life.delete("Connector")

@@ -110,7 +110,7 @@ class Life:
         spec = {**old.spec, **changes}
         self.shelf.put(dataclasses.replace(old, spec=spec, generation=old.generation + 1))
 
-    async def look(self, times: int = 1, *, every: float = 3) -> list[str]:
+    async def look(self, times: int = 1, *, every: float = 3, record_only: bool = False) -> list[str]:
         """Make passes over the Connector and return what they wrote to Connect."""
         before = len(self.fake.written())
         for _ in range(times):
@@ -118,7 +118,7 @@ class Life:
             world = await observe_connector.connector(resource, self.remote, self.progress, self.now)
             plan = connector.plan(world, worlds.SETTINGS, self.now)
             self.again = plan.look_again.total_seconds()
-            await self._do(resource, plan)
+            await self._do(resource, dataclasses.replace(plan, actions=()) if record_only else plan)
             self.now += timedelta(seconds=every)
         return self.fake.written()[before:]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from headrace_operator.api.operations import Operations
 from headrace_operator.api.schema import ClusterName, Credentials, Model, Status
 from headrace_operator.api.tables import Table
 from headrace_operator.api.words import OneOf, Refused
@@ -169,4 +170,5 @@ class ConnectorStatus(Status):
         description="Source offsets that Kafka Connect has committed, as it reports them, at most ten minutes ago.",
     )
     restarts: Restarts | None = Field(None, description="Restarts of failed tasks.")
+    operations: Operations | None = Field(None, description="What annotations asked for last, and what became of it.")
     topics: tuple[str, ...] | None = Field(None, description="Topics that the connector has written to, the first 500.")

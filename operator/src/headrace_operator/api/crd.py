@@ -47,7 +47,14 @@ def yaml_text() -> str:
 
 
 def _text(manifest: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(manifest, sort_keys=False, width=120, allow_unicode=True)
+    return yaml.dump(manifest, Dumper=_Plain, sort_keys=False, width=120, allow_unicode=True)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what stands twice twice: people read it, and not every tool follows an alias."""
+
+    def ignore_aliases(self, _: Any) -> bool:
+        return True
 
 
 def _definition(kind: Kind) -> dict[str, Any]:

@@ -21,6 +21,12 @@ REQUESTED = f"{GROUP}/requested-at"
 TAKE_OVER = f"{GROUP}/take-over"
 """The annotation that names UIDs of namespaces, with commas between, whose namesakes this resource goes on with."""
 
+RESTART = f"{GROUP}/restart"
+"""The annotation that asks for a restart of a Connector: an id, another one each time."""
+
+OFFSETS = f"{GROUP}/offsets"
+"""The annotation that asks for other offsets of a Connector: JSON with an id (`headrace_operator.api.operations`)."""
+
 LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 SERVICE = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """What a name must be that becomes that of a Service (RFC 1035)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from headrace.discreet import discreet
-from headrace_operator.clients import answers, errors, fence
+from headrace_operator.clients import answers, connect_lags, errors, fence
 from headrace_operator.clients.answers import PLAIN, body
 from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Hosts
 from headrace_operator.clients.connect_entrances import Entrance
@@ -51,10 +51,6 @@ Offsets that stand still are doubted after 45 s (`reconcile.progress`); what is 
 
 METRICS = 9404
 """The port of a worker's metrics page, which Prometheus reads, too."""
-
-LAG = "headrace_debezium_source_lag_seconds"
-LONGEST_LAG = 1e10
-"""Seconds beyond which a lag is no number to tell, as what a page calls NaN or +Inf is none."""
 
 HEADERS = {"Content-Type": "application/json", **PLAIN}
 """Connect answers 415 to a write of another type, also to one without a body."""
@@ -179,6 +175,14 @@ class Connect:
         which = f"includeTasks=true&onlyFailed={str(only_failed).lower()}"
         await self._write("POST", url, name, f"/{quote(name)}/restart?{which}")
 
+    async def change_offsets(self, url: str, name: str, offsets: Sequence[Mapping[str, Any]] | None) -> None:
+        """Set source offsets of a stopped connector, or with None remove all of them (KIP-875)."""
+        at = f"/{quote(name)}/offsets"
+        if offsets is None:
+            await self._write("DELETE", url, name, at)
+        else:
+            await self._write("PATCH", url, name, at, {"offsets": list(offsets)})
+
     async def remove(self, url: str, name: str) -> None:
         """Remove a connector; one that is gone is well."""
         try:
@@ -198,7 +202,7 @@ class Connect:
         timeout = aiohttp.ClientTimeout(total=self._deadline)
         try:
             async with self._session.get(at, timeout=timeout, headers=PLAIN, allow_redirects=False) as response:
-                return _lags(await body(response, LONGEST_LIST))
+                return connect_lags.read(await body(response, LONGEST_LIST))
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError):
             return {}
 
@@ -311,22 +315,6 @@ def _understood(what: str) -> Iterator[None]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         text = f"{what}: the answer is not one of Kafka Connect ({error!r}). Check the address."
         raise errors.Unreachable(text) from error
-
-
-def _lags(page: bytes) -> Mapping[str, float]:
-    """Find the lags on a metrics page; the exporter has the two parts of a prefix as labels (jmx-exporter.yaml)."""
-    lines = re.findall(rb"^" + LAG.encode() + rb"\{.*", page, re.MULTILINE)
-    return dict(told for line in lines if (told := _lag(line.decode(errors="replace"))) is not None)
-
-
-def _lag(line: str) -> tuple[str, float] | None:
-    labels = dict(re.findall(r'(resource_namespace|connector)="([^"]*)"', line))
-    try:
-        lag = float(line.rpartition(" ")[2])
-    except ValueError:
-        return None
-    known = len(labels) == 2 and 0 <= lag < LONGEST_LAG
-    return (f"{labels['resource_namespace']}.{labels['connector']}", lag) if known else None
 
 
 def _meant(status: int, text: bytes) -> int:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from headrace_operator.api import hosts
-from headrace_operator.api.schema import REQUESTED, TAKE_OVER
+from headrace_operator.api.schema import OFFSETS, REQUESTED, RESTART, TAKE_OVER
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, PATCH, Api, path
 from headrace_operator.clients.coalescing import Coalesced
@@ -29,6 +29,12 @@ APPLYING = {**MANAGER, "force": "true"}
 
 LONGEST_REQUEST = 100
 """Characters of an annotation that are read; the status repeats them."""
+
+ASKED = {"restart": RESTART, "offsets": OFFSETS}
+"""Annotations that ask for something once."""
+
+LONGEST_ASKED = 32768
+"""Characters of one that are read."""
 
 UNSCHEDULED = (("PodScheduled", "Unschedulable"), ("PodScheduled", "SchedulingGated"))
 """Type and reason of conditions that say why a pod has no node."""
@@ -235,6 +241,7 @@ def resource(kind: str, manifest: Manifest, cluster: str = "") -> Resource:
         created=meta.get("creationTimestamp"),
         requested=None if asked is None else asked[:LONGEST_REQUEST],
         cluster=cluster,
+        asked={name: annotations[one][:LONGEST_ASKED] for name, one in ASKED.items() if annotations.get(one)},
         takes_over=frozenset(one.strip() for one in annotations.get(TAKE_OVER, "").split(",") if one.strip()),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ class Resource:
 
     ``cluster`` names the Kubernetes cluster that it is in, empty where a Kafka has but one.
     ``requested`` is what the annotation says that asks for a pass; ``takes_over`` are the UIDs of namespaces, of which
-    one is gone, whose namesake it goes on with.
+    one is gone, whose namesake it goes on with. ``asked`` has what annotations ask for once, such as ``restart``.
     """
 
     kind: str
@@ -42,6 +42,7 @@ class Resource:
     created: str | None = None
     requested: str | None = None
     takes_over: frozenset[str] = frozenset()
+    asked: Mapping[str, str] = field(default_factory=dict)
     cluster: str = ""
 
     @property

@@ -84,6 +84,15 @@ class RestartConnector:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangeOffsets:
+    """Make these the source offsets of a stopped connector, as Kafka Connect tells them; None removes all it has."""
+
+    url: str
+    connector: str
+    offsets: tuple[Mapping[str, Any], ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RemoveConnector:
     """Remove a connector that is marked as ours and whose resource a live read said is gone."""
 
@@ -108,6 +117,7 @@ Action = (
     | PutConnector
     | SetState
     | RestartConnector
+    | ChangeOffsets
     | RemoveConnector
     | RemoveConfigMap
 )

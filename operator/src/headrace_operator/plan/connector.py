@@ -19,6 +19,7 @@ from headrace_operator.plan import (
     marks,
     names,
     needs,
+    operations,
     publication,
     requests,
     rest,
@@ -29,6 +30,7 @@ from headrace_operator.plan import (
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
+from headrace_operator.plan.operations import Operating
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
 
@@ -70,22 +72,24 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     resource = world.resource
     judged = _validated(world, judge(resource, world.others, world.secrets))
     credentials = _credentials(world, judged.spec)
-    actions = () if _foreign(world) else _changes(world, judged, credentials)
-    failing = _failing(world, judged.spec, bool(actions) or judged.spec is None, now)
+    operating = operations.decide(resource, None if _foreign(world) else world.seen, judged.spec, now)
+    actions = () if _foreign(world) else _changes(world, judged, credentials, operating)
+    failing = _failing(world, judged.spec, operating, bool(actions) or judged.spec is None, now)
     if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(world), world.seen.name),)
-    running = _running(world, judged.spec, failing)
+    running = operating.finding or _running(world, judged.spec, failing)
     if running.status == "True" and (actions or isinstance(world.validation, Unknown)):
         running = false("Running", Reason.APPLYING, _applying(world.validation))
     found = [_accepted(judged), _connect(world), credentials, running]
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
-    status = _status(world, judged, failing) | {"conditions": conditions}
+    status = _status(world, judged, failing) | {"conditions": conditions, "operations": operating.records or None}
     again = timedelta(seconds=10 if conditions[0]["status"] == "True" or judged.problem else 3)
-    if isinstance(world.validation, Unknown) and unread(resource, world.readable):
+    if operating.holds or (isinstance(world.validation, Unknown) and unread(resource, world.readable)):
         again = SOON
-    return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
+    told = (*notes(previous, conditions), *operating.notes)
+    return Plan(actions=actions, status=status, notes=told, look_again=again)
 
 
 def judge(
@@ -129,13 +133,18 @@ def _accepted(judged: Acceptance[ConnectorSpec]) -> Finding:
     return dataclasses.replace(judged.finding, message=message)
 
 
-def _failing(world: ConnectorWorld, spec: ConnectorSpec | None, busy: bool, now: datetime) -> restarts.Failing:
+def _failing(
+    world: ConnectorWorld, spec: ConnectorSpec | None, operating: Operating, busy: bool, now: datetime
+) -> restarts.Failing:
     """Return what is known of failing tasks; an edit or a request counts anew; a restart waits for other actions."""
     if _foreign(world):
         return restarts.Failing(error=None, record=None)
     status = world.resource.status
     before = status.get("restarts")
-    if status.get("observedGeneration") != world.resource.generation or requests.is_new(world.resource):
+    if operating.holds:
+        return restarts.Failing(error=None, record=before)
+    asked = requests.is_new(world.resource) or operating.restarts
+    if status.get("observedGeneration") != world.resource.generation or asked:
         before = restarts.anew(before)
     failing = restarts.decide(world.seen, spec, before, now, world.doubt)
     return dataclasses.replace(failing, due=False, record=before) if failing.due and busy else failing
@@ -153,9 +162,13 @@ def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acce
     return acceptance.refuse(ConnectorSpec, world.resource, problem)
 
 
-def _changes(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: Finding) -> tuple[Action, ...]:
+def _changes(
+    world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: Finding, operating: Operating
+) -> tuple[Action, ...]:
     """Return what to tell Connect, in order: what shall not run is paused or stopped before it is configured anew."""
-    put, state = _put(world, judged, credentials), _state(world, judged.spec)
+    put, state = _put(world, judged, credentials), _state(world, judged.spec, operating)
+    if operating.holds and isinstance(world.seen, ConnectorSeen):
+        return (*state, *put, *(() if state else operating.actions(_url(world), world.seen.name)))
     resumes = any(isinstance(action, SetState) and action.verb == "resume" for action in state)
     return (*put, *state) if resumes else (*state, *put)
 
@@ -207,15 +220,17 @@ def is_running(configuration: Mapping[str, str], seen: ConnectorSeen) -> bool:
 
 def is_left_alone(resource: Resource, configuration: Mapping[str, str] | None, seen: ConnectorSeen) -> bool:
     """Tell whether nothing is done about a connector that is seen so; what else is seen is no ground to write on."""
+    if operations.is_wanted(resource) or requests.is_new(resource):
+        return False
     states = {seen.state, *(task.state for task in seen.tasks)}
     wanted = str(resource.spec.get("state") or "Running").upper()
     return configuration is not None and is_running(configuration, seen) and states == {wanted}
 
 
-def _state(world: ConnectorWorld, spec: ConnectorSpec | None) -> tuple[Action, ...]:
+def _state(world: ConnectorWorld, spec: ConnectorSpec | None, operating: Operating) -> tuple[Action, ...]:
     if spec is None or not isinstance(world.seen, ConnectorSeen):
         return ()
-    state = spec.state or "Running"
+    state = "Stopped" if operating.holds else spec.state or "Running"
     paused = world.seen.state in ("PAUSED", "STOPPED")
     if (state == "Running" and not paused) or world.seen.state == state.upper() or world.seen.state == "UNASSIGNED":
         return ()

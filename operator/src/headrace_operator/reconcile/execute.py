@@ -24,6 +24,9 @@ WRITE = ANSWER
 
 
 Topic = actions.CreateTopic | actions.AlterTopic | actions.GrowTopic
+OfConnector = (
+    actions.PutConnector | actions.SetState | actions.RestartConnector | actions.ChangeOffsets | actions.RemoveConnector
+)
 
 
 async def execute(action: actions.Action, remote: Remote) -> None:
@@ -41,14 +44,14 @@ async def _do(action: actions.Action, remote: Remote) -> None:
             await remote.kube.apply(manifest)
         case actions.CreateTopic() | actions.AlterTopic() | actions.GrowTopic() as topic:
             await _do_topic(topic, await _kafka(topic, remote))
-        case actions.PutConnector(url=url, connector=name, config=config, initial=initial):
-            await remote.connect.put(url, name, config, initial)
-        case actions.SetState(url=url, connector=name, verb=verb):
-            await remote.connect.set_state(url, name, verb)
-        case actions.RestartConnector(url=url, connector=name, only_failed=only_failed):
-            await remote.connect.restart(url, name, only_failed=only_failed)
-        case actions.RemoveConnector(url=url, connector=name):
-            await remote.connect.remove(url, name)
+        case (
+            actions.PutConnector()
+            | actions.SetState()
+            | actions.RestartConnector()
+            | actions.ChangeOffsets()
+            | actions.RemoveConnector()
+        ) as change:
+            await _do_connector(change, remote)
         case actions.RemoveConfigMap(namespace=namespace, name=name, uid=uid):
             await remote.kube.remove_config_map(namespace, name, uid)
         case _:
@@ -62,16 +65,44 @@ def told(action: actions.Action) -> str:
             return f"apply {manifest['kind']} {manifest['metadata']['name']}"
         case actions.CreateTopic() | actions.AlterTopic() | actions.GrowTopic() as topic:
             return _told_topic(topic)
+        case (
+            actions.PutConnector()
+            | actions.SetState()
+            | actions.RestartConnector()
+            | actions.ChangeOffsets()
+            | actions.RemoveConnector()
+        ) as change:
+            return _told_connector(change)
+        case actions.RemoveConfigMap(name=name):
+            return f"remove ConfigMap {name}"
+
+
+async def _do_connector(action: OfConnector, remote: Remote) -> None:
+    match action:
+        case actions.PutConnector(url=url, connector=name, config=config, initial=initial):
+            await remote.connect.put(url, name, config, initial)
+        case actions.SetState(url=url, connector=name, verb=verb):
+            await remote.connect.set_state(url, name, verb)
+        case actions.RestartConnector(url=url, connector=name, only_failed=only_failed):
+            await remote.connect.restart(url, name, only_failed=only_failed)
+        case actions.ChangeOffsets(url=url, connector=name, offsets=offsets):
+            await remote.connect.change_offsets(url, name, offsets)
+        case actions.RemoveConnector(url=url, connector=name):
+            await remote.connect.remove(url, name)
+
+
+def _told_connector(action: OfConnector) -> str:
+    match action:
         case actions.PutConnector(connector=name):
             return f"configure connector {name}"
         case actions.SetState(connector=name, verb=verb):
             return f"{verb} connector {name}"
         case actions.RestartConnector(connector=name):
             return f"restart connector {name}"
+        case actions.ChangeOffsets(connector=name, offsets=offsets):
+            return f"{'reset' if offsets is None else 'set'} the offsets of connector {name}"
         case actions.RemoveConnector(connector=name):
             return f"remove connector {name}"
-        case actions.RemoveConfigMap(name=name):
-            return f"remove ConfigMap {name}"
 
 
 async def _do_topic(action: Topic, kafka: Kafka) -> None:

@@ -91,8 +91,9 @@ def _register(arguments: list[str]) -> None:
 
         _app.add_typer(internal.app, name="internal")
         return
-    from headrace.cli.laptop import dlq, inbox, outbox, pausing, redriving, status
+    from headrace.cli.laptop import connector, dlq, inbox, outbox, pausing, redriving, status
 
+    _app.add_typer(connector.app, name="connector")
     _app.add_typer(dlq.app, name="dlq")
     _app.add_typer(inbox.app, name="inbox")
     _app.add_typer(outbox.app, name="outbox")

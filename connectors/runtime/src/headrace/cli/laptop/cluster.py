@@ -110,26 +110,26 @@ class Cluster:
                 )
         return list(found["items"])
 
-    def consumer(self, name: str) -> Json:
-        """Return a Consumer as JSON; raises ``Failure``."""
+    def resource(self, plural: str, name: str) -> Json:
+        """Return a custom resource as JSON; raises ``Failure``."""
         api = client.CustomObjectsApi(self._api)
-        with self._telling("get", f"consumers.{GROUP}", name):
+        with self._telling("get", f"{plural}.{GROUP}", name):
             return dict(
                 api.get_namespaced_custom_object(
-                    GROUP, VERSION, self.namespace, "consumers", name, _request_timeout=DEADLINE
+                    GROUP, VERSION, self.namespace, plural, name, _request_timeout=DEADLINE
                 )
             )
 
-    def patch_consumer(self, name: str, change: Json) -> Json:
-        """Merge ``change`` into a Consumer and return it as it is then, as JSON; raises ``Failure``."""
+    def patch(self, plural: str, name: str, change: Json) -> Json:
+        """Merge ``change`` into a custom resource and return it as it is then, as JSON; raises ``Failure``."""
         api = client.CustomObjectsApi(self._api)
-        with self._telling("patch", f"consumers.{GROUP}", name):
+        with self._telling("patch", f"{plural}.{GROUP}", name):
             return dict(
                 api.patch_namespaced_custom_object(
                     GROUP,
                     VERSION,
                     self.namespace,
-                    "consumers",
+                    plural,
                     name,
                     change,
                     field_manager="headrace-cli",

@@ -80,7 +80,7 @@ def _deployment(cluster: Cluster, consumer: str) -> Json:
 
 def _absent(cluster: Cluster, consumer: str) -> Failure:
     try:
-        cluster.consumer(consumer)
+        cluster.resource("consumers", consumer)
     except Failure:
         return not_found(
             f"no Consumer {consumer} in namespace {cluster.namespace}",

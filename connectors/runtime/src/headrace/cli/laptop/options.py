@@ -14,4 +14,5 @@ Namespace = Annotated[
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: the current one.")]
 Kubeconfig = Annotated[str | None, typer.Option(help="Path of the kubeconfig. Default: as kubectl.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the data on stdout.")]
+ConnectorName = Annotated[str, typer.Argument(metavar="CONNECTOR", help="Name of the Connector.")]
 ConsumerName = Annotated[str, typer.Argument(metavar="CONSUMER", help="Name of the Consumer.")]

@@ -1,0 +1,49 @@
+"""Source offsets as people write them: whether the plug-in would read them, and whether they are in force. Pure.
+
+Source of the shape: ``PostgresOffsetContext`` and ``PostgresPartition`` of Debezium 3.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Document = Sequence[Mapping[str, Any]]
+
+NUMBERS = frozenset({"lsn", "lsn_proc", "lsn_commit", "txId", "ts_usec", "xmin"})
+"""What of an offset of PostgreSQL the plug-in takes for a number."""
+
+
+def problem(document: Document, prefix: str) -> str | None:
+    """Say why a connector with this prefix of topics would not go on from ``document``; None when it would."""
+    partition = {"server": prefix}
+    if len(document) != 1 or document[0].get("partition") != partition:
+        return f"a connector for PostgreSQL has one partition, {partition}"
+    offset = document[0].get("offset")
+    return None if offset is None else _problem_of(offset)
+
+
+def _problem_of(offset: Mapping[str, Any]) -> str | None:
+    if "lsn" not in offset:
+        return "an offset of PostgreSQL has a number lsn"
+    wrong = next((name for name, value in offset.items() if not _is_read(name, value)), None)
+    return wrong and f"{wrong} of the offset is {'no whole number' if wrong in NUMBERS else 'no text, number or truth'}"
+
+
+def _is_read(name: str, value: Any) -> bool:
+    if name in NUMBERS:
+        return (value is None and name != "lsn") or (type(value) is int and 0 <= value < 2**63)
+    return value is None or isinstance(value, str | int | bool)
+
+
+def is_in_force(document: Document | None, seen: Document) -> bool:
+    """Tell whether ``seen`` is what ``document`` asks for; None asks for no offset at all."""
+    if document is None:
+        return not seen
+    known = [one for one in seen if one.get("offset") is not None]
+    return all(
+        any(one["partition"] == wanted["partition"] and one["offset"] == wanted["offset"] for one in known)
+        if wanted["offset"] is not None
+        else all(one["partition"] != wanted["partition"] for one in known)
+        for wanted in document
+    )

@@ -1,0 +1,177 @@
+"""``headrace connector`` against a real API server: what it writes, with which rights, and what it waits for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster import fast
+from tests.cluster.client import refusal
+from tests.cluster.fast import ApiServer
+from tests.operator.operator_process import install
+from tests.waiting import PATIENCE, until
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.case("databases-12")]
+
+ROOT = Path(__file__).parents[3]
+BEFORE = [{"partition": {"server": "shop.orders-db"}, "offset": {"lsn": 22218640}}]
+
+
+def headrace(kubeconfig: Path, *words: str, text: str = "") -> tuple[int, str, str]:
+    command = [sys.executable, "-c", "from headrace.cli import app; app()", "connector", *words]
+    done = subprocess.run(
+        [*command, "-n", "shop", "--kubeconfig", str(kubeconfig)],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def connector(server: ApiServer) -> dict[str, Any]:
+    return server.client.get("hrconn", "orders-db", "shop")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ApiServer]:
+    with fast.apiserver() as made:
+        install(made)
+        made.client.create_namespace("shop")
+        example = yaml.safe_load_all((ROOT / "operator/examples/outbox.yaml").read_text())
+        made.client.create(next(one for one in example if one["kind"] == "Connector"), "shop")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ada(server: ApiServer) -> Path:
+    """The kubeconfig of a user who has the rights that the guide shows, and no others."""
+    page = (ROOT / "docs/connector-operations.md").read_text()
+    found = re.search(r"```yaml\n(apiVersion: rbac.*?)```", page, re.DOTALL)
+    assert found
+    role = yaml.safe_load(found.group(1))
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role["metadata"]["name"]}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "ada", "namespace": "shop"},
+        "roleRef": reference,
+        "subjects": [{"kind": "User", "name": "ada", "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    server.client.apply((role, binding))
+    config = server.kubeconfig_for("ada")
+    touch = partial(server.client.patch, "hrconn", "orders-db", {}, "shop", who="ada")
+    until("her rights", lambda: not refusal(touch))
+    return config
+
+
+@contextmanager
+def answering(server: ApiServer, annotation: str, **record: Any) -> Iterator[list[str]]:
+    """Answer, as the operator does, what is asked by an annotation from now on; yields what was asked."""
+    old = connector(server)["metadata"].get("annotations", {}).get(f"headrace.dev/{annotation}")
+    asked: list[str] = []
+
+    def answer() -> None:
+        def is_asked() -> bool:
+            value = connector(server)["metadata"].get("annotations", {}).get(f"headrace.dev/{annotation}")
+            if value not in (None, old):
+                asked.append(value)
+            return bool(asked)
+
+        until("a question", is_asked)
+        word = json.loads(asked[0])["id"] if annotation == "offsets" else asked[0]
+        operation = {"id": word, "since": "2026-01-02T03:04:05Z", **record}
+        known = {"operations": {annotation: operation}, "offsets": BEFORE}
+        status = {"lastHandledRequest": word} if annotation == "requested-at" else {}
+        body = {"status": {**status, **({} if status else known), "offsets": BEFORE}}
+        server.client.patch("hrconn", "orders-db", body, "shop", part="status")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield asked
+    thread.join(PATIENCE)
+
+
+def test_a_connector_is_paused_and_goes_on_as_it_was(server: ApiServer, ada: Path) -> None:
+    before = connector(server)["spec"]
+
+    code, out, _ = headrace(ada, "pause", "orders-db")
+    paused = connector(server)["spec"]
+    resumed, told, _ = headrace(ada, "resume", "orders-db")
+
+    assert (code, resumed) == (0, 0)
+    assert (out, told) == ("shop/orders-db: paused\n", "shop/orders-db: resumed\n")
+    assert paused == {**before, "state": "Paused"}
+    assert connector(server)["spec"] == before
+
+
+def test_a_restart_is_asked_for_and_waited_for(server: ApiServer, ada: Path) -> None:
+    with answering(server, "restart", action="Restart", phase="Done", message="Well."):
+        code, out, _ = headrace(ada, "restart", "orders-db")
+
+    assert (code, out) == (0, "shop/orders-db: restarted\n")
+
+
+def test_what_is_refused_is_told(server: ApiServer, ada: Path) -> None:
+    with answering(server, "restart", action="Restart", phase="Refused", message="Nothing was restarted: why."):
+        code, out, said = headrace(ada, "restart", "orders-db")
+
+    assert (code, out) == (1, "")
+    assert "Nothing was restarted: why." in said
+
+
+def test_offsets_are_shown_as_they_are_set(server: ApiServer, ada: Path) -> None:
+    with answering(server, "requested-at"):
+        code, shown, _ = headrace(ada, "offsets", "show", "orders-db")
+    with answering(server, "offsets", action="SetOffsets", phase="Done", message="Well.", previous=BEFORE) as asked:
+        done, printed, _ = headrace(ada, "offsets", "set", "orders-db", "-", "--yes", text=shown)
+
+    assert (code, done) == (0, 0)
+    assert json.loads(shown) == json.loads(printed) == BEFORE
+    assert {**json.loads(asked[0]), "id": ""} == {"id": "", "action": "set", "offsets": BEFORE}
+
+
+def test_offsets_are_reset(server: ApiServer, ada: Path) -> None:
+    with answering(server, "offsets", action="ResetOffsets", phase="Done", message="Well.", previous=BEFORE) as asked:
+        code, printed, said = headrace(ada, "offsets", "reset", "orders-db", "--yes")
+
+    assert (code, json.loads(printed)) == (0, BEFORE)
+    assert "Those of before" in said
+    assert json.loads(asked[0])["action"] == "reset"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("restart", "nobody"), 3, "no connectors.headrace.dev nobody in namespace shop"),
+        (("offsets", "reset", "orders-db"), 2, "--yes"),
+        (("offsets", "set", "orders-db", "/nowhere", "--yes"), 2, "cannot read offsets from /nowhere"),
+        (("offsets", "set", "orders-db", "-", "--yes"), 2, "cannot read offsets"),
+        (("restart", "orders-db", "--timeout", "1"), 1, "the operator did not answer"),
+    ],
+)
+def test_what_cannot_be_done_is_told(ada: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    done, out, told = headrace(ada, *words)
+
+    assert (done, out) == (code, "")
+    assert said in told
+
+
+def test_without_the_right_nothing_is_asked(server: ApiServer) -> None:
+    code, _, said = headrace(server.kubeconfig_for("bob"), "restart", "orders-db")
+
+    assert (code, "you may not patch connectors.headrace.dev orders-db in namespace shop" in said) == (4, True)
