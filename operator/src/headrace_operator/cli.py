@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from datetime import UTC, datetime
@@ -15,6 +16,9 @@ from headrace_operator import logs
 from headrace_operator import settings as surroundings
 from headrace_operator.api import admission, crd
 from headrace_operator.clients.errors import HeadraceError
+
+COLLECTIONS = (20_000, 20, 20)
+"""Objects, and collections, between two collections of garbage: a pass makes some thousands, and few cycles."""
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The Headrace operator."
@@ -35,6 +39,7 @@ def run() -> None:
         typer.echo(str(wrong), err=True)
         raise typer.Exit(2) from wrong
     logs.start(settings.log_level)
+    gc.set_threshold(*COLLECTIONS)
     asyncio.run(running.run(settings))
 
 

@@ -35,7 +35,7 @@ class Lease:
     """
 
     def __init__(
-        self, namespace: str, me: str, *, duration: float = 12.0, retry: float = 2.0, margin: float = 2.0
+        self, namespace: str, me: str, *, duration: float = 11.0, retry: float = 2.0, margin: float = 2.0
     ) -> None:
         self._namespace, self._me = namespace, f"{me}_{uuid4()}"
         self._duration, self._retry, self._margin = duration, retry, margin
