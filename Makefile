@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup packages check format lint types rooms fast generate verify lint-charts build up down status images real lifecycle cluster faults soak bench-consumer bench-operator e2e test demo
+.PHONY: help setup packages check format lint types rooms fast generate verify lint-charts build up down status images real lifecycle cluster faults soak bench-consumer bench-operator bench-relay e2e test demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,7 +79,7 @@ faults: setup packages build ## The sweeps of faults of which make test has samp
 	@$(RUN) pytest -q -m sweep -n 4 --dist worksteal
 
 soak: setup ## Long runs: a target that is away for minutes (15 min); after make demo, a steady load on the cluster (20 min)
-	@$(RUN) pytest -q -s tests/runtime/soak.py tests/e2e/soak.py
+	@$(RUN) pytest -q -s tests/runtime/soak.py tests/runtime/relay/soak.py tests/e2e/soak.py
 
 bench-consumer: setup ## The runtime beside its peers (45 min; CASES="noop wait" RECORDS=20000 ROUNDS=1: less of it)
 	@$(RUN) python -m tests.bench.consumer $(CASES) $(if $(RECORDS),--records $(RECORDS)) $(if $(ROUNDS),--rounds $(ROUNDS))
@@ -87,6 +87,9 @@ bench-consumer: setup ## The runtime beside its peers (45 min; CASES="noop wait"
 bench-operator: setup build ## How much one operator looks after (2 h; CASES="crowd kills" SIZE=100 REST=60 KILLS=2: less of it)
 	@$(RUN) python -m tests.bench.operator $(CASES) $(if $(SIZE),--size $(SIZE)) $(if $(REST),--rest $(REST)) \
 	  $(if $(KILLS),--kills $(KILLS)) $(if $(SHARDS),--shards $(SHARDS))
+
+bench-relay: setup packages build ## The relay beside a bare SELECT, produce and UPDATE loop (5 min; CASES=PostgreSQL ROUNDS=1: less of it)
+	@$(RUN) python -m tests.bench.relay $(CASES) $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 E2E := build real lifecycle images up cluster
 e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,7 +38,14 @@ class MariadbServer:
 
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[MariadbServer]:
-    """Run a MariaDB for this session of tests."""
+    """Run one for this session of tests."""
+    with running() as server:
+        yield server
+
+
+@contextmanager
+def running() -> Iterator[MariadbServer]:
+    """Run a server until the end of the block."""
     if shutil.which("mariadb-install-db") is None:
         pytest.fail("MariaDB is not installed: run `make packages`")
     with folder("mariadb", USER) as directory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,14 @@ class PostgresServer:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """Run a PostgreSQL for this session of tests."""
+    """Run one for this session of tests."""
+    with running() as server:
+        yield server
+
+
+@contextmanager
+def running() -> Iterator[PostgresServer]:
+    """Run a server until the end of the block."""
     with folder("postgres", USER) as directory:
         files, server = directory / "data", PostgresServer(port=free_port())
         initdb, program = (str(_binaries() / name) for name in ("initdb", "postgres"))

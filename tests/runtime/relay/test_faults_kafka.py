@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from headrace import outbox
+from headrace.cli import main
 from headrace.outbox import FAILED, PENDING
 from headrace.sql.dialects import Dialect
 from tests.kafka_broker import KafkaBroker
 from tests.mariadb_server import MariadbServer
+from tests.postgres_server import PostgresServer
 from tests.runtime.consumer_process import Running
 from tests.runtime.relay import outboxes
 from tests.runtime.relay.outboxes import Outbox, Place, relaying
@@ -154,3 +158,61 @@ def test_processed_rows_are_deleted_when_they_are_old_enough(made: Outbox) -> No
         until("they are gone", lambda: made.run(f"SELECT count(*) FROM {made.table}") == [(3,)])
 
     assert made.counts() == {"PROCESSED": 1, FAILED: 1, PENDING: 1}
+
+
+def test_rows_wait_while_kafka_is_silent(made: Outbox) -> None:
+    """It is told, and nothing counts as a failure; they are published in order afterwards."""
+    made.topic(partitions=1)
+    made.insert([("a", "0")])
+    with relaying(made) as running:
+        until("the first", made.is_done(1))
+        with made.broker.silent():
+            made.insert([("a", str(n)) for n in range(1, 200)])
+            _says(running, "Kafka")
+            until("it is measured", lambda: running.metric("headrace_relay_kafka_away") == 1)
+        until("all", made.is_done(200))
+        until("ready", lambda: running.get("/readyz")[0] == 200)
+
+    assert list(dict.fromkeys(one.value for one in made.published())) == [str(n).encode() for n in range(200)]
+    assert made.run(f"SELECT DISTINCT failCount FROM {made.table}") == [(0,)]
+
+
+def test_a_database_that_takes_no_connections_is_waited_for(
+    postgres_server: PostgresServer, kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """Also where it goes away while connections are open."""
+    made = outboxes.make(outboxes.postgres(postgres_server), kafka_broker, tmp_path)
+    made.topic()
+    with relaying(made) as running, psycopg.connect(postgres_server.url(), autocommit=True) as admin:
+        made.insert([("a", "1")])
+        until("the row", made.is_done(1))
+        admin.execute("ALTER DATABASE relay WITH ALLOW_CONNECTIONS false")
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'relay'")
+        _says(running, "not currently accepting connections")
+        assert running.metric("headrace_relay_database_away") == 1
+        admin.execute("ALTER DATABASE relay WITH ALLOW_CONNECTIONS true")
+        made.insert([("a", "2")])
+        until("the next row", made.is_done(2))
+        assert running.stop() == 0
+
+
+def test_failed_rows_are_listed_and_put_back(made: Outbox, capfd: pytest.CaptureFixture[str]) -> None:
+    """By the command, where the relay's configuration is; without payloads."""
+    made.topic()
+    made.insert([("a", "secret-1"), ("b", "secret-2"), ("c", "secret-3")])
+    made.run(f"UPDATE {made.table} SET status = 'FAILED', failCount = 3, lastError = 'too large'")
+    file = made.folder / "relay.json"
+    file.write_text(outbox.dump(made.relay))
+    ((first,),) = made.run(f"SELECT min(id) FROM {made.table}")
+
+    assert main(["outbox", "list", "--config", str(file)]) == 0
+    listed = capfd.readouterr().out
+    assert listed.count("too large") == 3
+    assert "secret" not in listed
+    assert main(["outbox", "list", "--config", str(file), "-o", "json"]) == 0
+    assert [one["failures"] for one in json.loads(capfd.readouterr().out)] == [3, 3, 3]
+    assert main(["outbox", "retry", "--config", str(file), "--id", str(first)]) == 0
+    assert made.counts() == {PENDING: 1, FAILED: 2}
+    assert main(["outbox", "retry", "--config", str(file), "--all"]) == 0
+    assert made.run(f"SELECT DISTINCT status, failCount FROM {made.table}") == [(PENDING, 0)]
+    assert main(["outbox", "retry", "--config", str(file)]) == 2

@@ -32,6 +32,9 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 MEASURE_EVERY = 15.0
 LOOK_AT_CREDENTIALS_EVERY = 5.0
 DELETE_EVERY = 10.0
+SLOW = 10.0
+"""Seconds without an acknowledgement after which Kafka is said to be away; it is waited for all the same."""
+
 GRACE = 10.0
 """Seconds for which what is under way is waited for at the end."""
 
@@ -52,6 +55,7 @@ class Loop(threading.Thread):
         self._unmarked: list[Any] = []
         self._limit = min(batches.FIRST, settings.batch)
         self._failures = 0
+        self._begun = 0.0
         self._due = {"look": 0.0, "measure": 0.0, "credentials": 0.0, "delete": 0.0}
         self._ending = threading.Event()
         self._ends_at = float("inf")
@@ -115,6 +119,7 @@ class Loop(threading.Thread):
         if not rows or not self._leases.is_live:
             return
         records = [Outgoing(*row.record) for row in rows]
+        self._begun = time.monotonic()
         if len(rows) == 1 and batches.is_alone(rows[0], self._suspects):
             said = [self._publisher.write_alone(records[0], self._going_on)]
         else:
@@ -194,10 +199,16 @@ class Loop(threading.Thread):
             self._unmarked = []
 
     def _going_on(self) -> bool:
-        """Tell whether what is under way may go on; renews what is held."""
-        self._standing.beat = time.monotonic()
+        """Tell whether what is under way may go on; renews what is held, and tells of a Kafka that does not answer."""
+        now = self._standing.beat = time.monotonic()
         try:
             self._leases.renew()
+            if now - self._begun > SLOW:
+                self._standing.trouble(
+                    KAFKA, f"Kafka does not acknowledge records: {self._publisher.words or 'silence'}"
+                )
+                self._measure(now)
+                self._tell()
         except Trouble as trouble:
             self._standing.trouble(DATABASE, str(trouble))
         return self._leases.is_live and time.monotonic() < self._ends_at
@@ -205,8 +216,7 @@ class Loop(threading.Thread):
     def _look_after(self) -> None:
         """Measure, follow the credentials and delete what is old, each in its time."""
         now = time.monotonic()
-        if self._is_due("measure", now, MEASURE_EVERY):
-            self._standing.figures = self._source.figures()
+        self._measure(now)
         if self._is_due("credentials", now, LOOK_AT_CREDENTIALS_EVERY):
             self._follow_credentials()
         if self._settings.retention and 0 in self._leases.held and self._is_due("delete", now, DELETE_EVERY):
@@ -214,6 +224,10 @@ class Loop(threading.Thread):
             self._metrics.deleted.inc(deleted)
             if deleted:
                 self._due["delete"] = now
+
+    def _measure(self, now: float) -> None:
+        if self._is_due("measure", now, MEASURE_EVERY):
+            self._standing.figures = self._source.figures()
 
     def _follow_credentials(self) -> None:
         found = connection.mounted(self._settings.kafka)

@@ -6,6 +6,7 @@ Every failure is one `Trouble` that says what was tried, where, what came back a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from headrace import outbox
@@ -30,6 +31,18 @@ class Figures(NamedTuple):
     pending: int
     failed: int
     oldest: float | None
+
+
+class FailedRow(NamedTuple):
+    """A row that was given up, as the database has it."""
+
+    id: Any
+    message_id: Any
+    message_type: Any
+    key: Any
+    failures: int | None
+    occurred_at: datetime | None
+    last_error: str | None
 
 
 class Source:
@@ -62,6 +75,14 @@ class Source:
         """Return what the table holds."""
         ((pending, failed, oldest),) = self.run("count", self._known().figures())
         return Figures(int(pending), int(failed), None if oldest is None else max(0.0, float(oldest)))
+
+    def failed(self, most: int) -> list[FailedRow]:
+        """Return the first failed rows, at most so many."""
+        return [FailedRow(*one) for one in self.run("read", self._known().failed(most))]
+
+    def retry(self, ids: Collection[str]) -> int:
+        """Let failed rows be published after all, without ``ids`` all of them; return how many there were."""
+        return self.changed("mark rows in", self._known().retry(ids))
 
     def delete_processed(self, age: float) -> int:
         """Delete some of the rows that were processed longer ago than ``age`` seconds; return how many."""

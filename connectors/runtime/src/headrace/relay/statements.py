@@ -133,6 +133,26 @@ class Statements:
         where = f"{self._name(self._columns.id)} = %s AND {self._is(PENDING)}"
         return f"UPDATE {self._table} SET {', '.join(changes)} WHERE {where}", (*given, id)
 
+    def failed(self, most: int) -> Asked:
+        """Return what reads the first failed rows: id, message, type, key, failures, time and Kafka's last words."""
+        columns = self._columns
+        texts = (columns.message_id, columns.message_type, columns.key)
+        read = [
+            self._name(columns.id),
+            *("NULL" if name is None else self._text(name) for name in texts),
+            self._name(columns.fail_count),
+            self._name(columns.occurred_at),
+            "NULL" if columns.last_error is None else self._name(columns.last_error),
+        ]
+        order = f"ORDER BY {self._name(columns.id)} LIMIT {most}"
+        return f"SELECT {', '.join(read)} FROM {self._table} WHERE {self._is(FAILED)} {order}", ()
+
+    def retry(self, ids: Collection[Any]) -> Asked:
+        """Return what lets failed rows be published after all; without ``ids`` all of them."""
+        changed = f"{self._name(self._columns.status)} = '{PENDING}', {self._name(self._columns.fail_count)} = 0"
+        of, given = self._dialect.among(self._lane_of_id, ids) if ids else ("1 = 1", ())
+        return f"UPDATE {self._table} SET {changed} WHERE {self._is(FAILED)} AND {of}", given
+
     def figures(self) -> Asked:
         """Return what counts pending and failed rows, and tells the age of the oldest pending one in seconds."""
         pending, failed = (self._count(status) for status in (PENDING, FAILED))
@@ -163,6 +183,10 @@ class Statements:
         names = (self._columns.topic, self._columns.message_type)
         found = (f"NULLIF({self._dialect.lane([name])}, '')" for name in names if name)
         return f"COALESCE({', '.join(found)}, '')"
+
+    @property
+    def _lane_of_id(self) -> str:
+        return self._dialect.lane([self._columns.id])
 
     def _of(self, buckets: Collection[int]) -> Asked:
         return self._dialect.among(self._dialect.bucket(self._lane), buckets)

@@ -1,0 +1,38 @@
+"""A hundred thousand rows by two replicas, of which one is killed again and again. `make soak` runs it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.runtime.relay.outboxes import Outbox, relaying
+from tests.runtime.relay.test_relay_kafka import by_key
+from tests.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+ROWS, KILLS, KEYS = 100_000, 4, 9973
+
+
+def test_a_hundred_thousand_rows_through_kills(made: Outbox) -> None:
+    """All are published, in order per key; what is repeated was under way when a replica died: a batch for each."""
+    made.topic(partitions=12)
+    with relaying(made):
+        made.insert([(f"key-{n % KEYS}", json.dumps({"n": n})) for n in range(ROWS)])
+        for kill in range(1, KILLS + 1):
+            with relaying(made) as other:
+                until("it runs", lambda: other.get("/metrics")[0] == 200)
+                until("its share", lambda: other.metric("headrace_relay_buckets") == 32)
+                until("some are published", made.is_done(kill * ROWS // (KILLS + 2)))
+                other.process.kill()
+        until("all processed", made.is_done(ROWS))
+
+    numbers = by_key(made.published())
+    repeats = sum(map(len, numbers.values())) - ROWS
+    print(f"{ROWS} rows, {KILLS} kills, {repeats} repeats")
+    assert len(numbers) == KEYS
+    assert 0 <= repeats <= KILLS * made.relay.batch
+    for found in numbers.values():
+        once = list(dict.fromkeys(found))
+        assert once == sorted(once)
