@@ -13,6 +13,7 @@ Figures = Mapping[str, float]
 """What one run gave, by the names in `UNITS`."""
 
 RATE, CPU, RSS, HALF, MOST = "records/s", "CPU µs/record", "MiB", "p50 ms", "p99 ms"
+PARKED = "parked keys"
 
 Round = Mapping[str, Figures]
 """What each contestant gave when all had run once."""
@@ -45,7 +46,7 @@ class Case:
     title: str
     contestants: tuple[Contestant, ...]
     gates: tuple[Gate, ...] = ()
-    kind: Literal["drain", "push", "shared", "trickle", "idle"] = "drain"
+    kind: Literal["drain", "push", "shared", "trickle", "idle", "parked"] = "drain"
     share: float = 1.0
     least: int = 0
     keys: int = 1000
@@ -83,6 +84,14 @@ STORM = headrace("storm", 100, "1 % fail five times", variables={"BENCH_LEFT_OUT
 LATE = headrace("delayed", 100)
 IDLE = headrace("noop", 8)
 GROWING = tuple(headrace("noop", 100, f"{keys:,} keys", keys=keys) for keys in (1_000, 10_000, 100_000, 1_000_000))
+NONE_PARKED, SOME_PARKED, MANY_PARKED = (
+    headrace(work, 100, name, keys=400_000, variables={"BENCH_LEFT_OUT": left_out})
+    for work, name, left_out in (
+        ("storm", "none of 400,000 keys parked", "250"),
+        ("parks", "10,000 parked", "25"),
+        ("parks", "100,000 parked", "250"),
+    )
+)
 KEY_LIMIT = 50 / 0.01
 ALONE = Contestant(name="asyncio alone, all records at hand", kind="bare", work="alone", ordered=True)
 
@@ -229,7 +238,31 @@ CASES = (
                 at_least=False,
                 is_aim=True,
             ),
-            Gate(name="100,000 parked keys", bound=0.0, lacks="the ordered retry topic's parked keys"),
         ),
+    ),
+    Case(
+        name="parked",
+        title="As keys are parked: the rate of the others, and memory",
+        contestants=(NONE_PARKED, SOME_PARKED, MANY_PARKED),
+        gates=(
+            Gate(
+                name="rate of the others beside 100,000 parked keys over that beside none",
+                bound=0.5,
+                figure=ratio(MANY_PARKED.name, NONE_PARKED.name),
+                is_aim=True,
+            ),
+            Gate(
+                name="bytes for each of 100,000 parked keys",
+                bound=1000.0,
+                figure=lambda one: (
+                    (one[MANY_PARKED.name][RSS] - one[NONE_PARKED.name][RSS]) * 2**20 / one[MANY_PARKED.name][PARKED]
+                ),
+                at_least=False,
+                is_aim=True,
+            ),
+        ),
+        kind="parked",
+        share=4 / 3,
+        keys=400_000,
     ),
 )  # fmt: skip

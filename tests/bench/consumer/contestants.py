@@ -18,7 +18,10 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of one contestant: the topic, what to count, and where the result is expected."""
+    """One run of one contestant: the topic, what to count, and where the result is expected.
+
+    On ``port`` Headrace tells its metrics; ``parks`` keys are parked before its memory is read.
+    """
 
     bootstrap: str
     topic: str
@@ -27,6 +30,8 @@ class Run:
     name: str
     folder: Path
     server: str = ""
+    port: int = 0
+    parks: int = 0
 
     @property
     def result(self) -> Path:

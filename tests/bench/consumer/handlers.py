@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import timedelta
 
 import headrace
 from tests.bench.consumer.meter import Meter, SharedMeter
@@ -44,6 +45,13 @@ async def storm(record: headrace.Record) -> None:
         METER.note(record.value or b"")
     elif record.attempt <= FAILS:
         raise RuntimeError("not yet")
+
+
+async def parks(record: headrace.Record) -> None:
+    """Ask for a late attempt at the records of some keys, so that these are parked; those of the others are counted."""
+    if int(record.key or 0) % 1000 < LEFT_OUT:
+        raise headrace.Retry(after=timedelta(hours=1))
+    METER.note(record.value or b"")
 
 
 def compute(record: headrace.Record) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from headrace import config as contract
 from tests.bench.consumer import environments, machine, topics
-from tests.bench.consumer.cases import CPU, HALF, MOST, RATE, RSS, Case, Figures
+from tests.bench.consumer.cases import CPU, HALF, MOST, PARKED, RATE, RSS, Case, Figures
 from tests.bench.consumer.contestants import Contestant, Run
 from tests.cluster.failure import tail
 from tests.cluster.fast import END_WITH_PARENT
@@ -30,6 +31,7 @@ from tests.runtime.consumer_process import committed_offsets
 from tests.waiting import until
 
 Processes = list[subprocess.Popen[bytes]]
+PARKED_KEYS = re.compile(rb"^headrace_consumer_parked_keys\{.*\} (.*)$", re.MULTILINE)
 LINE = 30
 """Bytes of a line of a log that several processes share."""
 
@@ -69,6 +71,8 @@ class Bench:
             name=name,
             folder=self.folder,
             server=self.server,
+            port=free_port(),
+            parks=len({key for key in own if key % 1000 < left_out}) if contestant.work == "parks" else 0,
         )
         with self._started(contestant, run) as processes:
             figures = self._figures(case, contestant, run, processes)
@@ -120,7 +124,7 @@ class Bench:
         self.broker.create_topic(config.topics.resolutions)
         file = run.folder / f"{run.name}.config"
         file.write_text(contract.dump(config))
-        return {"HEADRACE_CONFIG": str(file), "HEADRACE_PORT": str(free_port())}
+        return {"HEADRACE_CONFIG": str(file), "HEADRACE_PORT": str(run.port)}
 
     def _figures(self, case: Case, contestant: Contestant, run: Run, processes: Processes) -> Figures:
         match case.kind:
@@ -128,6 +132,8 @@ class Bench:
                 return _idle(run, processes)
             case "shared":
                 return _shared(run, processes)
+            case "parked":
+                return {**_told(run, processes, run.result), **_parked(run, processes)}
             case "push":
                 result = run.result.with_suffix(".server.json")
                 self._begin(contestant, run, processes[0].pid, result)
@@ -186,6 +192,18 @@ def _idle(run: Run, processes: Processes) -> Figures:
     _await(run, processes, lambda: b"assigned" in log.read_bytes())
     time.sleep(QUIET)
     return {RSS: machine.memory(processes[0].pid, "VmRSS")}
+
+
+def _parked(run: Run, processes: Processes) -> Figures:
+    """Return the memory once all keys that fail are parked."""
+
+    def found() -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{run.port}/metrics", timeout=30) as answer:
+            told = PARKED_KEYS.search(answer.read())
+        return int(float(told[1])) if told else -1
+
+    _await(run, processes, lambda: found() == run.parks)
+    return {PARKED: run.parks, RSS: machine.memory(processes[0].pid, "VmRSS")}
 
 
 def _await(run: Run, processes: Processes, holds: Callable[[], bool]) -> None:

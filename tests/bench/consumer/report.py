@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.consumer.cases import CASES, CPU, HALF, MOST, RATE, RSS, Case, Gate, Round
+from tests.bench.consumer.cases import CASES, CPU, HALF, MOST, PARKED, RATE, RSS, Case, Gate, Round
 
 FOLDER = Path(__file__).parent
 RESULTS, PAGE = FOLDER / "results.json", FOLDER / "RESULTS.md"
-COLUMNS = (RATE, CPU, HALF, MOST, RSS)
+COLUMNS = (RATE, CPU, HALF, MOST, RSS, PARKED)
 SHARED = 0.05
 """Share of the machine's processors that others may use before a run is said to be beside others."""
 

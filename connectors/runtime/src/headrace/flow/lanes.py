@@ -248,8 +248,9 @@ class Lanes:
 
     def park(self, lanes: Collection[Lane]) -> list[Job]:
         """Take out what comes from the source and does not run; return it, of each lane in its order."""
+        were_ready = any(lane not in self._due and lane not in self._running for lane in lanes)
         taken = [job for lane in lanes for job in self._keep(lane, lambda one: not self._is_parkable(one))]
-        self._reorder()
+        self._reorder(were_ready=were_ready)
         return taken
 
     def parked(self) -> Iterator[tuple[Lane, list[Job]]]:
@@ -282,12 +283,13 @@ class Lanes:
             self._thin(lane, leaving)
         self._reorder()
 
-    def _reorder(self) -> None:
-        """Forget in heaps what was taken out of lanes."""
+    def _reorder(self, *, were_ready: bool = True) -> None:
+        """Forget in heaps what was taken out of lanes, of which some ``were_ready``: of those there may be many."""
         self._heap = [(due, self._queues[lane][0].number, lane) for lane, due in self._due.items()]
         heapq.heapify(self._heap)
-        self._ready = [(self._queues[lane][0].number, lane) for _, lane in self._ready if lane in self._queues]
-        heapq.heapify(self._ready)
+        if were_ready:
+            self._ready = [(self._queues[lane][0].number, lane) for _, lane in self._ready if lane in self._queues]
+            heapq.heapify(self._ready)
 
     def _thin(self, lane: Lane, leaving: set[Assignment]) -> None:
         queue = self._queues[lane]
