@@ -30,9 +30,10 @@ _SETTINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresServer:
-    """A running server on ``port`` of 127.0.0.1; its superuser needs no password."""
+    """A running server on ``port`` of 127.0.0.1, with its files in ``folder``; its superuser needs no password."""
 
     port: int
+    folder: Path
 
     def url(self, database: str = "postgres") -> str:
         """Return libpq's URL of ``database``."""
@@ -56,16 +57,30 @@ def postgres_server() -> Iterator[PostgresServer]:
 @contextmanager
 def running() -> Iterator[PostgresServer]:
     """Run a server until the end of the block."""
+    with created() as server, served(server):
+        yield server
+
+
+@contextmanager
+def created(**settings: str) -> Iterator[PostgresServer]:
+    """Make the files of a server, with ``settings`` of its own, and remove them at the end."""
     with folder("postgres", USER) as directory:
-        files, server = directory / "data", PostgresServer(port=free_port())
-        initdb, program = (str(_binaries() / name) for name in ("initdb", "postgres"))
+        files, server = directory / "data", PostgresServer(port=free_port(), folder=directory)
+        initdb = str(_binaries() / "initdb")
         run(USER, initdb, "--pgdata", str(files), "--auth", "trust", "--username", "postgres", "--no-sync")
-        with (files / "postgresql.conf").open("a") as settings:
-            made = _SETTINGS | {"port": str(server.port)}
-            settings.writelines(f"{name} = '{value}'\n" for name, value in made.items())
-        at_once = signal.SIGQUIT  # its children too
-        with serving(USER, [program, "-D", str(files)], directory / "log", partial(_answers, server), at_once):
-            yield server
+        with (files / "postgresql.conf").open("a") as written:
+            made = _SETTINGS | {"port": str(server.port)} | settings
+            written.writelines(f"{name} = '{value}'\n" for name, value in made.items())
+        yield server
+
+
+@contextmanager
+def served(server: PostgresServer) -> Iterator[None]:
+    """Run a server that was created, as it may be again and again."""
+    words = [str(_binaries() / "postgres"), "-D", str(server.folder / "data")]
+    at_once = signal.SIGQUIT  # its children too
+    with serving(USER, words, server.folder / "log", partial(_answers, server), at_once):
+        yield
 
 
 def _answers(server: PostgresServer) -> bool:

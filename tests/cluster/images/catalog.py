@@ -51,6 +51,7 @@ IMAGES = (
     Image(name="kafka", folder=HERE / "kafka", pom=True, files=("entrypoint.sh", "kafka-run", "log4j2.properties")),
     Image(name="postgres", folder=HERE / "postgres", files=("entrypoint.sh",)),
     Image(name="prometheus", folder=HERE / "prometheus", files=("discover.py",)),
+    Image(name="agent", folder=AGENT, package="headrace-agent", wheels=(AGENT,)),
     Image(name="runtime", folder=RUNTIME, package="headrace", wheels=(RUNTIME,)),
     Image(name="operator", folder=OPERATOR, package="headrace-operator", wheels=(RUNTIME, AGENT, OPERATOR)),
     Image(name="demo", folder=DEMO, requirements="requirements.txt", trees=(DEMO,)),

@@ -53,7 +53,7 @@ def _fill(folder: Path, project: Path, log: Path) -> None:
 def requirements(image: Image) -> str:
     """Give the pinned requirements of the image, from uv.lock. Raises ClusterError when that is out of date."""
     if not image.requirements:
-        return _export("--package", image.package, "--no-dev", "--no-emit-workspace")
+        return _export("--package", image.package, "--all-extras", "--no-dev", "--no-emit-workspace")
     locked = _export("--all-packages", "--all-groups", "--no-hashes", "--no-emit-workspace")
     pins = dict(_pin(line) for line in locked.splitlines())
     wanted = (image.folder / image.requirements).read_text().split()

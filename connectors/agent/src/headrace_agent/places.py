@@ -14,10 +14,14 @@ A private key must be readable by its owner and group alone (mode 0440), or Post
 """
 
 PORT = 8080
-"""The port that answers `SOURCES` and `HEALTH`."""
+"""The port that answers `SOURCES` and `HEALTH`; the environment variable `PORT_VARIABLE` names another one."""
+
+PORT_VARIABLE = "HEADRACE_AGENT_PORT"
 
 METRICS_PORT = 8081
-"""The port that answers `METRICS`, for whoever scrapes the pod."""
+"""The port that answers `METRICS`, for whoever scrapes the pod; `METRICS_VARIABLE` names another one."""
+
+METRICS_VARIABLE = "HEADRACE_AGENT_METRICS_PORT"
 
 SOURCES = "/sources"
 """What was seen of each source, as `headrace_agent.told.Told`."""

@@ -165,12 +165,15 @@ class Position(Document):
 
 
 class Heartbeat(Document):
-    """The newest heartbeat that this agent wrote; ``confirmed``: the slot's reader is beyond it, None: no slot."""
+    """The newest heartbeat that this agent wrote, and when the newest one was written that the slot's reader confirmed.
+
+    ``confirmed_at`` is None until the first one is; Debezium confirms as often as Kafka Connect commits its offsets.
+    """
 
     at: AwareDatetime
     age: float = Field(description="Seconds at the time of the look.")
     position: str
-    confirmed: bool | None
+    confirmed_at: AwareDatetime | None
 
 
 class Deed(Document):

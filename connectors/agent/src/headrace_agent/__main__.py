@@ -1,0 +1,6 @@
+"""``python -m headrace_agent``."""
+
+from headrace_agent.run import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Logs as one logfmt line a record on standard output, in ASCII, so that nothing of others begins a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+
+
+class Logfmt(logging.Formatter):
+    """``ts=… level=… logger=… msg="…"``, and the traceback, if any, in the same line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return ``record`` as one line."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = f"ts={stamp}.{int(record.msecs):03d}Z level={record.levelname.lower()} logger={record.name}"
+        line += f" msg={json.dumps(record.getMessage())}"
+        if record.exc_info:
+            line += f" traceback={json.dumps(self.formatException(record.exc_info))}"
+        return line
+
+
+def start() -> None:
+    """Send all logs of this process, from INFO on, to standard output."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(Logfmt())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

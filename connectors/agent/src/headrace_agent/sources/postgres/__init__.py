@@ -1,0 +1,1 @@
+"""PostgreSQL: what is seen of it by plain SQL, and what is kept."""
