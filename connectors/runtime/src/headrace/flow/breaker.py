@@ -152,9 +152,11 @@ class Breaker:
         self.state = State(is_open=self._until is not None, limit=int(self._limit))
 
     def _is_outage(self) -> bool:
-        failed = len(self._span.keys | self._before.keys)
+        """Whether the keys that failed are many; they are counted only where there may be enough, as it takes long."""
         well = self._span.well + self._before.well
-        return failed >= KEYS and failed >= SHARE * (failed + well)
+        if not _are_many(len(self._span.keys) + len(self._before.keys), well):
+            return False
+        return _are_many(len(self._span.keys | self._before.keys), well)
 
     def _current(self, now: float) -> _Span:
         if now - self._span.began >= HALF:
@@ -162,3 +164,7 @@ class Breaker:
             self._before = _Span(now) if late else self._span
             self._span = _Span(now)
         return self._span
+
+
+def _are_many(failed: int, well: int) -> bool:
+    return failed >= KEYS and failed >= SHARE * (failed + well)
