@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from confluent_kafka import Producer
 
 from headrace import headers
 from headrace.cli import answers
+from headrace.config import Config
 from headrace.failure import Reason
 from headrace.kafka.topics import Stored
 from headrace.letters import reading
@@ -221,7 +223,9 @@ def test_what_became_a_letter_before_a_kill_is_none_again(kafka_broker: KafkaBro
 
 INSIDE_A_TRANSACTION = """
 import os
+from headrace.kafka import topics
 from headrace.kafka.topics import Writer
+topics.TRANSACTION = 600.0
 produce, count = Writer._produce, iter(range(10**6))
 def dies(self, record):
     produce(self, record)
@@ -245,6 +249,7 @@ Writer.append = dies
 def test_a_kill_while_what_waited_is_moved_back_loses_and_doubles_nothing(
     kafka_broker: KafkaBroker, tmp_path: Path, before: str
 ) -> None:
+    """Kafka itself would end the transaction after ten minutes."""
     world = make(kafka_broker, tmp_path)
     world.produce([("a", {"n": n, "reject": n == 0}) for n in range(350)])
     with consuming(world, before=before) as running:
@@ -424,3 +429,55 @@ def test_keys_that_waited_go_on_where_that_is_wanted_no_more(kafka_broker: Kafka
         assert ask(skipping, "redrive", "--offset=0/1")[-1] == answers.Done(count=1)
         until("the one behind", lambda: numbers(world, "a") == [2, 1])
         assert running.stop() == 0
+
+
+ENDS = [(how, protocol) for protocol in ("classic", "consumer") for how in ("kill", "stop", "rebalance")]
+
+
+@contextmanager
+def heir(world: World, before: Running, how: str, config: Config) -> Iterator[Running]:
+    """Run a process that has everything once another was killed, or stopped, or shared with it and then stopped."""
+    if how == "kill":
+        before.process.kill()
+        before.process.wait()
+    elif how == "stop":
+        assert before.stop() == 0
+    with consuming(world, config) as running:
+        if how == "rebalance":
+            until("shared", lambda: metric(running, "headrace_consumer_rebalances_total") >= 1)
+            assert before.stop() == 0
+        yield running
+
+
+@pytest.mark.parametrize(("how", "protocol"), ENDS)
+def test_keys_that_wait_and_keys_that_are_parked_outlast_their_pods(
+    kafka_broker: KafkaBroker, tmp_path: Path, how: str, protocol: str
+) -> None:
+    """Of two partitions each has one of either. With the next pod the parked one waits, too; then all go back."""
+    retry = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600, "max_in_memory": 1}
+    world = make(kafka_broker, tmp_path, partitions=2, protocol=protocol, retry=retry)
+    keys = [(f"{name}{number}", number) for name in ("waits", "parked") for number in (0, 1)]
+
+    def come(begin: int, end: int) -> None:
+        for key, number in keys:
+            fails = {"reject": True} if key.startswith("waits") else {"after": 3600}
+            world.produce([(key, {"n": n} | (fails if n == 0 else {})) for n in range(begin, end)], partition=number)
+
+    come(0, 20)
+    with consuming(world) as first:
+        until("two wait", lambda: metric(first, GAUGE) == 2 and len(letters(world)) == 40)
+        until("two are parked", lambda: metric(first, "headrace_consumer_parked_records_total") == 40)
+        until("done with the source", lambda: world.committed() == {0: 40, 1: 40})
+        come(20, 25)
+        with heir(world, first, how, impatient(world, attempts=2)) as second:
+            until("all four wait", lambda: metric(second, GAUGE) == 4 and len(heads(world)) == 4)
+            come(25, 30)
+            with heir(world, second, how, impatient(world, attempts=2)) as third:
+                until("they wait on", lambda: metric(third, GAUGE) == 4 and world.lag() == 0)
+                assert world.effects() == []
+                assert discard_heads(world) == 4
+                until("what waited", lambda: len(world.effects()) == 4 * 29)
+                live(world, third)
+                assert third.stop() == 0
+    assert {key: numbers(world, key) for key, _ in keys} == {key: list(range(1, 30)) for key, _ in keys}
+    assert ask(world, "dlq-list") == [answers.Done(count=0)]

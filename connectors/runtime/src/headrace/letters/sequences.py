@@ -9,6 +9,7 @@ Not for the poll thread: it waits for Kafka's answers.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,11 +28,13 @@ from headrace.flow.sequences import NOTHING, Found, Known, Seen, known, lane_of_
 from headrace.flow.waiting import Chunk, Follower, Listed, Wish
 from headrace.headers import DeadLetter
 from headrace.kafka import connection
-from headrace.kafka.topics import Outgoing, Reader, Stored, Writer
+from headrace.kafka.topics import FencedError, Outgoing, Reader, RefusedError, Stored, UnansweredError, Writer
 from headrace.letters import reading, redrive
 from headrace.letters.parked import Scan
 from headrace.letters.reading import Place
 from headrace.progress import Sequences
+
+log = logging.getLogger(__name__)
 
 BATCH, BATCH_BYTES = 100, 4 << 20
 """Letters, and bytes of their values, in one transaction: the one with which it is reached is in it."""
@@ -107,7 +110,22 @@ def scanned(
             continue
         with Reader(connection.properties(config.kafka), group=config.group) as reader:
             done = done or resolved(reader, config.topics)
-            yield number, found, _seen(reader, config, number, begun[number], found, done), done.ends
+            seen = _seen(reader, config, number, begun[number], found, done)
+            if any(one.follows for one in seen.keys.values()):
+                _end_what_was_left_open(config, number)
+            yield number, found, seen, done.ends
+
+
+def _end_what_was_left_open(config: Config, number: int) -> None:
+    """End a transaction in which an owner before was killed: nothing behind it is read of the partition till then.
+
+    Kafka does so as the transactional id is begun with anew (KIP-98), and by itself later.
+    """
+    try:
+        with Writer(connection.properties(config.kafka), transactional_id(config, number)):
+            pass
+    except (RefusedError, UnansweredError, FencedError) as error:
+        log.warning("what an owner before left open ends by itself: %s", error)
 
 
 def _seen(reader: Reader, config: Config, number: int, begun: Sequence[Begun], parked: Scan, done: Resolved) -> Seen:
