@@ -12,7 +12,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 from yarl import URL
@@ -137,7 +136,7 @@ def _is_looked_at(resource: Resource) -> bool:
 def _unready(resource: Resource) -> str | None:
     """Say why a resource is not ready; None where it is."""
     named = f"{resource.kind} {resource.name} in namespace {resource.namespace}"
-    ready = _condition(resource, "Ready")
+    ready = resource.condition("Ready")
     if ready is None or not _is_looked_at(resource):
         return f"The operator does not look at {named}: see its log, and whether it watches that namespace."
     if ready["status"] == "True":
@@ -153,17 +152,12 @@ async def _why_not(trial: Trial, kube: Kube) -> str:
             return f"After {trial.within:.0f} s the record was not in Kafka yet: see Kafka's log and the operator's."
         if why := _unready(found):
             return f"No record went through within {trial.within:.0f} s: {why}"
-        if (target := _condition(found, "TargetHealthy")) and target["status"] != "True":
+        if (target := found.condition("TargetHealthy")) and target["status"] != "True":
             return f"The record did not get from the Consumer's pod to this one: {target['message']}"
     return (
         f"No record came within {trial.within:.0f} s, though all is ready: see the log of the Consumer's pod "
         f"(kubectl -n {trial.namespace} logs -l headrace.dev/consumer={NAME}), and NetworkPolicies around this one."
     )
-
-
-def _condition(resource: Resource, kind: str) -> dict[str, Any] | None:
-    found = resource.status.get("conditions") or ()
-    return next((one for one in found if one["type"] == kind), None)
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ NOWHERE_LOCAL = tuple(
     Rule(rule=f"self.all(key, !self[key].matches(r'{one}'))", message=addresses.IS_LOCAL) for one in addresses.LOCAL
 )
 A_DATABASE = Rule(
-    rule=r"!self.matches(r'[/?%+\x00-\x1f\x7f]|\$\{')",
+    rule=f"!self.matches(r'{addresses.MISREAD}')",
     message="the driver reads a name with /, ?, %, + or ${ as another: rename the database",
 )
 ITS_DATABASE = Rule(

@@ -13,6 +13,8 @@ _NAME = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+|[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-f
 _SERVER = rf"([A-Za-z0-9_]+://)?{_NAME}"
 
 PORT = r"^[0-9]{1,5}$"
+MISREAD = r"[/?%+\x00-\x1f\x7f]|\$\{"
+"""What a database's name may not have: it stands in a URL, and is decoded; and in a configuration."""
 
 _LOCAL = (
     r"169\.254\.|fe[89ab][0-9a-f]:|(::ffff:|64:ff9b::|(0{1,4}:){5}ffff:)(169\.254\.|a9fe:)|fd00:0?ec2:|"

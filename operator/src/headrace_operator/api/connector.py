@@ -68,6 +68,7 @@ class Capture(OneOf):
     """What to capture: exactly one of an outbox table and a list of tables."""
 
     choices: ClassVar[tuple[str, ...]] = ("outbox", "tables")
+    asked: ClassVar[str] = "capture is"
 
     outbox: Outbox | None = Field(None, description="Capture an outbox table through the outbox event router.")
     tables: tuple[Table, ...] | None = Field(

@@ -104,6 +104,7 @@ class Handler(OneOf):
     """The code that handles a record: exactly one of http and python."""
 
     choices: ClassVar[tuple[str, ...]] = ("http", "python")
+    asked: ClassVar[str] = "a handler is"
 
     http: Http | None = Field(None, description="Push each record to a web service.")
     python: Python | None = Field(None, description="Call a Python function for each record.")
@@ -180,6 +181,7 @@ class Deduplication(OneOf):
     """Pass over records whose message was handled before: exactly one of memory and redis remembers it."""
 
     choices: ClassVar[tuple[str, ...]] = ("memory", "redis")
+    asked: ClassVar[str] = "messages are remembered by"
 
     window: Window | None = Field(
         None, description="How long a handled message is remembered, as 90m, 36h or 7d. Default: 7d."
@@ -192,6 +194,7 @@ class Compensate(OneOf):
     """Make good for a dead letter by a command: exactly one of topic and http receives it."""
 
     choices: ClassVar[tuple[str, ...]] = ("topic", "http")
+    asked: ClassVar[str] = "a command goes to"
 
     topic: Topic | None = Field(
         None, description="Topic of the same Kafka, which exists, to which the record is sent with the reason."

@@ -38,7 +38,6 @@ from headrace_operator.api.properties import (
 from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
 from headrace_operator.api.tables import IS_TABLE
 from headrace_operator.api.template_rules import NO_LOGIN_IN_IMAGE, of_consumer, of_workers
-from headrace_operator.api.words import OneOf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,11 +182,6 @@ def _not_above(amount: str, request: str, limit: str, message: str) -> Rule:
     return Rule(rule=f"{wanted}.compareTo({most}) <= 0", message=message, field_path=".requests")
 
 
-def _exactly_one(part: type[OneOf], message: str) -> Rule:
-    left, right = part.choices
-    return Rule(rule=f"has(self.{left}) != has(self.{right})", message=message, field_path=f".{left}")
-
-
 NOT_RESERVED = Rule(
     rule=f"{WAS_SEEN} || !{_text('self', 'spec.topics.prefix')}.matches('{RESERVED}')",
     message="topics that begin with retry, dlq or connect may be those that Headrace makes for Consumers and workers: "
@@ -303,7 +297,7 @@ KINDS = (
                 ),
                 NOT_RESERVED,
             ),
-            "spec.capture": (_exactly_one(Capture, "capture is exactly one of outbox and tables"),),
+            "spec.capture": (Capture.rule(),),
             "spec.capture.outbox.table": (IS_TABLE,),
             "spec.capture.tables[]": (IS_TABLE,),
             **{f"spec.capture.outbox.columns.{column}": (COLUMNS.rule,) for column in OutboxColumns.model_fields},
@@ -346,16 +340,12 @@ KINDS = (
             ),
             "spec.from": Source.rules,
             "spec.from.tables[]": (IS_TABLE,),
-            "spec.handler": (_exactly_one(Handler, "a handler is exactly one of http and python"),),
+            "spec.handler": (Handler.rule(),),
             "spec.delivery": Delivery.rules,
-            "spec.delivery.onDeadLetter.compensate": (
-                _exactly_one(Compensate, "a command goes to exactly one of topic and http"),
-            ),
+            "spec.delivery.onDeadLetter.compensate": (Compensate.rule(),),
             "spec.handler.http.url": (NO_LOGIN, *address_rules.OF_WEB),
             "spec.delivery.messageIdHeader": (NOT_ADDED,),
-            "spec.delivery.deduplication": (
-                _exactly_one(Deduplication, "messages are remembered by exactly one of memory and redis"),
-            ),
+            "spec.delivery.deduplication": (Deduplication.rule(),),
             "spec.delivery.deduplication.redis": (CA_OF_REDISS,),
             "spec.delivery.deduplication.redis.url": (NO_LOGIN, *address_rules.OF_STORE),
             "spec.handler.python.image": (NO_LOGIN_IN_IMAGE,),

@@ -18,7 +18,7 @@ from headrace_operator.api.properties import IMAGE, SECRET
 from headrace_operator.api.resources import Resources
 from headrace_operator.api.schema import LABEL, Model, ObjectName
 from headrace_operator.api.volumes import Mount, NamedSecret, Volume
-from headrace_operator.api.words import Refused, distinct, keyed
+from headrace_operator.api.words import Refused, distinct, keyed, unless
 
 SHORTEST_STOP, LONGEST_STOP = 20, 3600
 LOGIN_IN_IMAGE = "a login would stand here in plain text: write the image without the part before the @"
@@ -196,6 +196,7 @@ SECRET_OPTIONS = Refused(
     pattern=rf"(?i)^-D[^=]*({SECRET.removeprefix('(?i)')})",
     message="a password would stand here in plain text: Secrets are for env, volumes and credentials",
 )
+REFUSED_OPTIONS = (OUR_OPTIONS, SECRET_OPTIONS, OPEN_OPTIONS)
 JvmOption = Annotated[
     str,
     StringConstraints(
@@ -204,9 +205,7 @@ JvmOption = Annotated[
         pattern=r"^-(X[a-z]+[0-9]+[kKmMgG]?|XX:[-+][A-Za-z0-9]+|XX:[A-Za-z0-9]+=[-A-Za-z0-9_./:%,+]+"
         r"|D[A-Za-z0-9_.-]+(=[-A-Za-z0-9_./:%,+@]*)?)$",
     ),
-    AfterValidator(OUR_OPTIONS),
-    AfterValidator(SECRET_OPTIONS),
-    AfterValidator(OPEN_OPTIONS),
+    AfterValidator(unless(*REFUSED_OPTIONS)),
 ]
 """One option of a JVM, without blanks or quotes: memory, a flag, or a property."""
 

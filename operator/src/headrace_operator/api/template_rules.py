@@ -82,11 +82,7 @@ def of_workers(path: str) -> Rules:
     """Return the rules of the workers' template at `path`."""
     return {
         **rules(path),
-        f"{path}.jvmOptions[]": (
-            template.OUR_OPTIONS.rule,
-            template.SECRET_OPTIONS.rule,
-            template.OPEN_OPTIONS.rule,
-        ),
+        f"{path}.jvmOptions[]": tuple(one.rule for one in template.REFUSED_OPTIONS),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,10 +43,17 @@ class Refused:
         return Rule(rule=f"self.all(key, !key.matches(r'{self.pattern}'))", message=self.message)
 
 
+def unless(*refusals: Refused) -> Callable[[str], str]:
+    """Return what passes a text that none of `refusals` refuses; else it raises `ValueError`."""
+    return lambda text: functools.reduce(lambda passed, refused: refused(passed), refusals, text)
+
+
 class OneOf(Model):
     """A part of a spec that is exactly one of the fields named in `choices`, by their names on the wire."""
 
     choices: ClassVar[tuple[str, ...]]
+    asked: ClassVar[str] = "write"
+    """How the sentence begins that asks for one of them."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -59,13 +67,14 @@ class OneOf(Model):
     @classmethod
     def told(cls) -> str:
         """Return what to tell who writes none or several."""
-        return f"write exactly one of {', '.join(cls.choices[:-1])} and {cls.choices[-1]}"
+        return f"{cls.asked} exactly one of {', '.join(cls.choices[:-1])} and {cls.choices[-1]}"
 
     @classmethod
     def rule(cls) -> Rule:
         """Return the rule for the schema."""
         given = ", ".join(f"has(self.{choice})" for choice in cls.choices)
-        return Rule(rule=f"[{given}].filter(one, one).size() == 1", message=cls.told())
+        rule = f"[{given}].filter(one, one).size() == 1"
+        return Rule(rule=rule, message=cls.told(), field_path=f".{cls.choices[0]}")
 
 
 def keyed(*keys: str) -> dict[str, Any]:

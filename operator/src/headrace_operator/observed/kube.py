@@ -55,6 +55,10 @@ class Resource:
         """Whether no pass has recorded its spec as it is now."""
         return bool(self.status.get("observedGeneration") != self.generation)
 
+    def condition(self, kind: str) -> Mapping[str, Any] | None:
+        """Return the condition of a type; None where it has none."""
+        return next((one for one in self.status.get("conditions") or () if one["type"] == kind), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SecretSeen:

@@ -134,10 +134,8 @@ def _secrets(resource: Resource) -> tuple[str, ...]:
 
 def _is_sent_elsewhere(resource: Resource) -> bool:
     """Tell whether a Connector's own pass, which reads its Secrets, refused the spec as written because of one."""
-    found = (one for one in resource.status.get("conditions") or () if one["type"] == "Accepted")
-    return any(
-        (one["reason"], one["observedGeneration"]) == (Reason.HOST_NOT_ALLOWED, resource.generation) for one in found
-    )
+    said = resource.condition("Accepted") or {}
+    return (said.get("reason"), said.get("observedGeneration")) == (Reason.HOST_NOT_ALLOWED, resource.generation)
 
 
 def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:

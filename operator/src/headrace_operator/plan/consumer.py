@@ -325,8 +325,7 @@ def _is_rolled(world: ConsumerWorld, deployment: Manifest, actions: tuple[Action
         return False
     status = deployment.get("status") or {}
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
-        before = world.resource.status.get("conditions") or []
-        return any(found["type"] == "Deployed" and found["status"] == "True" for found in before)
+        return (world.resource.condition("Deployed") or {}).get("status") == "True"
     return bool(status.get("updatedReplicas", 0) == status.get("replicas", 0))
 
 

@@ -120,9 +120,9 @@ def stray_reference(resource: Resource, spec: ConnectorSpec) -> Finding | None:
 
 def misread_database(spec: ConnectorSpec) -> Finding | None:
     """Say that the driver would connect to another database: the name stands in a URL, and is decoded."""
-    if re.search(r"[/?%+\x00-\x1f\x7f]", spec.postgres.database) is None:
+    if re.search(written.MISREAD, spec.postgres.database) is None:
         return None
-    text = "spec.postgres.database: the driver reads a name with /, ?, % or + as another: rename the database."
+    text = "spec.postgres.database: the driver reads a name with /, ?, %, + or ${ as another: rename the database."
     return false("Accepted", Reason.INVALID, text)
 
 

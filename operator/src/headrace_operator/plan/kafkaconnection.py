@@ -68,8 +68,8 @@ def unaccepted(resource: Resource) -> str | None:
     if accepted(resource.status) is not None:
         return None
     problem = judge(resource).problem
-    told = (one["message"] for one in resource.status.get("conditions") or () if one["type"] == "Ready")
-    why = problem.message if problem else next(told, "Headrace has not looked at it yet.")
+    told = resource.condition("Ready") or {"message": "Headrace has not looked at it yet."}
+    why = problem.message if problem else told["message"]
     how = "is not accepted" if acceptance.recorded(resource) is None else "cannot be read by this version"
     return f"KafkaConnection {resource.name} {how}, so it is not used: {why}"
 

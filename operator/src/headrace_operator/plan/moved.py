@@ -17,7 +17,10 @@ from headrace_operator.plan.reasons import Reason
 
 def plan(resource: Resource, now: datetime) -> Plan | None:
     """Return the plan that tells of it where the names of `resource` would be others than before; else None."""
-    before, wanted = _recorded(resource), _derived(resource)
+    named = _named(resource)
+    if named is None or acceptance.recorded(resource) is None:
+        return None
+    before, wanted = named
     if before is None or before == wanted:
         return None
     name = resource.cluster or "empty"
@@ -35,30 +38,20 @@ def plan(resource: Resource, now: datetime) -> Plan | None:
     return Plan(actions=(), status=status, notes=notes(previous, conditions))
 
 
-def _derived(resource: Resource) -> str | None:
-    """Return the name that all others of a resource are like; None of a kind that has none on Kafka."""
+def _named(resource: Resource) -> tuple[str | None, str] | None:
+    """Return the name that all others of a resource are like, as it was recorded and as it would be made now.
+
+    None of a kind that has none on Kafka. Workers of releases that did not record it knew no `clusterName`.
+    """
+    place, name, status = resource.place, resource.name, resource.status
     match resource.kind:
         case "Consumer":
-            return kafka_names.group(resource.place, resource.name)
+            return status.get("group"), kafka_names.group(place, name)
         case "Connector":
-            return names.connector(resource.place, resource.name)
+            return status.get("connectorName"), names.connector(place, name)
         case "ConnectCluster":
-            return names.connect_group(resource.place, resource.name)
+            return status.get("group") or names.connect_group(resource.namespace, name), names.connect_group(
+                place, name
+            )
         case _:
             return None
-
-
-def _recorded(resource: Resource) -> str | None:
-    """Return that name as it was when a spec was accepted; releases that did not record it knew no `clusterName`."""
-    if acceptance.recorded(resource) is None:
-        return None
-    match resource.kind:
-        case "Consumer":
-            found = resource.status.get("group")
-        case "Connector":
-            found = resource.status.get("connectorName")
-        case "ConnectCluster":
-            found = resource.status.get("group") or names.connect_group(resource.namespace, resource.name)
-        case _:
-            found = None
-    return None if found is None else str(found)

@@ -28,8 +28,7 @@ def deployed(deployment: Manifest, *, rolled: bool) -> Finding:
 
 def findings(resource: Resource, deployed: Finding) -> list[Finding]:
     """Say that records wait once no pod is left: the condition is there only while it is so, or not known otherwise."""
-    before = resource.status.get("conditions") or []
-    was = any(one.get("type") == CONDITION for one in before)
+    was = resource.condition(CONDITION) is not None
     if deployed.reason != Reason.PAUSED and not (was and deployed.status == "Unknown"):
         return []
     text = (
