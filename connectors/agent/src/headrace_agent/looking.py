@@ -12,7 +12,7 @@ from typing import Protocol
 from headrace_agent import told
 from headrace_agent.declared import Declaration, digest
 from headrace_agent.sources.postgres.look import Postgres
-from headrace_agent.told import Told, Unknown
+from headrace_agent.told import Deed, Told, Unknown
 
 EVERY = 10.0
 """Seconds from the beginning of one look to that of the next, if it ended by then."""
@@ -68,11 +68,10 @@ class Looker:
         return time.monotonic() - self._ended > STUCK
 
     def _tell(self, seen: told.Postgres) -> None:
-        if (news := _outcome(seen)) != _outcome(self.told):
-            log.info("source %s: %s", seen.name, news)
-        for deed in seen.deeds:
-            if deed not in self.told.deeds and (deed.kind != "Beat" or deed.failure is not None):
-                log.info("source %s: %s: %s", seen.name, deed.statement, deed.failure.why if deed.failure else "done")
+        if (outcome := _outcome(seen)) != _outcome(self.told):
+            log.info("source %s: %s", seen.name, outcome)
+        for deed in news(self.told.deeds, seen.deeds):
+            log.info("source %s: %s: %s", seen.name, deed.statement, deed.failure.why if deed.failure else "done")
         self.told = seen
         self._ended = time.monotonic()
 
@@ -95,6 +94,16 @@ class Looking:
     def stuck(self) -> list[str]:
         """Name the sources of which no look has ended for too long."""
         return [looker.told.name for looker in self._lookers if looker.is_stuck]
+
+
+def news(before: Sequence[Deed], now: Sequence[Deed]) -> list[Deed]:
+    """Return the deeds that are worth a line: heartbeats that went well are not, nor what failed before, as before."""
+    failures = {(deed.kind, deed.failure) for deed in before if deed.failure is not None}
+    return [
+        deed
+        for deed in now
+        if ((deed.kind, deed.failure) not in failures if deed.failure else deed.kind != "Beat" and deed not in before)
+    ]
 
 
 def _outcome(seen: told.Postgres) -> str:

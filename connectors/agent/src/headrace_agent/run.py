@@ -21,6 +21,9 @@ from headrace_agent.serve import serve
 STOPS_WITHIN = 3.0
 """Seconds for statements under way to end; what does not is left to the end of the process."""
 
+NAMES_EACH = 4
+"""Threads for each source, as the name of one that hangs is still looked up when its next look begins."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +40,7 @@ def main() -> None:
 
 async def _run(declaration: Declaration) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    loop.set_default_executor(ThreadPoolExecutor(len(declaration.sources) + 4))  # one may hang at each source's name
+    loop.set_default_executor(ThreadPoolExecutor(4 + NAMES_EACH * len(declaration.sources)))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ended.set)
     looking = Looking(declaration)

@@ -142,5 +142,6 @@ async def test_a_slot_of_another_database_is_not_dropped(shop: Shop) -> None:
         shop.slot_at(elsewhere)
         answer = await looked(shop.declared(**DROPPED))
         assert seen(answer.slot) is not None
+        assert answer.deeds == ()
     finally:
         shop.run(f"SELECT pg_drop_replication_slot('{SLOT}')", "DROP DATABASE elsewhere")

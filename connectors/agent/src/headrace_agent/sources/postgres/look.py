@@ -70,7 +70,7 @@ class Postgres:
 
     async def _keep_publication(self, session: Session) -> None:
         wanted, deeds = self._source, self._deeds
-        is_gone = wanted.slot.state != "Dropped" or await slot.drop(session, wanted.slot.name, deeds)
+        is_gone = wanted.slot.state != "Dropped" or await slot.drop(session, wanted, deeds)
         match wanted.publication.state:
             case "Kept":
                 await publication.keep(session, wanted, deeds)

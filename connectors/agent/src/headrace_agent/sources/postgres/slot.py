@@ -10,6 +10,7 @@ import time
 
 from psycopg import sql
 
+from headrace_agent import declared
 from headrace_agent.sources.postgres.deeds import Deeds
 from headrace_agent.sources.postgres.growth import Growth, hours_left
 from headrace_agent.sources.postgres.server import NOW
@@ -45,13 +46,14 @@ async def look(session: Session, name: str, growth: Growth) -> Slot | None:
     return Slot.model_validate(row | {"growth": grows, "hours_left": hours_left(row["safe_bytes"], grows)})
 
 
-async def drop(session: Session, name: str, deeds: Deeds) -> bool:
+async def drop(session: Session, source: declared.Postgres, deeds: Deeds) -> bool:
     """Drop the slot if it is there, of this database, and not in use; tell whether it is gone. Raises `Unseen`."""
+    name = source.slot.name
     seen = await look(session, name, Growth())
     if seen is None:
         deeds.settled("DropSlot")
         return True
-    if seen.active:
+    if seen.active or seen.database != source.database:
         return False
     await deeds.do("DropSlot", _DROP.format(sql.Literal(name)))
     return await look(session, name, Growth()) is None
