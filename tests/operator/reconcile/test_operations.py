@@ -119,6 +119,16 @@ async def test_offsets_are_set_and_set_back(life: Life) -> None:
     assert await life.look(4) == [STOP, SET, RESUME]
 
 
+async def test_one_partition_is_forgotten_where_its_offset_is_null(life: Life) -> None:
+    await life.look(3)
+    ask(life, offsets=setting("one", [{"partition": {"server": NAME}, "offset": None}]))
+
+    assert await life.look(2) == [STOP, SET]
+    assert offsets(life) == []
+    assert await life.look(3) == [RESUME]
+    assert life.status["operations"]["offsets"]["phase"] == "Done"
+
+
 @pytest.mark.parametrize("state", ["Paused", "Stopped"])
 async def test_offsets_of_what_shall_not_run_are_changed_and_it_runs_no_more_than_before(
     life: Life, state: str

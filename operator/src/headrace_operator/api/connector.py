@@ -153,6 +153,7 @@ class Restarts(Model):
         None,
         description="Source offsets right before the last restart: while they are the same, nothing was read since.",
     )
+    cause: str | None = Field(None, description="What the last failure is a case of, such as Connection or SlotLost.")
 
 
 class ConnectorStatus(Status):

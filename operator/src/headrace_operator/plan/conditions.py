@@ -16,7 +16,7 @@ from headrace_operator.plan.reasons import Reason
 
 Truth = Literal["True", "False", "Unknown"]
 LONGEST_MESSAGE = 1000
-FINAL = frozenset({Reason.RESTARTS_EXHAUSTED})
+FINAL = frozenset({Reason.RESTARTS_EXHAUSTED, Reason.RESTART_IN_VAIN})
 """Reasons that nothing but an edit ends, so that waiting longer is in vain."""
 
 IDLE = frozenset({Reason.PAUSED, Reason.STOPPED})

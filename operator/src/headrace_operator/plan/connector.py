@@ -147,7 +147,14 @@ def _failing(
     if status.get("observedGeneration") != world.resource.generation or asked:
         before = restarts.anew(before)
     failing = restarts.decide(world.seen, spec, before, now, world.doubt)
-    return dataclasses.replace(failing, due=False, record=before) if failing.due and busy else failing
+    told = dataclasses.replace(failing, advice=_advice(world.resource, spec, failing))
+    return dataclasses.replace(told, due=False, record=before) if told.due and busy else told
+
+
+def _advice(resource: Resource, spec: ConnectorSpec | None, failing: restarts.Failing) -> str:
+    """Return what to do about what failed, with the names of this Connector."""
+    secret = spec.postgres.credentials.secret if spec else "of the Connector"
+    return failing.cause.advice.format(secret=secret, connector=f"{resource.name} -n {resource.namespace}")
 
 
 def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acceptance[ConnectorSpec]:
@@ -279,8 +286,7 @@ def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restart
     if foreign := _foreign(world):
         return foreign
     if failing.error is not None:
-        reason = Reason.RESTARTS_EXHAUSTED if failing.exhausted else Reason.TASK_FAILED
-        return false("Running", reason, failing.message)
+        return false("Running", failing.reason, failing.message)
     if seen.state in ("PAUSED", "STOPPED") and spec and (spec.state or "Running").upper() == seen.state:
         return true("Running", Reason(seen.state.capitalize()), f"The connector is {seen.state.lower()}, as wanted.")
     running = sum(task.state == "RUNNING" for task in seen.tasks)

@@ -40,10 +40,8 @@ def is_in_force(document: Document | None, seen: Document) -> bool:
     """Tell whether ``seen`` is what ``document`` asks for; None asks for no offset at all."""
     if document is None:
         return not seen
-    known = [one for one in seen if one.get("offset") is not None]
-    return all(
-        any(one["partition"] == wanted["partition"] and one["offset"] == wanted["offset"] for one in known)
-        if wanted["offset"] is not None
-        else all(one["partition"] != wanted["partition"] for one in known)
-        for wanted in document
-    )
+    return all(_found(seen, wanted["partition"]) == wanted.get("offset") for wanted in document)
+
+
+def _found(seen: Document, partition: Any) -> Any:
+    return next((one.get("offset") for one in seen if one.get("partition") == partition), None)

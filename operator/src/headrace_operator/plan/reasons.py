@@ -57,6 +57,7 @@ class Reason(StrEnum):
     SCALING = "ScalingActive"
     TASKS_RUNNING = "TasksRunning"
     TASK_FAILED = "TaskFailed"
+    RESTART_IN_VAIN = "RestartInVain"
     RECOVERING = "Recovering"
     STARTING = "Starting"
     PAUSED = "Paused"

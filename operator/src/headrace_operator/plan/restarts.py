@@ -11,17 +11,28 @@ from typing import Any
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import traces
+from headrace_operator.plan import causes, traces
 from headrace_operator.plan.actions import RestartConnector
+from headrace_operator.plan.causes import Cause
 from headrace_operator.plan.conditions import instant, timestamp
+from headrace_operator.plan.reasons import Reason
 
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=2)
+FOR_A_SECRET = timedelta(seconds=30)
 WELL_AFTER = timedelta(minutes=2)
 """How long tasks run after a restart until it is taken to have helped."""
 
 Offsets = tuple[Mapping[str, Any], ...] | None
 """Where a source stands, as Kafka Connect tells it; None when it could not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What failed, in one line, and what it is a case of."""
+
+    told: str
+    cause: Cause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +44,8 @@ class Failing:
 
     error: str | None
     record: Mapping[str, Any] | None
+    cause: Cause = causes.UNKNOWN
+    advice: str = ""
     due: bool = False
     exhausted: bool = False
     seems_to_run: bool = False
@@ -42,9 +55,24 @@ class Failing:
         """Return what failed and what happens next, as a sentence."""
         record, error = self.record or {}, (self.error or "").rstrip(".")
         attempts = record.get("attempts", 0)
+        if self.in_vain:
+            return f"{error}. It is not restarted, as it would fail again. {self.advice}"
         if self.exhausted:
             return f"{error}. Restarted {attempts} times without success: mend the cause, then edit the Connector."
-        return f"{error}. Restarted {attempts} times; next restart at {record.get('nextTime')}."
+        advice = f"{self.advice} " if self.advice else ""
+        return f"{error}. {advice}Restarted {attempts} times; next restart at {record.get('nextTime')}."
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether no restart helps, so that none is made."""
+        return self.error is not None and self.cause.answer == "Never"
+
+    @property
+    def reason(self) -> Reason:
+        """Return why the connector does not run."""
+        if self.in_vain:
+            return Reason.RESTART_IN_VAIN
+        return Reason.RESTARTS_EXHAUSTED if self.exhausted else Reason.TASK_FAILED
 
     @property
     def restarted(self) -> str | None:
@@ -79,49 +107,54 @@ def decide(
         return Failing(error=None, record=None)
     if not isinstance(seen, ConnectorSeen):
         return Failing(error=None, record=before)
-    failed = failure(seen)
-    error = failed or doubt
-    if error is None:
+    failed = failure(seen) or (Failure(told=doubt, cause=causes.of(doubt)) if doubt else None)
+    if failed is None:
         last = instant((before or {}).get("lastTime"))
         return Failing(error=None, record=None if last is None or abs(now - last) > WELL_AFTER else before)
     limit = spec.restart.max_attempts if spec and spec.restart else None
-    return dataclasses.replace(_next(error, before or {}, limit, now, seen.offsets), seems_to_run=failed is None)
+    failing = _next(failed, before or {}, limit, now, seen.offsets)
+    return dataclasses.replace(failing, cause=failed.cause, seems_to_run=failure(seen) is None)
 
 
-def _next(error: str, before: Mapping[str, Any], limit: int | None, now: datetime, offsets: Offsets) -> Failing:
-    attempts = int(before.get("attempts", 0))
-    if limit is not None and attempts >= limit:
-        record = {key: value for key, value in {**before, "attempts": attempts}.items() if key != "nextTime"}
-        return Failing(error=error, record=record, exhausted=True)
+def _next(failed: Failure, before: Mapping[str, Any], limit: int | None, now: datetime, offsets: Offsets) -> Failing:
+    attempts, error, cause = int(before.get("attempts", 0)), failed.told, failed.cause
     due_at = instant(before.get("nextTime"))
+    kept = {**before, "attempts": attempts, "cause": cause.name}
+    unscheduled = {key: value for key, value in kept.items() if key != "nextTime"}
+    if cause.answer == "Never":
+        return Failing(error=error, record=unscheduled)
+    if limit is not None and attempts >= limit:
+        return Failing(error=error, record=unscheduled, exhausted=True)
     if due_at is None:
-        return Failing(
-            error=error, record={**before, "attempts": attempts, "nextTime": timestamp(now + wait(attempts))}
-        )
+        return Failing(error=error, record={**kept, "nextTime": timestamp(now + wait(attempts, cause))})
     if timedelta(0) < due_at - now <= LONGEST_WAIT:
-        return Failing(error=error, record=before)
-    record = {"attempts": attempts + 1, "lastTime": timestamp(now), "nextTime": timestamp(now + wait(attempts + 1))}
+        return Failing(error=error, record=kept)
+    record = {"attempts": attempts + 1, "lastTime": timestamp(now), "reason": error, "cause": cause.name}
     known = {} if offsets is None else {"offsets": list(offsets)}
-    return Failing(error=error, record={**record, "reason": error, **known}, due=True)
+    due = {"nextTime": timestamp(now + wait(attempts + 1, cause))}
+    return Failing(error=error, record={**record, **due, **known}, due=True)
 
 
 def anew(before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return the record after an edit: restarts are counted anew, and the last one is still watched."""
     if not before or "lastTime" not in before:
         return None
-    return {"attempts": 0, **{key: before[key] for key in ("lastTime", "reason", "offsets") if key in before}}
+    return {"attempts": 0, **{key: before[key] for key in ("lastTime", "reason", "cause", "offsets") if key in before}}
 
 
-def wait(attempts: int) -> timedelta:
-    """Return how long to wait after so many restarts in a row."""
-    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts, 20)))
+def wait(attempts: int, cause: Cause) -> timedelta:
+    """Return how long to wait after so many restarts in a row; who waits for a Secret tries a login seldom."""
+    return FOR_A_SECRET if cause.answer == "Secret" else min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts, 20)))
 
 
-def failure(seen: ConnectorSeen) -> str | None:
-    """Return what the first trace of what failed says, in one line."""
+def failure(seen: ConnectorSeen) -> Failure | None:
+    """Return what the first trace of what failed says, in one line, and what it is a case of."""
     if seen.state == "FAILED":
-        return f"The connector failed: {traces.summary(seen.trace) or 'without a trace'}"
-    for task in seen.tasks:
-        if task.state == "FAILED":
-            return f"Task {task.id} failed: {traces.summary(task.trace) or 'without a trace'}"
-    return None
+        return _failure("The connector failed", seen.trace)
+    return next((_failure(f"Task {one.id} failed", one.trace) for one in seen.tasks if one.state == "FAILED"), None)
+
+
+def _failure(what: str, trace: str | None) -> Failure:
+    cause, summary = causes.of(trace), traces.summary(trace) or "without a trace"
+    said = causes.said(trace, cause)
+    return Failure(told=f"{what}: {said if said and said not in summary else summary}", cause=cause)

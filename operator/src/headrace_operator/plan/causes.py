@@ -1,0 +1,124 @@
+"""Why a task failed, by the words of its trace, and what is done about it: the first entry of the table that fits.
+
+Words are those of Debezium 3.6 and Kafka Connect 4.3, as tests record them from real failures.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+LONGEST = 500
+"""Characters of a trace's words."""
+
+Answer = Literal["Soon", "Secret", "Never"]
+"""Restart with back-off; or once the Secret changes, else seldom; or not, as it would fail in the same way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """One kind of failure; ``advice`` says what to do, and may name the ``{secret}`` and the ``{connector}``."""
+
+    name: str
+    words: str
+    answer: Answer
+    advice: str
+
+
+UNKNOWN = Cause(name="Unknown", words="", answer="Soon", advice="")
+CAUSES = (
+    Cause(
+        name="Credentials",
+        words=r"password authentication failed|role .* is not permitted to log in|no pg_hba\.conf entry",
+        answer="Secret",
+        advice="The database refuses the login of Secret {secret}: write what it takes into the Secret, upon which the "
+        "tasks are restarted.",
+    ),
+    Cause(
+        name="SlotLost",
+        words=r"no longer available on the server",
+        answer="Never",
+        advice="The slot is gone, or was made anew, and changes since the committed offsets may be lost. To read the "
+        "tables anew and go on: headrace connector offsets reset {connector}; deletes in between are not told.",
+    ),
+    Cause(
+        name="SlotInUse",
+        words=r"is active for PID|all replication slots are in use",
+        answer="Soon",
+        advice="Somebody else reads the slot, or there is none left: SELECT slot_name, active_pid FROM "
+        "pg_replication_slots.",
+    ),
+    Cause(
+        name="Publication",
+        words=r"Publication autocreation is disabled|publication \".*\" does not exist|Unable to update filtered",
+        answer="Soon",
+        advice="The publication is not as the connector needs it: docs/capturing-tables.md says how it is made.",
+    ),
+    Cause(
+        name="Rights",
+        words=r"must be owner of|permission denied for",
+        answer="Soon",
+        advice="The user of Secret {secret} lacks a right in the database: grant it.",
+    ),
+    Cause(
+        name="Tables",
+        words=r"No table filters found",
+        answer="Soon",
+        advice="The database has none of the captured tables: make one, or mend capture.",
+    ),
+    Cause(
+        name="Size",
+        words=r"RecordTooLargeException",
+        answer="Never",
+        advice="Raise producer.override.max.request.size in config, and max.message.bytes of the topic, above the "
+        "bytes it names; then: headrace connector restart {connector}.",
+    ),
+    Cause(
+        name="Route",
+        words=r"InvalidTopicException",
+        answer="Never",
+        advice="A record goes to what cannot be a topic: mend transforms in config.",
+    ),
+    Cause(
+        name="Converter",
+        words=r"Failed to serialize",
+        answer="Never",
+        advice="The converter takes no such record: mend key.converter or value.converter in config.",
+    ),
+    Cause(
+        name="Transform",
+        words=r"Unable to find .* field|is not a valid field name",
+        answer="Never",
+        advice="A transform takes no such record: mend capture.outbox.columns, or transforms in config.",
+    ),
+    Cause(
+        name="Connection",
+        words=r"SocketException|EOFException|Connection to \S+ refused|connection has been closed|reading from copy"
+        r"|I/O error occurred|terminating connection|UnknownHostException|the database system is",
+        answer="Soon",
+        advice="The database is away, or ended the connection.",
+    ),
+)
+
+
+def of(trace: str | None) -> Cause:
+    """Return what a trace, or a sentence of Kafka Connect, is a case of."""
+    told = "\n".join(_told(trace))
+    return next((one for one in CAUSES if re.search(one.words, told)), UNKNOWN)
+
+
+def said(trace: str | None, cause: Cause) -> str | None:
+    """Return the words in a trace by which the cause is known, as whole a line as there is; None where there are none.
+
+    They may stand in an exception that is suppressed, beside the chain of causes.
+    """
+    if not cause.words:
+        return None
+    return next((line[:LONGEST] for line in _told(trace) if re.search(cause.words, line)), None)
+
+
+def _told(trace: str | None) -> list[str]:
+    """Return the lines of a trace that are no frames, without what introduces them."""
+    lines = (line for line in (trace or "").splitlines() if not re.match(r"\s*(at |\.\.\. )", line))
+    return [re.sub(r"^\s*(?:Suppressed: |Caused by: )?", "", line) for line in lines]
