@@ -49,6 +49,30 @@ async def test_a_connector_is_removed_by_what_is_there_and_not_by_what_is_rememb
     assert removed == [f"DELETE /connectors/{NAME}"]
 
 
+async def test_a_secret_may_be_remembered_only_while_its_connector_runs_as_wanted(life: Life) -> None:
+    """It is read live once anything is amiss: a key that memory lacks, a connector that runs otherwise, an edit."""
+    await life.look(3)
+    shelf, known = life.shelf, life.shelf.secrets["shop-db"]
+    stale = Shelf(objects=shelf.objects, secrets={"shop-db": known}, made=shelf.made)
+    life.remote = dataclasses.replace(life.remote, near=cast(Any, stale))
+    shelf.secrets["shop-db"] = dataclasses.replace(known, hosts=("elsewhere",))
+    await life.look()
+    assert life.condition("Ready")["status"] == "True"
+    life.edit(config={"poll.interval.ms": "123"})
+    await life.look()
+    assert life.condition("Accepted")["reason"] == "HostNotAllowed"
+
+    shelf.secrets["shop-db"] = known
+    stale.secrets["shop-db"] = dataclasses.replace(known, keys=frozenset({"username"}))
+    await life.look(3)
+    assert life.condition("CredentialsCurrent")["status"] == "True"
+    stale.secrets["shop-db"], shelf.secrets = known, {}
+    life.fake.connectors.clear()
+    await life.look()
+    assert life.condition("CredentialsCurrent")["reason"] == "SecretNotFound"
+    assert not life.fake.connectors
+
+
 @pytest.mark.parametrize(
     ("status", "well"),
     [
