@@ -75,8 +75,9 @@ async def measured(server: ApiServer, folder: Path, *, size: int, rest: float, s
             running = operator(server, folder, name=place, program=crowd.PROGRAM, place=place, watched=place)
             here.operators.append(stack.enter_context(running))
         settled = await settle(here, begun)
+        worked = _sum(await here.pages(), scraped.CPU)
         await asyncio.sleep(CALM)
-        return {"settled s": settled, **await _at_rest(here, rest)}
+        return {"settled s": settled, "processor s until then": worked, **await _at_rest(here, rest)}
 
 
 async def settle(here: Crowd, begun: float) -> float:
