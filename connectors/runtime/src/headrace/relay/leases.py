@@ -13,7 +13,7 @@ import time
 import uuid
 
 from headrace.outbox import Relay
-from headrace.relay.sharing import Lease, to_release, to_take, wanted
+from headrace.relay.sharing import BUCKETS, Lease, to_release, to_take, wanted
 from headrace.relay.source import Source
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Leases:
         names = self._source.run("read the leases of", self._statements.held(self._own))
         held = frozenset(int(name.partition("/")[2]) for (name,) in names)
         if held != self._held:
-            log.info("holding %d of the buckets: %s", len(held), ", ".join(map(str, sorted(held))) or "none")
+            log.info("holding %d of %d buckets", len(held), BUCKETS)
         self._held = held
         self._believe(asked)
 

@@ -97,16 +97,20 @@ class Loop(threading.Thread):
         self._mark()
         self._leases.share()
         self._look_after()
-        self._standing.well(DATABASE)
         now = time.monotonic()
-        if not self._leases.held or now < self._due["look"]:
+        if not self._leases.held:
+            self._standing.well(DATABASE)
+            return min(1.0, self._settings.interval)
+        if now < self._due["look"]:
             return min(1.0, self._settings.interval)
         self._look_at_topics(now)
         if self._holds.is_full and len(self._holds.lanes(now)) >= MOST_LANES:
             return 1.0
         rows = self._source.look(self._limit, self._leases.held, self._holds, now)
         self._standing.looked = True
+        self._standing.well(DATABASE)
         if not rows:
+            self._standing.well(KAFKA)  # nothing is there that it would have to take
             self._due["look"] = now + self._settings.interval
             return min(1.0, self._settings.interval)
         self._limit = batches.next_limit(self._limit, self._settings.batch, rows)
