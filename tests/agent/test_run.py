@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +16,7 @@ import pytest
 from headrace_agent import declared, places, told
 from headrace_agent.told import Seen, Unknown
 from tests.agent.declarations import declaration, source
+from tests.agent.silence import silent
 from tests.agent.sources.postgres.shop import Shop
 from tests.canaries import Canary, seen
 from tests.ports import free_ports
@@ -68,15 +68,8 @@ def _is_seen(agent: Agent, name: str) -> bool:
     return name in (found := agent.sources()) and isinstance(found[name].login, Seen)
 
 
-@contextmanager
-def _silent() -> Iterator[int]:
-    """Listen and say nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        yield silent.getsockname()[1]
-
-
 def test_one_that_hangs_delays_no_other_and_all_end_on_sigterm(shop: Shop, tmp_path: Path) -> None:
-    with _silent() as port:
+    with silent() as port:
         every = declaration(shop.declared(name="orders-db"), shop.declared(name="hangs", port=port))
         with running(every, tmp_path) as agent:
             until("the source that answers", lambda: _is_seen(agent, "orders-db"))

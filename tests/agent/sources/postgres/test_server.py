@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from headrace_agent.declared import Tls
 from headrace_agent.sources.postgres import look
 from headrace_agent.sources.postgres.heartbeat import number
 from headrace_agent.told import Cause
+from tests.agent.silence import silent
 from tests.agent.sources.postgres.shop import Shop, looked, protected, seen, unknown
 from tests.cluster import authority
 from tests.debian_server import run
@@ -143,22 +142,8 @@ async def test_a_database_that_is_not_there_is_not_reached(shop: Shop) -> None:
     assert unknown(told.login).cause == unknown(told.tables).cause == unknown(told.heartbeat).cause == "NotReached"
 
 
-async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-    writer.close()
-    await writer.wait_closed()
-
-
-@asynccontextmanager
-async def _silent() -> AsyncIterator[int]:
-    """Listen and say nothing."""
-    silent = await asyncio.start_server(_read, "127.0.0.1", 0)
-    async with silent:
-        yield silent.sockets[0].getsockname()[1]
-
-
 async def test_an_address_that_hangs_is_not_reached(shop: Shop) -> None:
-    async with _silent() as port:
+    with silent() as port:
         why = unknown((await looked(shop.declared(port=port))).login)
 
     assert why.cause == "NotReached"
