@@ -134,7 +134,7 @@ def test_they_grow_with_the_source(topic: str, partitions: int, grown: dict[str,
     assert {one.topic: one.partitions for one in plan.actions if isinstance(one, GrowTopic)} == grown
     said = condition(plan, "TopicsKept")
     assert said["status"] == ("False" if grown else "True")
-    assert ("may run beside what still waits of the key" in said["message"]) == bool(grown)
+    assert ("may run beside what still waits of its key" in said["message"]) == bool(grown)
     after = consumer.plan(worlds.after_consumer(world, plan.actions), worlds.SETTINGS, worlds.NOW)
     assert [one for one in after.actions if isinstance(one, GrowTopic)] == []
     assert condition(after, "TopicsKept")["status"] == "True"
