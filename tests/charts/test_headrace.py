@@ -28,7 +28,7 @@ MAPS = ("labels", "annotations", "nodeSelector", "affinity", "podLabels", "podAn
 """Values with keys of the user's own."""
 
 WATCH = ("--set", "watch.namespaces={shop,bakery}")
-NAMES = ("operator", "runtime", "connect")
+NAMES = ("operator", "runtime", "connect", "agent")
 
 
 pytestmark = pytest.mark.slow
@@ -244,7 +244,7 @@ def test_one_value_moves_every_image(key: str) -> None:
 
 
 @pytest.mark.case("clusters-16")
-@pytest.mark.parametrize("missing", NAMES)
+@pytest.mark.parametrize("missing", [name for name in NAMES if name != "agent"])
 @pytest.mark.parametrize("others", [True, False])
 def test_no_image_comes_from_a_registry_that_nobody_named(missing: str, others: bool) -> None:
     """Nothing is rendered, and one sentence says what to run; so it is when only one of the three was forgotten."""
@@ -256,6 +256,13 @@ def test_no_image_comes_from_a_registry_that_nobody_named(missing: str, others: 
     assert done.stdout == ""
     assert f"images.{missing if others else 'operator'} is missing and there are no published images" in done.stderr
     assert "run `make images REGISTRY=host/path > images.yaml`" in done.stderr
+
+
+def test_the_agents_image_may_be_left_out() -> None:
+    """Values of a release that had none still install this one."""
+    given = [word for name in NAMES if name != "agent" for word in ("--set", f"images.{name}=host/path/{name}:1")]
+
+    assert "HEADRACE_AGENT_IMAGE" not in _told(render(*given, images=()))
 
 
 @pytest.mark.case("clusters-16")
@@ -425,6 +432,7 @@ def _images(*arguments: str) -> dict[str, str]:
         "operator": of("Deployment", objects)[0]["spec"]["template"]["spec"]["containers"][0]["image"],
         "runtime": given["HEADRACE_RUNTIME_IMAGE"],
         "connect": given["HEADRACE_CONNECT_IMAGE"],
+        "agent": given["HEADRACE_AGENT_IMAGE"],
     }
 
 

@@ -38,7 +38,7 @@ def commands() -> list[list[str]]:
 def test_the_commands_install_a_pipeline_and_remove_it(tmp_path: Path) -> None:
     """Each succeeds; the four resources are there before the last ones remove them, and nothing is left."""
     images = tmp_path / "images.yaml"
-    images.write_text(values({name: f"host/path/{name}:1" for name in ("operator", "runtime", "connect")}))
+    images.write_text(values({name: f"host/path/{name}:1" for name in ("operator", "runtime", "connect", "agent")}))
     with fast.apiserver() as server:
         listed = [
             _run(server, [str(images) if word == images.name else word for word in words]) for words in commands()

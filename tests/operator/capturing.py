@@ -256,9 +256,8 @@ async def capturing(worker: ConnectWorker, server: PostgresServer, broker: Kafka
     ports = aiohttp.TCPConnector(resolver=EveryName(int(worker.url.rpartition(":")[2])))
     async with aiohttp.ClientSession(connector=ports) as session:
         connect = Connect(session, kept=0)
-        remote = Remote(
-            **cast(Any, {"kube": shelf, "near": shelf, "connect": connect, "kafkas": None, "entrances": None})
-        )
+        clients = {"kube": shelf, "near": shelf, "connect": connect, "kafkas": None, "entrances": None, "agents": None}
+        remote = Remote(**cast(Any, clients))
         async with cleared(RealBench(worker, server), connect):
             made = Capturing(name=name, worker=worker, server=server, broker=broker, remote=remote, shelf=shelf)
             made.run(f"GRANT ALL ON SCHEMA public TO {name}", superuser=True)

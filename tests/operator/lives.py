@@ -42,7 +42,7 @@ How = Literal["before", "after", "lost"]
 
 WRITES = frozenset(
     {
-        *("write_status", "note", "apply", "remove_config_map"),
+        *("write_status", "note", "apply", "remove_child"),
         *("put", "set_state", "restart", "change_offsets", "remove"),
         *("create", "alter", "grow"),
     }

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from headrace_operator.clients.agent import Agents
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.connect_entrances import Entrances
@@ -85,7 +86,12 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop", clus
         lease = Lease("default", me, duration=30, retry=0.2, margin=5)
         loop = Loop(
             remote=Remote(
-                kube=kube, near=kube, connect=Connect(session, kept=0), kafkas=kafkas, entrances=Entrances(kube)
+                kube=kube,
+                near=kube,
+                connect=Connect(session, kept=0),
+                kafkas=kafkas,
+                entrances=Entrances(kube),
+                agents=Agents(session, kept=0),
             ),
             lease=lease,
             settings=worlds.SETTINGS,

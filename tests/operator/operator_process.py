@@ -126,6 +126,7 @@ def operator(
         "HEADRACE_LOG_LEVEL": level,
         "HEADRACE_CONNECT_IMAGE": "connect:test",
         "HEADRACE_RUNTIME_IMAGE": "runtime:test",
+        "HEADRACE_AGENT_IMAGE": "agent:test",
         "HEADRACE_HEALTH_PORT": str(health),
         "HEADRACE_METRICS_PORT": str(metrics),
         "HOSTNAME": name,

@@ -33,6 +33,7 @@ SETTINGS = Settings(
     identity="operator-1",
     connect_image="connect:1",
     runtime_image="runtime:1",
+    agent_image="agent:1",
 )
 MANIFESTS = """
 apiVersion: headrace.dev/v1alpha1

@@ -20,6 +20,7 @@ class Settings:
     identity: str
     connect_image: str
     runtime_image: str
+    agent_image: str | None = None
     cluster_name: str = ""
     image_pull_secrets: tuple[str, ...] = ()
     image_pull_policy: str | None = None
@@ -43,6 +44,7 @@ OUTSIDE = {
     "HEADRACE_NAMESPACE": "headrace-system",
     "HEADRACE_CONNECT_IMAGE": "headrace-connect",
     "HEADRACE_RUNTIME_IMAGE": "headrace-runtime",
+    "HEADRACE_AGENT_IMAGE": "headrace-agent",
 }
 """What stands in, outside the operator's pod, for what the chart sets there."""
 
@@ -56,6 +58,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         identity=environment.get("HOSTNAME") or f"headrace-operator-{uuid4()}",
         connect_image=environment["HEADRACE_CONNECT_IMAGE"],
         runtime_image=environment["HEADRACE_RUNTIME_IMAGE"],
+        agent_image=environment.get("HEADRACE_AGENT_IMAGE") or None,
         cluster_name=_cluster_name(environment.get("HEADRACE_CLUSTER_NAME", "")),
         image_pull_secrets=_words(environment.get("HEADRACE_IMAGE_PULL_SECRETS", "")),
         image_pull_policy=environment.get("HEADRACE_IMAGE_PULL_POLICY") or None,

@@ -12,7 +12,7 @@ from tests.cluster.images.catalog import IMAGES, chosen
 from tests.cluster.progress import say
 
 LOCAL_REGISTRY = "localhost:5000/headrace"
-OF_THE_CHART = ("operator", "runtime", "connect")
+OF_THE_CHART = ("operator", "runtime", "connect", "agent")
 
 
 def main(argv: list[str]) -> int:

@@ -95,6 +95,10 @@ NAMING: dict[tuple[str, str], dict[str, Any]] = {
         ("ConnectCluster", f"workers.template.{path}"): {"kafka": "kafka", "workers": {"template": one}}
         for path, one in TEMPLATES.items()
     },
+    **{
+        ("ConnectCluster", f"agent.template.{path}"): {"kafka": "kafka", "workers": {}, "agent": {"template": one}}
+        for path, one in TEMPLATES.items()
+    },
 }  # fmt: skip
 """For each place where a Secret is named, a spec that names one there."""
 

@@ -164,6 +164,15 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         )
         for path, index, at, value in templates.RULES_OF_WORKERS
     ),
+    *(
+        (
+            "ConnectCluster",
+            f"spec.agent.template{path}",
+            index,
+            {"agent": {"template": templates.changed(templates.FULL, at, value)}},
+        )
+        for path, index, at, value in templates.RULES
+    ),
 )
 
 

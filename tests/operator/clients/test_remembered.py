@@ -199,7 +199,7 @@ async def test_what_was_deleted_is_read_anew(server: Server, near: Kube, kube: K
     where = path("v1", "ConfigMap", "shop", "old")
     server.objects[where] = {**cluster(), "kind": "ConfigMap", "data": {"a": "b"}}
     assert await near.config_map_keys("shop", "old") == frozenset({"a"})
-    await kube.remove_config_map("shop", "old", "u")
+    await kube.remove_child("ConfigMap", "shop", "old", "u")
     del server.objects[where]
     assert await near.config_map_keys("shop", "old") == Absent()
 

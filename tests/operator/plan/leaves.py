@@ -84,8 +84,9 @@ SPECS: dict[str, tuple[Json, ...]] = {
                 "template": NO_COMPUTE,
             },
             "rest": {"tls": {"secret": "certificate"}, "auth": {"credentials": LOGIN}},
+            "agent": {"enabled": True, "template": templates.FULL},
         },
-        {"kafka": "kafka", "workers": {"template": ELSE}},
+        {"kafka": "kafka", "workers": {"template": ELSE}, "agent": {"enabled": True, "template": ELSE}},
     ),
     "Connector": (
         {

@@ -11,7 +11,7 @@ import pytest
 from headrace_operator.observed.kube import ContractsSeen, Manifest
 from headrace_operator.observed.value import Unknown
 from headrace_operator.plan import consumer
-from headrace_operator.plan.actions import Apply, Plan, RemoveConfigMap
+from headrace_operator.plan.actions import Apply, Plan, Remove
 from headrace_operator.plan.children import child
 from tests.operator import worlds
 from tests.operator.plan import statuses
@@ -58,7 +58,7 @@ def seen(world: Any, *workloads: Manifest, **more: Manifest) -> Any:
 def removed(world: Any) -> list[str]:
     """Return the ConfigMaps that a plan removes, last of all."""
     actions = statuses.planned(world).actions
-    found = [one for one in actions if isinstance(one, RemoveConfigMap)]
+    found = [one for one in actions if isinstance(one, Remove)]
     assert list(actions[len(actions) - len(found) :]) == found
     return [one.name for one in found]
 

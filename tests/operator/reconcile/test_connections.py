@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from headrace_operator.clients.agent import Agents
 from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.connect_entrances import Entrances
@@ -69,7 +70,8 @@ async def remote(server: ApiServer, login: None, clock: list[float]) -> AsyncIte
     kube = Kube(api)
     async with aiohttp.ClientSession() as session:
         kafkas, entrances = Kafkas(kube, now=lambda: clock[0]), Entrances(kube)
-        made = Remote(kube=kube, near=kube, connect=Connect(session), kafkas=kafkas, entrances=entrances)
+        connect, agents = Connect(session), Agents(session)
+        made = Remote(kube=kube, near=kube, connect=connect, kafkas=kafkas, entrances=entrances, agents=agents)
         yield made
         made.kafkas.close()
     await api.close()

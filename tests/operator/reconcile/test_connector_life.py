@@ -150,8 +150,8 @@ async def life(request: pytest.FixtureRequest) -> AsyncIterator[Life]:
         names = aiohttp.TCPConnector(resolver=EveryName(port))
         async with aiohttp.ClientSession(connector=names) as session:
             connect = Connect(session, deadline, metrics_port=port, kept=0)
-            clients = {"kube": shelf, "near": shelf, "connect": connect, "kafkas": None, "entrances": None}
-            made = Life(fake=fake, remote=Remote(**cast(Any, clients)), shelf=shelf)
+            own, rest = {"kube": shelf, "near": shelf, "connect": connect}, ("kafkas", "entrances", "agents")
+            made = Life(fake=fake, remote=Remote(**cast(Any, own | dict.fromkeys(rest))), shelf=shelf)
             await made.look_at_workers(1)
             yield made
 

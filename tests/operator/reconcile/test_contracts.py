@@ -17,7 +17,7 @@ from headrace_operator.api.schema import REQUESTED
 from headrace_operator.clients import errors
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import children
-from headrace_operator.plan.actions import Apply, RemoveConfigMap
+from headrace_operator.plan.actions import Apply, Remove
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.loop import Loop
@@ -208,7 +208,7 @@ async def test_what_was_made_anew_meanwhile_is_not_taken_away(rollout: Rollout) 
     first = await rollout.rolled(0)
     await rollout.rolled(1)
     rollout.gone("rs0")
-    (removal,) = [one for one in await rollout.planned() if isinstance(one, RemoveConfigMap)]
+    (removal,) = [one for one in await rollout.planned() if isinstance(one, Remove)]
     rollout.server.client.delete("configmap", first, rollout.place)
     await execute(removal, rollout.loop.remote)
     rollout.server.client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": first}}, rollout.place)

@@ -88,6 +88,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
                 until(f"{kind} is looked at", partial(_is_seen, server, kind, name))
             until("the contract of before is taken away", lambda: OLD not in str(_children(server)))
             until("eight children of the ConnectCluster", lambda: len(_children(server)) == 8)
+            _turn_an_agent_on_and_off(server)
             yield Installed(server=server, running=running, manifests=manifests)
 
 
@@ -233,6 +234,27 @@ def _is_seen(server: fast.ApiServer, kind: str, name: str) -> bool:
 
 def _children(server: fast.ApiServer) -> list[dict[str, Any]]:
     return server.client.list(CHILDREN, "shop", labels="headrace.dev/connect=main")
+
+
+def _turn_an_agent_on_and_off(server: fast.ApiServer) -> None:
+    """Have a source agent made and taken away."""
+    for agent, count in (('{"enabled": true}', 5), ("null", 0)):
+        kubectl(
+            server,
+            "patch",
+            "hrconnect",
+            "main",
+            "-n",
+            "shop",
+            "--type=merge",
+            "-p",
+            f'{{"spec": {{"agent": {agent}}}}}',
+        )
+        until(f"{count} objects of the source agent", partial(_has_agent, server, count))
+
+
+def _has_agent(server: fast.ApiServer, count: int) -> bool:
+    return len(server.client.list(CHILDREN, "shop", labels="headrace.dev/agent=main")) == count
 
 
 def _versions(server: fast.ApiServer) -> dict[str, str]:

@@ -40,7 +40,8 @@ class Listed(Shelf):
 
 
 async def observed(shelf: Listed, resource: Resource, watched: tuple[str, ...] = ("shop", "bakery")) -> Any:
-    remote = Remote(**cast(Any, {"kube": shelf, "near": shelf, "connect": None, "kafkas": None, "entrances": None}))
+    clients = dict.fromkeys(("connect", "kafkas", "entrances", "agents")) | {"kube": shelf, "near": shelf}
+    remote = Remote(**cast(Any, clients))
     return await observe.connector(resource, remote, Progress(), worlds.NOW, watched)
 
 

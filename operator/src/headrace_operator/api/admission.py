@@ -33,7 +33,7 @@ MOST_REFERENCES = 100
 
 JUDGED = {
     "KafkaConnection": ("bootstrapServers", "tls", "sasl", "properties"),
-    "ConnectCluster": ("kafka", "workers.image", "workers.config", "workers.template", "rest"),
+    "ConnectCluster": ("kafka", "workers.image", "workers.config", "workers.template", "rest", "agent.template"),
     "Connector": ("connect", "postgres", "config"),
     "Consumer": ("from", "handler", "delivery.deduplication", "delivery.onDeadLetter", "template"),
 }
@@ -46,7 +46,10 @@ USED = {
 }
 """Parts of a spec that name another resource, whose login the object's pods are given."""
 
-CODE = {"ConnectCluster": ("workers.image", "workers.template"), "Consumer": ("handler.python", "template")}
+CODE = {
+    "ConnectCluster": ("workers.image", "workers.template", "agent.template"),
+    "Consumer": ("handler.python", "template"),
+}
 """Parts of a spec that say what runs in pods."""
 
 PROPERTIES, CUT = "variables.properties", "value.substring(value.indexOf('/') + 1, value.lastIndexOf(':'))"

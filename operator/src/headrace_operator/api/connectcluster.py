@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from headrace_operator.api.resources import Resources
 from headrace_operator.api.schema import Credentials, Model, Name, ObjectName, Rule, Status
-from headrace_operator.api.template import WorkersTemplate
+from headrace_operator.api.template import Template, WorkersTemplate
 
 ONE_PLACE = "compute of workers is said once: in resources, or in template.resources"
 SESSIONED = (
@@ -73,6 +73,18 @@ class Rest(Model):
     auth: RestAuth | None = Field(None, description="Ask for a user name and a password. Default: no login.")
 
 
+class Agent(Model):
+    """The source agent: one pod beside the workers that looks at the databases of their Connectors."""
+
+    enabled: bool | None = Field(
+        None,
+        description="Whether there is an agent. Default: false. With false what it would know is Unknown.",
+    )
+    template: Template | None = Field(
+        None, description="What its pod is given: environment, volumes, compute, placement, and more."
+    )
+
+
 class ConnectClusterSpec(Model):
     """What a user writes."""
 
@@ -82,6 +94,10 @@ class ConnectClusterSpec(Model):
     workers: Workers = Field(description="Workers that Headrace runs.")
     rest: Rest | None = Field(
         None, description="How the workers' REST interface is protected. Default: plain HTTP without a login."
+    )
+    agent: Agent | None = Field(
+        None,
+        description="The source agent, which looks at the databases of the Connectors and keeps their publications.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -117,6 +133,9 @@ class ConnectClusterStatus(Status):
     replicas: int | None = Field(None, description="Number of worker pods wanted.")
     ready_replicas: int | None = Field(None, description="Number of worker pods that are ready.")
     replicas_ready: str | None = Field(None, description="Ready and wanted worker pods, as 1/2.")
+    agent_ready: str | None = Field(
+        None, description="Ready and wanted pods of the source agent, as 1/1, while there is one."
+    )
     plugins: tuple[Plugin, ...] | None = Field(None, description="Source connector plug-ins that the workers offer.")
     unmanaged_connectors: tuple[str, ...] | None = Field(
         None,

@@ -166,6 +166,15 @@ class ConnectorStatus(Status):
     lag_seconds: int | None = Field(
         None, description="Commit time of the last change until Debezium read it; absent before the first change."
     )
+    lag_bytes: int | None = Field(
+        None, description="Bytes of the database's log beyond what the connector has committed, by the source agent."
+    )
+    system_identifier: str | None = Field(
+        None, description="Which server is captured, as PostgreSQL identifies it: another one is refused."
+    )
+    prepared_generation: int | None = Field(
+        None, description="Generation of the spec for which the database was seen to have what it needs."
+    )
     tasks_ready: str | None = Field(None, description="Running tasks of all tasks, such as 1/1.")
     offsets: tuple[dict[str, Any], ...] | None = Field(
         None,

@@ -38,6 +38,7 @@ from headrace_operator.api.properties import (
 from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
 from headrace_operator.api.tables import IS_TABLE
 from headrace_operator.api.template_rules import NO_LOGIN_IN_IMAGE, of_consumer, of_workers
+from headrace_operator.api.template_rules import rules as of_agent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +244,7 @@ KINDS = (
             "spec.workers": Workers.rules,
             "spec.workers.image": (NO_LOGIN_IN_IMAGE,),
             **of_workers("spec.workers.template"),
+            **of_agent("spec.agent.template"),
             "spec.workers.resources": (
                 _not_above("memory", "768Mi", "1Gi", "requests.memory is above limits.memory (1Gi if not given)"),
                 _not_above("cpu", "250m", "1000000", "requests.cpu (250m if not given) is above limits.cpu"),

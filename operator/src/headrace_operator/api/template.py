@@ -31,13 +31,13 @@ OUR_KEYS = Refused(
     message="names of headrace.dev, app.kubernetes.io and of Kubernetes' security are not yours to give: take another",
 )
 OUR_ACCOUNTS = Refused(
-    pattern="^headrace-operator$|-(connect|consumer)$",
-    message="headrace-operator, and accounts whose names end with -connect or -consumer, are Headrace's: name one of "
-    "your own",
+    pattern="^headrace-operator$|-(agent|connect|consumer)$",
+    message="headrace-operator, and accounts whose names end with -agent, -connect or -consumer, are Headrace's: "
+    "name one of your own",
 )
 OUR_CONTAINERS = Refused(
-    pattern="^(consumer|connect)$",
-    message="containers called consumer and connect are made by Headrace: give this one another name",
+    pattern="^(agent|consumer|connect)$",
+    message="containers called agent, consumer and connect are made by Headrace: give this one another name",
 )
 
 

@@ -147,11 +147,11 @@ class Kube:
             raise errors.Unreachable(f"GET {where}: the Kubernetes API server gave no list.")
         return tuple(found["items"])
 
-    async def remove_config_map(self, namespace: str, name: str, uid: str) -> None:
-        """Delete this very ConfigMap; a namesake is refused, and one that is gone already is well."""
+    async def remove_child(self, kind: str, namespace: str, name: str, uid: str) -> None:
+        """Delete this very object; a namesake is refused, and one that is gone already is well."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         try:
-            await self._api.send("DELETE", path("v1", "ConfigMap", namespace, name), body=options)
+            await self._api.send("DELETE", path(VERSIONS.get(kind, "v1"), kind, namespace, name), body=options)
         except errors.Missing:
             return
 

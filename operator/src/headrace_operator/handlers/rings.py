@@ -19,7 +19,11 @@ NEIGHBOURS = {
 }
 """Which kinds read a kind."""
 
-OWNERS = {"headrace.dev/consumer": "Consumer", "headrace.dev/connect": "ConnectCluster"}
+OWNERS = {
+    "headrace.dev/consumer": "Consumer",
+    "headrace.dev/connect": "ConnectCluster",
+    "headrace.dev/agent": "ConnectCluster",
+}
 
 SETTLE = 0.5
 """Seconds that a neighbour waits, so that events that come together make one pass."""

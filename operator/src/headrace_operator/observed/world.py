@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Children, ContractsSeen, Inputs, Resource, SecretSeen
+from headrace_operator.observed.source import SourceSeen
 from headrace_operator.observed.value import Absent, Unknown
 
 Reference = Resource | Absent | Unknown
@@ -33,7 +34,8 @@ class ConnectClusterWorld:
     `contracts` is None while it is not looked for those that nothing refers to.
     `owners` has, for each connector on the workers that seems to have lost its Connector, what a live read of that very
     Connector said after the workers were asked; one that is missing here was not read. `home` is the UID of the
-    namespace, read live where there are owners. `secrets` are those that its `workers.template` names.
+    namespace, read live where there are owners. `secrets` are those that its templates and `rest` name. `agent`
+    has the objects of its source agent, and `sources` the Secrets of its Connectors' databases, while it has one.
     """
 
     resource: Resource
@@ -46,6 +48,8 @@ class ConnectClusterWorld:
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
     contracts: ContractsSeen | Unknown | None = None
+    agent: Children | Unknown = Children(objects={})  # noqa: RUF009 - frozen
+    sources: Secrets = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +60,8 @@ class ConnectorWorld:
     configuration runs already, so that nothing was asked, and `Unknown` while Connect cannot be asked about it.
     `others` has the Connectors that may share a slot or publication which the spec names; none when it names none.
     `doubt` is why Connect could not run what it says to run, asked when its offsets stood still. `home` is the UID of
-    the namespace.
+    the namespace. `source` is what the source agent tells of the database, and `candidate` what it tells of another one
+    to which the spec as written would lead. `stands`: its offsets have not moved for a while.
     """
 
     resource: Resource
@@ -68,6 +73,9 @@ class ConnectorWorld:
     home: str | Unknown
     others: tuple[Resource, ...] = ()
     doubt: str | None = None
+    source: SourceSeen | Absent | Unknown = Unknown(reason="No source agent was asked.")  # noqa: RUF009 - frozen
+    candidate: SourceSeen | Absent | Unknown | None = None
+    stands: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

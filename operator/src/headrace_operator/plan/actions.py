@@ -101,9 +101,10 @@ class RemoveConnector:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RemoveConfigMap:
-    """Delete this very ConfigMap, of which a live read said that nothing refers to it; one that is gone is well."""
+class Remove:
+    """Delete this very object of ours, which nothing needs any more; one that is gone is well."""
 
+    kind: str
     namespace: str
     name: str
     uid: str
@@ -119,7 +120,7 @@ Action = (
     | RestartConnector
     | ChangeOffsets
     | RemoveConnector
-    | RemoveConfigMap
+    | Remove
 )
 
 

@@ -8,7 +8,7 @@ from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.plan.children import child, selector
 
 
-def spread(owner: Resource) -> dict[str, Any]:
+def spread(owner: Resource, component: str = "") -> dict[str, Any]:
     """Return the part of a pod that wants it on another node than its peers; a lack of nodes keeps no pod waiting.
 
     Pods of an earlier template do not count, or those that replace them would end up together.
@@ -17,7 +17,7 @@ def spread(owner: Resource) -> dict[str, Any]:
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": selector(owner)},
+        "labelSelector": {"matchLabels": selector(owner, component)},
         "matchLabelKeys": ["pod-template-hash"],
     }
     return {"topologySpreadConstraints": [constraint]}

@@ -18,15 +18,20 @@ from headrace_operator.plan.reasons import Reason
 APPLIED = "headrace.dev/applied"
 
 
-def child(owner: Resource, api_version: str, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object owned by `owner`, with our own labels only, and a hash of what it shall be."""
+def child(
+    owner: Resource, api_version: str, kind: str, name: str, body: Mapping[str, Any], component: str = ""
+) -> dict[str, Any]:
+    """Return an object owned by `owner`, with our own labels only, and a hash of what it shall be.
+
+    `component` is what stands beside that which is named after the owner's kind.
+    """
     manifest = {
         "apiVersion": api_version,
         "kind": kind,
         "metadata": {
             "name": name,
             "namespace": owner.namespace,
-            "labels": labels(owner),
+            "labels": labels(owner, component),
             "ownerReferences": [_reference(owner)],
         },
         **body,
@@ -35,21 +40,23 @@ def child(owner: Resource, api_version: str, kind: str, name: str, body: Mapping
     return manifest
 
 
-def labels(owner: Resource) -> dict[str, str]:
+def labels(owner: Resource, component: str = "") -> dict[str, str]:
     """Return the labels of everything made for `owner`; its own labels are never copied."""
-    component = owner.kind.removesuffix("Cluster").lower()
     pipeline = owner.labels.get("headrace.dev/pipeline")
     return {
-        **selector(owner),
+        **selector(owner, component),
         "app.kubernetes.io/managed-by": "headrace",
-        "app.kubernetes.io/name": f"headrace-{component}",
+        "app.kubernetes.io/name": f"headrace-{component or _component(owner)}",
     } | ({"headrace.dev/pipeline": pipeline} if pipeline else {})
 
 
-def selector(owner: Resource) -> dict[str, str]:
+def selector(owner: Resource, component: str = "") -> dict[str, str]:
     """Return the labels that select the pods of `owner`."""
-    component = owner.kind.removesuffix("Cluster").lower()
-    return {"app.kubernetes.io/instance": owner.name, f"headrace.dev/{component}": owner.name}
+    return {"app.kubernetes.io/instance": owner.name, f"headrace.dev/{component or _component(owner)}": owner.name}
+
+
+def _component(owner: Resource) -> str:
+    return owner.kind.removesuffix("Cluster").lower()
 
 
 def digest(content: Any) -> str:

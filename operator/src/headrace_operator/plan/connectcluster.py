@@ -15,6 +15,7 @@ from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference, Secrets
 from headrace_operator.plan import (
     acceptance,
+    agent,
     complaints,
     connector,
     contracts,
@@ -46,17 +47,20 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     ready = pods.rollout(_deployment(world))[1] > 0
     is_ours = taken(resource, world.children) is None
     removals = _removals(world) if ready and is_ours else ()
+    beside = agent.actions(world, judged.spec, settings)
     unused = contracts.removals(resource, world.contracts, contract(world)) if is_ours else ()
     protected = judged.spec.rest if judged.spec else None
     deployed = rest.unseen(protected, world.secrets) or _deployed(world, bool(children), now)
     found = [judged.finding, _kafka(resource, world.kafka), deployed, _answering(world)]
+    found += filter(None, [agent.deployed(world, judged.spec, settings.agent_image, bool(beside), now)])
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     status = _status(world, conditions) | {"accepted": judged.accepted}
     is_ready = conditions[0]["status"] == "True"
     again = timedelta(seconds=20 if is_ready else 3)
-    actions = (*children, *removals, *unused)
+    status["agentReady"] = agent.ready(world, judged.spec)
+    actions = (*children, *removals, *unused, *beside)
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
@@ -70,10 +74,12 @@ def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[Conn
     """Return which spec of a ConnectCluster is in force, by where ``secrets`` may go as far as they were seen."""
 
     def sent_elsewhere(spec: ConnectClusterSpec) -> Finding | None:
-        template = spec.workers.template
-        named = api_secrets.named(template.model_dump(by_alias=True, exclude_none=True) if template else {})
-        beside = acceptance.unbounded("workers.template", named, secrets or {})
-        return beside or rest.only_to_hosts(resource, spec, secrets or {})
+        given = {"workers.template": spec.workers.template, "agent.template": spec.agent and spec.agent.template}
+        for field, template in given.items():
+            named = api_secrets.named(template.model_dump(by_alias=True, exclude_none=True) if template else {})
+            if (refused := acceptance.unbounded(field, named, secrets or {})) is not None:
+                return refused
+        return rest.only_to_hosts(resource, spec, secrets or {})
 
     judged = acceptance.judge(
         ConnectClusterSpec,

@@ -15,6 +15,7 @@ from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import (
     acceptance,
+    database,
     debezium,
     marks,
     names,
@@ -32,6 +33,7 @@ from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.operations import Operating
 from headrace_operator.plan.reasons import Reason
+from headrace_operator.plan.source import Source
 from headrace_operator.settings import Settings
 
 NEEDED = frozenset({"Accepted", "CredentialsCurrent", "ConnectKnown", "Running"})
@@ -44,18 +46,33 @@ SOON = timedelta(seconds=1)
 
 
 def wanted(
-    resource: Resource, home: str | Unknown, others: tuple[Resource, ...] = (), secrets: Secrets = NONE_SEEN
+    resource: Resource,
+    home: str | Unknown,
+    others: tuple[Resource, ...] = (),
+    secrets: Secrets = NONE_SEEN,
+    *,
+    has_agent: bool = False,
 ) -> Mapping[str, str] | None:
     """Return the configuration that Connect shall validate and run; None when the spec as written is not valid.
 
-    ``home`` is the UID of the namespace; while it is not known the mark is not whole, and nothing runs so.
+    ``home`` is the UID of the namespace; while it is not known the mark is not whole, and nothing runs so. An agent
+    makes the publication where the workers have one.
     """
     judged = judge(resource, others, secrets)
-    return _configuration(resource, judged.spec, home) if judged.spec and judged.problem is None else None
+    if judged.spec is None or judged.problem is not None:
+        return None
+    return _configuration(resource, judged.spec, home, has_agent=has_agent)
 
 
-def _configuration(resource: Resource, spec: ConnectorSpec, home: str | Unknown) -> dict[str, str]:
-    return {**debezium.configuration(resource, spec), **marks.mark(resource, home if isinstance(home, str) else "")}
+def _configuration(resource: Resource, spec: ConnectorSpec, home: str | Unknown, *, has_agent: bool) -> dict[str, str]:
+    made = debezium.configuration(resource, spec, has_agent=has_agent)
+    return {**made, **marks.mark(resource, home if isinstance(home, str) else "")}
+
+
+def unprepared(resource: Resource, others: tuple[Resource, ...], secrets: Secrets, source: Source) -> str | None:
+    """Say what the database lacks for the spec as written, as the source agent sees it."""
+    judged = judge(resource, others, secrets)
+    return database.held(resource, judged.spec, source) if judged.spec and judged.problem is None else None
 
 
 def unread(resource: Resource, readable: frozenset[str] | Unknown) -> str | None:
@@ -70,21 +87,27 @@ def unread(resource: Resource, readable: frozenset[str] | Unknown) -> str | None
 def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     """Return what Connect shall do about this connector, and the status."""
     resource = world.resource
-    judged = _validated(world, judge(resource, world.others, world.secrets))
+    own = judge(resource, world.others, world.secrets)
+    judged = _validated(world, own)
     credentials = _credentials(world, judged.spec)
     operating = operations.decide(resource, None if _foreign(world) else world.seen, judged.spec, now)
-    actions = () if _foreign(world) else _changes(world, judged, credentials, operating)
-    failing = _failing(world, judged.spec, operating, bool(actions) or judged.spec is None, now)
+    source = database.findings(world, judged.spec)
+    halted = database.halts(source[1])
+    actions = () if _foreign(world) else _changes(world, judged, credentials, operating, halted=halted)
+    failing = _failing(world, judged.spec, operating, bool(actions) or judged.spec is None or halted, now)
     if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(world), world.seen.name),)
     running = operating.finding or _running(world, judged.spec, failing)
     if running.status == "True" and (actions or isinstance(world.validation, Unknown)):
         running = false("Running", Reason.APPLYING, _applying(world.validation))
-    found = [_accepted(judged), _connect(world), credentials, running]
-    findings = with_ready(found, NEEDED, judged.stalled)
+    ready, *others = source
+    found = [_accepted(judged), _connect(world), credentials, ready, *others, running]
+    findings = with_ready(found, NEEDED | database.needed(source), judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
-    status = _status(world, judged, failing) | {"conditions": conditions, "operations": operating.records or None}
+    of_database = database.status(world, own.spec if own.problem is None else None, judged.spec)
+    status = _status(world, judged, failing) | of_database
+    status |= {"conditions": conditions, "operations": operating.records or None}
     again = timedelta(seconds=10 if conditions[0]["status"] == "True" or judged.problem else 3)
     if operating.holds or (isinstance(world.validation, Unknown) and unread(resource, world.readable)):
         again = SOON
@@ -161,6 +184,8 @@ def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acce
     """Return what is accepted once Connect was asked; until it answers, the last accepted spec stays on record."""
     if judged.problem is not None:
         return judged
+    if judged.spec is not None and (problem := database.refusal(world, judged.spec)) is not None:
+        return acceptance.refuse(ConnectorSpec, world.resource, problem)
     if isinstance(world.validation, Unknown) or isinstance(world.seen, Unknown):
         return dataclasses.replace(judged, accepted=world.resource.status.get("accepted"))
     if world.validation is None or (sentence := refusal(world.validation)) is None:
@@ -170,13 +195,23 @@ def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acce
 
 
 def _changes(
-    world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: Finding, operating: Operating
+    world: ConnectorWorld,
+    judged: Acceptance[ConnectorSpec],
+    credentials: Finding,
+    operating: Operating,
+    *,
+    halted: bool,
 ) -> tuple[Action, ...]:
-    """Return what to tell Connect, in order: what shall not run is paused or stopped before it is configured anew."""
+    """Return what to tell Connect, in order: what shall not run is paused or stopped before it is configured anew.
+
+    What is ``halted`` is configured as wanted, and not resumed.
+    """
     put, state = _put(world, judged, credentials), _state(world, judged.spec, operating)
     if operating.holds and isinstance(world.seen, ConnectorSeen):
         return (*state, *put, *(() if state else operating.actions(_url(world), world.seen.name)))
     resumes = any(isinstance(action, SetState) and action.verb == "resume" for action in state)
+    if resumes and halted:
+        return put
     return (*put, *state) if resumes else (*state, *put)
 
 
@@ -191,7 +226,7 @@ def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: 
         return ()
     if credentials.status != "True" or not isinstance(world.connect, Resource) or isinstance(world.home, Unknown):
         return ()
-    configuration = _configuration(world.resource, judged.spec, world.home)
+    configuration = _configuration(world.resource, judged.spec, world.home, has_agent=database.is_watched(world))
     if isinstance(world.seen, ConnectorSeen) and is_running(configuration, world.seen):
         return ()
     initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from headrace_operator.observed.kube import ContractsSeen, Manifest, Resource
 from headrace_operator.observed.value import Unknown
 from headrace_operator.plan import inputs
-from headrace_operator.plan.actions import RemoveConfigMap
+from headrace_operator.plan.actions import Remove
 from headrace_operator.plan.children import child, controls, digest
 
 
@@ -24,9 +24,7 @@ def name(contract: Manifest) -> str:
     return str(contract["metadata"]["name"])
 
 
-def removals(
-    owner: Resource, seen: ContractsSeen | Unknown | None, wanted: Manifest | None
-) -> tuple[RemoveConfigMap, ...]:
+def removals(owner: Resource, seen: ContractsSeen | Unknown | None, wanted: Manifest | None) -> tuple[Remove, ...]:
     """Return the removal of each ConfigMap of ``owner`` but ``wanted`` that no pod, now or later, is made with.
 
     Pods are made by ReplicaSets, of which the Deployment's is not there yet when it was just applied.
@@ -36,7 +34,7 @@ def removals(
     used = {named for one in seen.workloads for _, named in inputs.named(one["spec"]["template"])}
     used |= set() if wanted is None else {name(wanted)}
     return tuple(
-        RemoveConfigMap(namespace=owner.namespace, name=name(one), uid=one["metadata"]["uid"])
+        Remove(kind="ConfigMap", namespace=owner.namespace, name=name(one), uid=one["metadata"]["uid"])
         for one in seen.config_maps
         if controls(owner, one) and name(one) not in used
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 
 from headrace_operator.api import addresses as written
@@ -29,6 +30,9 @@ VALUES = {
 }
 """How values are written, so that people can read them."""
 
+SKIPPED = "t"
+"""Operations that Debezium leaves out unless told otherwise, by their letters: truncations."""
+
 MODES = frozenset(
     {
         "decimal.handling.mode",
@@ -51,6 +55,7 @@ ELSEWHERE = ("bootstrap.servers", "endpoint.url")
 
 OURS = "headrace"
 """Prefix of the logical messages that heartbeats write, which no connector of ours makes records of."""
+AUTOCREATE = "publication.autocreate.mode"
 BEAT = f"SELECT pg_logical_emit_message(true, '{OURS}', 'heartbeat')"
 
 
@@ -78,13 +83,16 @@ def _safe(name: str) -> str:
     return re.sub(r"[^a-zA-Z0-9._-]", lambda found: "_" * (1 + (found[0] > "\uffff")), name)
 
 
-def configuration(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
-    """Return the whole configuration; the user's own properties win, but for the identity's, which are refused."""
+def configuration(resource: Resource, spec: ConnectorSpec, *, has_agent: bool = False) -> dict[str, str]:
+    """Return the whole configuration; the user's own properties win, but for the identity's, which are refused.
+
+    Where the workers' ``has_agent``, that makes and alters our publications, and Debezium does not.
+    """
     capture = _outbox(prefix(resource, spec), spec.capture.outbox) if spec.capture.outbox else _tables(spec)
     return {
         **_source(resource, spec),
         **_failures(),
-        **_publication(resource, spec),
+        **_publication(resource, spec, "disabled" if has_agent else "filtered"),
         **_heartbeat(spec),
         **_topics(spec),
         **_values(spec),
@@ -198,14 +206,19 @@ def own_publication(spec: ConnectorSpec) -> str | None:
     return (spec.config or {}).get("publication.name") or spec.postgres.publication
 
 
-def _publication(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
+def _publication(resource: Resource, spec: ConnectorSpec, mode: str) -> dict[str, str]:
     if named := own_publication(spec):
-        return {"publication.name": named, "publication.autocreate.mode": "disabled"}
+        return {"publication.name": named, AUTOCREATE: "disabled"}
     return {
         "publication.name": names.slot(resource.place, resource.name),
-        "publication.autocreate.mode": "filtered",
+        AUTOCREATE: mode,
         "publish.via.partition.root": "true",
     }
+
+
+def beats(made: Mapping[str, str]) -> bool:
+    """Tell whether a configuration commits where it is also while no captured table changes."""
+    return made.get("heartbeat.interval.ms") != "0"
 
 
 def _heartbeat(spec: ConnectorSpec) -> dict[str, str]:

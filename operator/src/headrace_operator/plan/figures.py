@@ -17,9 +17,12 @@ EVERY = 10.0
 SELDOM = 600.0
 """Seconds between two writes of what moves also at rest: offsets, by each heartbeat, and what is on its way."""
 
-FIGURES = ("lag", "lagSeconds", "offsets")
+FIGURES = ("lag", "lagSeconds", "lagBytes", "offsets")
 RATES = ("arrivalsPerSecond", "handledPerSecond")
 SCALING = ("message", "fewerSince", "capacityTime", "capacityPerReplica", *RATES)
+
+SEGMENT = 16 * 2**20
+"""Bytes of a database's log, one file of it, that are on their way: others write there, too."""
 
 FACTOR, LITTLE = 2.0, 1.0
 """A rate that is at most so many times another, and so much a second, says the same."""
@@ -55,7 +58,8 @@ def _say_the_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         and all(_is_alike(*(one.get(rate) for one in scaling)) for rate in RATES)
         and bool(before.get("offsets")) == bool(after.get("offsets"))
         and _is_on_its_way(before.get("lag"), after.get("lag"))
-        and _is_short(before.get("lagSeconds"), after.get("lagSeconds"))
+        and _is_short(before.get("lagSeconds"), after.get("lagSeconds"), EXPLAINED)
+        and _is_short(before.get("lagBytes"), after.get("lagBytes"), SEGMENT)
     )
 
 
@@ -77,8 +81,8 @@ def _is_on_its_way(before: Mapping[str, Any] | None, after: Mapping[str, Any] | 
     return bool(after.get("records") and max(before["seconds"], after["seconds"]) <= EXPLAINED)
 
 
-def _is_short(before: float | None, after: float | None) -> bool:
-    return before == after or (before is not None and after is not None and max(before, after) <= EXPLAINED)
+def _is_short(before: float | None, after: float | None, most: float) -> bool:
+    return before == after or (before is not None and after is not None and max(before, after) <= most)
 
 
 def _scaling(status: Mapping[str, Any]) -> Mapping[str, Any]:

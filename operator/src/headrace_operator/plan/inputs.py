@@ -42,6 +42,12 @@ def of_workers(spec: Mapping[str, Any], kafka: KafkaConnectionSpec | None) -> fr
     return frozenset({*named(template), *((SECRET, name) for name in (*logins, *_certificate(spec.get("rest"))))})
 
 
+def of_agent(spec: Mapping[str, Any]) -> frozenset[Input]:
+    """Return what the source agent reads when it starts, beside what is declared: of a template."""
+    agent = spec.get("agent")
+    return frozenset(named(agent.get("template") if isinstance(agent, Mapping) else None))
+
+
 def _certificate(rest: Any) -> Iterator[str]:
     tls = rest.get("tls") if isinstance(rest, Mapping) else None
     yield from secrets.named(tls)

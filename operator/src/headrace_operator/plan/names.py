@@ -21,6 +21,16 @@ def connect_child(name: str) -> str:
     return f"{name}-connect"
 
 
+def agent_child(name: str) -> str:
+    """Return the name of every object made for the source agent of a ConnectCluster."""
+    return f"{name}-agent"
+
+
+def agent_url(namespace: str, name: str) -> str:
+    """Return the address of the source agent of a ConnectCluster."""
+    return f"http://{agent_child(name)}.{namespace}.svc:8080"
+
+
 def connect_domain(namespace: str, name: str) -> str:
     """Return the host of a ConnectCluster's workers; each of them has a name below it."""
     return f"{connect_child(name)}.{namespace}.svc"

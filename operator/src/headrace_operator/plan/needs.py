@@ -55,10 +55,9 @@ def connector_keys(spec: Mapping[str, Any]) -> frozenset[str]:
 
 
 def workers_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the Secrets that a ConnectCluster's spec gives to the pods of its workers."""
-    workers = spec.get("workers")
-    template = workers.get("template") if isinstance(workers, Mapping) else None
-    return tuple(dict.fromkeys(secrets.named([template, spec.get("rest")])))
+    """Return the names of the Secrets that a ConnectCluster's spec gives to the pods of its workers and agent."""
+    given = [part.get("template") for name in ("workers", "agent") if isinstance(part := spec.get(name), Mapping)]
+    return tuple(dict.fromkeys(secrets.named([*given, spec.get("rest")])))
 
 
 def consumer_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import debezium
@@ -29,12 +31,17 @@ def _own_publication(spec: ConnectorSpec) -> str | None:
     """Say what a publication that the user named must hold: nobody but the user alters it."""
     if (named := debezium.own_publication(spec)) is None:
         return None
-    inserts = "publish = 'insert', " if spec.capture.outbox else ""
-    make = f"CREATE PUBLICATION {named} FOR TABLE {_listed(spec)} WITH ({inserts}publish_via_partition_root = true)"
     return (
         f"Publication {named} is yours and is never altered: a captured table that is not in it is read once and then "
-        f"no more. Make it with {make}, or add what is missing with ALTER PUBLICATION {named} ADD TABLE …."
+        f"no more. Make it with {creation(named, spec)}, or add what is missing with ALTER PUBLICATION {named} ADD "
+        "TABLE …."
     )
+
+
+def creation(name: str, spec: ConnectorSpec) -> str:
+    """Return the statement that makes a publication as this spec needs it."""
+    inserts = "publish = 'insert', " if spec.capture.outbox else ""
+    return f"CREATE PUBLICATION {name} FOR TABLE {_listed(spec)} WITH ({inserts}publish_via_partition_root = true)"
 
 
 def _keys(spec: ConnectorSpec) -> str | None:
@@ -43,22 +50,51 @@ def _keys(spec: ConnectorSpec) -> str | None:
         return None
     return (
         "PostgreSQL refuses UPDATE and DELETE on a captured table that has neither a primary key nor a replica "
-        f"identity: give it one, such as ALTER TABLE {_quoted(spec.capture.tables[0])} REPLICA IDENTITY FULL; where it "
+        f"identity: give it one, such as ALTER TABLE {quoted(spec.capture.tables[0])} REPLICA IDENTITY FULL; where it "
         "is partitioned, each partition."
     )
 
 
-def _listed(spec: ConnectorSpec) -> str:
-    tables = (spec.capture.outbox.table,) if spec.capture.outbox else spec.capture.tables or ()
+def is_kept(spec: ConnectorSpec) -> bool:
+    """Tell whether the publication is Headrace's to make and to alter: a user neither named nor set one up."""
+    return debezium.own_publication(spec) is None and debezium.AUTOCREATE not in (spec.config or {})
+
+
+def tables(spec: ConnectorSpec) -> tuple[str, ...]:
+    """Return the tables that the publication must have: those that are captured, and that of signals."""
+    captured = (spec.capture.outbox.table,) if spec.capture.outbox else spec.capture.tables or ()
     signals = (spec.config or {}).get("signal.data.collection")
-    every = (*tables, signals) if signals else tables
-    return ", ".join(_quoted(table) for table in every[:MOST]) + (", …" if len(every) > MOST else "")
+    return tuple(dict.fromkeys((*captured, signals) if signals else captured))
 
 
-def _quoted(table: str) -> str:
+def accepted(resource: Resource) -> ConnectorSpec | None:
+    """Return the spec of a Connector that was accepted last, None where there is none that this version reads."""
+    found = (resource.status.get("accepted") or {}).get("spec")
+    try:
+        return ConnectorSpec.model_validate(dict(found)) if found else None
+    except ValidationError:
+        return None
+
+
+def accepted_tables(resource: Resource) -> tuple[str, ...]:
+    """Return the tables of what was accepted last: they are read until another spec is accepted."""
+    spec = accepted(resource)
+    return () if spec is None else tables(spec)
+
+
+def _listed(spec: ConnectorSpec) -> str:
+    every = tables(spec)
+    return ", ".join(quoted(table) for table in every[:MOST]) + (", …" if len(every) > MOST else "")
+
+
+def quoted(table: str) -> str:
     """Return ``schema.table`` as SQL writes it."""
-    parts = table.split(".", 1)
-    return ".".join(part if PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in parts)
+    return ".".join(map(identifier, table.split(".", 1)))
+
+
+def identifier(name: str) -> str:
+    """Return a name as SQL writes it."""
+    return name if PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def same_outbox(resource: Resource, spec: ConnectorSpec) -> Finding | None:

@@ -52,8 +52,8 @@ async def _do(action: actions.Action, remote: Remote) -> None:
             | actions.RemoveConnector()
         ) as change:
             await _do_connector(change, remote)
-        case actions.RemoveConfigMap(namespace=namespace, name=name, uid=uid):
-            await remote.kube.remove_config_map(namespace, name, uid)
+        case actions.Remove(kind=kind, namespace=namespace, name=name, uid=uid):
+            await remote.kube.remove_child(kind, namespace, name, uid)
         case _:
             assert_never(action)
 
@@ -73,8 +73,8 @@ def told(action: actions.Action) -> str:
             | actions.RemoveConnector()
         ) as change:
             return _told_connector(change)
-        case actions.RemoveConfigMap(name=name):
-            return f"remove ConfigMap {name}"
+        case actions.Remove(kind=kind, name=name):
+            return f"remove {kind} {name}"
 
 
 async def _do_connector(action: OfConnector, remote: Remote) -> None:

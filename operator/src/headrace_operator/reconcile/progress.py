@@ -9,9 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from headrace_operator.observed.source import SourceSeen
+from headrace_operator.observed.value import Absent, Unknown
+
 STILL = timedelta(seconds=45)
 AFTER_A_RESTART = timedelta(seconds=15)
 """How long offsets stand still until one asks; sooner after a restart that followed a failure."""
+
+REPLACED = timedelta(seconds=60)
+"""How long what the source agent told holds while it does not answer: a change of what is declared replaces it."""
 
 
 @dataclass
@@ -19,10 +25,14 @@ class Progress:
     """The offsets seen last, the last ``restart`` after a failure, and since when neither changed.
 
     ``rested`` tells whether offsets are known to be those of before that restart. ``refused`` is why the connector
-    could not run, as it was answered since; ``well_since`` is when the answers began to be that it could.
+    could not run, as it was answered since; ``well_since`` is when the answers began to be that it could. ``moved_at``
+    is as ``since``, whatever was answered. ``told`` is what the source agent said last of the database, at ``told_at``.
     """
 
     offsets: object = None
+    moved_at: datetime | None = None
+    told: SourceSeen | None = None
+    told_at: datetime | None = None
     restart: datetime | None = None
     since: datetime | None = None
     rested: bool = False
@@ -43,9 +53,23 @@ class Progress:
         if self.since is None or offsets != self.offsets:
             self.refused, self.well_since = None, None
             self.offsets, self.restart, self.since = offsets, restart, now
+            self.moved_at = now
         elif restart != self.restart:
+            self.moved_at = now
             self.restart, self.since, self.refused = restart, now, None
         self.rested = before is not None and offsets == before
+
+    def stands(self, now: datetime) -> bool:
+        """Tell whether offsets have been the same for a while, whatever was asked meanwhile."""
+        return self.moved_at is not None and now - self.moved_at >= STILL
+
+    def tell(self, source: SourceSeen | Absent | Unknown, now: datetime) -> SourceSeen | Absent | Unknown:
+        """Return what the agent tells of the database, or did a moment ago while it is replaced."""
+        if isinstance(source, SourceSeen):
+            self.told, self.told_at = source, now
+            return source
+        fresh = self.told_at is not None and now - self.told_at <= REPLACED
+        return self.told if self.told is not None and fresh else source
 
     def doubtful(self, now: datetime) -> bool:
         """Tell whether nothing has changed for so long that one should ask."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import aiohttp
 
+from headrace_operator.clients.agent import Agents
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.connections import Connections
@@ -23,6 +24,7 @@ class Remote:
     connect: Connect
     kafkas: Kafkas
     entrances: Entrances
+    agents: Agents
 
     @property
     def live(self) -> Remote:
@@ -34,5 +36,6 @@ async def opened(kube: Kube, near: Kube, stack: AsyncExitStack) -> Remote:
     """Return the clients beside ``kube`` and ``near``, open until ``stack`` ends."""
     kafkas = Kafkas(kube)
     stack.callback(kafkas.close)
-    connect = Connect(await stack.enter_async_context(aiohttp.ClientSession(connector=Connections(limit=0))))
-    return Remote(kube=kube, near=near, connect=connect, kafkas=kafkas, entrances=Entrances(kube))
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=Connections(limit=0)))
+    entrances, agents = Entrances(kube), Agents(session)
+    return Remote(kube=kube, near=near, connect=Connect(session), kafkas=kafkas, entrances=entrances, agents=agents)

@@ -18,7 +18,7 @@ from headrace_operator.plan import connectcluster as plan_connect
 from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import kafkaconnection as plan
 from headrace_operator.plan import names, needs, pods, rest
-from headrace_operator.reconcile.observe import contracts
+from headrace_operator.reconcile.observe import agent, contracts
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
 
@@ -95,6 +95,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
     orphans = needs.orphans(resource, workers, connectors)
     started_with = pods_read.of_workers(resource.spec, plan_connect.kafka_spec(kafka))
     started_with |= pods_read.of_workers(needs.accepted(resource), None)
+    started_with |= pods_read.of_agent(resource.spec) | pods_read.of_agent(needs.accepted(resource))
     given = (name for spec in (resource.spec, needs.accepted(resource)) for name in needs.workers_secrets(spec))
     world = ConnectClusterWorld(
         resource=resource,
@@ -106,6 +107,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         home=await ask(remote.kube.namespace_uid(namespace)) if orphans else place,
         secrets=await secrets(remote.kube, namespace, tuple(dict.fromkeys(given))),
         inputs=await inputs(resource, remote, started_with),
+        **await agent.beside(resource, connectors, remote),
     )
     made = await contracts.beside(children, plan_connect.contract(world), remote)
     return dataclasses.replace(world, children=made)

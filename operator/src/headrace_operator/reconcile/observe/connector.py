@@ -13,8 +13,11 @@ from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import connector as plan
-from headrace_operator.plan import marks, names, needs, rest
+from headrace_operator.plan import declared, marks, names, needs, rest
+from headrace_operator.plan import source as sources
 from headrace_operator.plan.conditions import instant
+from headrace_operator.plan.source import Source
+from headrace_operator.reconcile.observe import agent
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.observe.connections import beside_edit, entered, home, known, reference, secrets
 from headrace_operator.reconcile.progress import Progress
@@ -43,17 +46,23 @@ async def connector(
     seen: Seen = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
     validation: Validation | Unknown | None = None
     doubt: str | None = None
+    source: Source = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
+    candidate: Source | None = None
     if cluster is not None:
         url = rest.url(cluster)
-        wanted = plan.wanted(resource, place, beside, secret)
+        has_agent = sources.is_on(cluster)
+        wanted = plan.wanted(resource, place, beside, secret, has_agent=has_agent)
+        source, candidate = await _source(resource, cluster, remote, progress, now)
         suffices = partial(plan.is_left_alone, resource, wanted)
         seen = await ask(_looked_at(resource, cluster, remote, suffices))
         seen = await _measured(seen, resource, cluster, remote)
         if not (isinstance(seen, ConnectorSeen) and suffices(seen) and _missing(resource, secret) is None):
             secret = await secrets(remote.kube, namespace, _secrets(resource))
-            wanted = plan.wanted(resource, place, beside, secret)
+            wanted = plan.wanted(resource, place, beside, secret, has_agent=has_agent)
         held = _missing(resource, secret) or plan.unread(resource, readable)
         held = next((one.reason for one in (place, others) if isinstance(one, Unknown)), held)
+        if has_agent:
+            held = plan.unprepared(resource, beside, secret, candidate or source) or held
         validation = await _validation(remote, url, wanted, seen, held)
         is_ours = isinstance(seen, ConnectorSeen) and marks.is_for(seen.config, resource, place)
         doubt = await _doubt(remote, url, resource, seen, progress, now) if is_ours else None
@@ -67,7 +76,19 @@ async def connector(
         home=place,
         others=beside,
         doubt=doubt,
+        source=source,
+        candidate=candidate,
+        stands=progress.stands(now),
     )
+
+
+async def _source(
+    resource: Resource, cluster: Resource, remote: Remote, progress: Progress, now: datetime
+) -> tuple[Source, Source | None]:
+    """Ask the agent about the database that is captured, and about another one to which an edit would lead."""
+    seen = progress.tell(await agent.told(resource.name, cluster, remote), now)
+    name = declared.name_as_written(resource)
+    return seen, None if name == resource.name else await agent.told(name, cluster, remote)
 
 
 async def _doubt(
