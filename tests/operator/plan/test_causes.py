@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace_operator.plan import causes
+from headrace_operator.observed.connect import ConnectorSeen
+from headrace_operator.plan import causes, restarts
 
 TRACES = Path(__file__).parent / "traces"
 
@@ -27,6 +28,13 @@ KINDS = {
 }
 
 
+def failure(trace: str) -> str:
+    """Return what is told of a connector that failed with this trace."""
+    found = restarts.failure(ConnectorSeen(name="c", config={}, state="FAILED", trace=trace, tasks=()))
+    assert found is not None
+    return found.told
+
+
 @pytest.mark.parametrize(("name", "cause"), KINDS.items())
 def test_a_trace_is_known_by_its_words(name: str, cause: str) -> None:
     trace = (TRACES / f"{name}.txt").read_text()
@@ -43,6 +51,24 @@ def test_what_is_suppressed_is_told_in_the_databases_words() -> None:
     trace = (TRACES / "credentials.txt").read_text()
 
     assert 'FATAL: password authentication failed for user "…"' in (causes.said(trace, causes.of(trace)) or "")
+
+
+def test_the_root_of_a_known_cause_is_told_beside_it() -> None:
+    unable = f"ConnectException: Unable to update filtered publication p for {'x' * 300}"
+    trace = f'{unable}\n\tat a.B.c(B.java:1)\nCaused by: PSQLException: ERROR: syntax error at or near "WITH"\n'
+
+    told = failure(trace)
+
+    assert "Unable to update filtered publication" in told
+    assert 'syntax error at or near "WITH"' in told
+
+
+def test_what_is_suppressed_has_no_root_among_the_causes() -> None:
+    trace = (TRACES / "credentials.txt").read_text()
+
+    told = failure(trace)
+
+    assert told.endswith('FATAL: password authentication failed for user "…"')
 
 
 @pytest.mark.parametrize("trace", [None, "", "java.lang.Error: no slot"])

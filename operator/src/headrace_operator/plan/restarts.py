@@ -155,6 +155,9 @@ def failure(seen: ConnectorSeen) -> Failure | None:
 
 
 def _failure(what: str, trace: str | None) -> Failure:
-    cause, summary = causes.of(trace), traces.summary(trace) or "without a trace"
+    cause = causes.of(trace)
+    summary = traces.summary(trace) or "without a trace"
     said = causes.said(trace, cause)
-    return Failure(told=f"{what}: {said if said and said not in summary else summary}", cause=cause)
+    if said and said not in summary:
+        summary = traces.summary(trace, said) or said
+    return Failure(told=f"{what}: {summary}", cause=cause)

@@ -6,13 +6,18 @@ LONGEST = 500
 CAUSE = "Caused by: "
 
 
-def summary(trace: str | None) -> str | None:
-    """Return one line of at most 500 characters, or None for no trace; frames and causes in between are left out."""
+def summary(trace: str | None, telling: str | None = None) -> str | None:
+    """Return one line of at most 500 characters, or None for no trace; frames and causes in between are left out.
+
+    It begins with the line that is ``telling``, else with the first; one beside the chain of causes has no root there.
+    """
     lines = [line.rstrip() for line in (trace or "").strip().splitlines()]
     if not lines:
         return None
     causes = [line.removeprefix(CAUSE) for line in lines if line.startswith(CAUSE)]
-    first, root = lines[0], causes[-1] if causes else ""
+    first = telling or lines[0]
+    is_link = any(link.startswith(first) for link in (lines[0], *causes))
+    root = causes[-1] if causes and is_link else ""
     said = root.partition(": ")[2] or root
     if not said or said in first:
         return _short(first, LONGEST)
