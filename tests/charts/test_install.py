@@ -15,6 +15,7 @@ import yaml
 
 from headrace.cli.laptop import errand_pod
 from headrace_operator.plan.actions import Apply
+from headrace_operator.plan.names import agent_child
 from tests.charts.rendering import CHART, CHARTS, IMAGES, Done, of, render
 from tests.cluster import build, fast
 from tests.cluster.client import ACCOUNT, refusal
@@ -36,6 +37,8 @@ PODS = (
     "protected-connect-orders",
     "python-database-ledger",
     "shipments-by-key-shipments",
+    "source-agent-watched",
+    "source-agent-watched-agent",
     "tables-python-greeting",
     "every-field-of-a-template",
     "errand",
@@ -97,7 +100,8 @@ def pods() -> dict[str, dict[str, Any]]:
         for resource, plan in golden.plans(example):
             for action in plan.actions:
                 if isinstance(action, Apply) and action.manifest["kind"] == "Deployment":
-                    made[f"{example.stem}-{resource.name}"] = json.loads(json.dumps(action.manifest))
+                    of_agent = "-agent" if action.manifest["metadata"]["name"] == agent_child(resource.name) else ""
+                    made[f"{example.stem}-{resource.name}{of_agent}"] = json.loads(json.dumps(action.manifest))
     found = {name: _pod(deployment) for name, deployment in made.items()}
     errand = errand_pod.manifest(made["outbox-billing"], "billing", ["headrace", "internal"])
     (test,) = of("Pod", render(tests=True))

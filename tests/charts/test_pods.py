@@ -154,7 +154,7 @@ def test_every_image_comes_from_the_registry(words: tuple[str, ...]) -> None:
     told = [one["value"] for one in _operator(objects)["env"] if one["name"].endswith("_IMAGE")]
 
     assert len(images) == 2
-    assert len(told) == 2
+    assert len(told) == 3
     assert all(image.startswith("registry.example/headrace/") for image in (*images, *told))
 
 

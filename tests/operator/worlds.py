@@ -12,7 +12,7 @@ from headrace_operator.observed.kafka import BacklogSeen, Load, PartitionSeen, R
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld
-from headrace_operator.plan import rest
+from headrace_operator.plan import names, rest
 from headrace_operator.plan.actions import (
     Action,
     AlterTopic,
@@ -21,6 +21,7 @@ from headrace_operator.plan.actions import (
     GrowTopic,
     Plan,
     PutConnector,
+    Remove,
     RemoveConnector,
     SetState,
 )
@@ -200,13 +201,15 @@ def with_status(world: World, status: Mapping[str, Any]) -> World:
 
 
 def applied(children: Children, actions: tuple[Action, ...]) -> Children:
-    """Return the children after the Apply actions."""
+    """Return the children after what was applied and removed."""
+    gone = {(action.kind, action.name) for action in actions if isinstance(action, Remove)}
+    left = {at: one for at, one in children.objects.items() if at not in gone}
     made = {
         (action.manifest["kind"], action.manifest["metadata"]["name"]): rolled_out(action.manifest)
         for action in actions
         if isinstance(action, Apply)
     }
-    return dataclasses.replace(children, objects={**children.objects, **made})
+    return dataclasses.replace(children, objects={**left, **made})
 
 
 def after_consumer(world: ConsumerWorld, actions: tuple[Action, ...]) -> ConsumerWorld:
@@ -241,7 +244,18 @@ def after_connect(world: ConnectClusterWorld, actions: tuple[Action, ...]) -> Co
     removed = {action.connector for action in actions if isinstance(action, RemoveConnector)}
     left = {name: seen for name, seen in world.workers.connectors.items() if name not in removed}
     workers = dataclasses.replace(world.workers, connectors=left)
-    return dataclasses.replace(world, children=applied(world.children, actions), workers=workers)
+    ours = tuple(action for action in actions if _is_of_agent(world, action))
+    rest = tuple(action for action in actions if action not in ours)
+    agent = applied(world.agent, ours) if isinstance(world.agent, Children) else world.agent
+    return dataclasses.replace(world, children=applied(world.children, rest), agent=agent, workers=workers)
+
+
+def _is_of_agent(world: ConnectClusterWorld, action: Action) -> bool:
+    """Tell whether an action is about an object of the source agent, which stand apart from the workers'."""
+    name = names.agent_child(world.resource.name)
+    if isinstance(action, Apply):
+        return bool(action.manifest["metadata"]["name"] == name)
+    return isinstance(action, Remove) and action.name == name
 
 
 def after_connector(world: ConnectorWorld, actions: tuple[Action, ...]) -> ConnectorWorld:

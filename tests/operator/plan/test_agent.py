@@ -41,16 +41,9 @@ def declaration(plan: Plan) -> declared.Declaration:
 
 
 def settled(seen: ConnectClusterWorld) -> ConnectClusterWorld:
-    """Return the world after its actions, the agent's objects apart from the workers'."""
+    """Return the world after its actions."""
     plan = planned(seen)
-    after = worlds.with_status(worlds.after_connect(seen, plan.actions), plan.status)
-    assert isinstance(after.children, Children)
-    ours = {at: one for at, one in after.children.objects.items() if at[1] == NAME}
-    rest = {at: one for at, one in after.children.objects.items() if at[1] != NAME}
-    agent = after.agent if isinstance(after.agent, Children) else Children(objects={})
-    return dataclasses.replace(
-        after, children=Children(objects=rest), agent=Children(objects={**agent.objects, **ours})
-    )
+    return worlds.with_status(worlds.after_connect(seen, plan.actions), plan.status)
 
 
 def connector(**changes: Any) -> Any:

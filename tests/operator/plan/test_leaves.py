@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation
 from headrace_operator.observed.kafka import TopicSeen
-from headrace_operator.observed.kube import SecretSeen
-from headrace_operator.observed.world import ConnectorWorld
+from headrace_operator.observed.kube import Children, SecretSeen
+from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld
 from headrace_operator.plan import needs, rest, sources
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.children import APPLIED
@@ -104,7 +104,11 @@ def made(seen: Any, field: str) -> Any:
     if isinstance(seen, ConnectorWorld):
         assert isinstance(seen.seen, ConnectorSeen)
         return seen.seen.config, seen.seen.state
-    objects = {at: one for at, one in seen.children.objects.items() if at[0] != "ConfigMap"}
+    every = {**seen.children.objects}
+    if isinstance(seen, ConnectClusterWorld):
+        assert isinstance(seen.agent, Children)
+        every |= seen.agent.objects
+    objects = {at: one for at, one in every.items() if at[0] != "ConfigMap"}
     if not field.startswith("scale"):
         return objects
     return {at: _unscaled(one) for at, one in objects.items()}
