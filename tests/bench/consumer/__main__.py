@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from tests.bench.consumer import environments, machine, report
 from tests.bench.consumer.cases import CASES, Case, Round
 from tests.bench.consumer.measure import USUAL, Bench, BenchError, clear, server
 from tests.cluster.failure import ClusterError
-from tests.cluster.places import ROOT
 
 ROUNDS = 5
 
@@ -88,7 +86,7 @@ def _measured(bench: Bench, case: Case, rounds: int, shown: Shown, running: Sequ
     busy, used = machine.busy() - busy, machine.used(*running) - used
     return {
         "at": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": _commit(),
+        "commit": machine.commit(),
         "machine": machine.described(),
         "versions": _versions(case),
         "others": round(max(0.0, 1 - used / busy), 2),
@@ -98,11 +96,6 @@ def _measured(bench: Bench, case: Case, rounds: int, shown: Shown, running: Sequ
         "figures": report.figures(case, found),
         "gates": report.judged(case, found),
     }
-
-
-def _commit() -> str:
-    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _versions(case: Case) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import resource
+import subprocess
 from pathlib import Path
+from typing import Any
 
+ROOT = Path(__file__).parents[3]
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -14,6 +18,22 @@ def described() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     return f"{os.cpu_count()} cores, {model}"
+
+
+def commit() -> str:
+    """Name what is measured; it ends in ``-dirty`` where it is more than a commit."""
+    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def conditions(busy: float, used: float) -> dict[str, Any]:
+    """Return when, of which commit and on what a run was, and which share of the ``busy`` seconds others took of it."""
+    return {
+        "at": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        "commit": commit(),
+        "machine": described(),
+        "others": round(max(0.0, 1 - used / busy), 2),
+    }
 
 
 def busy() -> float:

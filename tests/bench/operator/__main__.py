@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Coroutine, Sequence
@@ -17,7 +15,6 @@ from tests.bench.consumer import machine
 from tests.bench.operator import crowding, family, killing, report
 from tests.cluster import fast
 from tests.cluster.failure import ClusterError
-from tests.cluster.places import ROOT
 from tests.operator.operator_process import install
 
 CASES = ("crowd", "kills", "shards")
@@ -64,7 +61,7 @@ def _run(case: str, options: argparse.Namespace) -> dict[str, Any]:
     told = {
         "title": title,
         "order": [CASES.index(case), options.size],
-        **_conditions(busy, used),
+        **machine.conditions(busy, used),
         "figures": {name: _rounded(value) for name, value in figures.items()},
         "gates": report.judged(gates, figures),
     }
@@ -93,17 +90,6 @@ def _case(case: str, server: fast.ApiServer, folder: Path, options: argparse.Nam
 
 def _rounded(value: float) -> float:
     return round(value) if value >= 100 else round(value, 3)
-
-
-def _conditions(busy: float, used: float) -> dict[str, Any]:
-    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    return {
-        "at": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": commit,
-        "machine": machine.described(),
-        "others": round(max(0.0, 1 - used / busy), 2),
-    }
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ judged is the median of the rounds' ratios.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +20,6 @@ from tests import mariadb_server, postgres_server
 from tests.bench.consumer import machine
 from tests.bench.operator.report import Gate, judged, text
 from tests.bench.relay.racing import Lap, bare, lap, relays
-from tests.cluster.places import ROOT
 from tests.kafka_broker import KafkaBroker, serving
 from tests.runtime.relay import outboxes
 from tests.runtime.relay.outboxes import Outbox
@@ -63,7 +60,7 @@ def _run(case: str, broker: KafkaBroker, rows: int, rounds: int) -> dict[str, An
     told = {
         "title": f"{case}, {rows:,} rows, {rounds} rounds",
         "order": [list(CASES).index(case), rows],
-        **_conditions(busy, used),
+        **machine.conditions(busy, used),
         "figures": (figures := _figures(laps, rows)),
         "gates": judged(GATES, figures),
     }
@@ -120,17 +117,6 @@ def _write(told: dict[str, Any]) -> None:
     merged = dict(sorted({**known, told["title"]: told}.items(), key=lambda item: item[1]["order"]))
     RESULTS.write_text(json.dumps(merged, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text("\n".join([HEAD, *map(text, merged.values())]))
-
-
-def _conditions(busy: float, used: float) -> dict[str, Any]:
-    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    return {
-        "at": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": commit,
-        "machine": machine.described(),
-        "others": round(max(0.0, 1 - used / busy), 2),
-    }
 
 
 if __name__ == "__main__":
