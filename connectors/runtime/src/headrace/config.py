@@ -58,7 +58,7 @@ class Sasl(Document):
 
 
 class Tls(Document):
-    """How to verify the brokers; without ``ca_file`` the system's authorities are used.
+    """How to verify a server, its name included; without ``ca_file`` the system's authorities are used.
 
     A client certificate, if any, is ``certificate_file`` with ``key_file``.
     """

@@ -5,11 +5,11 @@ It must not know either side: no I/O beyond parsing the text it is given, no dat
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from headrace.config import Document, Kafka, Seconds
+from headrace.config import Document, Kafka, Seconds, Tls
 
 PATH = "/etc/headrace/config/relay.json"
 """Where a relay's pod finds this document; the environment variable ``HEADRACE_CONFIG`` names another place."""
@@ -29,20 +29,6 @@ TABLE = rf"^[^.\x00\"`%]+(\.[^.\x00\"`%]{{1,{LONGEST_TABLE}}})?$"
 Column = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00\"`%]+$")]
 
 
-class DatabaseTls(Document):
-    """How to verify the database's server, its name included; without ``ca_file`` by the system's authorities."""
-
-    ca_file: str | None = None
-    certificate_file: str | None = None
-    key_file: str | None = None
-
-    @model_validator(mode="after")
-    def _certificate_with_key(self) -> Self:
-        if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("certificate_file and key_file go together")
-        return self
-
-
 class Database(Document):
     """Where the outbox is; ``mysql`` is MariaDB's too. User name and password are files, never values."""
 
@@ -52,7 +38,7 @@ class Database(Document):
     name: str = Field(min_length=1)
     username_file: str = f"{DATABASE_CREDENTIALS}/username"
     password_file: str = f"{DATABASE_CREDENTIALS}/password"
-    tls: DatabaseTls | None = None
+    tls: Tls | None = None
 
 
 class Columns(Document):

@@ -1,4 +1,4 @@
-"""Answers ``/healthz``, ``/readyz``, ``/metrics`` and ``/relay`` of a relay's pod.
+"""Whether a relay's pod is alive and ready.
 
 Liveness fails only when the loop stands still: a database or a Kafka that is away is no reason to restart.
 """
@@ -6,8 +6,8 @@ Liveness fails only when the loop stands still: a database or a Kafka that is aw
 from __future__ import annotations
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from headrace import probes
 from headrace.relay.metrics import Metrics
 from headrace.relay.standing import Standing
 
@@ -18,26 +18,12 @@ SILENT = 60.0
 async def serve(standing: Standing, metrics: Metrics, port: int) -> web.AppRunner:
     """Listen on ``port`` of all addresses; the caller cleans up the runner. Raises ``OSError`` when it is taken."""
 
-    async def alive(_: web.Request) -> web.Response:
-        return _answer(standing.silence < SILENT, f"the loop last turned {standing.silence:.0f} s ago")
+    def alive() -> probes.Answer:
+        return standing.silence < SILENT, f"the loop last turned {standing.silence:.0f} s ago"
 
-    async def ready(_: web.Request) -> web.Response:
+    def ready() -> probes.Answer:
         if standing.troubles:
-            return _answer(False, "; ".join(standing.troubles.values()))
-        return _answer(standing.looked or standing.figures is not None, "the table is read")
+            return False, "; ".join(standing.troubles.values())
+        return standing.looked or standing.figures is not None, "the table is read"
 
-    async def measured(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.router.add_get("/healthz", alive)
-    app.router.add_get("/readyz", ready)
-    app.router.add_get("/metrics", measured)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, port=port).start()
-    return runner
-
-
-def _answer(good: bool, text: str) -> web.Response:
-    return web.Response(status=200 if good else 503, text=text + "\n")
+    return await probes.serve(alive, ready, metrics.registry, port)

@@ -11,6 +11,7 @@ import pymysql
 from pymysql.constants import ER
 
 from headrace import outbox
+from headrace.config import Tls
 from headrace.relay.database import Connection, Refused, Shape, TableMissing, login
 from headrace.relay.sharing import BUCKETS
 from headrace.relay.statements import DELETED_AT_ONCE, Asked, Dialect
@@ -103,7 +104,7 @@ class MySQLConnection(Connection):
             self._opened.close()
 
 
-def _tls(tls: outbox.DatabaseTls | None) -> ssl.SSLContext | None:
+def _tls(tls: Tls | None) -> ssl.SSLContext | None:
     if tls is None:
         return None
     context = ssl.create_default_context(cafile=tls.ca_file)

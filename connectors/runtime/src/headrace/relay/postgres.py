@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors, sql
 
 from headrace import outbox
+from headrace.config import Tls
 from headrace.relay.database import Connection, Refused, Shape, TableMissing, login
 from headrace.relay.sharing import BUCKETS
 from headrace.relay.statements import DELETED_AT_ONCE, Asked, Dialect
@@ -106,7 +107,7 @@ class PostgresConnection(Connection):
         self._opened.close()
 
 
-def _tls(tls: outbox.DatabaseTls | None) -> dict[str, Any]:
+def _tls(tls: Tls | None) -> dict[str, Any]:
     if tls is None:
         return {}
     authority = tls.ca_file or "system"

@@ -1,0 +1,39 @@
+"""Answers ``/healthz``, ``/readyz`` and ``/metrics`` of a pod; whether it is well, the process in it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+Answer = tuple[bool, str]
+"""Whether it is well, and the words for it."""
+
+
+async def serve(
+    alive: Callable[[], Answer], ready: Callable[[], Answer], registry: CollectorRegistry, port: int
+) -> web.AppRunner:
+    """Listen on ``port`` of all addresses; the caller cleans up the runner. Raises ``OSError`` when it is taken."""
+
+    async def liveness(_: web.Request) -> web.Response:
+        return _response(*alive())
+
+    async def readiness(_: web.Request) -> web.Response:
+        return _response(*ready())
+
+    async def measured(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/healthz", liveness)
+    app.router.add_get("/readyz", readiness)
+    app.router.add_get("/metrics", measured)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, port=port).start()
+    return runner
+
+
+def _response(good: bool, text: str) -> web.Response:
+    return web.Response(status=200 if good else 503, text=text + "\n")
