@@ -8,10 +8,9 @@ wherever that runs. Kafka is asked by a thread of its own; until it has answered
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Collection, Mapping
-from queue import Empty, SimpleQueue
+from functools import partial
 
 from headrace.config import Config
 from headrace.flow.added import FRESH, Barrier
@@ -21,6 +20,7 @@ from headrace.kafka.added import Seen, look
 from headrace.kafka.consumer import Read
 from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
 from headrace.progress import First
+from headrace.worker.looking import Looking
 from headrace.worker.pauses import Pauses
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,7 @@ class Added:
         self._uncounted: set[Partition] = set()
         self._reached: set[Partition] = set()
         self._told: set[Partition] = set()
-        self._found: SimpleQueue[list[Seen] | BaseException] = SimpleQueue()
-        self._is_looking = False
-        self._looked_at = 0.0
+        self._looking: Looking[list[Seen]] = Looking("added", LOOK_EVERY)
 
     def begin(self, partitions: Collection[Partition]) -> None:
         """Begin with these partitions; those that may be fresh are read no further until that is known."""
@@ -80,10 +78,9 @@ class Added:
     def serve(self, now: float) -> None:
         """Learn what was found, look when it is due, and hold back what must wait; called often."""
         self._take()
-        if (self._limits or self._uncounted) and not self._is_looking and now - self._looked_at >= LOOK_EVERY:
-            self._looked_at, self._is_looking = now, True
+        if (self._limits or self._uncounted) and self._looking.is_due(now):
             about = ({*self._limits} | self._uncounted, dict(self._barriers))
-            threading.Thread(target=self._look, args=about, name="added", daemon=True).start()
+            self._looking.begin(now, partial(self._look, *about))
         self._hold()
 
     def _hold(self) -> None:
@@ -94,14 +91,7 @@ class Added:
         return one.position >= self._limits[one.name] or one.name in self._reached
 
     def _take(self) -> None:
-        try:
-            found = self._found.get_nowait()
-        except Empty:
-            return
-        self._is_looking = False
-        if isinstance(found, BaseException):
-            raise found
-        for seen in found:
+        for seen in self._looking.take() or ():
             for one in self._ledger.owned:
                 if one.topic == seen.topic:
                     self._learn(one, seen)
@@ -138,16 +128,13 @@ class Added:
         self._reached.discard(name)
         self._told.discard(name)
 
-    def _look(self, partitions: Collection[Partition], barriers: Mapping[Partition, Barrier]) -> None:
-        """Look once; in its own thread."""
-        found: list[Seen] | BaseException = []
+    def _look(self, partitions: Collection[Partition], barriers: Mapping[Partition, Barrier]) -> list[Seen]:
+        """Return what Kafka has of these partitions, nothing where it does not tell; in its own thread."""
         try:
-            found = look(self._config, partitions, barriers, time.time())
+            return look(self._config, partitions, barriers, time.time())
         except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
             log.warning("not read, as it is not known what was added to sources: %s: %s", listed(partitions), error)
-        except BaseException as error:  # noqa: BLE001 - the thread's border: told to the poll thread, which ends
-            found = error
-        self._found.put(found)
+            return []
 
 
 def _is_fresh(one: Assignment, now: float) -> bool:

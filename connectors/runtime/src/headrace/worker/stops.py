@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Collection, Mapping
-from queue import Empty, SimpleQueue
+from functools import partial
 
 from headrace.config import Config
 from headrace.flow.finished import Finished
@@ -27,6 +26,7 @@ from headrace.letters.stops import Ends, Look
 from headrace.metrics import Metrics
 from headrace.progress import Stop
 from headrace.worker.dispatch import Dispatcher
+from headrace.worker.looking import Looking
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +52,7 @@ class Stops:
         self._dispatcher = dispatcher
         self._loop = loop
         self._metrics = metrics
-        self._found: SimpleQueue[Look | BaseException] = SimpleQueue()
-        self._is_looking = False
-        self._looked_at = 0.0
+        self._looking: Looking[Look] = Looking("stops", LOOK_EVERY)
         self._seen: tuple[Mapping[Partition, Stop], Ends] | None = None
         self._resolved: dict[Assignment, int] = {}
         self._places: dict[tuple[Assignment, int], Written] = {}
@@ -104,9 +102,8 @@ class Stops:
         halted = [one for one in self._ledger.owned if one.halted]
         self._metrics.stopped.set(len(halted))
         standing = {one.name: one.stopped for one in halted if one.stopped is not None}
-        if standing and not self._is_looking and now - self._looked_at >= LOOK_EVERY:
-            self._looked_at, self._is_looking = now, True
-            threading.Thread(target=self._look, args=(standing,), name="stops", daemon=True).start()
+        if standing and self._looking.is_due(now):
+            self._looking.begin(now, partial(self._look, standing))
         return [one for one in halted if self._may_go_on(one, writing=writing)]
 
     def _may_go_on(self, one: Assignment, *, writing: bool) -> bool:
@@ -118,13 +115,9 @@ class Stops:
 
     def _take(self) -> None:
         """Learn what was found; what is not ours any more, or stands behind another letter now, is found anew."""
-        try:
-            found = self._found.get_nowait()
-        except Empty:
+        found = self._looking.take()
+        if found is None:
             return
-        self._is_looking = False
-        if isinstance(found, BaseException):
-            raise found
         self._resolved = {one: end for one, end in self._resolved.items() if not one.given_away}
         for partition, stop in found.stops.items():
             assignment = self._ledger.find(*partition)
@@ -135,9 +128,9 @@ class Stops:
             else:
                 assignment.stopped = stop
 
-    def _look(self, standing: Mapping[Partition, Stop]) -> None:
-        """Look once; in its own thread."""
-        found: Look | BaseException = Look({}, {})
+    def _look(self, standing: Mapping[Partition, Stop]) -> Look:
+        """Return what became of these letters, if there is news; in its own thread."""
+        found = Look({}, {})
         try:
             with Reader(connection.properties(self._config.kafka), group=self._config.group) as reader:
                 seen = standing, stops.ends(reader, self._topics)
@@ -145,9 +138,7 @@ class Stops:
                     found, self._seen = stops.look(reader, self._topics, standing), seen
         except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
             log.warning("whether dead letters have a resolution is not known, asking again: %s", error)
-        except BaseException as error:  # noqa: BLE001 - the thread's border: told to the poll thread, which ends
-            found = error
-        self._found.put(found)
+        return found
 
 
 def _handled(retry: Assignment) -> int:
