@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 
+from headrace import names as kafka_names
 from headrace_operator.api import addresses as written
 from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import RESERVED, ConnectorSpec, Outbox, OutboxColumns
@@ -13,10 +13,6 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import acceptance, names
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
-
-LONGEST_TOPIC = 249
-UNROUTED = "unrouted"
-"""The route of outbox rows that have none: NULL or empty."""
 
 PLAIN = "dev.headrace.connect.debezium.PlainConverter"
 SESSION = "-c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1"
@@ -70,17 +66,8 @@ def topic(prefix: str, *, route: str | None = None, table: str | None = None) ->
     What Kafka forbids in names becomes an underscore. A long table is cut, a long route gets a hash, too.
     """
     if route is None:
-        return _safe(f"{prefix}.{table}")[:LONGEST_TOPIC]
-    begin = f"{prefix}.outbox."
-    safe, longest = _safe(route) or UNROUTED, LONGEST_TOPIC - len(begin)
-    if len(safe) > longest:
-        safe = f"{safe[: longest - 9]}-{sha256(route.encode()).hexdigest()[:8]}"
-    return begin + safe
-
-
-def _safe(name: str) -> str:
-    """Replace as Debezium does, which sees UTF-16: a character beyond its first 65,536 becomes two underscores."""
-    return re.sub(r"[^a-zA-Z0-9._-]", lambda found: "_" * (1 + (found[0] > "\uffff")), name)
+        return kafka_names.topic_safe(f"{prefix}.{table}")[: kafka_names.LONGEST_TOPIC]
+    return kafka_names.outbox_topic(f"{prefix}.outbox.", route)
 
 
 def configuration(resource: Resource, spec: ConnectorSpec, *, has_agent: bool = False) -> dict[str, str]:

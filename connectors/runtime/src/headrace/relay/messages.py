@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any, NamedTuple
 
+from headrace.names import outbox_topic
 from headrace.record import Headers
 from headrace.relay.holds import Lane
-
-UNROUTED = "unrouted"
-"""The route of rows that have none: NULL or empty."""
-
-LONGEST_TOPIC = 249
-HASH = 8
 
 
 class Record(NamedTuple):
@@ -55,25 +48,12 @@ def row(read: Sequence[Any], prefix: str) -> Row:
         lane=lane,
         route=route,
         record=Record(
-            topic=topic_of(prefix, route),
+            topic=outbox_topic(prefix, route),
             key=_bytes(key),
             value=_bytes(payload),
             headers=tuple((name, value) for name, value in headers if value is not None),
         ),
     )
-
-
-def topic_of(prefix: str, route: str) -> str:
-    """Return the topic of a route; what Kafka forbids becomes ``_``, and what is too long is cut and gets a hash."""
-    safe, longest = _safe(route) or UNROUTED, LONGEST_TOPIC - len(prefix)
-    if len(safe) > longest:
-        safe = f"{safe[: longest - HASH - 1]}-{sha256(route.encode()).hexdigest()[:HASH]}"
-    return prefix + safe
-
-
-def _safe(route: str) -> str:
-    """Replace as Debezium does, which sees UTF-16: a character beyond its first 65,536 becomes two underscores."""
-    return re.sub(r"[^a-zA-Z0-9._-]", lambda found: "_" * (1 + (found[0] > "\uffff")), route)
 
 
 def _bytes(value: Any) -> bytes | None:
