@@ -13,7 +13,7 @@ LONGEST = 500
 """Characters of a trace's words."""
 
 Answer = Literal["Soon", "Secret", "Never"]
-"""Restart with back-off; or once the Secret changes, else seldom; or not, as it would fail in the same way."""
+"""Restart with back-off; or every half a minute, until the Secret is right; or not, as it would fail again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ CAUSES = (
         name="Credentials",
         words=r"password authentication failed|role .* is not permitted to log in|no pg_hba\.conf entry",
         answer="Secret",
-        advice="The database refuses the login of Secret {secret}: write what it takes into the Secret, upon which the "
-        "tasks are restarted.",
+        advice="The database refuses the login of Secret {secret}: write what it takes into the Secret, which is read "
+        "anew at each restart.",
     ),
     Cause(
         name="SlotLost",
