@@ -60,21 +60,6 @@ def server() -> Server:
 
 
 @pytest.fixture
-def clock() -> list[float]:
-    return [0.0]
-
-
-@pytest.fixture
-def remembered(clock: list[float]) -> Remembered:
-    return Remembered(lambda: clock[0])
-
-
-@pytest.fixture
-def near(server: Server, remembered: Remembered) -> Kube:
-    return Kube(Remembering(cast(Any, server), remembered, live=False))
-
-
-@pytest.fixture
 def kube(server: Server, remembered: Remembered) -> Kube:
     return Kube(Remembering(cast(Any, server), remembered, live=True))
 

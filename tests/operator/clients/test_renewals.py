@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -14,7 +14,6 @@ from headrace_operator.clients.api import path
 from headrace_operator.clients.errors import Unauthorized
 from headrace_operator.clients.kube import Kube
 from headrace_operator.clients.remembered import OLDEST, Remembered
-from headrace_operator.clients.remembering import Remembering
 from headrace_operator.observed.value import Absent
 
 pytestmark = pytest.mark.case("clusters-2")
@@ -58,21 +57,6 @@ def _account(name: str, version: str, labels: Mapping[str, str] = OURS) -> dict[
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setattr(renewals, "PAGE", 10)
     return Server()
-
-
-@pytest.fixture
-def clock() -> list[float]:
-    return [0.0]
-
-
-@pytest.fixture
-def remembered(clock: list[float]) -> Remembered:
-    return Remembered(lambda: clock[0])
-
-
-@pytest.fixture
-def near(server: Server, remembered: Remembered) -> Kube:
-    return Kube(Remembering(cast(Any, server), remembered, live=False))
 
 
 async def _seen(near: Kube) -> list[str | None]:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +13,9 @@ import pytest
 import yaml
 
 from tests.cluster import fast
-from tests.cluster.client import refusal
 from tests.cluster.fast import ApiServer
 from tests.operator.operator_process import install
+from tests.runtime.cli import users
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.case("databases-12")]
@@ -30,17 +25,7 @@ BEFORE = [{"partition": {"server": "shop.orders-db"}, "offset": {"lsn": 22218640
 
 
 def headrace(kubeconfig: Path, *words: str, text: str = "") -> tuple[int, str, str]:
-    command = [sys.executable, "-c", "from headrace.cli import app; app()", "connector", *words]
-    done = subprocess.run(
-        [*command, "-n", "shop", "--kubeconfig", str(kubeconfig)],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-        env={**os.environ, "NO_COLOR": "1"},
-    )
-    return done.returncode, done.stdout, done.stderr
+    return users.headrace(kubeconfig, "connector", *words, "-n", "shop", text=text)
 
 
 def connector(server: ApiServer) -> dict[str, Any]:
@@ -60,23 +45,7 @@ def server() -> Iterator[ApiServer]:
 @pytest.fixture(scope="module")
 def ada(server: ApiServer) -> Path:
     """The kubeconfig of a user who has the rights that the guide shows, and no others."""
-    page = (ROOT / "docs/connector-operations.md").read_text()
-    found = re.search(r"```yaml\n(apiVersion: rbac.*?)```", page, re.DOTALL)
-    assert found
-    role = yaml.safe_load(found.group(1))
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role["metadata"]["name"]}
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "ada", "namespace": "shop"},
-        "roleRef": reference,
-        "subjects": [{"kind": "User", "name": "ada", "apiGroup": "rbac.authorization.k8s.io"}],
-    }
-    server.client.apply((role, binding))
-    config = server.kubeconfig_for("ada")
-    touch = partial(server.client.patch, "hrconn", "orders-db", {}, "shop", who="ada")
-    until("her rights", lambda: not refusal(touch))
-    return config
+    return users.ada(server, ROOT / "docs/connector-operations.md", "hrconn", "orders-db")
 
 
 @contextmanager

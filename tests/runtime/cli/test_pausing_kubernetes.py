@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from headrace_operator.api import crd
 from headrace_operator.api.schema import API_VERSION
@@ -20,6 +16,8 @@ from tests.cluster import fast
 from tests.cluster.client import refusal
 from tests.cluster.fast import ApiServer
 from tests.operator.operator_process import install
+from tests.runtime.cli import users
+from tests.runtime.cli.users import headrace
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.case("clusters-13")]
@@ -33,13 +31,6 @@ def kubectl(server: ApiServer, *words: str, text: str | None = None) -> str:
         [*server.kubectl, *words], input=text, capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     return done.stdout
-
-
-def headrace(kubeconfig: Path, *words: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-c", "from headrace.cli import app; app()", *words, "--kubeconfig", str(kubeconfig)]
-    environment = {**os.environ, "NO_COLOR": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, env=environment)
-    return done.returncode, done.stdout, done.stderr
 
 
 def consumer(server: ApiServer) -> dict[str, Any]:
@@ -58,22 +49,7 @@ def server() -> Iterator[ApiServer]:
 @pytest.fixture(scope="module")
 def ada(server: ApiServer) -> Path:
     """The kubeconfig of a user who has the rights that the guide shows, and no others."""
-    found = re.search(r"```yaml\n(apiVersion: rbac.*?)```", PAGE.read_text(), re.DOTALL)
-    assert found
-    role = yaml.safe_load(found.group(1))
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role["metadata"]["name"]}
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "ada", "namespace": "shop"},
-        "roleRef": reference,
-        "subjects": [{"kind": "User", "name": "ada", "apiGroup": "rbac.authorization.k8s.io"}],
-    }
-    server.client.apply((role, binding))
-    config = server.kubeconfig_for("ada")
-    touch = partial(server.client.patch, "hrc", "billing", {}, "shop", who="ada")
-    until("her rights", lambda: not refusal(touch))
-    return config
+    return users.ada(server, PAGE, "hrc", "billing")
 
 
 def test_a_consumer_is_paused_and_goes_on_as_it_was(server: ApiServer, ada: Path) -> None:
