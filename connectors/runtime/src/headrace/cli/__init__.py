@@ -42,7 +42,7 @@ def run(
 def relay(
     path: Annotated[str, typer.Option("--config", help="The relay's configuration.")] = "",
 ) -> None:
-    """Publish the rows of an outbox table: what the pods of an OutboxRelay run."""
+    """Publish the rows of an outbox table to Kafka, by polling it."""
     from headrace.worker import init
 
     init.step_aside()

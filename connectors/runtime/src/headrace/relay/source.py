@@ -146,7 +146,7 @@ def resolve(settings: Relay, columns: Mapping[str, bool]) -> Found:
         names, has = ", ".join(missing), ", ".join(columns)
         raise Trouble(
             f"table {settings.table} has no column {names}, or several that differ in case; it has {has}; "
-            "add what is missing, as headrace outbox ddl prints it, or name the columns in spec.columns"
+            "add what is missing, as headrace outbox ddl prints it, or name the columns in columns of the configuration"
         )
     raw = frozenset(name for name, holds_bytes in columns.items() if holds_bytes)
     return Found(**found, raw=raw)  # type: ignore[arg-type]
