@@ -18,6 +18,7 @@ from typing import Any
 
 from tests import mariadb_server, postgres_server
 from tests.bench.consumer import machine
+from tests.bench.operator import family
 from tests.bench.operator.report import Gate, judged, text
 from tests.bench.relay.racing import Lap, bare, lap, relays
 from tests.kafka_broker import KafkaBroker, serving
@@ -54,9 +55,9 @@ def _run(case: str, broker: KafkaBroker, rows: int, rounds: int) -> dict[str, An
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder, CASES[case]() as place:
         made = outboxes.make(place, broker, Path(folder), batch=BATCH, interval=0.05, lease=20.0)
         made.topic(partitions=12)
-        busy, used = machine.busy(), machine.used()
+        busy, used = machine.busy(), family.used()
         laps = [_round(made, rows) for _ in range(rounds)]
-        busy, used = machine.busy() - busy, machine.used() - used
+        busy, used = machine.busy() - busy, family.used() - used
     told = {
         "title": f"{case}, {rows:,} rows, {rounds} rounds",
         "order": [list(CASES).index(case), rows],
