@@ -49,3 +49,19 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path, link: str) -> None:
     page.write_text(f"# Here\n[a]({link}), [b](other.md#there), [c](#here), [d](https://example.com)\n")
 
     assert broken(page) == [link]
+
+
+def test_the_readme_leads_to_the_pages_that_a_project_has() -> None:
+    linked = set(LINK.findall((ROOT / "README.md").read_text()))
+    project = (
+        "SECURITY",
+        "CONTRIBUTING",
+        "GOVERNANCE",
+        "CODE_OF_CONDUCT",
+        "ADOPTERS",
+        "ROADMAP",
+        "ARCHITECTURE",
+        "CHANGELOG",
+    )
+
+    assert {f"{name}.md" for name in project} | {"LICENSE", "docs/versions.md"} <= linked

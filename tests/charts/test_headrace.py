@@ -327,6 +327,13 @@ def test_the_operator_is_told_the_name_of_its_cluster() -> None:
         assert "clusterName" in done.stderr
 
 
+def test_the_values_of_the_example_name_a_cluster() -> None:
+    rendered = render("-f", str(ROOT / "operator/examples/values/shared-kafka.yaml"))
+
+    assert _told(rendered)["HEADRACE_CLUSTER_NAME"] == "east"
+    assert {one["metadata"]["namespace"] for one in of("Role", rendered)} == {"shop", "headrace-system"}
+
+
 @pytest.mark.case("seeing-3")
 def test_monitors_and_rules_have_the_label_that_a_prometheus_selects_by() -> None:
     """As kube-prometheus-stack does by `release`; what selects pods stays ours."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,10 @@ import yaml
 from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.properties import CONNECTOR_SECRETS, TUNING, WORKER_SECRETS
+from tests.operator.api.promised import nodes
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = [(kind.name, crd.schema(kind)) for kind in KINDS]
-
-
-def nodes(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    yield path, node
-    for name, child in (node.get("properties") or {}).items():
-        yield from nodes(child, f"{path}.{name}")
-    for name in ("items", "additionalProperties"):
-        if isinstance(node.get(name), dict):
-            yield from nodes(node[name], f"{path}[]")
 
 
 @pytest.mark.parametrize(("kind", "schema"), SCHEMAS)

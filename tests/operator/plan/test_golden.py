@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from headrace_operator.api.kinds import KINDS
+from headrace_operator.plan import assumed
+from headrace_operator.plan.actions import CreateTopic
+from headrace_operator.reconcile import preview
+from tests.operator import worlds
 from tests.operator.plan import golden
 
 HOW = "look at it, then: python -m tests.operator.plan.golden"
@@ -29,3 +33,17 @@ def test_every_kind_has_an_example() -> None:
     assert {resource.kind for path in golden.EXAMPLES for resource, _ in golden.plans(path)} == {
         kind.name for kind in KINDS
     }
+
+
+def test_names_are_those_that_the_example_of_a_named_cluster_tells() -> None:
+    """Of its group and of its own topics; the topic that it reads is another cluster's, and stays as it is written."""
+    text = (golden.ROOT / "operator/examples/shared-kafka.yaml").read_text()
+    (one,) = preview.resources(text, "shop", "east")
+
+    plan = assumed.plan(one, {("KafkaConnection", "kafka"): worlds.KAFKA}, worlds.SETTINGS, worlds.NOW)
+
+    assert plan.status["group"] == "headrace.east.shop.returns"
+    assert {action.topic for action in plan.actions if isinstance(action, CreateTopic)} == {
+        "retry.east.shop.returns", "dlq.east.shop.returns", "dlq.east.shop.returns.resolutions",
+    }  # fmt: skip
+    assert '"west.shop.orders-db.outbox.return"' in str(plan.actions)
