@@ -67,7 +67,7 @@ images: setup ## Build the images and print them as values of the chart (REGISTR
 	@$(RUN) python -m tests.cluster.images build $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
 real: setup packages build ## Tests of real parts, which need no cluster
-	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster and not sweep" -n 8 --dist worksteal
+	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster and not sweep" -n 6 --dist worksteal
 
 lifecycle: setup packages build ## Tests that bring the cluster up, kill it and take it down; not while it is up
 	@$(RUN) pytest -q -m lifecycle

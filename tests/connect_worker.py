@@ -23,6 +23,7 @@ from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import workers
+from tests import class_archive
 from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
 from tests.cluster.images.catalog import Image
@@ -97,8 +98,22 @@ def working(
     port, oauth = free_port(), kafka.sasl.oauth if kafka.sasl else None
     allowed = [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={oauth.token_endpoint}"] if oauth else []
     at = {"listeners": f"HTTP://{host if listens is None else listens}:{port}", "rest.advertised.host.name": host}
-    process = launch(folder, _properties(resource, kafka, plugins(), at), *allowed)
-    worker = ConnectWorker(url=f"http://{host}:{port}", folder=folder, process=process)
+    text, url = _properties(resource, kafka, plugins(), at), f"http://{host}:{port}"
+
+    def run_once(option: str) -> None:
+        with _serving(folder, url, text, *allowed, option) as worker:
+            worker.process.terminate()
+            worker.process.wait(PATIENCE)
+
+    mapping = class_archive.mapping(ingredients.jars(_image()).parent / "worker.jsa", run_once)
+    with _serving(folder, url, text, *allowed, mapping) as worker:
+        yield worker
+
+
+@contextmanager
+def _serving(folder: Path, url: str, text: str, *options: str) -> Iterator[ConnectWorker]:
+    process = launch(folder, text, *options)
+    worker = ConnectWorker(url=url, folder=folder, process=process)
     try:
         _await_answer(worker)
         yield worker

@@ -15,7 +15,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -40,13 +40,14 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from tests import class_archive
 from tests.cluster import authority
 from tests.cluster.fast import END_WITH_PARENT
 from tests.cluster.images import catalog, ingredients
 from tests.ports import free_ports
 from tests.waiting import PATIENCE, until
 
-_JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-cp")
+_JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
 
 BACK_SOON = {"reconnect.backoff.max.ms": "1000"}
 """Settings of a client that outlives the broker's process: a question is asked in vain for a second at most."""
@@ -253,7 +254,7 @@ class Installed:
     def serving(self) -> Iterator[KafkaBroker]:
         """Run the broker; it is killed at the end, but where it has ended before."""
         log = self.folder / "broker.log"
-        words = [*END_WITH_PARENT, *_JAVA, _classes(), *self.options, "kafka.Kafka", str(self.settings)]
+        words = [*END_WITH_PARENT, *_JAVA, *self.options, "-cp", _classes(), "kafka.Kafka", str(self.settings)]
         plain, sasl, tls, mutual = (f"127.0.0.1:{port}" for port in self.ports)
         broker = KafkaBroker(
             bootstrap_servers=plain,
@@ -282,22 +283,42 @@ def _started(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 def installed(settings: Mapping[str, str] = MappingProxyType({}), options: Sequence[str] = ()) -> Iterator[Installed]:
     """Make a broker's folder and settings, of which these go before ours, and remove them in the end.
 
-    ``options`` are those of its JVM.
+    ``options`` are more of its JVM's.
     """
+    with _laid_out(settings, [_mapping(), *options]) as place:
+        yield place
+
+
+@contextmanager
+def _laid_out(settings: Mapping[str, str], options: Sequence[str]) -> Iterator[Installed]:
     folder = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
     try:
         *ports, controller = free_ports(5)
         file = _written(folder, ports, controller, settings)
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(file)]
-        subprocess.run([*_JAVA, _classes(), *tool], check=True, capture_output=True, timeout=PATIENCE)
+        subprocess.run([*_JAVA, *options, "-cp", _classes(), *tool], check=True, capture_output=True, timeout=PATIENCE)
         yield Installed(folder=folder, settings=file, ports=ports, options=options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _classes() -> str:
-    return str(ingredients.jars(next(image for image in catalog.IMAGES if image.name == "kafka")) / "libs" / "*")
+    return str(_jars() / "libs" / "*")
+
+
+def _mapping() -> str:
+    return class_archive.mapping(_jars().parent / "broker.jsa", _run_once)
+
+
+def _run_once(option: str) -> None:
+    with _laid_out({}, []) as place, replace(place, options=[option]).serving() as broker:
+        broker.process.terminate()
+        broker.process.wait(PATIENCE)
+
+
+def _jars() -> Path:
+    return ingredients.jars(next(image for image in catalog.IMAGES if image.name == "kafka"))
 
 
 def _certified(folder: Path) -> Path:

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Make each of the given goals, leave nothing running, and say how long each and the whole took. A goal `beside:NAME`
-# is made beside those that follow, and what it prints is shown when all are done. What others need must not fail; a red
-# part of the tests does not hide what is red in the others. There is one cluster on a machine: of two checkouts, one
-# waits until the other is done with it.
+# is made beside those that follow, which go first where both want a processor; what it prints is shown when all are
+# done. What others need must not fail; a red part of the tests does not hide what is red in the others. There is one
+# cluster on a machine: of two checkouts, one waits until the other is done with it.
 set -u
 cd "$(dirname "$0")/.."
 cache=${HEADRACE_CACHE:-$HOME/.cache/headrace}
@@ -23,7 +23,7 @@ took() {
 # In the background, so that a signal is heard meanwhile; in a group of its own, which can be ended as a whole; and
 # hearing SIGINT, which a shell lets its background ignore, and every test with it.
 begin() {
-  setsid env --default-signal=INT,QUIT make --no-print-directory "$1" 8>&- &
+  setsid nice -n "$2" env --default-signal=INT,QUIT make --no-print-directory "$1" 8>&- &
 }
 
 hold_cluster() {
@@ -37,7 +37,7 @@ hold_cluster() {
 run() {
   case $1 in lifecycle | images | up | cluster) hold_cluster ;; esac
   since=$(date +%s)
-  begin "$1"
+  begin "$1" 0
   making=$!
   wait "$making"
   code=$?
@@ -48,7 +48,7 @@ run() {
 
 run_beside() {
   name=$1 said=$(mktemp) beside_since=$(date +%s)
-  begin "$name" >"$said" 2>&1
+  begin "$name" 10 >"$said" 2>&1
   beside=$!
 }
 
