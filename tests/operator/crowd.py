@@ -31,6 +31,9 @@ PROGRAM = "from tests.operator.crowd import operate; operate()"
 """What the operator's process runs, in the folder of the repository."""
 
 MERGE = "application/merge-patch+json"
+HEARTBEAT = 10.0
+"""Seconds after which Debezium writes into a database that is quiet, so that offsets move."""
+
 LOGIN = {"username": "me", "password": "mine"}
 
 
@@ -112,7 +115,8 @@ def _use(connector: str) -> dict[str, Any]:
 
 async def connects(stack: AsyncExitStack, count: int, places: Collection[str] = (PLACE,)) -> list[FakeConnect]:
     """Serve the workers of ``count`` ConnectClusters in each namespace, and name their ports in `PORTS`, by host."""
-    ports, fakes = {}, []
+    ports: dict[str, int] = {}
+    fakes: list[FakeConnect] = []
     for place in places:
         for number in range(count):
             fake = await stack.enter_async_context(fake_connect())
@@ -122,7 +126,16 @@ async def connects(stack: AsyncExitStack, count: int, places: Collection[str] = 
             fakes.append(fake)
     os.environ[PORTS] = json.dumps(ports)
     stack.callback(os.environ.pop, PORTS)
+    stack.callback(asyncio.create_task(_beat(fakes)).cancel)
     return fakes
+
+
+async def _beat(fakes: Iterable[FakeConnect]) -> None:
+    """Move the offsets of each connector by its heartbeats."""
+    while True:
+        await asyncio.sleep(HEARTBEAT)
+        for fake in fakes:
+            fake.commit()
 
 
 async def create(api: Api, wanted: Iterable[Mapping[str, Any]], at_once: int = 8) -> None:

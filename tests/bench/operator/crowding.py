@@ -35,6 +35,7 @@ SOON = 15.0
 WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE")
 NO_CHANGE = (" leases", " endpoints", " endpointslices")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
+NUMBER = re.compile(r"\d+")
 SERVED = "apiserver_request_total"
 
 
@@ -77,7 +78,9 @@ async def measured(server: ApiServer, folder: Path, *, size: int, rest: float, s
         settled = await settle(here, begun)
         worked = _sum(await here.pages(), scraped.CPU)
         await asyncio.sleep(CALM)
-        return {"settled s": settled, "processor s until then": worked, **await _at_rest(here, rest)}
+        figures = await _at_rest(here, rest)
+        print(f"failures: {_told_failures(here)}", flush=True)
+        return {"settled s": settled, "processor s until then": worked, **figures}
 
 
 async def settle(here: Crowd, begun: float) -> float:
@@ -123,6 +126,12 @@ async def _at_rest(here: Crowd, seconds: float) -> dict[str, float]:
         "requests/s to the API server": served.total() / took,
         "requests/s to Kafka Connect": asked / took,
     }
+
+
+def _told_failures(here: Crowd) -> dict[str, int]:
+    """Count the passes that failed by what the operators' logs say of them, without names."""
+    lines = (line for one in here.operators for line in one.log.read_text().splitlines() if "; again in" in line)
+    return dict(Counter(NUMBER.sub("N", line.partition("msg=")[2])[:200] for line in lines).most_common(10))
 
 
 def _served(server: ApiServer) -> Counter[str]:

@@ -16,10 +16,10 @@ SHARED = 0.05
 HEAD = """# How much one operator looks after
 
 Written by `make bench-operator`; do not edit. API server and etcd are real and run on the same machine, as do the fakes
-of Kafka and of ten Kafka Connects. Each Consumer has 12 partitions of its source; nothing happens on them, and every
-Deployment is ready at once. `cores` and `MiB` (resident, at most) are those of the operator itself, in which the fake
-of Kafka is, and the real client is not; its metrics page is read every 30 s. `writes` are what the API server counted,
-save those of Leases and its own.
+of Kafka and of ten Kafka Connects. Each Consumer has 12 partitions of its source; nothing happens on them but the
+heartbeats that move each Connector's offsets every 10 s, and every Deployment is ready at once. `cores` and `MiB`
+(resident, at most) are those of the operator itself, in which the fake of Kafka is, and the real client is not; its
+metrics page is read every 30 s. `writes` are what the API server counted, save those of Leases and its own.
 """
 
 

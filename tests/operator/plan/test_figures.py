@@ -1,4 +1,4 @@
-"""Figures alone are written at most every ten seconds, offsets alone more seldom; anything else at once."""
+"""Figures alone are written at most every ten seconds, what moves at rest never; anything else at once."""
 
 from __future__ import annotations
 
@@ -36,14 +36,20 @@ def test_figures_wait(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.case("databases-10")
-def test_offsets_alone_wait_long() -> None:
-    """Heartbeats move them each ten seconds: a thousand Connectors that rest would be a hundred writes a second."""
-    before, after = ({**BEFORE, "offsets": [{"lsn": lsn}]} for lsn in (1, 2))
-
-    assert not due(before, after, SELDOM - 0.1)
-    assert due(before, after, SELDOM)
-    assert not due(before, after, None)
-    assert due(before, {**after, "replicas": 2}, 0.0)
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"offsets": [{"lsn": 1}]}, {"offsets": [{"lsn": 2}]}),
+        ({"offsets": [{"lsn": 1}], "lagSeconds": 0}, {"offsets": [{"lsn": 2}], "lagSeconds": 2}),
+        ({"lagBytes": 0}, {"lagBytes": 4096}),
+    ],
+)
+def test_what_moves_at_rest_is_never_written_for_itself(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """By heartbeats each ten seconds: a thousand Connectors that rest write nothing, and with something else, all."""
+    assert not due({**BEFORE, **before}, {**BEFORE, **after}, 100 * SELDOM)
+    assert not due({**BEFORE, **before}, {**BEFORE, **after}, None)
+    assert due({**BEFORE, **before}, {**BEFORE, **after, "replicas": 2}, 0.0)
 
 
 def _lagging(records: int, seconds: int | None, **scaling: float | str) -> dict[str, Any]:
@@ -61,10 +67,6 @@ def _lagging(records: int, seconds: int | None, **scaling: float | str) -> dict[
         (_lagging(900, 5), _lagging(1200, 6, arrivalsPerSecond=19.5, message="told anew")),
         (_lagging(3, 0), _lagging(3, 0, arrivalsPerSecond=5.0)),
         (_lagging(0, 0, arrivalsPerSecond=0.0), _lagging(0, 0, arrivalsPerSecond=0.8)),
-        (
-            {**BEFORE, "lagSeconds": 0, "offsets": [{"lsn": 1}]},
-            {**BEFORE, "lagSeconds": 2, "offsets": [{"lsn": 2}]},
-        ),
     ],
 )
 def test_what_is_on_its_way_waits_long(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -85,6 +87,8 @@ def test_what_is_on_its_way_waits_long(before: dict[str, Any], after: dict[str, 
         (_lagging(3, 1), _lagging(3, 1, arrivalsPerSecond=0.0)),
         (_lagging(3, 1), _lagging(3, 1, fewerSince="2030-01-01T12:00:00Z")),
         ({**BEFORE, "lagSeconds": 5}, {**BEFORE, "lagSeconds": 7}),
+        ({**BEFORE, "lagSeconds": 7}, {**BEFORE, "lagSeconds": 5}),
+        ({**BEFORE, "lagBytes": 0}, {**BEFORE, "lagBytes": 2**25}),
         (BEFORE, {**BEFORE, "offsets": [{"lsn": 1}]}),
         ({**BEFORE, "offsets": [{"lsn": 1}]}, BEFORE),
     ],

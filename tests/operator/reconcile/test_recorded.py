@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
+from headrace_operator.api import crd
 from headrace_operator.api.crd import MOST_ITEMS
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.clients.errors import HeadraceError
@@ -17,9 +21,11 @@ from headrace_operator.observed.value import Absent
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile import loop as loops_of
 from headrace_operator.reconcile.turns import Key
+from tests.cluster.client import refusal
 from tests.cluster.fast import ApiServer
 from tests.operator import loops, worlds
 from tests.operator.operator_process import read
+from tests.waiting import until
 
 pytestmark = pytest.mark.apiserver
 
@@ -144,3 +150,57 @@ async def test_a_list_beyond_its_bound_is_cut_and_recorded(
         await loop.reconcile(key)
 
     assert read(server, "connectors.headrace.dev", key.name, "default")["status"][field] == items[:MOST_ITEMS]
+
+
+@contextmanager
+def _older(server: ApiServer, kind: str, field: str, name: str, value: Any) -> Iterator[None]:
+    """Let the definition of a kind lack a field of its status for a while."""
+    (latest,) = [one for one in crd.manifests() if one["spec"]["names"]["kind"] == kind]
+    older = copy.deepcopy(latest)
+    schema = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["status"]["properties"][field]
+
+    def is_unknown() -> bool:
+        """Ask as kubectl does, which is refused where others lose what they wrote."""
+        write = partial(server.client.patch, kind, name, {"status": {field: value}}, part="status")
+        return "unknown field" in refusal(write)
+
+    try:
+        server.client.apply(older)
+        until(f"a definition without {field}", is_unknown)
+        yield
+    finally:
+        server.client.apply(latest)
+        until(f"a definition with {field}", lambda: not is_unknown())
+
+
+def _read(server: ApiServer, kind: str, name: str) -> dict[str, Any]:
+    return read(server, f"{kind.lower()}s.headrace.dev", name, "default")
+
+
+@pytest.mark.case("clusters-1")
+@pytest.mark.parametrize(
+    ("kind", "spec", "field", "value"),
+    [
+        ("KafkaConnection", {"bootstrapServers": "127.0.0.1:1"}, "accepted", {"generation": 1, "spec": {}}),
+        ("Consumer", worlds.CONSUMER.spec, "group", "mine"),
+    ],
+)
+async def test_what_older_definitions_drop_of_a_status_is_not_written_in_each_pass(
+    server: ApiServer, kind: str, spec: Mapping[str, Any], field: str, value: Any
+) -> None:
+    """An operator may be upgraded before its definitions: it compares with what the API server kept."""
+    name = f"older-{field.lower()}"
+    server.client.create(_body(kind, name, spec))
+    with _older(server, kind, field, name, value):
+        async with loops.looping(server) as loop:
+            await loop.reconcile(Key(kind, "default", name))
+            before = _read(server, kind, name)
+            for _ in range(3):
+                await loop.reconcile(Key(kind, "default", name))
+            after = _read(server, kind, name)
+
+    assert before["status"]
+    assert field not in before["status"]
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    server.client.delete(kind, name)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from headrace_operator.reconcile.loop import to_tick
+from headrace_operator.reconcile.pace import to_tick
 from headrace_operator.reconcile.queue import Queue
 from headrace_operator.reconcile.turns import Key
 

@@ -178,7 +178,7 @@ class ConnectorStatus(Status):
     tasks_ready: str | None = Field(None, description="Running tasks of all tasks, such as 1/1.")
     offsets: tuple[dict[str, Any], ...] | None = Field(
         None,
-        description="Source offsets that Kafka Connect has committed, as it reports them, at most ten minutes ago.",
+        description="Source offsets that Kafka Connect had committed when the status was last written.",
     )
     restarts: Restarts | None = Field(None, description="Restarts of failed tasks.")
     operations: Operations | None = Field(None, description="What annotations asked for last, and what became of it.")

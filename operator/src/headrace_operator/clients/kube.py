@@ -82,14 +82,18 @@ class Kube:
             return error
         return tuple(resource(kind, item, self._cluster) for item in (found or {}).get("items", ()))
 
-    async def write_status(self, seen: Resource, status: Mapping[str, Any]) -> None:
-        """Make ``status`` the whole status of this very object, whoever wrote in it; a namesake's UID is refused."""
+    async def write_status(self, seen: Resource, status: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Make ``status`` the whole status of this very object, whoever wrote in it; a namesake's UID is refused.
+
+        Returns what the API server kept of it.
+        """
         where = path(API_VERSION, seen.kind, seen.namespace, seen.name, "status")
         body = [
             {"op": "test", "path": "/metadata/uid", "value": seen.uid},
             {"op": "add", "path": "/status", "value": status},
         ]
-        await self._api.send("PATCH", where, query=MANAGER, body=body, form=PATCH)
+        answer = await self._api.send("PATCH", where, query=MANAGER, body=body, form=PATCH)
+        return answer.get("status") or {}
 
     async def apply(self, manifest: Manifest) -> None:
         """Make the object exist exactly so, by server-side apply."""

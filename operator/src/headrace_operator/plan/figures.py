@@ -1,7 +1,8 @@
 """Which part of a status only counts, and how often that is written: a busy pipeline must not keep the API server busy.
 
 What moves while all is well, as records on their way and rates that vary do, is for metrics, which have it at each
-look; a status that says nothing wrong of them rests. Pure: `due` is told how long ago the status was written.
+look; a status that says nothing wrong of them rests. What moves also while nothing happens is written with something
+else, and never for itself. Pure: `due` is told how long ago the status was written.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ EVERY = 10.0
 """Seconds between two writes of figures or of sentences alone; whatever else changes is written at once."""
 
 SELDOM = 600.0
-"""Seconds between two writes of what moves also at rest: offsets, by each heartbeat, and what is on its way."""
+"""Seconds between two writes of what is on its way."""
 
 FIGURES = ("lag", "lagSeconds", "lagBytes", "offsets")
 RATES = ("arrivalsPerSecond", "handledPerSecond")
@@ -33,6 +34,7 @@ def due(before: Mapping[str, Any], after: Mapping[str, Any], since: float | None
 
     Who begins to look does not write what says the same: somebody else may have written it just before.
     """
+    after = {**after, **_resting(before, after)}
     if before == after:
         return False
     if _facts(before) != _facts(after):
@@ -42,24 +44,31 @@ def due(before: Mapping[str, Any], after: Mapping[str, Any], since: float | None
     return since is None or since >= EVERY
 
 
+def _resting(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return as it was what moves by each heartbeat: known offsets, and a Connector's lag while it is short."""
+    same = {
+        "offsets": bool(before.get("offsets") and after.get("offsets")),
+        "lagSeconds": _is_short(before.get("lagSeconds"), after.get("lagSeconds"), EXPLAINED),
+        "lagBytes": _is_short(before.get("lagBytes"), after.get("lagBytes"), SEGMENT),
+    }
+    return {name: before[name] for name, holds in same.items() if holds}
+
+
 def _facts(status: Mapping[str, Any]) -> dict[str, Any]:
     conditions = [{**one, "message": None} for one in status.get("conditions") or ()]
     return {**_without(status, FIGURES), "conditions": conditions, "scaling": _without(_scaling(status), SCALING)}
 
 
 def _say_the_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Tell whether nothing differs but offsets that are known, records that are on their way, and rates by a little."""
+    """Tell whether nothing differs but records that are on their way, and rates by a little."""
     scaling = _scaling(before), _scaling(after)
     rests = [_without(one, ("message", *RATES)) for one in scaling]
-    others = [_without(one, (*FIGURES, "scaling")) for one in (before, after)]
+    others = [_without(one, ("lag", "scaling")) for one in (before, after)]
     return (
         others[0] == others[1]
         and rests[0] == rests[1]
         and all(_is_alike(*(one.get(rate) for one in scaling)) for rate in RATES)
-        and bool(before.get("offsets")) == bool(after.get("offsets"))
         and _is_on_its_way(before.get("lag"), after.get("lag"))
-        and _is_short(before.get("lagSeconds"), after.get("lagSeconds"), EXPLAINED)
-        and _is_short(before.get("lagBytes"), after.get("lagBytes"), SEGMENT)
     )
 
 
@@ -82,7 +91,7 @@ def _is_on_its_way(before: Mapping[str, Any] | None, after: Mapping[str, Any] | 
 
 
 def _is_short(before: float | None, after: float | None, most: float) -> bool:
-    return before == after or (before is not None and after is not None and max(before, after) <= most)
+    return before is not None and after is not None and max(before, after) <= most
 
 
 def _scaling(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ What is not recorded is not done; an action that failed is told by the status of
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -81,6 +82,7 @@ class Loop:
     tries: dict[Key, int] = field(default_factory=dict)
     failed: dict[Key, str | None] = field(default_factory=dict)
     recorded: dict[Key, float] = field(default_factory=dict)
+    cut: dict[Key, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
     histories: dict[Key, History] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict)
     looked: dict[Key, float] = field(default_factory=dict)
@@ -127,8 +129,8 @@ class Loop:
         await self._record(key, look, term)
         await self._notes(look, term)
         await self._act(key, look.plan, term)
-        again = self.pace.wait(key, look.plan.look_again.total_seconds())
-        return SOON if look.failed and look.plan.actions else to_tick(again, time.monotonic())
+        again = self.pace.wait(key, look.plan.look_again.total_seconds(), time.monotonic())
+        return SOON if look.failed and look.plan.actions else again
 
     async def _look(self, key: Key, resource: Resource | Absent) -> Look | None:
         """Observe and plan; None where there is nothing to plan for.
@@ -137,6 +139,7 @@ class Loop:
         """
         if not isinstance(resource, Resource) or resource.deleting:
             return None
+        resource = self._as_recorded(key, resource)
         self.places[key] = needs.place(resource)
         now = datetime.now(UTC).replace(microsecond=0)
         history = self.histories[key] = self.histories.get(key, History()).at(now)
@@ -156,9 +159,20 @@ class Loop:
     async def _record(self, key: Key, look: Look, term: int) -> None:
         if look.due:
             await self._may("record the status", term)
-            await self.remote.kube.write_status(look.resource, look.status)
+            kept = await self.remote.kube.write_status(look.resource, look.status)
             self.recorded[key] = time.monotonic()
+            self.cut.pop(key, None)
+            if kept != look.status:
+                self.cut[key] = (kept, look.status)
         self.recorded.setdefault(key, time.monotonic())
+
+    def _as_recorded(self, key: Key, resource: Resource) -> Resource:
+        """Return ``resource`` with the status that was written, while there is what the API server left of that.
+
+        Definitions that are older than this operator lack fields, which it drops from each status.
+        """
+        kept, written = self.cut.get(key, (None, None))
+        return dataclasses.replace(resource, status=written) if written and kept == resource.status else resource
 
     def _since(self, key: Key) -> float | None:
         at = self.recorded.get(key)
@@ -213,13 +227,14 @@ class Loop:
     def _forget_term(self, term: int) -> None:
         """Forget what was remembered of a term before ``term``: another operator may have acted since."""
         self.term = term
-        for remembered in (self.tries, self.failed, self.recorded, self.histories, self.looked):
+        for remembered in (self.tries, self.failed, self.recorded, self.cut, self.histories, self.looked):
             remembered.clear()
 
     def _forget(self, key: Key) -> None:
         self.tries.pop(key, None)
         self.failed.pop(key, None)
         self.recorded.pop(key, None)
+        self.cut.pop(key, None)
         self.histories.pop(key, None)
         self.places.pop(key, None)
         self.looked.pop(key, None)
@@ -227,15 +242,6 @@ class Loop:
         if key.kind == "KafkaConnection":
             self.remote.kafkas.forget(key.namespace, key.name)
         self.fleet.forget(key.kind, key.namespace, key.name)
-
-
-def to_tick(seconds: float, now: float) -> float:
-    """Return the wait to a multiple of ``seconds``, from half to one and a half of them away.
-
-    So all that is looked at as often is looked at together, and asks its Kafka in one round.
-    """
-    rest = seconds - now % seconds
-    return rest if rest >= seconds / 2 else rest + seconds
 
 
 def _pruned(status: Mapping[str, Any]) -> dict[str, Any]:

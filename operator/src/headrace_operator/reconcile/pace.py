@@ -1,11 +1,14 @@
-"""How often each resource is looked at: where there are many, less often, so that looking costs only so much.
+"""How often each resource is looked at, and when: where there are many, less often, and not all at one moment.
 
-Pure. What waits for something to become well asks to be looked at soon, and is.
+Those that are looked at equally often are looked at in groups: who is in one shares what is asked, and has its own
+moment of the tick, so that nobody waits behind a thousand. Pure. What waits for something to become well asks to be
+looked at soon, and is.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
 from collections import Counter
 
 from headrace_operator.reconcile.turns import Key
@@ -18,6 +21,11 @@ LONGEST = 2.0
 
 STEPS = 4
 """Into so many steps each time is divided, so that most looks still come together, and share what they ask."""
+
+TOGETHER = 100
+"""So many are looked at at one moment; of more there are as many groups, evenly apart, as hold about so many."""
+
+HASHES = 2**32
 
 
 class Pace:
@@ -33,14 +41,26 @@ class Pace:
         looks = sum(count / seconds for seconds, count in self._counts.items())
         return min(LONGEST, max(1.0, math.ceil(looks / LOOKS * STEPS) / STEPS))
 
-    def wait(self, key: Key, seconds: float) -> float:
-        """Return in how many seconds to look at ``key``, which asks for a look in so many."""
+    def wait(self, key: Key, seconds: float, now: float) -> float:
+        """Return in how many seconds from ``now`` to look at ``key``, which asks for a look in so many."""
         self.forget(key)
         self._asked[key] = seconds
         self._counts[seconds] += 1
-        return seconds * self.factor
+        apart = seconds * self.factor
+        return to_tick(apart, now - apart * self._share(key, seconds))
+
+    def _share(self, key: Key, seconds: float) -> float:
+        """Return at which share of the tick the group of ``key`` has its moment; one more group moves it by little."""
+        groups = math.ceil(self._counts[seconds] / TOGETHER)
+        return int(zlib.crc32(str(key).encode()) / HASHES * groups) / groups
 
     def forget(self, key: Key) -> None:
         """Count nothing of ``key`` any more."""
         if key in self._asked:
             self._counts[self._asked.pop(key)] -= 1
+
+
+def to_tick(seconds: float, now: float) -> float:
+    """Return the wait to a multiple of ``seconds``, from half to one and a half of them away."""
+    rest = seconds - now % seconds
+    return rest if rest >= seconds / 2 else rest + seconds
