@@ -94,7 +94,7 @@ bench-relay: setup packages build ## The relay beside a bare SELECT, produce and
 e2e: build real lifecycle images up cluster ## The slow tests and those on the cluster, which is brought up and left running
 
 test: ## Everything, on a machine where nothing is installed yet; says how long each part took
-	@tests/whole.sh check build lifecycle beside:real images up cluster
+	@tests/whole.sh check build beside:real lifecycle images up cluster
 
 demo: setup ## A pipeline from row to effect, live (CLUSTER=current REGISTRY=host/path: on your own cluster)
 	@$(RUN) python -m tests.demo --cluster $(CLUSTER) $(if $(REGISTRY),--registry $(REGISTRY))
