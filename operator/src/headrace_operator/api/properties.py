@@ -106,6 +106,9 @@ SECRET = r"(?i)password|passphrase|secret|jaas\.config|ssl\.key\.pem|ssl\.keysto
 REFERENCE = r"\$\{[^}]*:[^}]*\}"
 """What Kafka Connect's config providers replace in a value; the router's own ``${routedByValue}`` has no colon."""
 
+_REFERENCE = re.compile(REFERENCE)
+"""The same, made ready: it is looked for in every value of a configuration, in every pass."""
+
 WHOLE = r"^\$\{secrets:([a-z0-9.-]+)/([a-z0-9.-]+):[-._a-zA-Z0-9]+\}$"
 """A value that is one key of one Secret, with its namespace: what the workers' own config provider reads."""
 
@@ -172,7 +175,7 @@ def _is_plain_secret(name: str, value: str) -> bool:
 
 def stray(properties: Mapping[str, str] | None, allowed: Collection[str], namespace: str) -> str | None:
     """Return the first name whose value names a Secret and may not, or names more than a Secret of ``namespace``."""
-    referring = ((name, value) for name, value in (properties or {}).items() if re.search(REFERENCE, value))
+    referring = ((name, value) for name, value in (properties or {}).items() if _REFERENCE.search(value))
     return next((name for name, value in referring if name not in allowed or not _is_here(value, namespace)), None)
 
 

@@ -5,13 +5,13 @@ It must not know what is asked, nor of whom.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import pydantic_core
 
 from headrace_operator.clients import errors
 
@@ -92,11 +92,7 @@ def _json(body: bytes, most: int = MOST) -> Any:
     """Return what was said, which has no number that JSON does not have; raises ``ValueError``."""
     if body.count(b",") > most:
         raise ValueError(f"more than {most} values")
-    return json.loads(body, parse_constant=_refused)
-
-
-def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number")
+    return pydantic_core.from_json(body, allow_inf_nan=False)
 
 
 def _said(body: bytes) -> str:

@@ -6,6 +6,7 @@ It must not know what any object means.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,7 @@ PLURALS = {
 }
 
 
+@functools.lru_cache(maxsize=2**16)
 def path(api_version: str, kind: str, namespace: str, name: str = "", part: str = "") -> str:
     """Return the address of an object, of its ``part``, or without ``name`` of all of a kind in ``namespace``.
 

@@ -13,12 +13,16 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+Told = dict[int, tuple[Mapping[str, str], str]]
+"""Labels, by which object they are, with their text; held, so that no other object becomes the same."""
+
 SPECIAL = re.compile(r'[\\\n"]')
 
 
 def page(registry: CollectorRegistry) -> bytes:
     """Return all that ``registry`` collects."""
-    return b"".join(_gauge(one) if one.type == "gauge" else _other(one) for one in registry.collect())
+    told: Told = {}
+    return b"".join(_gauge(one, told) if one.type == "gauge" else _other(one) for one in registry.collect())
 
 
 class _Only(Collector):
@@ -35,19 +39,28 @@ def _other(metric: Metric) -> bytes:
     return generate_latest(_Only(metric))
 
 
-def _gauge(metric: Metric) -> bytes:
+def _gauge(metric: Metric, told: Told) -> bytes:
     text = metric.documentation.replace("\\", r"\\").replace("\n", r"\n")
     head = f"# HELP {metric.name} {text}\n# TYPE {metric.name} gauge\n"
     values = map(floatToGoString, (one.value for one in metric.samples))
-    lines = (f"{one.name}{_labels(one.labels)} {value}\n" for one, value in zip(metric.samples, values, strict=True))
+    lines = (
+        f"{one.name}{_labels(one.labels, told)} {value}\n" for one, value in zip(metric.samples, values, strict=True)
+    )
     return (head + "".join(lines)).encode()
 
 
-def _labels(labels: Mapping[str, str]) -> str:
+def _labels(labels: Mapping[str, str], told: Told) -> str:
+    """Return labels as text, which is made once for the series that share them."""
+    if id(labels) not in told:
+        told[id(labels)] = labels, _text(labels)
+    return told[id(labels)][1]
+
+
+def _text(labels: Mapping[str, str]) -> str:
     if not labels:
         return ""
-    told = (f'{name}="{_escaped(value)}"' for name, value in sorted(labels.items()))
-    return f"{{{','.join(told)}}}"
+    pairs = (f'{name}="{_escaped(value)}"' for name, value in sorted(labels.items()))
+    return f"{{{','.join(pairs)}}}"
 
 
 def _escaped(value: str) -> str:

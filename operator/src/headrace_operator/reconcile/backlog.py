@@ -142,10 +142,10 @@ class History:
         )
 
     def _load(self, at: Partition) -> Load:
-        looks = [look for look in self.looks if at in look.sample.partitions]
-        first, last = looks[0].sample.partitions[at], looks[-1].sample.partitions[at]
-        seconds = max(1.0, (looks[-1].at - looks[0].at).total_seconds())
-        finished, oldest = _finished(first, last), looks[-1].waited[at]
+        begun, now = next(look for look in self.looks if at in look.sample.partitions), self.looks[-1]
+        first, last = begun.sample.partitions[at], now.sample.partitions[at]
+        seconds = max(1.0, (now.at - begun.at).total_seconds())
+        finished, oldest = _finished(first, last), now.waited[at]
         return Load(
             number=at[1],
             arrivals=max(0, last.end - first.end) / seconds,
@@ -153,7 +153,7 @@ class History:
             waiting=last.workable,
             waited_before=first.workable,
             oldest=oldest,
-            behind=min(look.waited[at] for look in looks) if oldest else 0.0,
+            behind=min(look.waited[at] for look in self.looks if at in look.waited) if oldest else 0.0,
             failing=last.retrying > finished,
         )
 

@@ -129,8 +129,8 @@ class Loop:
         await self._record(key, look, term)
         await self._notes(look, term)
         await self._act(key, look.plan, term)
-        again = self.pace.wait(key, look.plan.look_again.total_seconds(), time.monotonic())
-        return SOON if look.failed and look.plan.actions else again
+        again = self.pace.next(key, look.plan.look_again.total_seconds(), self.looked[key])
+        return SOON if look.failed and look.plan.actions else again - time.monotonic()
 
     async def _look(self, key: Key, resource: Resource | Absent) -> Look | None:
         """Observe and plan; None where there is nothing to plan for.

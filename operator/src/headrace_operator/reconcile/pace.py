@@ -41,13 +41,16 @@ class Pace:
         looks = sum(count / seconds for seconds, count in self._counts.items())
         return min(LONGEST, max(1.0, math.ceil(looks / LOOKS * STEPS) / STEPS))
 
-    def wait(self, key: Key, seconds: float, now: float) -> float:
-        """Return in how many seconds from ``now`` to look at ``key``, which asks for a look in so many."""
+    def next(self, key: Key, seconds: float, begun: float) -> float:
+        """Return when to look at ``key`` after a look that was ``begun`` then, and asks for another in so many seconds.
+
+        How long that look took changes nothing: else one that took half of a tick would be followed by a tick without.
+        """
         self.forget(key)
         self._asked[key] = seconds
         self._counts[seconds] += 1
         apart = seconds * self.factor
-        return to_tick(apart, now - apart * self._share(key, seconds))
+        return begun + to_tick(apart, begun - apart * self._share(key, seconds))
 
     def _share(self, key: Key, seconds: float) -> float:
         """Return at which share of the tick the group of ``key`` has its moment; one more group moves it by little."""

@@ -87,7 +87,7 @@ async def _source(
 ) -> tuple[Source, Source | None]:
     """Ask the agent about the database that is captured, and about another one to which an edit would lead."""
     seen = progress.tell(await agent.told(resource.name, cluster, remote), now)
-    name = declared.name_as_written(resource)
+    name = declared.name_as_written(resource) if sources.is_on(cluster) else resource.name
     return seen, None if name == resource.name else await agent.told(name, cluster, remote)
 
 
