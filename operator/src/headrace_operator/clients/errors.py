@@ -7,7 +7,8 @@
     └── Retryable          the world must change                   → the same, not before ``after``
         ├── Unreachable    no answer in time
         ├── Busy           429, or 409 while Connect rebalances
-        └── Conflict       someone else wrote first
+        ├── Conflict       someone else wrote first
+        └── Fenced         the Lease may be over by then       → nothing was sent: no failure, another pass acts
 
 Each client translates its library's errors in one place, ``raise … from error``; answers over HTTP are translated in
 `headrace_operator.clients.answers`. Anything else is a bug.
@@ -57,3 +58,7 @@ class Busy(Retryable):
 
 class Conflict(Retryable):
     """Someone else wrote first."""
+
+
+class Fenced(Retryable):
+    """The Lease may be over before a write takes effect, which was not sent."""

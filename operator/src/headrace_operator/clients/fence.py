@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from headrace_operator.clients.errors import Retryable
+from headrace_operator.clients.errors import Fenced
 
 SENT = 3.0
 """Seconds within which a write has a connection and is sent; only its answer may come later."""
@@ -28,6 +28,6 @@ def fenced(may: Callable[[float], bool]) -> Iterator[None]:
 
 
 def check(what: str, sent: float = SENT) -> None:
-    """Raise `Retryable` when ``what``, which is sent within ``sent`` seconds, may not be sent any more."""
+    """Raise `Fenced` when ``what``, which is sent within ``sent`` seconds, may not be sent any more."""
     if not _MAY.get()(sent):
-        raise Retryable(f"{what}: not sent, as another operator may hold the Lease by then")
+        raise Fenced(f"{what}: not sent, as another operator may hold the Lease by then")

@@ -11,7 +11,7 @@ from prometheus_client import Histogram
 
 from headrace_operator.clients import errors
 
-OUTCOMES = ("ok", "missing", "invalid", "unauthorized", "unreachable", "retryable", "busy", "conflict")
+OUTCOMES = ("ok", "missing", "invalid", "unauthorized", "unreachable", "retryable", "busy", "conflict", "fenced")
 """Success, or the kind of `HeadraceError`; that something is missing is an answer like another."""
 
 REQUESTS = Histogram(

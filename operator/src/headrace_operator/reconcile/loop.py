@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headrace_operator.api.crd import MOST_ITEMS
-from headrace_operator.clients.errors import HeadraceError, Retryable
+from headrace_operator.clients.errors import Fenced, HeadraceError, Retryable
 from headrace_operator.clients.fence import fenced
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
@@ -102,6 +102,9 @@ class Loop:
         try:
             with fenced(lambda seconds: self.lease.held(seconds, term)):
                 again = await self._pass(key, term)
+        except Fenced as error:
+            log.info("%s; again once it is held", error)
+            self.queue.put(key, STANDBY)
         except HeadraceError as error:
             wait = self._back_off(key, error)
             log.warning("%s; again in %.0f s", error, wait)
@@ -194,6 +197,8 @@ class Loop:
             log.info("%s", told(action))
             try:
                 await execute(action, self.remote)
+            except Fenced:
+                raise
             except HeadraceError as error:
                 self.failed[key] = f"Could not {told(action)}: {error}"
                 raise
@@ -202,7 +207,7 @@ class Loop:
 
     async def _may(self, what: str, term: int) -> None:
         if not await self.lease.lasts(BEGIN, term):
-            raise Retryable(f"did not {what}: the Lease may end meanwhile")
+            raise Fenced(f"did not {what}: the Lease may end meanwhile")
 
     def _back_off(self, key: Key, error: HeadraceError | None = None) -> float:
         count = self.tries[key] = self.tries.get(key, 0) + 1
