@@ -158,13 +158,12 @@ def login(broker: KafkaBroker, provider: TokenProvider, request: pytest.FixtureR
 async def test_operator_pods_and_command(broker: KafkaBroker, tmp_path: Path, login: Callable[[str], Login]) -> None:
     """Topics are made, records handled, one buried and put back, and what is committed is told."""
     world = make_world(broker, tmp_path, topics=False)
-    broker.create_topic(world.source, 2)
     own = world.config.topics
     kafkas, resource = _operator(world, login("operator"))
     with closing(kafkas):
         kafka = await kafkas.open(resource)
         assert (await answered(kafka.cluster)).brokers == 1
-        for topic, partitions in ((own.retry, 2), (own.dead_letters, 2), (own.resolutions, 1)):
+        for topic, partitions in ((world.source, 2), (own.retry, 2), (own.dead_letters, 2), (own.resolutions, 1)):
             await answered(lambda: kafka.create(topic, partitions, {}))  # noqa: B023 - awaited at once
         await answered(lambda: kafka.alter(own.retry, {"retention.ms": "-1"}))
         assert (await answered(lambda: kafka.settings(own.retry)))["retention.ms"] == "-1"
@@ -280,7 +279,7 @@ async def answered(question: Callable[[], Awaitable[Answer]]) -> Answer:
 def _operator(world: World, own: Login) -> tuple[Kafkas, Resource]:
     """Return what the operator reaches the Kafka of a Consumer by, with its rights."""
     topics, broker = world.config.topics, world.broker
-    broker.allow(own.user, TOPIC, world.source, DESCRIBE, CONFIGS)
+    broker.allow(own.user, TOPIC, world.source, CREATE, DESCRIBE, CONFIGS)
     for topic in (topics.retry, topics.dead_letters, topics.resolutions):
         broker.allow(own.user, TOPIC, topic, CREATE, READ, CONFIGS, ALTER_CONFIGS, ALTER)
     broker.allow(own.user, GROUP, world.config.group, DESCRIBE)

@@ -28,10 +28,13 @@ from psycopg import sql
 
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.errors import HeadraceError
+from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.plan import connectcluster, connector, names
 from headrace_operator.plan.actions import Apply, Plan
 from headrace_operator.reconcile.execute import execute
+from headrace_operator.reconcile.looks import Looks
+from headrace_operator.reconcile.observe import captured_topics
 from headrace_operator.reconcile.observe import connections as observe_connections
 from headrace_operator.reconcile.observe import connector as observe_connector
 from headrace_operator.reconcile.progress import Progress
@@ -66,6 +69,7 @@ class Capturing:
     remote: Remote
     shelf: Shelf
     progress: dict[str, Progress] = field(default_factory=dict)
+    looks: dict[str, Looks[tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def postgres(self) -> dict[str, Any]:
@@ -140,7 +144,8 @@ class Capturing:
         world = await observe_connector.connector(
             resource, self.remote, self.progress.setdefault(name, Progress()), now
         )
-        await self._do(resource, connector.plan(world, worlds.SETTINGS, now))
+        missing = await captured_topics.missing(world, self.remote, self.looks.setdefault(name, Looks(of=())), now)
+        await self._do(resource, connector.plan(dataclasses.replace(world, missing=missing), worlds.SETTINGS, now))
 
     async def _do(self, resource: Resource, plan: Plan) -> None:
         self.shelf.put(dataclasses.replace(resource, status={k: v for k, v in plan.status.items() if v is not None}))
@@ -250,19 +255,20 @@ async def capturing(worker: ConnectWorker, server: PostgresServer, broker: Kafka
             "CREATE DATABASE {0} OWNER {0}",
         ):
             database.execute(sql.SQL(statement).format(sql.Identifier(name)))
-    resources = (worlds.KAFKA, worlds.CONNECT)
+    resources = (worlds.kafka(broker.bootstrap_servers), worlds.CONNECT)
     secret = SecretSeen(name=name, keys=frozenset({"username", "password"}))
     shelf = Shelf(objects={(one.kind, one.name): one for one in resources}, secrets={name: secret})
     ports = aiohttp.TCPConnector(resolver=EveryName(int(worker.url.rpartition(":")[2])))
     async with aiohttp.ClientSession(connector=ports) as session:
         connect = Connect(session, kept=0)
-        clients = {"kube": shelf, "near": shelf, "connect": connect, "kafkas": None, "entrances": None, "agents": None}
-        remote = Remote(**cast(Any, clients))
-        async with cleared(RealBench(worker, server), connect):
-            made = Capturing(name=name, worker=worker, server=server, broker=broker, remote=remote, shelf=shelf)
-            made.run(f"GRANT ALL ON SCHEMA public TO {name}", superuser=True)
-            made.write_secret("first")
-            yield made
+        with contextlib.closing(Kafkas(cast(Any, shelf))) as kafkas:
+            clients = {"kube": shelf, "near": shelf, "connect": connect, "kafkas": kafkas}
+            remote = Remote(**cast(Any, {**clients, "entrances": None, "agents": None}))
+            async with cleared(RealBench(worker, server), connect):
+                made = Capturing(name=name, worker=worker, server=server, broker=broker, remote=remote, shelf=shelf)
+                made.run(f"GRANT ALL ON SCHEMA public TO {name}", superuser=True)
+                made.write_secret("first")
+                yield made
 
 
 def slot(name: str) -> str:

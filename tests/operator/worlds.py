@@ -102,8 +102,14 @@ def resource(kind: str, name: str, spec: Mapping[str, Any], **more: Any) -> Reso
     return Resource(**{**known, **more})
 
 
-KAFKA_SPEC = {"bootstrapServers": "kafka.kafka:9092"}
-KAFKA = resource("KafkaConnection", "kafka", KAFKA_SPEC, status={"accepted": {"generation": 1, "spec": KAFKA_SPEC}})
+def kafka(bootstrap_servers: str = "kafka.kafka:9092") -> Resource:
+    """Return a KafkaConnection that is accepted."""
+    spec = {"bootstrapServers": bootstrap_servers}
+    return resource("KafkaConnection", "kafka", spec, status={"accepted": {"generation": 1, "spec": spec}})
+
+
+KAFKA = kafka()
+KAFKA_SPEC = KAFKA.spec
 CONNECT = resource("ConnectCluster", "main", {"kafka": "kafka", "workers": {}})
 CONNECTOR = resource(
     "Connector",
@@ -266,6 +272,8 @@ def after_connector(world: ConnectorWorld, actions: tuple[Action, ...]) -> Conne
             state = world.seen.state if isinstance(world.seen, ConnectorSeen) else action.initial or "RUNNING"
             seen = ConnectorSeen(name=action.connector, config=action.config, state=state, trace=None, tasks=(task,))
             world = dataclasses.replace(world, seen=seen, validation=None)
+        if isinstance(action, CreateTopic):
+            world = dataclasses.replace(world, missing=tuple(one for one in world.missing if one != action.topic))
         if isinstance(action, SetState) and isinstance(world.seen, ConnectorSeen):
             state = {"pause": "PAUSED", "stop": "STOPPED", "resume": "RUNNING"}[action.verb]
             world = dataclasses.replace(world, seen=dataclasses.replace(world.seen, state=state))

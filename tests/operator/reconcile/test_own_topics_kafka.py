@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation
 
-from headrace_operator.reconcile import settings_looks
+from headrace_operator.reconcile import looks
 from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
@@ -65,7 +65,7 @@ class Shop:
 async def shop(server: ApiServer, kafka_broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     """Make the namespace, a source that takes 3 MB, a compacted dead-letter and a short-lived retry topic."""
     for name in ("RIGHT", "WRONG"):
-        monkeypatch.setattr(settings_looks, name, timedelta(0))
+        monkeypatch.setattr(looks, name, timedelta(0))
     place = f"own-{uuid4().hex[:8]}"
     source = kafka_broker.create_topic(f"{place}.orders", 3, {"max.message.bytes": "3000000"})
     kafka_broker.create_topic(f"dlq.{place}.billing", 3, {"cleanup.policy": "compact"})

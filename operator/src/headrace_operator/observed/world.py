@@ -61,7 +61,8 @@ class ConnectorWorld:
     `others` has the Connectors that may share a slot or publication which the spec names; none when it names none.
     `doubt` is why Connect could not run what it says to run, asked when its offsets stood still. `home` is the UID of
     the namespace. `source` is what the source agent tells of the database, and `candidate` what it tells of another one
-    to which the spec as written would lead. `stands`: its offsets have not moved for a while.
+    to which the spec as written would lead. `stands`: its offsets have not moved for a while. `missing` are topics of
+    its tables that Kafka was seen just now not to have.
     """
 
     resource: Resource
@@ -76,6 +77,7 @@ class ConnectorWorld:
     source: SourceSeen | Absent | Unknown = Unknown(reason="No source agent was asked.")  # noqa: RUF009 - frozen
     candidate: SourceSeen | Absent | Unknown | None = None
     stands: bool = False
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

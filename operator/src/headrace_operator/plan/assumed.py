@@ -90,7 +90,7 @@ def _consumer(resource: Resource, given: Given, now: datetime) -> ConsumerWorld:
     connector_seen = _reference(given, "Connector", through) if through else None
     at = connector_seen if isinstance(connector_seen, Resource) else None
     connect = _reference(given, "ConnectCluster", at.spec.get("connect") if at else None) if through else None
-    kafka = consumer.kafka_name(resource, at, connect if isinstance(connect, Resource) else None)
+    kafka = sources.kafka_name(resource, at, connect if isinstance(connect, Resource) else None)
     topics = sources.in_force(resource, at)
     count = ((at.spec.get("topics") or {}) if at else {}).get("partitions") or PARTITIONS
     partitions = tuple(_partition(topic, number) for topic in topics for number in range(count))

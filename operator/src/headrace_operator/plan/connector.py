@@ -15,6 +15,7 @@ from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Secrets
 from headrace_operator.plan import (
     acceptance,
+    captured_topics,
     database,
     debezium,
     marks,
@@ -100,6 +101,8 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     running = operating.finding or _running(world, judged.spec, failing)
     if running.status == "True" and (actions or isinstance(world.validation, Unknown)):
         running = false("Running", Reason.APPLYING, _applying(world.validation))
+    if running.status == "True" and isinstance(world.connect, Resource):
+        actions = (*actions, *captured_topics.creations(resource, world.connect, world.missing))
     ready, *others = source
     found = [_accepted(judged), _connect(world), credentials, ready, *others, running]
     findings = with_ready(found, NEEDED | database.needed(source), judged.stalled)

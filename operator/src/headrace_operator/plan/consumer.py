@@ -13,9 +13,10 @@ from headrace_operator.api.consumer import ConsumerSpec, Source
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.observed.world import ConsumerWorld, Reference
+from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan import (
     acceptance,
+    awaited,
     backlog,
     compensation,
     complaints,
@@ -72,7 +73,6 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime, asked: Wish | 
     """
     resource, asked = world.resource, asked or wish(world)
     judged, spec, topics = asked.judged, asked.judged.spec, asked.topics
-    ready_topics = _topics_ready(world, spec, topics)
     decision = _decision(world, spec, topics, now)
     replicas = _replicas(world, spec, topics, decision)
     actions: tuple[Action, ...] = ()
@@ -80,10 +80,11 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime, asked: Wish | 
         made = _objects(world, spec, asked.contract, replicas, settings)
         unused = contracts.removals(resource, world.contracts, asked.contract)
         actions = (*_creations(world, topics), *made, *_alterations(world, topics), *unused)
+    actions = (*actions, *awaited.creations(world, spec, topics))
     deployed = _deployed(world, spec, actions, now)
     found = [
         judged.finding,
-        ready_topics,
+        awaited.finding(world, spec, topics),
         *_kept(world, topics),
         *offsets.findings(resource, spec, world.backlog),
         *stops.findings(resource, spec, world.backlog),
@@ -103,14 +104,6 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime, asked: Wish | 
     return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
 
 
-def kafka_name(resource: Resource, connector: Resource | None, connect: Resource | None) -> str | None:
-    """Return the name of the KafkaConnection that has the topics."""
-    source = resource.spec.get("from") or {}
-    if not source.get("connector"):
-        return source.get("kafka")
-    return None if connect is None else connect.spec.get("kafka")
-
-
 def _judged(world: ConsumerWorld) -> Acceptance[ConsumerSpec]:
     resource = world.resource
     judged = sources.judge(
@@ -125,60 +118,6 @@ def _judged(world: ConsumerWorld) -> Acceptance[ConsumerSpec]:
 def _topics(world: ConsumerWorld, source: Source | None) -> tuple[str, ...]:
     connector = world.connector if isinstance(world.connector, Resource) else None
     return () if source is None else sources.topics(source, connector)
-
-
-def _topics_ready(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str, ...]) -> Finding:
-    for kind, reference, reason in (
-        ("Connector", world.connector, Reason.CONNECTOR_NOT_FOUND),
-        ("ConnectCluster", world.connect, Reason.CONNECT_NOT_FOUND),
-        ("KafkaConnection", world.kafka, Reason.KAFKA_NOT_FOUND),
-    ):
-        missing = _missing(kind, reference, reason, world)
-        if missing is not None:
-            return missing
-    if isinstance(world.topics, Unknown):
-        return unknown("TopicsReady", Reason.KAFKA_UNREACHABLE, world.topics.reason)
-    absent = [topic for topic in topics if topic not in world.topics]
-    if absent or not topics:
-        return false("TopicsReady", Reason.AWAITING_TOPIC, _awaiting(spec, absent))
-    return true("TopicsReady", Reason.TOPICS_EXIST, f"All source topics exist: {len(topics)}.")
-
-
-def _missing(kind: str, reference: Reference | None, reason: Reason, world: ConsumerWorld) -> Finding | None:
-    match reference:
-        case Absent():
-            text = f"{kind} {_named(world)[kind]} does not exist in this namespace: create it, or name another."
-            return false("TopicsReady", reason, text)
-        case Unknown(reason=why):
-            return unknown("TopicsReady", Reason.UNKNOWN, why)
-        case _:
-            return None
-
-
-def _named(world: ConsumerWorld) -> dict[str, str | None]:
-    """Return the names, by kind, of what lies between a Consumer and its topics."""
-    connector = world.connector if isinstance(world.connector, Resource) else None
-    connect = world.connect if isinstance(world.connect, Resource) else None
-    return {
-        "Connector": (world.resource.spec.get("from") or {}).get("connector"),
-        "ConnectCluster": None if connector is None else connector.spec.get("connect"),
-        "KafkaConnection": kafka_name(world.resource, connector, connect),
-    }
-
-
-def _awaiting(spec: ConsumerSpec | None, absent: list[str]) -> str:
-    if not absent:
-        return "No topic is known, because no spec is accepted."
-    if spec is None:
-        return f"Awaiting topic {absent[0]}: it does not exist."
-    source = spec.source
-    if source.connector is None:
-        return f"Awaiting topic {absent[0]} of KafkaConnection {source.kafka}: it does not exist."
-    what = f"route {', '.join(source.routes)}" if source.routes else f"table {', '.join(source.tables or ())}"
-    return (
-        f"Awaiting topic {absent[0]} from Connector {source.connector} ({what}). It appears with the first change; "
-        f"if there were changes, check that the {'outbox' if source.routes else 'table'} exists and is captured."
-    )
 
 
 def _partitions(world: ConsumerWorld, topics: tuple[str, ...]) -> int | None:

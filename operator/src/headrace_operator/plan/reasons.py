@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NAME_TAKEN = "NameTaken"
     AWAITING_TOPIC = "AwaitingTopic"
     TOPICS_EXIST = "TopicsExist"
+    NO_RECORD_YET = "NoRecordYet"
     SETTINGS_KEPT = "SettingsKept"
     SETTINGS_DIFFER = "SettingsDiffer"
     SETTINGS_UNKNOWN = "SettingsUnknown"

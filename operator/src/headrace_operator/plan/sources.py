@@ -29,10 +29,22 @@ def topics(source: Source, connector: Resource | None) -> tuple[str, ...]:
         return tuple(source.topics)
     if connector is None:
         return ()
-    prefix = _prefix(connector)
-    routes = (debezium.topic(prefix, route=route) for route in source.routes or ())
-    tables = (debezium.topic(prefix, table=table) for table in source.tables or ())
-    return tuple(dict.fromkeys((*routes, *tables)))
+    return tuple(by_topic(source, connector))
+
+
+def by_topic(source: Source, connector: Resource) -> Mapping[str, str]:
+    """Return the topics of a Connector that `source` names, each with the route or table that it names it by."""
+    begin = prefix(connector)
+    routes = {debezium.topic(begin, route=route): route for route in source.routes or ()}
+    return routes | {debezium.topic(begin, table=table): table for table in source.tables or ()}
+
+
+def kafka_name(resource: Resource, connector: Resource | None, connect: Resource | None) -> str | None:
+    """Return the name of the KafkaConnection that has the topics."""
+    source = resource.spec.get("from") or {}
+    if not source.get("connector"):
+        return source.get("kafka")
+    return None if connect is None else connect.spec.get("kafka")
 
 
 def judge(resource: Resource, *more: Check) -> Acceptance[ConsumerSpec]:
@@ -171,7 +183,8 @@ def _lag(backlog: BacklogSeen, topic: str) -> int:
     return sum(part.lag for part in backlog.partitions if part.topic == topic)
 
 
-def _prefix(connector: Resource) -> str:
+def prefix(connector: Resource) -> str:
+    """Return how the topics of a Connector begin: as it said, or as its spec will make it say."""
     in_use = connector.status.get("topicPrefix")
     try:
         return in_use or debezium.prefix(connector, ConnectorSpec.model_validate(dict(connector.spec)))

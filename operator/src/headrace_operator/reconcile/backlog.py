@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from headrace_operator.observed.kafka import Load, Partition, PartitionSeen, Rates
+from headrace_operator.plan.own_topics import Settings
 from headrace_operator.reconcile.arrivals import Age, Arrivals
 from headrace_operator.reconcile.letters import Letters
 from headrace_operator.reconcile.loads import Loads
+from headrace_operator.reconcile.looks import Looks
 from headrace_operator.reconcile.progress import Progress
-from headrace_operator.reconcile.settings_looks import SettingsLooks
 
 WINDOW = 30.0
 """Seconds over which rates are measured; where looks are further apart, from one look to the next."""
@@ -54,15 +55,16 @@ class Looked:
 class History:
     """The last samples of a consumer, since when its records are there, what its own topics hold and how they are set.
 
-    It has the last load of each pod; of a connector it has the progress, and of all that have pods when their contracts
-    are looked at again.
+    It has the last load of each pod; of a connector it has the progress, and which topics were missing, and of all that
+    have pods when their contracts are looked at again.
     """
 
     looks: deque[Looked] = field(default_factory=deque)
     arrivals: dict[Partition, Arrivals] = field(default_factory=dict)
     letters: Letters = field(default_factory=Letters)
     loads: Loads = field(default_factory=Loads)
-    settings: SettingsLooks = field(default_factory=SettingsLooks)
+    settings: Looks[Settings] = field(default_factory=lambda: Looks(of={}))
+    missing: Looks[tuple[str, ...]] = field(default_factory=lambda: Looks(of=()))
     progress: Progress = field(default_factory=Progress)
     contracts_again: datetime | None = None
     steady_since: datetime | None = None
@@ -77,6 +79,7 @@ class History:
     def look_anew(self) -> None:
         """Have what is seldom looked at be looked at in the next pass; what was measured stays."""
         self.settings.again = None
+        self.missing.again = None
         self.contracts_again = None
 
     def add(self, sample: Sample) -> None:

@@ -10,10 +10,10 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, moved
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
+from headrace_operator.reconcile.observe import captured_topics, contracts
 from headrace_operator.reconcile.observe import connections as observe_connections
 from headrace_operator.reconcile.observe import connector as observe_connector
 from headrace_operator.reconcile.observe import consumer as observe_consumer
-from headrace_operator.reconcile.observe import contracts
 from headrace_operator.reconcile.remote import Remote
 from headrace_operator.settings import Settings
 
@@ -36,7 +36,8 @@ async def planned(
             running = await observe_connector.connector(
                 resource, remote, history.progress, now, settings.watch_namespaces
             )
-            return connector.plan(running, settings, now), None
+            missing = await captured_topics.missing(running, remote, history.missing, now)
+            return connector.plan(dataclasses.replace(running, missing=missing), settings, now), None
         case _:
             return await _consumer(resource, remote, settings, history, now)
 

@@ -10,7 +10,6 @@ from headrace_operator.observed.kafka import BacklogSeen, Rates, SettingsSeen, T
 from headrace_operator.observed.kube import Children, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
-from headrace_operator.plan import consumer as plan
 from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import names, needs, pods, sources
 from headrace_operator.plan.children import own_deployment
@@ -93,7 +92,7 @@ async def _references(resource: Resource, remote: Remote) -> tuple[Reference | N
         connect = Unknown(reason=f"Connector {source['connector']} is not there to name its ConnectCluster.")
         if found := known(connector):
             connect = await reference(remote, "ConnectCluster", resource.namespace, found.spec.get("connect"))
-    kafka = plan.kafka_name(resource, known(connector), known(connect))
+    kafka = sources.kafka_name(resource, known(connector), known(connect))
     return connector, connect, await kafka_reference(remote, resource.namespace, kafka)
 
 

@@ -9,12 +9,17 @@ from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import own_topics
+from headrace_operator.reconcile.looks import Looks
 from headrace_operator.reconcile.observe.asking import ask
-from headrace_operator.reconcile.settings_looks import SettingsLooks
 
 
 async def settings(
-    resource: Resource, kafka: Kafka, sources: tuple[str, ...], topics: TopicsSeen, looks: SettingsLooks, now: datetime
+    resource: Resource,
+    kafka: Kafka,
+    sources: tuple[str, ...],
+    topics: TopicsSeen,
+    looks: Looks[own_topics.Settings],
+    now: datetime,
 ) -> SettingsSeen:
     """Return the settings of those of ``topics`` that exist; asks Kafka when ``looks`` says that it is time."""
     about = (resource.generation, frozenset((one.name, one.id, one.partitions) for one in topics.values()))

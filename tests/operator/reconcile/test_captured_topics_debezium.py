@@ -1,0 +1,70 @@
+"""Topics of tables on a real Kafka, beside those that a real Kafka Connect makes of its own properties."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka.admin import NewTopic
+
+from tests.operator.capturing import Capturing
+
+pytestmark = pytest.mark.slow
+
+GROUPS = {
+    "topic.creation.groups": "small, long",
+    "topic.creation.small.include": r"shop\..*\.public\.b.*",
+    "topic.creation.small.partitions": "2",
+    "topic.creation.small.max.message.bytes": "2000000",
+    "topic.creation.long.include": ".*",
+    "topic.creation.long.exclude": r".*\.public\.c",
+    "topic.creation.long.cleanup.policy": "compact,delete",
+    "topic.creation.default.retention.ms": "86400000",
+}
+NAMED_BY_CONNECT = {"topic.naming.strategy": "io.debezium.schema.SchemaTopicNamingStrategy"}
+"""Debezium's own default, which Headrace leaves to Kafka Connect as soon as the user names one."""
+
+
+def described(shop: Capturing, topic: str) -> tuple[int, dict[str, str]]:
+    return shop.broker.partitions(topic), shop.broker.settings(topic)
+
+
+async def test_a_table_has_its_topic_on_an_empty_database_as_connect_would_make_it(shop: Capturing) -> None:
+    tables = ["public.a", "public.b", "public.c"]
+    shop.run(*(f"CREATE TABLE {table} (id int PRIMARY KEY)" for table in tables))
+    shop.apply(shop.name, {"tables": tables}, topics={"partitions": 3}, config=GROUPS)
+    await shop.until(shop.name, "True", "Ready")
+    await shop.look(shop.name)
+    begun = {table: f"shop.{shop.name}.{table}" for table in tables}
+    assert set(begun.values()) <= shop.topics()
+    assert [shop.broker.partitions(topic) for topic in begun.values()] == [3, 2, 3]
+
+    other = f"{shop.name}-connect"
+    shop.apply(other, {"tables": tables}, topics={"partitions": 3}, config={**GROUPS, **NAMED_BY_CONNECT})
+    await shop.until(other, "True", "Ready")
+    await shop.look(other)
+    assert not [topic for topic in shop.topics() if topic.startswith(f"shop.{other}.public")]
+    shop.run(*(f"INSERT INTO {table} VALUES (1)" for table in tables))
+    for table, topic in begun.items():
+        await shop.rows(f"shop.{other}.{table}", 1)
+        await shop.rows(topic, 1)
+        assert described(shop, topic) == described(shop, f"shop.{other}.{table}")
+
+
+async def test_a_topic_that_exists_is_left_as_it_is(shop: Capturing) -> None:
+    shop.run("CREATE TABLE public.a (id int PRIMARY KEY)")
+    topic = f"shop.{shop.name}.public.a"
+    before = NewTopic(topic, num_partitions=2, replication_factor=1, config={"cleanup.policy": "compact"})
+    shop.broker.admin.create_topics([before])[topic].result(timeout=60)
+    shop.apply(shop.name, {"tables": ["public.a"]}, topics={"partitions": 5})
+    await shop.until(shop.name, "True", "Ready")
+    await shop.look(shop.name)
+
+    partitions, settings = described(shop, topic)
+    assert (partitions, settings["cleanup.policy"]) == (2, "compact")
+
+
+async def test_one_whose_tables_are_all_misspelled_makes_no_topic(shop: Capturing) -> None:
+    shop.apply(shop.name, {"tables": ["public.nothing"]})
+    await shop.await_(shop.name, lambda ready: ready["reason"] == "TaskFailed")
+    await shop.look(shop.name)
+
+    assert f"shop.{shop.name}.public.nothing" not in shop.topics()
