@@ -261,6 +261,11 @@ class Running:
         return self.process.wait(timeout=PATIENCE)
 
 
+def counted(running: Running, name: str, **labels: str) -> float:
+    """Return the metric of this name, the sum of those with these labels; 0 while the process does not serve yet."""
+    return running.metric(f"headrace_consumer_{name}", **labels) if running.get("/healthz")[0] else 0.0
+
+
 @contextmanager
 def consuming(
     world: World, config: contract.Config | None = None, before: str = "", within: Sequence[str] = ()

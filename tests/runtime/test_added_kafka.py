@@ -8,9 +8,9 @@ import pytest
 
 from headrace.config import GroupProtocol
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.runtime.consumer_process import Running, World, consuming, counted, make_world
 from tests.runtime.test_copartitions_kafka import put
-from tests.runtime.test_parking_kafka import counted, impatient, numbers
+from tests.runtime.test_parking_kafka import impatient, numbers
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -45,6 +45,8 @@ def test_a_key_is_finished_where_it_was_before_it_goes_on(
         for n in range(10, 20):
             put(world, 1, "k", {"n": n})
         until("what was added waits", lambda: waits(running))
+        until("it is counted", lambda: counted(running, "paused_partitions", reason="added") == 1)
+        assert counted(running, "paused_partitions") == 1
         put(world, 0, "old", {"n": 0})
         until("others go on", lambda: numbers(world, "old") == [0])
         assert numbers(world, "k") == []

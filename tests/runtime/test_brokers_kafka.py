@@ -18,8 +18,8 @@ from confluent_kafka import KafkaError, Producer
 from headrace import config as contract
 from headrace.config import GroupProtocol
 from tests.mock_cluster import OFFSET_COMMIT, OFFSET_FETCH, PRODUCE, MockCluster, mocked
-from tests.runtime.consumer_process import Running, World, consuming, make_world
-from tests.runtime.test_parking_kafka import HOUR, SMALL, counted, impatient, numbers, park_bad, parked
+from tests.runtime.consumer_process import Running, World, consuming, counted, make_world
+from tests.runtime.test_parking_kafka import HOUR, SMALL, impatient, numbers, park_bad, parked
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow

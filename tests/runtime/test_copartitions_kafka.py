@@ -14,8 +14,8 @@ from headrace.cli.failure import Exit
 from headrace.config import Handler
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
-from tests.runtime.consumer_process import HANDLER, Running, World, consuming, make_world
-from tests.runtime.test_parking_kafka import SMALL, counted, numbers
+from tests.runtime.consumer_process import HANDLER, Running, World, consuming, counted, make_world
+from tests.runtime.test_parking_kafka import SMALL, numbers
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("delivery-15")]
@@ -55,7 +55,7 @@ def put(world: World, partition: int, key: str, value: object, topic: str = "") 
 
 
 def waiting(both: Sequence[Running]) -> float:
-    return sum(one.metric("headrace_consumer_paused_partitions") for one in both)
+    return sum(counted(one, "paused_partitions", reason="retry-partition") for one in both)
 
 
 def without_partner(running: Running) -> str:

@@ -11,8 +11,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from headrace.config import Config
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import World, consuming, make_world
-from tests.runtime.test_parking_kafka import HOUR, SMALL, counted, impatient, numbers
+from tests.runtime.consumer_process import World, consuming, counted, make_world
+from tests.runtime.test_parking_kafka import HOUR, SMALL, impatient, numbers
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.kafka_broker import Installed, KafkaBroker, installed
-from tests.runtime.consumer_process import consuming, make_world, read_topic
-from tests.runtime.test_parking_kafka import HOUR, SMALL, counted, impatient, numbers
+from tests.runtime.consumer_process import consuming, counted, make_world, read_topic
+from tests.runtime.test_parking_kafka import HOUR, SMALL, impatient, numbers
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AclOperation
 
 from headrace.config import Config, Handler
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import HANDLER, Running, World, consuming, make_world, read_topic
+from tests.runtime.consumer_process import HANDLER, World, consuming, counted, make_world, read_topic
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -78,11 +78,6 @@ def impatient(world: World, **retry: object) -> Config:
     known = world.config.delivery
     wish = known.retry.model_copy(update={"max": 0.1, **retry})
     return world.config.model_copy(update={"delivery": known.model_copy(update={"retry": wish})})
-
-
-def counted(running: Running, name: str) -> float:
-    """The metric of this name; 0 while the process does not serve yet."""
-    return running.metric(f"headrace_consumer_{name}") if running.get("/healthz")[0] else 0.0
 
 
 def park_bad(world: World, count: int = 1_000) -> None:
@@ -209,7 +204,7 @@ def test_a_partition_in_order_is_never_parked(kafka_broker: KafkaBroker, tmp_pat
     world = make_world(kafka_broker, tmp_path, partitions=1, order="Partition", retry=HOUR)
     park_bad(world)
     with consuming(world, before=SMALL) as running:
-        until("a pause", lambda: counted(running, "paused_partitions") >= 1)
+        until("a pause", lambda: counted(running, "paused_partitions", reason="full") == 1)
         assert counted(running, "parked_records_total") == 0
         assert numbers(world, "good") == []
 

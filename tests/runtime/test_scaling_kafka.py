@@ -13,7 +13,7 @@ from headrace.flow.budget import HIGH
 from headrace_operator.plan import consumption
 from tests import lines
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import HANDLER, Running, World, consuming, make_world, taken
+from tests.runtime.consumer_process import HANDLER, Running, World, consuming, counted, make_world, taken
 from tests.runtime.history import Effect, History, violations
 from tests.waiting import until
 
@@ -53,7 +53,7 @@ class Effects:
 
 def is_paused(running: Running) -> bool:
     """Whether the process has paused its partitions because its buffer is full."""
-    return running.get("/readyz")[0] == 200 and running.metric("headrace_consumer_paused_partitions") > 0
+    return running.get("/readyz")[0] == 200 and counted(running, "paused_partitions", reason="full") > 0
 
 
 class Work:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
@@ -16,6 +17,9 @@ from prometheus_client.utils import floatToGoString
 
 from headrace.config import Config
 from headrace.failure import Reason
+
+Paused = Literal["full", "commit", "retry-partition", "added", "parked", "dead-letter"]
+"""Why a partition is not read; docs/observability.md says what each means."""
 
 LABELS = ("resource_namespace", "pipeline", "consumer")
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -81,10 +85,13 @@ class Metrics:
             "1 while the store of handled messages does not answer, so that records wait and no attempt counts.",
         )
         self.waiting = self._gauge("headrace_consumer_waiting_records", "Records read and not finished.")
-        self.paused = self._gauge(
+        paused = Gauge(
             "headrace_consumer_paused_partitions",
-            "Partitions not read, as too much is unfinished or their retry partition is elsewhere.",
+            "Partitions not read, by reason.",
+            (*LABELS, "reason"),
+            registry=self.registry,
         )
+        self.paused: dict[Paused, Gauge] = {why: paused.labels(*self._values, why) for why in get_args(Paused)}
         self.retrying_keys = self._gauge("headrace_consumer_retrying_keys", "Keys that wait for another attempt.")
         self.parked_keys = self._gauge(
             "headrace_consumer_parked_keys", "Keys whose records go through the retry topic, so that others are read."

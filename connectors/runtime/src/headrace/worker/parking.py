@@ -245,9 +245,7 @@ class Parking:
         if self.is_full:
             waits.update(retry)
         numbers = {one.partition for one in self._unknown if not one.given_away} | self._laden(retry)
-        sources = (
-            one for one in self._ledger.owned if one.topic != self._retry and (one.halted or one.partition in numbers)
-        )
+        sources = (one for one in self._ledger.owned if one.topic != self._retry and one.partition in numbers)
         self._pauses.set_held(frozenset(one for one in (*waits, *sources) if not one.given_away))
 
     def _laden(self, retry: Collection[Assignment]) -> set[int]:

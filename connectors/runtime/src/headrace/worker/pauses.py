@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
-from typing import Literal
 
 from headrace.flow.ledger import Assignment
 from headrace.flow.partitions import Partition, listed
 from headrace.kafka.consumer import Source
-from headrace.metrics import Metrics
+from headrace.metrics import Metrics, Paused
 
 log = logging.getLogger(__name__)
-
-Why = Literal["crowded", "alone", "added", "held", "laden"]
 
 NONE: frozenset[Assignment] = frozenset()
 
@@ -28,8 +25,8 @@ class Pauses:
 
     def __init__(self, source: Source, metrics: Metrics) -> None:
         self._source = source
-        self._metrics = metrics
-        self._some: dict[Why, frozenset[Assignment]] = {}
+        self._counts = metrics.paused
+        self._some: dict[Paused, frozenset[Assignment]] = {}
         self._all: tuple[Assignment, ...] = ()
 
     @property
@@ -45,12 +42,12 @@ class Pauses:
     @property
     def waiting(self) -> frozenset[Assignment]:
         """Those of `some` that are not read whatever other partitions hold."""
-        return NONE.union(*(ones for why, ones in self._some.items() if why != "laden"))
+        return NONE.union(*(ones for why, ones in self._some.items() if why != "full"))
 
     @property
     def alone(self) -> frozenset[Assignment]:
         """The partitions that wait for their retry partition."""
-        return self._some.get("alone", NONE)
+        return self._some.get("retry-partition", NONE)
 
     def begin(self, owned: Collection[Assignment]) -> None:
         """Read nothing."""
@@ -68,36 +65,40 @@ class Pauses:
 
     def set_crowded(self, crowded: frozenset[Assignment]) -> None:
         """Do not read these partitions, of which more is to be told than fits."""
-        if came := crowded - self._some.get("crowded", NONE):
+        if came := crowded - self._some.get("commit", NONE):
             log.warning("more is to be told of %s than fits in a commit: no more is read of it", listed(_names(came)))
-        self._set("crowded", crowded)
+        self._set("commit", crowded)
 
     def set_alone(self, alone: frozenset[Assignment]) -> None:
         """Do not read these partitions, whose retry partition is not here."""
-        self._set("alone", alone)
+        self._set("retry-partition", alone)
 
     def set_added(self, added: frozenset[Assignment]) -> None:
         """Do not read these partitions, which were added to a source and wait for what is older of their keys."""
         self._set("added", added)
 
     def set_held(self, held: frozenset[Assignment]) -> None:
-        """Do not read these partitions: they hold what is parked, wait until that is known, or are halted."""
-        self._set("held", held)
+        """Do not read these partitions: they hold what is parked, or wait until that is known."""
+        self._set("parked", held)
+
+    def set_stopped(self, stopped: frozenset[Assignment]) -> None:
+        """Do not read these partitions, which stand behind a dead letter."""
+        self._set("dead-letter", stopped)
 
     def set_laden(self, laden: frozenset[Assignment]) -> None:
         """Do not read these partitions, which hold their share while others do not."""
-        self._set("laden", laden)
+        self._set("full", laden)
 
     def release(self, assignments: Collection[Assignment]) -> None:
         """Pause none of what is given away: who has it next judges it anew."""
         self.end()
-        self._change({why: ones.difference(assignments) for why, ones in self._some.items() if why != "crowded"})
+        self._change({why: ones.difference(assignments) for why, ones in self._some.items() if why != "commit"})
 
-    def _set(self, why: Why, partitions: frozenset[Assignment]) -> None:
+    def _set(self, why: Paused, partitions: frozenset[Assignment]) -> None:
         if partitions != self._some.get(why, NONE):
             self._change({**self._some, why: partitions})
 
-    def _change(self, some: dict[Why, frozenset[Assignment]]) -> None:
+    def _change(self, some: dict[Paused, frozenset[Assignment]]) -> None:
         before = {*_names(self.some)}
         self._some = some
         if not self._all:
@@ -107,7 +108,8 @@ class Pauses:
         self._measure()
 
     def _measure(self) -> None:
-        self._metrics.paused.set(len({*self._all, *self.some}))
+        for why, count in self._counts.items():
+            count.set(len(self._some.get(why, NONE).union(self._all if why == "full" else ())))
 
 
 def _names(assignments: Iterable[Assignment]) -> list[Partition]:

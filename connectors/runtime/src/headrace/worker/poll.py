@@ -98,7 +98,7 @@ class Poller(threading.Thread):
         self._aside = Aside(self._source, self._ledger, dispatcher, loop)
         self._added = Added(config, self._ledger, self._pauses)
         self._copartitions = Copartitions(self._source, self._pauses, config.topics.retry)
-        self._stops = Stops(config, self._ledger, dispatcher, loop, metrics)
+        self._stops = Stops(config, self._ledger, self._pauses, dispatcher, loop, metrics)
         self._risks = Risks(self._ledger)
         self.stalls = Stalls(self._source, self._ledger, self._pauses, self._copartitions, self._lost, metrics)
         self.beat = time.monotonic()

@@ -27,6 +27,7 @@ from headrace.metrics import Metrics
 from headrace.progress import Stop
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.looking import Looking
+from headrace.worker.pauses import Pauses
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Stops:
         self,
         config: Config,
         ledger: Ledger,
+        pauses: Pauses,
         dispatcher: Dispatcher,
         loop: asyncio.AbstractEventLoop,
         metrics: Metrics,
@@ -49,6 +51,7 @@ class Stops:
         self._topics = config.topics
         self._is_wanted = config.delivery.on_dead_letter.action != "Skip"
         self._ledger = ledger
+        self._pauses = pauses
         self._dispatcher = dispatcher
         self._loop = loop
         self._metrics = metrics
@@ -70,6 +73,7 @@ class Stops:
                 assignment.halted = True
             else:
                 assignment.stopped = None
+        self._hold()
 
     def note(self, letter: Finished, at: Written) -> None:
         """Note where a dead letter is written."""
@@ -99,12 +103,18 @@ class Stops:
         its partition.
         """
         self._take()
-        halted = [one for one in self._ledger.owned if one.halted]
-        self._metrics.stopped.set(len(halted))
+        halted = self._hold()
         standing = {one.name: one.stopped for one in halted if one.stopped is not None}
         if standing and self._looking.is_due(now):
             self._looking.begin(now, partial(self._look, standing))
         return [one for one in halted if self._may_go_on(one, writing=writing)]
+
+    def _hold(self) -> list[Assignment]:
+        """Read nothing of what stands, and return it."""
+        halted = [one for one in self._ledger.owned if one.halted]
+        self._pauses.set_stopped(frozenset(one for one in halted if not one.given_away))
+        self._metrics.stopped.set(len(halted))
+        return halted
 
     def _may_go_on(self, one: Assignment, *, writing: bool) -> bool:
         if one.stopped is None:
