@@ -84,7 +84,7 @@ class Pod:
         patches.setattr(sequences, "work", self.work)
         patches.setattr(sequences, "MOST", 3)
         patches.setattr(sequences, "Reader", lambda *about, **more: nullcontext())
-        patches.setattr("headrace.worker.sequences.threading.Thread", self.thread)
+        patches.setattr("headrace.worker.beside.threading.Thread", self.thread)
         dispatcher: Any = SimpleNamespace(keys=self.keys)
         loop: Any = self.loop
         self.sequences = sequences.Sequences(PARKS, self.ledger, dispatcher, loop)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from headrace.config import Config
@@ -29,6 +28,7 @@ from headrace.letters.parked import Scan, scans
 from headrace.letters.parking import Parked
 from headrace.letters.sequences import Begun, scanned
 from headrace.letters.writing import REFUSED
+from headrace.worker.beside import Beside
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.pauses import Pauses
 
@@ -84,7 +84,7 @@ class Parking:
         self._beyond: dict[Assignment, dict[Partition, int]] = {}
         self._ended: set[Assignment] = set()
         self._alike: set[str] = set()
-        self._scans: SimpleQueue[Learnt | BaseException] = SimpleQueue()
+        self._scans: Beside[Learnt] = Beside("parked")
         self._unanswered = ""
         self._silence: str | None = None
         self._looked_at = 0.0
@@ -117,22 +117,19 @@ class Parking:
         """Why what is parked has not been written, or read, for a while, if it has not; any thread may ask."""
         return self.writer.refusal or self._silence
 
-    def _scan(self, fresh: Mapping[int, Assignment], begun: Mapping[int, Sequence[Begun]]) -> None:
+    def _scan(self, fresh: Mapping[int, Assignment], begun: Mapping[int, Sequence[Begun]]) -> Iterator[Learnt]:
         """Read what is parked, again and again until all is answered or nobody waits for it; in its own thread."""
         left = dict(fresh)
         while left := {number: one for number, one in left.items() if not one.given_away}:
             try:
                 found = scans(self._config, {number: one.initial for number, one in left.items()})
                 for number, scan, waiting, since in scanned(self._config, begun, found):
-                    self._scans.put(Learnt(left.pop(number), scan, waiting, since))
+                    yield Learnt(left.pop(number), scan, waiting, since)
             except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
                 self._unanswered = str(error)
                 names = listed(one.name for one in left.values())
                 log.warning("not read, nor are its sources, until it is known what is parked: %s: %s", names, error)
                 time.sleep(AGAIN)
-            except BaseException as error:  # noqa: BLE001 - the thread's border: told to the poll thread, which ends
-                self._scans.put(error)
-                return
 
     def serve(self, crowded: Collection[Assignment], lost: Container[Partition], now: float) -> None:
         """Learn what is parked, write what is on the way there, and hold back what must wait."""
@@ -163,8 +160,7 @@ class Parking:
     def _begin_scan(self) -> None:
         """Read what is parked now; what is on the way there from before comes from its source again, too."""
         if self._fresh:
-            about = (self._fresh, self._begun() if self._may_wait else {})
-            threading.Thread(target=self._scan, args=about, name="parked", daemon=True).start()
+            self._scans.begin(partial(self._scan, self._fresh, self._begun() if self._may_wait else {}))
             self._fresh = {}
 
     def _begun(self) -> dict[int, list[Begun]]:
@@ -176,13 +172,7 @@ class Parking:
         return begun
 
     def _take_scans(self) -> None:
-        while True:
-            try:
-                learnt = self._scans.get_nowait()
-            except Empty:
-                return
-            if isinstance(learnt, BaseException):
-                raise learnt
+        for learnt in self._scans.take():
             if learnt.retry in self._unknown:
                 number = learnt.retry.partition
                 self._learn(learnt.retry, learnt.scan)

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from itertools import groupby
-from queue import Empty, SimpleQueue
 
 from headrace.config import Config
 from headrace.failure import Reason
@@ -32,6 +31,7 @@ from headrace.kafka.topics import FencedError, NotTakenError, Reader, RefusedErr
 from headrace.letters.reading import Place
 from headrace.letters.sequences import Outcome, Task, work
 from headrace.progress import Sequences as Told
+from headrace.worker.beside import Beside
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.parking import Learnt
 
@@ -59,7 +59,7 @@ class Sequences:
         self._keys: dict[Lane, Key] = {}
         self._ends: dict[Partition, int] = {}
         self._since: dict[int, int] = {}
-        self._outcomes: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
+        self._work: Beside[Outcome | None] = Beside("sequences")
         self._is_busy = False
         self._due = self._looked_at = 0.0
 
@@ -121,8 +121,7 @@ class Sequences:
         heads = {Place(lane[1], one) for lane, key in self._keys.items() for one in key.heads}
         if tasks or (heads and now - self._looked_at >= LOOK_EVERY):
             self._looked_at, self._is_busy = now, True
-            about = (tasks, heads, dict(self._since))
-            threading.Thread(target=self._work, args=about, name="sequences", daemon=True).start()
+            self._work.begin(partial(self._do, tasks, heads, dict(self._since)))
 
     def _tasks(self) -> Iterator[Task]:
         """Return what can be done for keys; what needs the event loop's thread first is asked of it."""
@@ -198,18 +197,16 @@ class Sequences:
                 source.sequences = Told(name[1], min(letters, default=self._ends[name]), len(letters))
 
     def _take(self, now: float) -> None:
-        """Learn what a thread found, which is None where Kafka did not do what was asked: all is asked anew then."""
-        try:
-            found = self._outcomes.get_nowait()
-        except Empty:
-            return
-        self._is_busy = False
-        if isinstance(found, BaseException):
-            raise found
-        if found is None:
-            self._due = now + REFUSED_AGAIN
-            self._begin_anew()
-            return
+        """Learn what became of the work; where Kafka did not do what was asked, all is asked anew."""
+        for found in self._work.take():
+            self._is_busy = False
+            if found is None:
+                self._due = now + REFUSED_AGAIN
+                self._begin_anew()
+            else:
+                self._learn_outcome(found)
+
+    def _learn_outcome(self, found: Outcome) -> None:
         self._since.update(found.since)
         for lane, key in self._keys.items():
             end = found.ends.get(lane[1], 0)
@@ -225,17 +222,16 @@ class Sequences:
                 self._loop.call_soon_threadsafe(self._followers.open, lane)
             key.begin_anew()
 
-    def _work(self, tasks: Collection[Task], heads: Collection[Place], since: Mapping[int, int]) -> None:
-        """Do it once; in its own thread."""
-        found: Outcome | BaseException | None = None
+    def _do(
+        self, tasks: Collection[Task], heads: Collection[Place], since: Mapping[int, int]
+    ) -> Iterator[Outcome | None]:
+        """Do it once, and return what became of it, None where Kafka did not do it; in its own thread."""
         try:
             with Reader(connection.properties(self._config.kafka), group=self._config.group) as reader:
-                found = work(reader, self._config, tasks, heads, since)
+                yield work(reader, self._config, tasks, heads, since)
         except (RefusedError, UnansweredError, TopicMissingError, NotTakenError, FencedError, OSError) as error:
             log.warning("keys that wait behind dead letters wait on, trying again: %s", error)
-        except BaseException as error:  # noqa: BLE001 - the thread's border: told to the poll thread, which ends
-            found = error
-        self._outcomes.put(found)
+            yield None
 
 
 def _number(lane: Lane) -> int:
