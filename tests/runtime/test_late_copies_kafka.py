@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from headrace.config import Config
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import World, consuming, counted, make_world
+from tests.runtime.consumer_process import Running, World, consuming, counted, make_world
 from tests.runtime.test_parking_kafka import HOUR, SMALL, impatient, numbers
 from tests.waiting import until
 
@@ -47,16 +49,22 @@ def written(world: World) -> int:
         client.close()
 
 
-def test_what_a_frozen_process_writes_late_runs_no_more(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
-    """It stood still with copies on the way while others handled, and committed, all of them, and were replaced."""
-    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+@contextmanager
+def frozen_with_copies(world: World) -> Iterator[tuple[Running, int]]:
+    """Let a process of which a key fails stand still, with so many copies of it on the way to the retry topic."""
     world.produce([("bad", {"n": n, "after": 3600 if n == 0 else 0}) for n in range(300)])
-    sent = tmp_path / "effects.sent"
+    sent = world.folder / "effects.sent"
     with consuming(world, lingering(world), before=SMALL + COUNTING) as frozen:
         until("copies on the way", lambda: sent.exists() and len(sent.read_text()) >= 100)
         frozen.process.send_signal(signal.SIGSTOP)
-        count = len(sent.read_text())
         assert written(world) == 0
+        yield frozen, len(sent.read_text())
+
+
+def test_what_a_frozen_process_writes_late_runs_no_more(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """It stood still with copies on the way while others handled, and committed, all of them, and were replaced."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    with frozen_with_copies(world) as (frozen, count):
         with consuming(world, impatient(world, attempts=2)) as second:
             until("all but the first", lambda: len(numbers(world, "bad")) == 299)
             until("no lag", lambda: world.committed() == {0: 300})
@@ -71,6 +79,32 @@ def test_what_a_frozen_process_writes_late_runs_no_more(kafka_broker: KafkaBroke
             until("what came after", lambda: len(numbers(world, "bad")) >= 319)
             until("no lag", lambda: world.lag() == 0)
             assert third.process.poll() is frozen.process.poll() is None
+    assert numbers(world, "bad") == list(range(1, 320))
+    assert len(world.dead_letters(1)) == 1
+
+
+@pytest.mark.parametrize("goes_on", [False, True], ids=["killed", "goes on"])
+def test_what_a_frozen_process_writes_while_nobody_has_its_partitions_runs_no_more(
+    kafka_broker: KafkaBroker, tmp_path: Path, *, goes_on: bool
+) -> None:
+    """All that it had on the way was handled, and what came since, by one that has ended; it may then begin anew."""
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
+    with frozen_with_copies(world) as (frozen, count):
+        with consuming(world, impatient(world, attempts=2)) as second:
+            until("all but the first", lambda: len(numbers(world, "bad")) == 299)
+            world.produce([("bad", {"n": n}) for n in range(300, 310)])
+            until("what came since", lambda: world.committed() == {0: 310})
+            assert second.stop() == 0
+        assert written(world) == 0
+        frozen.process.send_signal(signal.SIGCONT)
+        until("late copies", lambda: written(world) >= count)
+        if not goes_on:
+            frozen.process.kill()
+        with consuming(world, impatient(world, attempts=2)) as third:
+            world.produce([("bad", {"n": n}) for n in range(310, 320)])
+            until("what came after", lambda: 319 in numbers(world, "bad"))
+            until("no lag", lambda: world.lag() == 0)
+            assert third.process.poll() is None
     assert numbers(world, "bad") == list(range(1, 320))
     assert len(world.dead_letters(1)) == 1
 

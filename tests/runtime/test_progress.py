@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from headrace.load import LoadReport, words
-from headrace.progress import First, Progress, Sequences, Stop, decode, encode
+from headrace.progress import First, Parker, Progress, Sequences, Stop, decode, encode
 
 COUNTS = some.integers(0, 10**12)
+NAME = "9f86d081884c7d65"
+PARKERS = some.builds(Parker, COUNTS, some.from_regex(r"[0-9a-f]{16}", fullmatch=True))
 
 
 MAPS = some.text(alphabet="ABCabc012-_")
@@ -33,6 +35,7 @@ LOADS = some.builds(
         stopped=some.none() | some.builds(Stop, some.integers(0, 10**9), COUNTS, COUNTS),
         sequences=some.none() | some.builds(Sequences, some.integers(0, 10**9), COUNTS, some.integers(0, 10**9)),
         first=some.none() | some.builds(First, some.integers(0, 10**9), COUNTS),
+        parkers=some.lists(PARKERS, max_size=4).map(tuple),
         mark=some.just("") | some.builds("{}/{}".format, some.uuids(), some.uuids()),
     )
 )
@@ -40,7 +43,7 @@ def test_what_is_told_is_read(progress: Progress) -> None:
     told = encode(progress)
     assert decode(told) == progress
     load = 300 if progress.load else 0
-    assert len(told) < 400 + len(progress.map) + load, "Kafka takes 4 KB, and a commit has many partitions"
+    assert len(told) < 500 + len(progress.map) + load, "Kafka takes 4 KB, and a commit has many partitions"
     assert told.isascii()
 
 
@@ -80,6 +83,13 @@ def test_a_stop_that_nobody_can_read_is_none(stopped: str) -> None:
 @pytest.mark.parametrize("first", ["", "6", "6@", "x@1", "-6@1", "6@" + "9" * 5000, "6@²", "6@1@1"])
 def test_a_first_that_nobody_can_read_is_none(first: str) -> None:
     assert decode(f"h1 done=4 first={first}") == Progress(done=4)
+
+
+@pytest.mark.parametrize(
+    "parkers", ["", "6", "6/", "6/1f", f"-6/{NAME}", f"²/{NAME}", f"6/{NAME},", "9" * 5000, ",".join([f"6/{NAME}"] * 5)]
+)
+def test_parkers_that_nobody_can_read_are_none(parkers: str) -> None:
+    assert decode(f"h1 done=4 parkers={parkers}") == Progress(done=4)
 
 
 @pytest.mark.parametrize("mark", ["", "a", "a/", "a/b/c", "a/b\n", "ä/b", "a" * 65 + "/b"])

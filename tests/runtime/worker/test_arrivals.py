@@ -19,7 +19,7 @@ from headrace.config import Delivery, OnDeadLetter
 from headrace.flow.finished import Finished
 from headrace.flow.lease import Lease
 from headrace.flow.offset_map import OffsetMap
-from headrace.flow.parking import Found, parked_among
+from headrace.flow.parking import Found, is_late, parked_among
 from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
 from headrace.flow.sequences import NOTHING, Seen
@@ -28,7 +28,7 @@ from headrace.kafka.messages import record_of
 from headrace.letters.parked import Scan
 from headrace.letters.sequences import Begun
 from headrace.metrics import Metrics
-from headrace.progress import Progress, encode
+from headrace.progress import Parker, Progress, encode
 from headrace.record import Headers, Record
 from headrace.worker import commits, parking, poll
 from headrace.worker.dispatch import Dispatcher
@@ -44,6 +44,7 @@ DELIVERY = BILLING.delivery.model_copy(
 )
 CONFIG = BILLING.model_copy(update={"delivery": DELIVERY, "group_protocol": "consumer"})
 PARKS = DELIVERY.model_copy(update={"on_dead_letter": OnDeadLetter(action="ParkKey")})
+Parkers = Mapping[Partition, Sequence[Parker]]
 KEYS = (b"a", b"b", b"bad")
 
 
@@ -75,10 +76,10 @@ class Kafka:
     def counts(self) -> dict[str, int]:
         return {topic: 1 for topic, _ in self.logs}
 
-    def scans(self, config: object, begun: Mapping[int, OffsetMap]) -> Iterator[tuple[int, Scan]]:
-        log = list(self.logs[RETRY])
+    def scans(self, config: object, begun: Mapping[int, OffsetMap], parkers: Parkers) -> Iterator[tuple[int, Scan]]:
+        log = [one for one in self.logs[RETRY] if not is_late(one, parkers.get((one.source.topic, 0), ()))]
         found: list[Found] = list(parked_among(log, "Key", begun[0]))
-        yield 0, Scan(found, self.counts(), len(log))
+        yield 0, Scan(found, self.counts(), len(self.logs[RETRY]))
 
 
 class Member(Client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import OffsetMap, Tried
 from headrace.flow.parking import beyond, crowding, parked_among, tried_of
 from headrace.metrics import Metrics
+from headrace.progress import Parker
 from headrace.record import Headers, Record
 from headrace.worker.keys import Keys
 from tests.runtime.configs import BILLING
@@ -39,7 +41,7 @@ class Pod:
         self.retry = self.ledger.assign(RETRY, 0, retry.at, retry)
         self.source.parks = True
         found = list(parked_among(log, "Key", retry)) if log[retry.at :] else []
-        self.keys.begin(0, found, len(log))
+        self.keys.begin(0, found, Parker(len(log), secrets.token_hex(8)))
         self.beyond = beyond(found).get((SOURCE, 0), -1)
         self.running: list[Job] = []
         self.next = {SOURCE: source.at, RETRY: retry.at}

@@ -18,6 +18,7 @@ from headrace.flow.parking import Found, Mark
 from headrace.flow.policy import Failed
 from headrace.load import LoadReport
 from headrace.metrics import Metrics
+from headrace.progress import Parker
 from headrace.record import Record
 from headrace.worker import load
 from headrace.worker.dispatch import Dispatcher
@@ -229,5 +230,6 @@ def test_the_number_of_parked_keys_is_reported() -> None:
     pod = Pod(never)
     pod.ledger.deliver(pod.assignment, 0, 1)
     assert pod.report().parked == 0
-    pod.dispatcher.keys.begin(0, [Found(("orders", 0, key), Mark(1, 1), False) for key in (b"a", b"b")], 9)
+    found = [Found(("orders", 0, key), Mark(1, 1), False) for key in (b"a", b"b")]
+    pod.dispatcher.keys.begin(0, found, Parker(9, "9" * 16))
     assert pod.report().parked == 2

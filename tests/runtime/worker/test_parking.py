@@ -105,7 +105,7 @@ def test_a_partition_that_does_not_answer_holds_up_no_other_and_is_told(
     """The pod is not ready after a while, until it is read, too."""
     answers = threading.Event()
 
-    def scans(config: object, begun: Mapping[int, object]) -> Iterator[tuple[int, Scan]]:
+    def scans(config: object, begun: Mapping[int, object], parkers: object) -> Iterator[tuple[int, Scan]]:
         if 1 in begun:
             yield 1, Scan([], {}, 0)
         if not answers.wait(0.05):

@@ -3,9 +3,9 @@
 It travels as the metadata of the committed offset, such as ``h1 done=12 retrying=1 held=3 running=1 map=AAt4…``. ``h1``
 is the version: metadata of another one, or of somebody else's consumer, says nothing. Fields that are not known are
 passed over, as are ``stopped`` where it is not as in ``stopped=4/12@1031``, ``sequences`` where it is not as in
-``sequences=4/12+3``, ``first`` where it is not as in ``first=6@1795863600``, and ``mark`` where it is not two UIDs with
-``/`` between. Only the consumer reads ``map``
-(`headrace.flow.offset_map`). One partition of each pod also tells its `headrace.load`.
+``sequences=4/12+3``, ``first`` where it is not as in ``first=6@1795863600``, ``parkers`` where it is not as in
+``parkers=1031/9f86d081884c7d65,1040/…``, and ``mark`` where it is not two UIDs with ``/`` between. Only the consumer
+reads ``map`` (`headrace.flow.offset_map`) and ``parkers``. One partition of each pod also tells its `headrace.load`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ COUNTS = ("done", "retrying", "held")
 STOP = re.compile(r"([0-9]{1,10})/([0-9]{1,19})@([0-9]{1,19})")
 MARK = re.compile(r"[A-Za-z0-9-]{1,64}/[A-Za-z0-9-]{1,64}")
 FIRST = re.compile(r"([0-9]{1,10})@([0-9]{1,19})")
+PARKERS = re.compile(r"[0-9]{1,19}/[0-9a-f]{16}(,[0-9]{1,19}/[0-9a-f]{16}){0,3}")
 SEQUENCES = re.compile(r"([0-9]{1,10})/([0-9]{1,19})\+([0-9]{1,10})")
 
 
@@ -61,6 +62,19 @@ class First(NamedTuple):
         return f"{self.partitions}@{self.at}"
 
 
+class Parker(NamedTuple):
+    """One ownership of a source's partition, by its random name, and ``since`` which offset of the retry partition.
+
+    From there to the next one's only what was parked in this ownership counts (`headrace.flow.parking`).
+    """
+
+    since: int
+    by: str
+
+    def __str__(self) -> str:
+        return f"{self.since}/{self.by}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """Of one partition, from its committed offset on.
@@ -69,8 +83,9 @@ class Progress:
     record failed and is tried again; ``held`` the unfinished records of those keys. ``running`` says that a consumer
     works on the partition and has not ended in order; ``map`` is its offset map, empty when nothing is worth a map.
     ``load`` is that of the pod, where this partition tells it; ``stopped`` is there where the partition stands, and
-    ``sequences`` where keys of it may wait behind their dead letters; ``first`` is told of a source's. ``mark`` has the
-    UIDs of the Consumer's namespace and of the Consumer, empty where there are none.
+    ``sequences`` where keys of it may wait behind their dead letters; ``first`` is told of a source's, as are
+    ``parkers``, at most four. ``mark`` has the UIDs of the Consumer's namespace and of the Consumer, empty where there
+    are none.
     """
 
     done: int = 0
@@ -82,22 +97,18 @@ class Progress:
     stopped: Stop | None = None
     sequences: Sequences | None = None
     first: First | None = None
+    parkers: tuple[Parker, ...] = ()
     mark: str = ""
 
 
 def encode(progress: Progress) -> str:
-    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 400 characters more."""
+    """Return the metadata that says ``progress``: ASCII, as long as map and load, and at most 500 characters more."""
     words = [VERSION, *(f"{name}={getattr(progress, name)}" for name in COUNTS)]
     if progress.running:
         words.append("running=1")
-    if progress.stopped:
-        words.append(f"stopped={progress.stopped}")
-    if progress.sequences:
-        words.append(f"sequences={progress.sequences}")
-    if progress.first:
-        words.append(f"first={progress.first}")
-    if progress.mark:
-        words.append(f"mark={progress.mark}")
+    more = {name: getattr(progress, name) for name in ("stopped", "sequences", "first")}
+    more |= {"parkers": ",".join(map(str, progress.parkers)), "mark": progress.mark}
+    words.extend(f"{name}={what}" for name, what in more.items() if what)
     if progress.load:
         words.extend(load.words(progress.load))
     if progress.map:
@@ -124,6 +135,7 @@ def decode(metadata: str | None) -> Progress | None:
         stopped=_stop(said.get("stopped", "")),
         sequences=_sequences(said.get("sequences", "")),
         first=_first(said.get("first", "")),
+        parkers=_parkers(said.get("parkers", "")),
         mark=mark if MARK.fullmatch(mark := said.get("mark", "")) else "",
     )
 
@@ -141,3 +153,8 @@ def _sequences(said: str) -> Sequences | None:
 def _first(said: str) -> First | None:
     found = FIRST.fullmatch(said)
     return None if found is None else First(*map(int, found.groups()))
+
+
+def _parkers(said: str) -> tuple[Parker, ...]:
+    found = [one.split("/") for one in said.split(",")] if PARKERS.fullmatch(said) else []
+    return tuple(Parker(int(since), by) for since, by in found)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from headrace.flow.offset_map import UNKNOWN, OffsetMap, Range, Tried
 from headrace.flow.partitions import Partition
-from headrace.progress import First, Sequences, Stop
+from headrace.progress import First, Parker, Sequences, Stop
 
 
 class Assignment:
@@ -23,12 +23,12 @@ class Assignment:
     thread may read it. ``told`` is the offset and metadata that were committed last, None when that is not sure.
     ``mistrusted`` says that the map of the owner before was of another log. ``begun`` says that the group knows that we
     work on it; ``suspects`` counts the records to come that may have ended the process of the owner before. ``parks``:
-    its keys may be parked in the retry topic (`headrace.flow.parking`), which any thread may read. ``initial`` is what
-    was known at first. ``place`` is the offset after the last one read, which lies before ``end`` while some are read
-    again. ``halted``: a record of it is dead-lettered, and nothing more begins, which any thread may note
-    and read; ``stopped`` names that letter once it is written. ``ended``: all that its log had has been read.
-    ``sequences`` says from which dead letter on keys of it may wait behind theirs; ``first`` when the group began with
-    it, once that is known.
+    its keys may be parked in the retry topic (`headrace.flow.parking`), which any thread may read; ``parkers`` whose
+    are. ``initial`` is what was known at first. ``place`` is the offset after the last one read, which lies before
+    ``end`` while some are read again. ``halted``: a record of it is dead-lettered, and nothing more begins, which any
+    thread may note and read; ``stopped`` names that letter once it is written. ``ended``: all that its log had has been
+    read. ``sequences`` says from which dead letter on keys of it may wait behind theirs; ``first`` when the group began
+    with it, once that is known.
     """
 
     __slots__ = (
@@ -50,6 +50,7 @@ class Assignment:
         "initial",
         "mistrusted",
         "name",
+        "parkers",
         "parks",
         "partition",
         "place",
@@ -77,6 +78,7 @@ class Assignment:
         self.begun = False
         self.suspects = 0
         self.parks = False
+        self.parkers: tuple[Parker, ...] = ()
         self.halted = False
         self.stopped: Stop | None = None
         self.sequences: Sequences | None = None
@@ -283,7 +285,7 @@ class Ledger:
         if offset is None and before.suspects:
             renewed.suspects = before.suspects + before.unfinished
         renewed.stopped, renewed.halted = before.stopped, before.stopped is not None
-        renewed.sequences, renewed.first = before.sequences, before.first
+        renewed.sequences, renewed.first, renewed.parkers = before.sequences, before.first, before.parkers
         return renewed
 
     def _renewed(self, before: Assignment, offset: int | None) -> Assignment:

@@ -5,14 +5,15 @@ Not for the poll thread: it waits for Kafka's answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.offset_map import OffsetMap
-from headrace.flow.parking import Found, parked_among
+from headrace.flow.parking import Found, is_late, parked_among
+from headrace.flow.partitions import Partition
 from headrace.flow.sequences import Known, pending_among
 from headrace.kafka import connection, tails
 from headrace.kafka.messages import is_parked
@@ -20,6 +21,7 @@ from headrace.kafka.topics import Reader, Stored, TopicMissingError
 from headrace.letters import pointers
 from headrace.letters.parking import MOST
 from headrace.letters.redrive import whole
+from headrace.progress import Parker
 from headrace.record import Record
 
 
@@ -35,13 +37,15 @@ class Scan(NamedTuple):
     pending: frozenset[Known] = frozenset()
 
 
-def scans(config: Config, begun: Mapping[int, OffsetMap]) -> Iterator[tuple[int, Scan]]:
+def scans(
+    config: Config, begun: Mapping[int, OffsetMap], parkers: Mapping[Partition, Sequence[Parker]]
+) -> Iterator[tuple[int, Scan]]:
     """Read from these retry partitions what is parked, from what was known of each when it was assigned.
 
     Yields each by its number as soon as it is read, whatever becomes of others. All that is written is read, as records
-    of open transactions do not hide what is parked. Of what is done the last `MOST` are read, unless all is: a record
-    that was written again, as no answer came, lies no farther behind. Raises UnansweredError for those of which nothing
-    comes, and what `Reader` does.
+    of open transactions do not hide what is parked, but what is late by the ``parkers`` of its source. Of what is done
+    the last `MOST` are read, unless all is: a record that was written again, as no answer came, lies no farther behind.
+    Raises UnansweredError for those of which nothing comes, and what `Reader` does.
     """
     properties, topic, order = connection.properties(config.kafka), config.topics.retry, config.delivery.order
     with Reader(properties) as reader:
@@ -53,7 +57,8 @@ def scans(config: Config, begun: Mapping[int, OffsetMap]) -> Iterator[tuple[int,
         if isinstance(stored, int):
             yield number, Scan(found.pop(number), counts, stored, frozenset(pending.pop(number)))
         else:
-            one = [_record(stored, config.group)]
+            record = _record(stored, config.group)
+            one = [] if is_late(record, parkers.get((record.source.topic, number), ())) else [record]
             found[number] += parked_among(one, order, begun[number])
             pending[number].update(pending_among(one, order, begun[number]) if is_wanted else ())
 

@@ -69,6 +69,7 @@ class Commits:
         assignment.stopped = told.stopped if told else None
         assignment.sequences = told.sequences if told else None
         assignment.first = told.first if told else None
+        assignment.parkers = told.parkers if told else ()
 
     def _inherited(self, partition: Partition, committed: Committed | None) -> tuple[Progress | None, OffsetMap | None]:
         """Return what came with a committed offset; what is not ours, or a map of another offset, is none."""
@@ -167,6 +168,7 @@ class Commits:
             stopped=assignment.stopped,
             sequences=assignment.sequences,
             first=assignment.first,
+            parkers=assignment.parkers,
             mark=self._mark,
         )
         return with_map(counts, known, self._source.room)

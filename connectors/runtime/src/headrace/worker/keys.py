@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -23,24 +22,18 @@ from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
-from headrace.flow.parking import Found, Parking, Verdict, crowding, mark_of
+from headrace.flow.parking import Found, Parking, Verdict, crowding, is_late, mark_of
 from headrace.kafka.topics import RefusedError, UnansweredError
 from headrace.letters.parked import is_pointer, restored
 from headrace.letters.redrive import LostError
 from headrace.metrics import Metrics
+from headrace.progress import Parker
 from headrace.worker.followers import Followers
 
 log = logging.getLogger(__name__)
 
 AGAIN = 2.0
 """Seconds until a value is read again that could not be."""
-
-
-class Scanned(NamedTuple):
-    """The end of what was read of a retry partition as it was assigned, and ``by`` what name we write since."""
-
-    end: int
-    by: str
 
 
 class Again(NamedTuple):
@@ -74,7 +67,7 @@ class Keys:
         self._changed = changed
         self._is_away = is_away
         self._parking = Parking()
-        self._scanned: defaultdict[int, Scanned] = defaultdict(lambda: Scanned(0, ""))
+        self._own: defaultdict[int, Parker] = defaultdict(lambda: Parker(0, ""))
         self._aside = Aside()
         self.leaving: deque[Finished] = deque()
         self.aside: deque[tuple[Assignment, int]] = deque()
@@ -98,14 +91,14 @@ class Keys:
         self._aside.forget(numbers)
         self.followers.forget(numbers)
 
-    def begin(self, number: int, found: Sequence[Found], end: int) -> None:
-        """Begin with what the retry partition ``number`` holds up to ``end``, before anything of it arrives.
+    def begin(self, number: int, found: Sequence[Found], own: Parker) -> None:
+        """Begin with what the retry partition ``number`` holds up to where our ``own`` time begins.
 
-        Nor of its sources.
+        Before anything of it arrives, or of its sources.
         """
         self._parking.begin(number, found)
         self._aside.forget([number])
-        self._scanned[number] = Scanned(end, secrets.token_hex(8))
+        self._own[number] = own
 
     def sort(self, jobs: Sequence[Job]) -> Iterator[Job]:
         """Return what may be queued; what follows its key is `leaving`, what is done already goes to `take_done`.
@@ -240,7 +233,8 @@ class Keys:
 
     def _arrived(self, job: Job, *, is_letter: bool) -> Verdict:
         if job.record.parked:
-            return Verdict.DONE if self._is_late(job) else self._parking.from_retry(job.lane, mark_of(job.record))
+            is_over = is_late(job.record, [self._own[job.assignment.partition]])
+            return Verdict.DONE if is_over else self._parking.from_retry(job.lane, mark_of(job.record))
         if not self._parking or job.assignment.topic == self._retry_topic:
             return Verdict.RUN
         mark = mark_of(job.record)
@@ -248,17 +242,9 @@ class Keys:
             return Verdict.DONE if self._parking.has(job.lane, mark) else Verdict.RUN
         return self._parking.from_source(job.lane, mark)
 
-    def _is_late(self, job: Job) -> bool:
-        """Whether a parked record was written after the scan, and not by us: by an owner before, whom nobody told so.
-
-        Its source gave the record to us, or to another owner before us.
-        """
-        end, by = self._scanned[job.assignment.partition]
-        return job.record.offset >= end and job.record.header(headers.PARKED) != by.encode()
-
     def _leave(self, job: Job) -> None:
         tried = job.tried or Tried(job.attempt)
         past = Past(job.attempt - 1, job.crashes, job.worker_crashes, tried.since, tried.due)
-        by = self._scanned[job.assignment.partition].by
+        by = self._own[job.assignment.partition].by
         own = headers.for_parked(job.record, self._group, past, by=by)
         self.leaving.append(Finished(job.assignment, job.record, own, None))

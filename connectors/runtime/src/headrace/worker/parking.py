@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from headrace.flow.aside import SHARE
 from headrace.flow.budget import Budget
 from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
-from headrace.flow.parking import beyond
+from headrace.flow.parking import beyond, followed
 from headrace.flow.partitions import Partition, listed
 from headrace.flow.sequences import Seen
 from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
@@ -28,6 +29,7 @@ from headrace.letters.parked import Scan, scans
 from headrace.letters.parking import Parked
 from headrace.letters.sequences import Begun, scanned
 from headrace.letters.writing import REFUSED
+from headrace.progress import Parker
 from headrace.worker.beside import Beside
 from headrace.worker.dispatch import Dispatcher
 from headrace.worker.pauses import Pauses
@@ -117,12 +119,17 @@ class Parking:
         """Why what is parked has not been written, or read, for a while, if it has not; any thread may ask."""
         return self.writer.refusal or self._silence
 
-    def _scan(self, fresh: Mapping[int, Assignment], begun: Mapping[int, Sequence[Begun]]) -> Iterator[Learnt]:
+    def _scan(
+        self,
+        fresh: Mapping[int, Assignment],
+        begun: Mapping[int, Sequence[Begun]],
+        parkers: Mapping[Partition, Sequence[Parker]],
+    ) -> Iterator[Learnt]:
         """Read what is parked, again and again until all is answered or nobody waits for it; in its own thread."""
         left = dict(fresh)
         while left := {number: one for number, one in left.items() if not one.given_away}:
             try:
-                found = scans(self._config, {number: one.initial for number, one in left.items()})
+                found = scans(self._config, {number: one.initial for number, one in left.items()}, parkers)
                 for number, scan, waiting, since in scanned(self._config, begun, found):
                     yield Learnt(left.pop(number), scan, waiting, since)
             except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
@@ -160,7 +167,8 @@ class Parking:
     def _begin_scan(self) -> None:
         """Read what is parked now; what is on the way there from before comes from its source again, too."""
         if self._fresh:
-            self._scans.begin(partial(self._scan, self._fresh, self._begun() if self._may_wait else {}))
+            parkers = {one.name: one.parkers for one in self._ledger.owned}
+            self._scans.begin(partial(self._scan, self._fresh, self._begun() if self._may_wait else {}, parkers))
             self._fresh = {}
 
     def _begun(self) -> dict[int, list[Begun]]:
@@ -187,8 +195,8 @@ class Parking:
 
     def _learn(self, assignment: Assignment, seen: Scan) -> None:
         del self._unknown[assignment]
-        number, found = assignment.partition, seen.found
-        self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found, seen.end)
+        number, found, own = assignment.partition, seen.found, Parker(seen.end, secrets.token_hex(8))
+        self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found, own)
         waiting, places = sum(not one.done for one in found), beyond(found)
         most = seen.counts.get(self._retry, 0)
         self._alike = {topic for topic in self._config.topics.sources if seen.counts.get(topic, 0) >= most}
@@ -201,6 +209,7 @@ class Parking:
         for one in self._ledger.owned:
             if one.partition == number and one.topic != self._retry:
                 one.parks = self._may_park and seen.counts.get(one.topic) == seen.counts.get(self._retry)
+                one.parkers = followed(one.parkers, own, assignment.initial.at)
 
     def _absent(self, number: int) -> list[Partition]:
         """Return the source partitions of a number that come here, and are not here: of their keys some may wait."""
