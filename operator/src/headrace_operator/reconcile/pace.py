@@ -25,6 +25,9 @@ STEPS = 4
 TOGETHER = 100
 """So many are looked at at one moment; of more there are as many groups, evenly apart, as hold about so many."""
 
+SOONER = 0.1
+"""By this part of the tick, at most, a look is sooner that follows a late one."""
+
 HASHES = 2**32
 
 
@@ -44,13 +47,15 @@ class Pace:
     def next(self, key: Key, seconds: float, begun: float) -> float:
         """Return when to look at ``key`` after a look that was ``begun`` then, and asks for another in so many seconds.
 
-        How long that look took changes nothing: else one that took half of a tick would be followed by a tick without.
+        Who was late is looked at again a little sooner, until it is at its moment; so where all are late, all are
+        looked at equally often.
         """
         self.forget(key)
         self._asked[key] = seconds
         self._counts[seconds] += 1
         apart = seconds * self.factor
-        return begun + to_tick(apart, begun - apart * self._share(key, seconds))
+        late = round(begun - apart * self._share(key, seconds), 3) % apart
+        return begun + apart - min(late, apart * SOONER)
 
     def _share(self, key: Key, seconds: float) -> float:
         """Return at which share of the tick the group of ``key`` has its moment; one more group moves it by little."""
@@ -61,9 +66,3 @@ class Pace:
         """Count nothing of ``key`` any more."""
         if key in self._asked:
             self._counts[self._asked.pop(key)] -= 1
-
-
-def to_tick(seconds: float, now: float) -> float:
-    """Return the wait to a multiple of ``seconds``, from half to one and a half of them away."""
-    rest = seconds - now % seconds
-    return rest if rest >= seconds / 2 else rest + seconds
