@@ -22,6 +22,7 @@ RESOURCES = (
     ("kafkaconnections.headrace.dev", "kafka"),
     ("connectclusters.headrace.dev", "main"),
     ("connectors.headrace.dev", "orders-db"),
+    ("consumers.headrace.dev", "billing"),
 )
 CONSUMER = ("kubectl", "-n", "shop", "get", "consumers.headrace.dev", "billing")
 SWITCH = "/api/v1/namespaces/shop/services/billing:8080/proxy/switch"
@@ -72,7 +73,6 @@ class Story:
     def _pipeline(self) -> None:
         title("The pipeline: four short resources")
         self.reach.teach("kubectl", "-n", "shop", "apply", "-f", str(PIPELINE.relative_to(ROOT)))
-        print("  The Consumer awaits its topic, which appears with the first order.")
         for kind, name in RESOURCES:
             ready = ("--for=condition=Ready", "--timeout=180s")
             self.reach.show("kubectl", "-n", "shop", "wait", f"{kind}/{name}", *ready)
