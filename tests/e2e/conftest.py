@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -15,19 +13,11 @@ from tests.cluster import build, fast, node, places
 from tests.demo import reach, watching
 from tests.demo.watching import Watch
 from tests.e2e import world
+from tests.e2e.telling import Telling
 
 REGISTRY = f"{places.REGISTRY}/headrace"
 OPERATOR = ("-n", "headrace-system", "logs", "-l", "app.kubernetes.io/name=headrace", "--tail=60")
 STORY = (sys.executable, "-m", "tests.demo", "--cluster", "current", "--registry", REGISTRY)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Telling:
-    """The process that tells the story, and where it says so."""
-
-    process: subprocess.Popen[bytes]
-    out: Path
-    err: Path
 
 
 @pytest.hookimpl(wrapper=True)
@@ -61,10 +51,7 @@ def telling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telling]:
 @pytest.fixture(scope="session")
 def told(telling: Telling) -> str:
     """The story, when it is at its end."""
-    code = telling.process.wait(timeout=1500)
-    said = telling.out.read_text()
-    assert code == 0, f"{said[-6000:]}\n{telling.err.read_text()[-3000:]}"
-    return said
+    return telling.whole()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tests.cluster.images import store
 from tests.cluster.stack import stack
 from tests.demo import applying, reach
 from tests.e2e import world
+from tests.e2e.telling import Telling
 from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
@@ -32,9 +33,9 @@ ORDER = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES (
 
 
 @pytest.fixture
-def namespace(telling: object, tmp_path: Path) -> Iterator[str]:
+def namespace(telling: Telling, tmp_path: Path) -> Iterator[str]:
     """A namespace with a pipeline, a Kafka, a database and an operator of its own, beside the story that is told."""
-    until("the kinds that the story installs", _are_served)
+    telling.until("the kinds that the story installs", _are_served)
     stack.up([stack.kafka(NAMESPACE, certificates=tmp_path), stack.postgres(NAMESPACE, "shop-db")])
     applying.tables(reach.local(), NAMESPACE)
     _helm("upgrade", "--install", "headrace", "charts/headrace", "--create-namespace", *_values())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
+
+_ADDRESS = re.compile(r"(\b\w+://)(?:[^/?#\s'\"]*@)?([^?#\s'\"]*)(?:[?#][^\s'\"]*)?")
 
 
 class Logfmt(logging.Formatter):
@@ -15,10 +18,15 @@ class Logfmt(logging.Formatter):
         """Return ``record`` as one line."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = f"ts={stamp}.{int(record.msecs):03d}Z level={record.levelname.lower()} logger={record.name}"
-        line += f" msg={json.dumps(record.getMessage())}"
+        line += f" msg={_told(record.getMessage())}"
         if record.exc_info:
-            line += f" traceback={json.dumps(self.formatException(record.exc_info))}"
+            line += f" traceback={_told(self.formatException(record.exc_info))}"
         return line
+
+
+def _told(text: str) -> str:
+    """Return a text as one word, its addresses without user, password, query and fragment."""
+    return json.dumps(_ADDRESS.sub(r"\1\2", text))
 
 
 def start() -> None:

@@ -16,6 +16,10 @@ class PluginSeen:
     type: str
 
 
+Offsets = tuple[Mapping[str, Any], ...] | None
+"""Where a source stands, as Kafka Connect tells it; None when it could not."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskSeen:
     """One task; ``state`` is UNASSIGNED, RUNNING, PAUSED, FAILED or RESTARTING; ``trace`` only when FAILED."""
@@ -35,7 +39,7 @@ class ConnectorSeen:
     state: str
     trace: str | None
     tasks: tuple[TaskSeen, ...]
-    offsets: tuple[Mapping[str, Any], ...] | None = None
+    offsets: Offsets = None
     topics: tuple[str, ...] | None = None
     lag: float | None = None
 

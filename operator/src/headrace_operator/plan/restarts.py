@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace_operator.api.connector import ConnectorSpec
-from headrace_operator.observed.connect import ConnectorSeen
+from headrace_operator.observed.connect import ConnectorSeen, Offsets
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.plan import causes, traces
 from headrace_operator.plan.actions import RestartConnector
@@ -22,9 +22,6 @@ LONGEST_WAIT = timedelta(minutes=2)
 FOR_A_SECRET = timedelta(seconds=30)
 WELL_AFTER = timedelta(minutes=2)
 """How long tasks run after a restart until it is taken to have helped."""
-
-Offsets = tuple[Mapping[str, Any], ...] | None
-"""Where a source stands, as Kafka Connect tells it; None when it could not."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,10 @@ committed, so that a slot beyond the committed position was made anew, or moved 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from headrace_operator.observed.connect import Offsets
 from headrace_operator.observed.source import Slot, SourceSeen, Unseen
 from headrace_operator.plan import source as sources
 from headrace_operator.plan.conditions import Finding, false, true, unknown
@@ -28,8 +28,6 @@ LOST = frozenset({Reason.SLOT_LOST, Reason.POSSIBLE_DATA_GAP})
 
 ANEW = frozenset({"when_needed", "always"})
 """Modes of ``snapshot.mode`` in which Debezium reads all tables anew where the slot is gone."""
-
-Offsets = Sequence[Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True, kw_only=True)

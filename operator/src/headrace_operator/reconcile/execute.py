@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import assert_never
 
 from headrace_operator.clients import fence
 from headrace_operator.clients.errors import Invalid, Unreachable
@@ -22,7 +21,7 @@ BEGIN = 5.0
 WRITE = ANSWER
 """Seconds of those that making or altering a topic itself may take; what Kafka was asked cannot be taken back."""
 
-
+OfObject = actions.Apply | actions.Remove
 Topic = actions.CreateTopic | actions.AlterTopic | actions.GrowTopic
 OfConnector = (
     actions.PutConnector | actions.SetState | actions.RestartConnector | actions.ChangeOffsets | actions.RemoveConnector
@@ -39,42 +38,33 @@ async def execute(action: actions.Action, remote: Remote) -> None:
 
 
 async def _do(action: actions.Action, remote: Remote) -> None:
-    match action:
-        case actions.Apply(manifest=manifest):
-            await remote.kube.apply(manifest)
-        case actions.CreateTopic() | actions.AlterTopic() | actions.GrowTopic() as topic:
-            await _do_topic(topic, await _kafka(topic, remote))
-        case (
-            actions.PutConnector()
-            | actions.SetState()
-            | actions.RestartConnector()
-            | actions.ChangeOffsets()
-            | actions.RemoveConnector()
-        ) as change:
-            await _do_connector(change, remote)
-        case actions.Remove(kind=kind, namespace=namespace, name=name, uid=uid):
-            await remote.kube.remove_child(kind, namespace, name, uid)
-        case _:
-            assert_never(action)
+    if isinstance(action, Topic):
+        await _do_topic(action, await _kafka(action, remote))
+    elif isinstance(action, OfConnector):
+        await _do_connector(action, remote)
+    else:
+        await _do_object(action, remote)
 
 
 def told(action: actions.Action) -> str:
     """Return what ``action`` does, for the log."""
+    if isinstance(action, Topic):
+        return _told_topic(action)
+    if isinstance(action, OfConnector):
+        return _told_connector(action)
     match action:
         case actions.Apply(manifest=manifest):
             return f"apply {manifest['kind']} {manifest['metadata']['name']}"
-        case actions.CreateTopic() | actions.AlterTopic() | actions.GrowTopic() as topic:
-            return _told_topic(topic)
-        case (
-            actions.PutConnector()
-            | actions.SetState()
-            | actions.RestartConnector()
-            | actions.ChangeOffsets()
-            | actions.RemoveConnector()
-        ) as change:
-            return _told_connector(change)
         case actions.Remove(kind=kind, name=name):
             return f"remove {kind} {name}"
+
+
+async def _do_object(action: OfObject, remote: Remote) -> None:
+    match action:
+        case actions.Apply(manifest=manifest):
+            await remote.kube.apply(manifest)
+        case actions.Remove(kind=kind, namespace=namespace, name=name, uid=uid):
+            await remote.kube.remove_child(kind, namespace, name, uid)
 
 
 async def _do_connector(action: OfConnector, remote: Remote) -> None:

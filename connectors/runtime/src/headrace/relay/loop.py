@@ -100,9 +100,12 @@ class Loop(threading.Thread):
         now = time.monotonic()
         if not self._leases.held:
             self._standing.well(DATABASE)
-            return min(1.0, self._settings.interval)
-        if now < self._due["look"]:
-            return min(1.0, self._settings.interval)
+        elif now >= self._due["look"]:
+            return self._look(now)
+        return min(1.0, self._settings.interval)
+
+    def _look(self, now: float) -> float:
+        """Read pending rows and write them; return the seconds to wait."""
         self._look_at_topics(now)
         if self._holds.is_full and len(self._holds.lanes(now)) >= MOST_LANES:
             return 1.0
