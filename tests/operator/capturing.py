@@ -29,6 +29,7 @@ from psycopg import sql
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.errors import HeadraceError
 from headrace_operator.clients.kafka_connections import Kafkas
+from headrace_operator.observed.kafka import CapturedSeen
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.plan import connectcluster, connector, names
 from headrace_operator.plan.actions import Apply, Plan
@@ -69,7 +70,7 @@ class Capturing:
     remote: Remote
     shelf: Shelf
     progress: dict[str, Progress] = field(default_factory=dict)
-    looks: dict[str, Looks[tuple[str, ...]]] = field(default_factory=dict)
+    looks: dict[str, Looks[CapturedSeen]] = field(default_factory=dict)
 
     @property
     def postgres(self) -> dict[str, Any]:
@@ -144,8 +145,9 @@ class Capturing:
         world = await observe_connector.connector(
             resource, self.remote, self.progress.setdefault(name, Progress()), now
         )
-        missing = await captured_topics.missing(world, self.remote, self.looks.setdefault(name, Looks(of=())), now)
-        await self._do(resource, connector.plan(dataclasses.replace(world, missing=missing), worlds.SETTINGS, now))
+        looks = self.looks.setdefault(name, Looks(of=CapturedSeen()))
+        captured = await captured_topics.seen(world, self.remote, looks, now)
+        await self._do(resource, connector.plan(dataclasses.replace(world, captured=captured), worlds.SETTINGS, now))
 
     async def _do(self, resource: Resource, plan: Plan) -> None:
         self.shelf.put(dataclasses.replace(resource, status={k: v for k, v in plan.status.items() if v is not None}))

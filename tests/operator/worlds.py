@@ -273,7 +273,11 @@ def after_connector(world: ConnectorWorld, actions: tuple[Action, ...]) -> Conne
             seen = ConnectorSeen(name=action.connector, config=action.config, state=state, trace=None, tasks=(task,))
             world = dataclasses.replace(world, seen=seen, validation=None)
         if isinstance(action, CreateTopic):
-            world = dataclasses.replace(world, missing=tuple(one for one in world.missing if one != action.topic))
+            left = tuple(one for one in world.captured.missing if one != action.topic)
+            world = dataclasses.replace(world, captured=dataclasses.replace(world.captured, missing=left))
+        if isinstance(action, AlterTopic):
+            sizes = {**world.captured.sizes, action.topic: int(action.config["max.message.bytes"])}
+            world = dataclasses.replace(world, captured=dataclasses.replace(world.captured, sizes=sizes))
         if isinstance(action, SetState) and isinstance(world.seen, ConnectorSeen):
             state = {"pause": "PAUSED", "stop": "STOPPED", "resume": "RUNNING"}[action.verb]
             world = dataclasses.replace(world, seen=dataclasses.replace(world.seen, state=state))

@@ -93,7 +93,7 @@ SPECS: dict[str, tuple[Json, ...]] = {
             "connect": "main",
             "postgres": {**POSTGRES, "credentials": LOGIN},
             "capture": {"outbox": {"table": "public.outbox", "columns": COLUMNS}},
-            "topics": {"prefix": "shop", "partitions": 6, "replicationFactor": 2},
+            "topics": {"prefix": "shop", "partitions": 6, "replicationFactor": 2, "maxRecordBytes": 5000000},
             "config": {"poll.interval.ms": "100"},
             "restart": {"maxAttempts": 3},
         },

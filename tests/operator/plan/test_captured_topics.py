@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, TopicSeen
+from headrace_operator.api.connector import ConnectorSpec
+from headrace_operator.observed.kafka import BacklogSeen, CapturedSeen, PartitionSeen, SettingsSeen, TopicSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import captured_topics
-from headrace_operator.plan.actions import CreateTopic, Plan
+from headrace_operator.plan import captured_topics, debezium
+from headrace_operator.plan.actions import AlterTopic, CreateTopic, Plan, PutConnector
 from headrace_operator.plan.captured_topics import Made
 from tests.operator import worlds
 from tests.operator.plan import statuses
@@ -77,7 +78,7 @@ def running(connector: Resource, missing: tuple[str, ...]) -> Any:
     world = worlds.connector_world(resource=dataclasses.replace(connector, status={}))
     for _ in range(2):
         world = statuses.acted(world, statuses.planned(world))
-    return dataclasses.replace(world, missing=missing)
+    return dataclasses.replace(world, captured=CapturedSeen(missing=missing))
 
 
 def test_a_connector_makes_the_topics_of_its_tables_once_it_runs() -> None:
@@ -215,3 +216,49 @@ def test_a_route_that_nothing_was_written_to_is_told_beside_those_that_are_in_us
         "Connector orders-db has written to the routes order: check the spelling."
     )
     assert first["reason"] == "TopicsExist"
+
+
+@pytest.mark.case("databases-11")
+def test_one_number_says_how_large_a_record_is_in_each_place() -> None:
+    """Also for topics of the user's own groups, but where a group says it itself."""
+    config = {"topic.creation.groups": "a, b", "topic.creation.b.max.message.bytes": "9"}
+    spec = ConnectorSpec.model_validate(accepted({"topics": {"maxRecordBytes": 40_000_000}, "config": config}).spec)
+    made = debezium.configuration(worlds.CONNECTOR, spec)
+
+    assert {name: made[f"topic.creation.{name}.max.message.bytes"] for name in ("default", "a", "b")} == {
+        "default": "40000000",
+        "a": "40000000",
+        "b": "9",
+    }
+    assert made["producer.override.max.request.size"] == "40000000"
+    assert int(made["producer.override.buffer.memory"]) >= 2 * 40_000_000
+    assert 1 <= int(made["snapshot.fetch.size"]) * 40_000_000 <= debezium.SNAPSHOT
+    assert "producer.override.max.request.size" not in debezium.configuration(
+        worlds.CONNECTOR, ConnectorSpec.model_validate(worlds.CONNECTOR.spec)
+    )
+
+
+@pytest.mark.case("databases-11")
+def test_topics_that_take_less_are_raised_before_the_connector_writes_more() -> None:
+    connector = accepted({"capture": TABLES, "topics": {"maxRecordBytes": 5_000_000}})
+    world = worlds.connector_world(resource=connector)
+    sizes = {ORDERS: 1_048_588, BILLS: 9_000_000}
+    plan = statuses.planned(dataclasses.replace(world, captured=CapturedSeen(sizes=sizes)))
+
+    raised = AlterTopic(namespace="shop", kafka="kafka", topic=ORDERS, config={"max.message.bytes": "5000000"})
+    assert plan.actions[0] == raised
+    assert isinstance(plan.actions[1], PutConnector)
+    written = dataclasses.replace(connector, status={"topicPrefix": "p", "topics": ["p.x", "__debezium-heartbeat.p"]})
+    assert captured_topics.sized(written) == ("p.x",)
+
+
+@pytest.mark.case("databases-11")
+@pytest.mark.parametrize("size", ["1048588", None])
+def test_a_route_that_a_consumer_made_before_is_raised_by_it(size: str | None) -> None:
+    """Where its setting may not be read it is left alone."""
+    found = SettingsSeen(of={worlds.TOPIC: {"max.message.bytes": size} if size else {}}, fresh=True)
+    source = {"connector": "orders-db", "routes": ["order"]}
+    plan = reading(source, accepted({"topics": {"maxRecordBytes": 5_000_000}}), worlds.TOPIC, settings=found)
+
+    raised = [one for one in plan.actions if isinstance(one, AlterTopic) and one.topic == worlds.TOPIC]
+    assert [one.config for one in raised] == ([{"max.message.bytes": "5000000"}] if size else [])

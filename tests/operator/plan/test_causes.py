@@ -43,6 +43,15 @@ def test_a_trace_is_known_by_its_words(name: str, cause: str) -> None:
     assert causes.said(trace, causes.of(trace))
 
 
+@pytest.mark.case("databases-11")
+def test_a_record_too_large_for_its_topic_is_tried_again_as_the_topic_may_be_raised() -> None:
+    """Unlike one that is too large to be sent at all, which nothing but an edit mends."""
+    words = "The request included a message larger than the max message size the server will accept."
+    trace = f"ConnectException: failed\nCaused by: org.apache.kafka.common.errors.RecordTooLargeException: {words}\n"
+
+    assert (causes.of(trace).name, causes.of(trace).answer) == ("TopicSize", "Soon")
+
+
 def test_each_trace_is_judged() -> None:
     assert {path.stem for path in TRACES.glob("*.txt")} == set(KINDS)
 

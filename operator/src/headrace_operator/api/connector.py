@@ -98,6 +98,13 @@ class Topics(Model):
     replication_factor: int | None = Field(
         None, ge=1, le=10, description="Copies of a new topic. Default: the broker's own."
     )
+    max_record_bytes: int | None = Field(
+        None,
+        ge=1024,
+        le=64 * 1024 * 1024,
+        description="How large a record may be, in bytes with its key and headers: what is written, what the topics "
+        "take, those that exist included, and how many rows are read at a time. Default: as Kafka has it, a megabyte.",
+    )
 
 
 class Restart(Model):

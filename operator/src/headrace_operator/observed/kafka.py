@@ -33,6 +33,17 @@ class TopicSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CapturedSeen:
+    """Of a connector's topics those that were ``missing`` just now, and how large a record others take, in bytes.
+
+    The ``sizes`` are those of topics that were asked about.
+    """
+
+    missing: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SettingsSeen:
     """Settings of topics by name, as they were when last looked at; ``fresh`` says that it was just now."""
 

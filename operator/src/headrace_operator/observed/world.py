@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
-from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
+from headrace_operator.observed.kafka import BacklogSeen, CapturedSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Children, ContractsSeen, Inputs, Resource, SecretSeen
 from headrace_operator.observed.source import SourceSeen
 from headrace_operator.observed.value import Absent, Unknown
@@ -61,8 +61,8 @@ class ConnectorWorld:
     `others` has the Connectors that may share a slot or publication which the spec names; none when it names none.
     `doubt` is why Connect could not run what it says to run, asked when its offsets stood still. `home` is the UID of
     the namespace. `source` is what the source agent tells of the database, and `candidate` what it tells of another one
-    to which the spec as written would lead. `stands`: its offsets have not moved for a while. `missing` are topics of
-    its tables that Kafka was seen just now not to have.
+    to which the spec as written would lead. `stands`: its offsets have not moved for a while. `captured` is what
+    was seen just now of its topics.
     """
 
     resource: Resource
@@ -77,7 +77,7 @@ class ConnectorWorld:
     source: SourceSeen | Absent | Unknown = Unknown(reason="No source agent was asked.")  # noqa: RUF009 - frozen
     candidate: SourceSeen | Absent | Unknown | None = None
     stands: bool = False
-    missing: tuple[str, ...] = ()
+    captured: CapturedSeen = CapturedSeen()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, kw_only=True)

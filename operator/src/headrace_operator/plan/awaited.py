@@ -14,8 +14,9 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld, Reference
 from headrace_operator.plan import captured_topics, debezium, publication, sources
-from headrace_operator.plan.actions import CreateTopic
+from headrace_operator.plan.actions import AlterTopic, CreateTopic
 from headrace_operator.plan.conditions import Finding, false, true, unknown
+from headrace_operator.plan.own_topics import SIZE
 from headrace_operator.plan.reasons import Reason
 
 TYPE = "TopicsReady"
@@ -50,6 +51,16 @@ def creations(world: ConsumerWorld, spec: ConsumerSpec | None, topics: tuple[str
     if not isinstance(connector, Resource) or not isinstance(cluster, Resource) or not _has_outbox(connector):
         return ()
     return captured_topics.creations(connector, cluster, (one for one in topics if one not in world.topics))
+
+
+def widened(world: ConsumerWorld, topics: tuple[str, ...]) -> tuple[AlterTopic, ...]:
+    """Return how to let the topics of a Connector take records as large as it may write, once after each look."""
+    if not world.settings.fresh or not isinstance(world.connector, Resource):
+        return ()
+    found = {topic: (world.settings.of.get(topic) or {}) for topic in topics}
+    told = {topic: one.get(SIZE, "") for topic, one in found.items() if not isinstance(one, Unknown)}
+    sizes = {topic: int(size) for topic, size in told.items() if size.isdecimal()}
+    return captured_topics.widened(world.connect, publication.accepted(world.connector), sizes)
 
 
 def _has_outbox(connector: Resource) -> bool:

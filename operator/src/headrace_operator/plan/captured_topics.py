@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.kube import Resource
+from headrace_operator.observed.world import Reference
 from headrace_operator.plan import debezium, needs, publication
-from headrace_operator.plan.actions import CreateTopic
+from headrace_operator.plan.actions import AlterTopic, CreateTopic
+from headrace_operator.plan.own_topics import SIZE
 
 CREATION = "topic.creation."
 GROUPS = f"{CREATION}groups"
@@ -80,6 +83,25 @@ def creations(connector: Resource, cluster: Resource, missing: Iterable[str]) ->
         for name, one in made
         if one is not None
     )
+
+
+def sized(connector: Resource) -> tuple[str, ...]:
+    """Return the topics whose size follows the spec as written: of tables, and what was written to; none without."""
+    if not isinstance(topics := connector.spec.get("topics"), Mapping) or topics.get("maxRecordBytes") is None:
+        return ()
+    begin = f"{connector.status.get('topicPrefix')}."
+    written = (topic for topic in connector.status.get("topics") or () if str(topic).startswith(begin))
+    return tuple(dict.fromkeys((*of_tables(connector), *map(str, written))))
+
+
+def widened(cluster: Reference | None, spec: ConnectorSpec | None, sizes: Mapping[str, int]) -> tuple[AlterTopic, ...]:
+    """Return how to let topics take a record as large as the spec says, which take less; ``sizes`` are in bytes."""
+    largest = spec.topics.max_record_bytes if spec and spec.topics else None
+    if largest is None or not isinstance(cluster, Resource):
+        return ()
+    at = {"namespace": cluster.namespace, "kafka": str(cluster.spec.get("kafka"))}
+    narrow = (topic for topic, size in sizes.items() if size < largest)
+    return tuple(AlterTopic(topic=topic, config={SIZE: str(largest)}, **at) for topic in narrow)
 
 
 def as_connect_makes(properties: Mapping[str, str], topic: str) -> Made | None:

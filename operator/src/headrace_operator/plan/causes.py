@@ -68,11 +68,17 @@ CAUSES = (
         advice="The database has none of the captured tables: make one, or mend capture.",
     ),
     Cause(
+        name="TopicSize",
+        words=r"larger than the max message size the server will accept",
+        answer="Soon",
+        advice="Its topic takes less: set spec.topics.maxRecordBytes, to which Headrace raises topics within minutes, "
+        "or raise max.message.bytes of the topic yourself.",
+    ),
+    Cause(
         name="Size",
         words=r"RecordTooLargeException",
         answer="Never",
-        advice="Raise producer.override.max.request.size in config, and max.message.bytes of the topic, above the "
-        "bytes it names; then: headrace connector restart {connector}.",
+        advice="Raise spec.topics.maxRecordBytes above the bytes it names.",
     ),
     Cause(
         name="Route",

@@ -94,7 +94,10 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     operating = operations.decide(resource, None if _foreign(world) else world.seen, judged.spec, now)
     source = database.findings(world, judged.spec)
     halted = database.halts(source[1])
-    actions = () if _foreign(world) else _changes(world, judged, credentials, operating, halted=halted)
+    actions: tuple[Action, ...] = ()
+    if not _foreign(world):
+        wider = captured_topics.widened(world.connect, judged.spec, world.captured.sizes)
+        actions = (*wider, *_changes(world, judged, credentials, operating, halted=halted))
     failing = _failing(world, judged.spec, operating, bool(actions) or judged.spec is None or halted, now)
     if failing.due and isinstance(world.seen, ConnectorSeen):
         actions = (failing.action(_url(world), world.seen.name),)
@@ -102,7 +105,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     if running.status == "True" and (actions or isinstance(world.validation, Unknown)):
         running = false("Running", Reason.APPLYING, _applying(world.validation))
     if running.status == "True" and isinstance(world.connect, Resource):
-        actions = (*actions, *captured_topics.creations(resource, world.connect, world.missing))
+        actions = (*actions, *captured_topics.creations(resource, world.connect, world.captured.missing))
     ready, *others = source
     found = [_accepted(judged), _connect(world), credentials, ready, *others, running]
     findings = with_ready(found, NEEDED | database.needed(source), judged.stalled)

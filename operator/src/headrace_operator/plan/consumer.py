@@ -80,7 +80,7 @@ def plan(world: ConsumerWorld, settings: Settings, now: datetime, asked: Wish | 
         made = _objects(world, spec, asked.contract, replicas, settings)
         unused = contracts.removals(resource, world.contracts, asked.contract)
         actions = (*_creations(world, topics), *made, *_alterations(world, topics), *unused)
-    actions = (*actions, *awaited.creations(world, spec, topics))
+    actions = (*actions, *awaited.creations(world, spec, topics), *awaited.widened(world, topics))
     deployed = _deployed(world, spec, actions, now)
     found = [
         judged.finding,

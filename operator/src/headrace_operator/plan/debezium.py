@@ -45,6 +45,12 @@ BOUNDS = {
 }
 """What a connector holds of its database at a time. Debezium's own bounds are rows (10,240 and 8,192) of any width."""
 
+SNAPSHOT = 200 * 1024 * 1024
+"""Bytes of a snapshot that are held at a time where rows are as large as they may be."""
+
+BUFFER = 32 * 1024 * 1024
+"""Bytes that Kafka's producer holds unless told otherwise."""
+
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 ELSEWHERE = ("bootstrap.servers", "endpoint.url")
 """How names of properties end that say where else a plug-in logs in."""
@@ -226,6 +232,23 @@ def _topics(spec: ConnectorSpec) -> dict[str, str]:
     return {
         "topic.creation.default.partitions": str(partitions),
         "topic.creation.default.replication.factor": str(replication),
+        **_sizes(spec),
+    }
+
+
+def _sizes(spec: ConnectorSpec) -> dict[str, str]:
+    """Let a record be as large as the spec says, on its way from the database to each topic that is made."""
+    largest = spec.topics.max_record_bytes if spec.topics else None
+    if largest is None:
+        return {}
+    groups = ("default", *re.split(r"\s*,\s*", (spec.config or {}).get("topic.creation.groups", "default").strip()))
+    sizes = {f"topic.creation.{group}.max.message.bytes": str(largest) for group in groups}
+    rows = min(int(BOUNDS["snapshot.fetch.size"]), SNAPSHOT // largest)
+    return {
+        **sizes,
+        "producer.override.max.request.size": str(largest),
+        "producer.override.buffer.memory": str(max(BUFFER, 2 * largest)),
+        "snapshot.fetch.size": str(rows),
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from headrace_operator.observed.kafka import Load, Partition, PartitionSeen, Rates
+from headrace_operator.observed.kafka import CapturedSeen, Load, Partition, PartitionSeen, Rates
 from headrace_operator.plan.own_topics import Settings
 from headrace_operator.reconcile.arrivals import Age, Arrivals
 from headrace_operator.reconcile.letters import Letters
@@ -55,7 +55,7 @@ class Looked:
 class History:
     """The last samples of a consumer, since when its records are there, what its own topics hold and how they are set.
 
-    It has the last load of each pod; of a connector it has the progress, and which topics were missing, and of all that
+    It has the last load of each pod; of a connector it has the progress, and how its topics were, and of all that
     have pods when their contracts are looked at again.
     """
 
@@ -64,7 +64,7 @@ class History:
     letters: Letters = field(default_factory=Letters)
     loads: Loads = field(default_factory=Loads)
     settings: Looks[Settings] = field(default_factory=lambda: Looks(of={}))
-    missing: Looks[tuple[str, ...]] = field(default_factory=lambda: Looks(of=()))
+    captured: Looks[CapturedSeen] = field(default_factory=lambda: Looks(of=CapturedSeen()))
     progress: Progress = field(default_factory=Progress)
     contracts_again: datetime | None = None
     steady_since: datetime | None = None
@@ -79,7 +79,7 @@ class History:
     def look_anew(self) -> None:
         """Have what is seldom looked at be looked at in the next pass; what was measured stays."""
         self.settings.again = None
-        self.missing.again = None
+        self.captured.again = None
         self.contracts_again = None
 
     def add(self, sample: Sample) -> None:

@@ -36,8 +36,8 @@ async def planned(
             running = await observe_connector.connector(
                 resource, remote, history.progress, now, settings.watch_namespaces
             )
-            missing = await captured_topics.missing(running, remote, history.missing, now)
-            return connector.plan(dataclasses.replace(running, missing=missing), settings, now), None
+            captured = await captured_topics.seen(running, remote, history.captured, now)
+            return connector.plan(dataclasses.replace(running, captured=captured), settings, now), None
         case _:
             return await _consumer(resource, remote, settings, history, now)
 
