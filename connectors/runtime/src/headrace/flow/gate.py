@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from headrace.config import Delivery
 from headrace.flow.breaker import Breaker, State
-from headrace.flow.lanes import Lane
-from headrace.flow.policy import Failed
 from headrace.flow.rate import Rate
 
 
@@ -17,28 +15,29 @@ class Gate:
 
     def __init__(self, delivery: Delivery, now: float) -> None:
         self._most = delivery.concurrency
-        self._breaker = Breaker(self._most, now)
+        self.breaker = Breaker(self._most, now)
+        self.ended = self.breaker.ended
         self._rate = None if delivery.rate is None else Rate(delivery.rate.per_second, now)
 
     @property
     def is_open(self) -> bool:
         """Whether the circuit is open: the target fails."""
-        return self._breaker.state.is_open
+        return self.breaker.state.is_open
 
     @property
     def limit(self) -> int:
         """How many attempts may run at once."""
-        return self._breaker.state.limit
+        return self.breaker.state.limit
 
     @property
     def state(self) -> State:
         """Both."""
-        return self._breaker.state
+        return self.breaker.state
 
     @property
     def rest(self) -> float:
         """Seconds from one probe of a failing target to the next."""
-        return self._breaker.rest
+        return self.breaker.rest
 
     def room(self, running: int, now: float, *, ahead: int = 0) -> int:
         """Return how many attempts may begin now beside the ``running`` ones.
@@ -47,7 +46,7 @@ class Gate:
         """
         if ahead and self._rate is None and self.state == (False, self._most):
             running -= ahead
-        room = self._breaker.room(running, now)
+        room = self.breaker.room(running, now)
         return room if self._rate is None or room <= 0 else min(room, self._rate.room(now))
 
     def begin(self, now: float) -> None:
@@ -57,11 +56,7 @@ class Gate:
 
     def due(self, now: float) -> float | None:
         """Return when there may be room though no attempt ends before; None when only an end makes some."""
-        due = self._breaker.due(now)
+        due = self.breaker.due(now)
         if due is not None or self._rate is None or self._rate.room(now) > 0:
             return due
         return self._rate.due(now)
-
-    def ended(self, lane: Lane, failed: Failed | None, now: float) -> bool:
-        """Note how an attempt ended; return whether it counts as one."""
-        return self._breaker.ended(lane, failed, now)

@@ -45,19 +45,22 @@ class Job:
 
     ``tried`` says how it was tried last, also by an owner before, ``crashes`` how often it was there when the process
     ended, ``is_suspect`` whether it may be the cause, ``worker_crashes`` how often it ended a worker process.
-    ``size`` is what it takes of the budget, in bytes. ``number`` counts arrivals; `Lanes.add` sets it.
+    ``size`` is what it takes of the budget, in bytes. ``number`` counts arrivals; `Lanes.add` sets it. ``taken`` and
+    ``ended`` say when it was taken for its last attempt and when that ended, in monotonic seconds.
     """
 
     __slots__ = (
         "assignment",
         "attempt",
         "crashes",
+        "ended",
         "first_failed_at",
         "is_suspect",
         "lane",
         "number",
         "record",
         "size",
+        "taken",
         "tried",
         "worker_crashes",
     )
@@ -82,6 +85,7 @@ class Job:
         self.attempt = record.attempt
         self.first_failed_at: float | None = (tried.since or None) if tried else None
         self.number = 0
+        self.taken = self.ended = 0.0
 
 
 def lane_of(record: Record, order: Order) -> Lane:
@@ -196,12 +200,13 @@ class Lanes:
         """End a running record; the next of its key becomes ready."""
         lane = job.lane
         self._running.remove(lane)
-        self._release(lane)
+        if self._failed:
+            self._release(lane)
         self._forget(job)
         queue = self._queues[lane]
         del queue[0]
         if queue:
-            self._make_ready(lane)
+            heapq.heappush(self._ready, (queue[0].number, lane))
         else:
             del self._queues[lane]
 

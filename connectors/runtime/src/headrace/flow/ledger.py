@@ -28,7 +28,7 @@ class Assignment:
     ``end`` while some are read again. ``halted``: a record of it is dead-lettered, and nothing more begins, which any
     thread may note and read; ``stopped`` names that letter once it is written. ``ended``: all that its log had has been
     read. ``sequences`` says from which dead letter on keys of it may wait behind theirs; ``first`` when the group began
-    with it, once that is known.
+    with it, once that is known. ``is_current``: it is its ledger's present one of the partition.
     """
 
     __slots__ = (
@@ -48,6 +48,7 @@ class Assignment:
         "given_away",
         "halted",
         "initial",
+        "is_current",
         "mistrusted",
         "name",
         "parkers",
@@ -73,6 +74,7 @@ class Assignment:
         self.ended = False
         self.committed = committed
         self.size = 0
+        self.is_current = False
         self.given_away = False
         self.mistrusted = False
         self.begun = False
@@ -273,7 +275,11 @@ class Ledger:
     ) -> Assignment:
         """Begin a new time of owning a partition, whose group has ``committed`` this offset, with that map."""
         assignment = Assignment(topic, partition, committed, known)
-        self._owned[topic, partition] = assignment
+        before = self._owned.get(assignment.name)
+        if before is not None:
+            before.is_current = False
+        assignment.is_current = True
+        self._owned[assignment.name] = assignment
         return assignment
 
     def renew(self, before: Assignment, offset: int | None) -> Assignment:
@@ -302,7 +308,8 @@ class Ledger:
     def revoke(self, assignment: Assignment) -> None:
         """Forget a partition; what is completed for it later is stale."""
         assignment.given_away = True
-        if self._is_current(assignment):
+        if assignment.is_current:
+            assignment.is_current = False
             del self._owned[assignment.name]
 
     def deliver(
@@ -312,11 +319,11 @@ class Ledger:
 
         ``stamp`` is its timestamp in milliseconds, ``epoch`` that of the leader that wrote it.
         """
-        return self._is_current(assignment) and assignment._deliver(offset, size, stamp, epoch)
+        return assignment.is_current and assignment._deliver(offset, size, stamp, epoch)
 
     def set_aside(self, assignment: Assignment, offset: int) -> None:
         """Note that an unfinished record is in memory no more, and may be delivered once again."""
-        if self._is_current(assignment):
+        if assignment.is_current:
             assignment._set_aside(offset)
 
     def tried(self, assignment: Assignment, offset: int) -> Tried | None:
@@ -325,7 +332,7 @@ class Ledger:
 
     def note(self, assignment: Assignment, offset: int, tried: Tried) -> None:
         """Note how an unfinished record was tried; nothing when it is not ours or finished."""
-        if self._is_current(assignment) and offset in assignment._open:
+        if assignment.is_current and offset in assignment._open:
             assignment._tried[offset] = tried
 
     def reach(self, topic: str, partition: int, offset: int) -> None:
@@ -336,7 +343,4 @@ class Ledger:
 
     def complete(self, assignment: Assignment, offset: int) -> bool:
         """Note that a record is finished; False when its partition is no longer ours."""
-        return self._is_current(assignment) and assignment._complete(offset)
-
-    def _is_current(self, assignment: Assignment) -> bool:
-        return self._owned.get(assignment.name) is assignment
+        return assignment.is_current and assignment._complete(offset)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from headrace.flow.lanes import Job
 from headrace.flow.policy import Failed
 from headrace.handlers import exceptions
-from headrace.metrics import Histogram, Metrics
+from headrace.metrics import Metrics
 from headrace.record import Record
 from headrace.worker.deduplication import Claim
 from headrace.worker.runners import Runners, own_task
@@ -42,17 +42,22 @@ class Attempts:
     def __init__(self, handle: Handle, runners: Runners, metrics: Metrics, hands: Hands | None) -> None:
         self._handle = handle
         self._runners = runners
-        self._metrics = metrics
         self._hands = hands
+        self._dwell, self._processing = metrics.dwell.observe, metrics.processing.observe
+        self._end_to_end = metrics.end_to_end.observe
 
     async def make(self, job: Job, claim: Claim | None) -> Failed | None:
         """Attempt a record once, and settle the claim there is to its message."""
-        started = time.perf_counter()
-        if job.attempt == 1:
-            observe_age(self._metrics.dwell, job.record)
+        age, begun = age_of(job.record), time.monotonic()
+        if job.attempt == 1 and age is not None:
+            self._dwell(age)
         failed = await (self._handled(job.record) if claim is None else self._handled_apart(job.record))
+        job.ended = time.monotonic()
+        took = job.ended - begun
         if self._hands is None:
-            self._metrics.processing.observe(time.perf_counter() - started)
+            self._processing(took)
+        if failed is None and age is not None:
+            self._end_to_end(age + took)
         if claim is not None:
             await claim.settle(done=failed is None)
         return failed
@@ -87,7 +92,9 @@ class Attempts:
             return Failed(message=text, exception=exceptions.name(error), internal=True)
 
 
-def observe_age(ages: Histogram, record: Record) -> None:
-    """Note for how long the record has been on its topic, where it says since when."""
-    if record.timestamp is not None:
-        ages.observe(max(0.0, time.time() - record.timestamp / 1000))
+def age_of(record: Record) -> float | None:
+    """Return for how many seconds the record has been on its topic, where it says since when."""
+    if record.timestamp is None:
+        return None
+    age = time.time() - record.timestamp / 1000
+    return age if age > 0 else 0.0

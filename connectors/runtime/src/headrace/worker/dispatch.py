@@ -32,7 +32,7 @@ from headrace.flow.telling import told
 from headrace.metrics import Metrics
 from headrace.record import Headers, Record
 from headrace.worker import burials
-from headrace.worker.attempts import Attempts, Handle, Hands, observe_age
+from headrace.worker.attempts import Attempts, Handle, Hands
 from headrace.worker.deduplication import Claim, Deduplication
 from headrace.worker.keys import Keys
 from headrace.worker.outages import Outages
@@ -71,7 +71,6 @@ class Dispatcher:
         self._lanes = Lanes()
         self._runners = Runners(self._handle_next, self._concurrency + (hands.most_ahead if hands else 0))
         self._attempts = Attempts(handle, self._runners, metrics, hands)
-        self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
         self._leaving: frozenset[Assignment] = frozenset()
@@ -160,8 +159,22 @@ class Dispatcher:
 
     async def _handle_next(self) -> None:
         while (job := self._take()) is None:
-            await self._wait()
-        await self._pass(job)
+            await self._runners.rest()
+        if self._may_begin_at_once(job):
+            await self._attempt(job)
+        else:
+            await self._pass(job)
+        self.quarantine.leave(job)
+
+    def _may_begin_at_once(self, job: Job) -> bool:
+        """Whether a record is ours and nothing is to be seen to, asked or waited for before it is attempted."""
+        return (
+            self._once is None
+            and job.record.value is not None
+            and not (job.is_suspect or self.quarantine.is_active)
+            and not (job.assignment.given_away or job.assignment.halted)
+            and self._lease.holds(job.taken)
+        )
 
     async def _pass(self, job: Job) -> None:
         """Handle a record once, in quarantine where it is suspect or others are; or leave it, when it is not ours."""
@@ -181,38 +194,28 @@ class Dispatcher:
             await self._attempt(job)
         else:
             await self._attempt_once(job, self._once)
-        self.quarantine.leave(job)
 
     def _take(self) -> Job | None:
         """Begin the next record, if there is one and the gate has room."""
         now = time.monotonic()
         running, ready = self._lanes.running, self._lanes.ready
-        room = self._room(now)
-        self.busy.note(running + max(0, min(ready, room)), now)
+        room = self._gate.room(running, now, ahead=self._hands.ahead if self._hands else 0)
         if room <= 0:
+            self.busy.note(running, now)
             if ready:
                 self._arm()
             return None
+        self.busy.note(running + (ready if ready < room else room), now)
         job = self._lanes.take()
         if job is not None:
+            job.taken = now
             self._gate.begin(now)
         return job
 
-    async def _wait(self) -> None:
-        future = asyncio.get_running_loop().create_future()
-        self._idle.append(future)
-        await future
-
-    def _room(self, now: float) -> int:
-        return self._gate.room(self._lanes.running, now, ahead=self._hands.ahead if self._hands else 0)
-
     def _wake_runners(self) -> None:
         self._ahead = self._hands.ahead if self._hands else 0
-        room = self._room(time.monotonic())
-        for _ in range(min(len(self._idle), self._lanes.ready, room)):
-            future = self._idle.popleft()
-            if not future.done():
-                future.set_result(None)
+        room = self._gate.room(self._lanes.running, time.monotonic(), ahead=self._ahead)
+        self._runners.wake(min(self._lanes.ready, room))
 
     async def _wait_for_lease(self, job: Job) -> None:
         """Wait until it is sure whose the record is, or that it does not begin."""
@@ -283,10 +286,10 @@ class Dispatcher:
 
     def _passed(self, job: Job, failed: Failed | None) -> bool:
         """Tell the gate how an attempt ended; return whether it counts."""
-        before = self._gate.state
-        counts = self._gate.ended(job.lane, failed, time.monotonic())
-        after = self._gate.state
-        if before.is_open or after != before:
+        before = self._gate.breaker.state
+        counts = self._gate.ended(job.lane, failed, job.ended)
+        after = self._gate.breaker.state
+        if before.is_open or after is not before:
             if after.is_open != before.is_open:
                 self._outages.tell(job, failed)
             self._follow(before, after)
@@ -311,7 +314,6 @@ class Dispatcher:
 
     def _succeed(self, job: Job) -> None:
         self._metrics.ok.inc()
-        observe_age(self._metrics.end_to_end, job.record)
         self._finish(job, None, None)
 
     def _fail(self, job: Job, failed: Failed, now: float) -> None:

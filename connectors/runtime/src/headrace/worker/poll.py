@@ -240,7 +240,9 @@ class Poller(threading.Thread):
         tried = self._ledger.tried(assignment, record.offset)
         if tried is not None:
             record = replace(record, attempt=tried.attempt)
-        job = Job(assignment, record, self._order, tried or tried_of(record), size=size)
+        elif record.parked:
+            tried = tried_of(record)
+        job = Job(assignment, record, self._order, tried, size=size)
         if assignment.suspects:
             assignment.suspects -= 1
             job.is_suspect = True

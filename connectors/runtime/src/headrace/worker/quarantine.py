@@ -67,8 +67,9 @@ class Quarantine:
 
     def leave(self, job: Job) -> None:
         """Note that a record runs no more, whether it was suspect or not."""
-        self._forget(job)
-        self._let_out(job)
+        if self._watched or self._late or self._waiting or self._admitted:
+            self._forget(job)
+            self._let_out(job)
 
     def _forget(self, job: Job) -> None:
         self._late.discard(job)

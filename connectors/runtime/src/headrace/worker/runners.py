@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from itertools import count
@@ -31,6 +32,7 @@ class Runners:
         self._number = number
         self._context = copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._resting: deque[asyncio.Future[None]] = deque()
         self._lost: asyncio.Future[str] | None = None
         self.are_ending = False
 
@@ -45,6 +47,19 @@ class Runners:
             self.are_ending = True
             for task in self._tasks:
                 task.cancel()
+
+    async def rest(self) -> None:
+        """Let the runner that asks wait until it is woken."""
+        woken = asyncio.get_running_loop().create_future()
+        self._resting.append(woken)
+        await woken
+
+    def wake(self, most: int) -> None:
+        """Wake the runners that have rested longest."""
+        for _ in range(min(most, len(self._resting))):
+            woken = self._resting.popleft()
+            if not woken.done():
+                woken.set_result(None)
 
     def _start(self) -> None:
         """Start one in the context of the process, not in that of the attempt whose place it takes."""
