@@ -6,6 +6,7 @@ So one timer serves all, and an attempt costs a place in a queue, not a timer of
 from __future__ import annotations
 
 import asyncio
+import time
 from types import TracebackType
 from typing import Any
 
@@ -22,10 +23,9 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._due[_task()] = loop.time() + self._seconds
+        self._due[_task()] = time.monotonic() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._look, loop)
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -35,13 +35,13 @@ class Deadlines:
         if was_late and task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _look(self) -> None:
         """End what is due by now, and look again when the next one is."""
-        now, self._timer = loop.time(), None
+        now, self._timer = time.monotonic(), None
         while self._due:
             task, due = next(iter(self._due.items()))
             if due > now:
-                self._timer = loop.call_at(due, self._look, loop)
+                self._timer = asyncio.get_running_loop().call_later(due - now, self._look)
                 return
             del self._due[task]
             task.cancel()
