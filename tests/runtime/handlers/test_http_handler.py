@@ -16,6 +16,7 @@ from headrace.flow.policy import Failed
 from headrace.handlers import Broken
 from headrace.handlers.http import HttpHandler, event_headers, judge
 from headrace.record import Position, Record
+from headrace.worker.runners import Trace
 from tests.waiting import PATIENCE
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -106,6 +107,17 @@ async def test_connections_are_kept(target: tuple[Target, str], handler: HttpHan
     for _ in range(5):
         assert await handler.handle(RECORD) is None
     assert len(target[0].peers) == 1
+
+
+async def test_a_request_leaves_no_trace_in_the_task_it_ran_in(handler: HttpHandler) -> None:
+    """Else each record would cost a task of its own."""
+
+    async def handled() -> bool:
+        trace = Trace()
+        await handler.handle(RECORD)
+        return trace.is_left()
+
+    assert not await asyncio.create_task(handled())
 
 
 @pytest.mark.parametrize(

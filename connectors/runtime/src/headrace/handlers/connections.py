@@ -6,6 +6,8 @@ It must not know what an answer means.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -21,12 +23,23 @@ LONGEST_LINE, MOST_HEADERS = 1024 * 1024, 10_000
 """Bytes of a line of an answer's head and the number of its headers, beyond which its headers are not read."""
 
 _STATUS = re.compile(rb"HTTP/[0-9]\.[0-9] ([0-9]{3})(?:[ \r\n]|$)")
+_END = b"\r\n\r\n"
 _BEGINNING = 64
 """Bytes of a line that tell whether it says a status."""
 
 
 _last: ContextVar[Protocol | None] = ContextVar("last", default=None)
-"""The connection of this task's last request, if it got one."""
+"""The connection of this task's last request, if it got one; known within `noted` only."""
+
+
+@contextmanager
+def noted() -> Iterator[None]:
+    """Know within it what became of this task's requests; behind it the task's context is as it was before."""
+    before = _last.set(None)
+    try:
+        yield
+    finally:
+        _last.reset(before)
 
 
 class Protocol(ResponseHandler):
@@ -54,9 +67,12 @@ class Protocol(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived, the head line by line: a body that makes no sense then spoils the body only."""
+        """Take what arrived, the head apart from the rest: a body that makes no sense then spoils the body only.
+
+        A head that did not come whole is taken line by line.
+        """
         start = 0
-        while not self._is_told and (end := data.find(b"\n", start) + 1):
+        while not self._is_told and (end := _end(data, start)):
             self._note(data[start:end])
             super().data_received(data[start:end])
             start = end
@@ -74,6 +90,13 @@ class Protocol(ResponseHandler):
             self._line = b""
             if found and int(found[1]) >= 200:
                 self.status = int(found[1])
+
+
+def _end(data: bytes, start: int) -> int:
+    """Return where the head that begins or goes on at ``start`` ends, else its line; 0 where no line does."""
+    end = data.find(_END, start)
+    is_whole = end >= 0 and data.find(b"\n\n", start, end) < 0
+    return end + len(_END) if is_whole else data.find(b"\n", start) + 1
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -61,7 +61,8 @@ class HttpHandler:
         """Deliver ``record`` once; None is success."""
         headers = event_headers(record, self._namespace)
         try:
-            return await self._deliver(record.value or b"", headers)
+            with connections.noted():
+                return await self._deliver(record.value or b"", headers)
         except TimeoutError as error:
             text = f"POST {discreet(str(self._url))}: no answer in time"
             return Failed(message=text, exception=exceptions.name(error), timed_out=True, unanswered=True)
