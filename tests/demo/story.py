@@ -54,7 +54,7 @@ class Story:
         upgrade = ("helm", "upgrade", "--install", "--namespace", "headrace-system", "--wait", "--timeout", "3m")
         images = [
             part
-            for name in ("operator", "connect", "runtime")
+            for name in ("operator", "connect", "runtime", "agent")
             for part in ("--set", f"images.{name}={self.images[name]}")
         ]
         self.reach.teach(*upgrade, "--create-namespace", "headrace-crds", "charts/headrace-crds", timeout=200)

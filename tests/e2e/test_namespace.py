@@ -84,7 +84,7 @@ def _sql(statement: str) -> None:
 
 def _values() -> list[str]:
     images = store.references()
-    chosen = [f"images.{name}={images[name]}" for name in ("operator", "connect", "runtime")]
+    chosen = [f"images.{name}={images[name]}" for name in ("operator", "connect", "runtime", "agent")]
     return [word for value in (f"watch.namespaces={{{NAMESPACE}}}", *chosen) for word in ("--set", value)]
 
 
