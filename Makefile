@@ -36,13 +36,13 @@ rooms: setup
 fast: setup packages build ## Fast tests, which need no cluster
 	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle and not sweep" -n 2
 
-generate: setup ## Write the generated files: CRDs, dashboards, rules
-	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates
+generate: setup ## Write the generated files: CRDs, JSON schemas, dashboards, rules
+	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates --schemas operator/schemas
 	@$(RUN) python -m dashboards.src
 
 verify: generate ## Fail when a generated file is not what its source makes
-	@git --no-pager diff -- charts dashboards
-	@changed=$$(git status --porcelain -- charts dashboards) && [ -z "$$changed" ] \
+	@git --no-pager diff -- charts dashboards operator/schemas
+	@changed=$$(git status --porcelain -- charts dashboards operator/schemas) && [ -z "$$changed" ] \
 	  || { echo "$$changed"; echo "verify: run 'make generate' and commit the files above"; exit 1; }
 
 lint-charts: setup build ## Judge the charts by kube-score and checkov, which it installs into the cache

@@ -7,7 +7,6 @@ The tools are pinned, and installed into the cache; they are no part of the proj
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from typing import Any
 import yaml
 
 from tests.charts.rendering import CHARTS, IMAGES, template
-from tests.cluster import places, pypi, toolchain
+from tests.cluster import places, program, pypi
 from tests.cluster.progress import run_logged
 
 Finding = tuple[str, str, str]
@@ -26,8 +25,8 @@ Finding = tuple[str, str, str]
 
 HERE = Path(__file__).parent
 LOGS = places.CACHE / "log"
-ADVICE = "check that the Go module proxy and PyPI are reachable, then try again"
-SCORE_SOURCE, SCORE = HERE / "score", places.BINARIES / "kube-score-1.20.0"
+ADVICE = "check that PyPI is reachable, then try again"
+SCORE = "github.com/zegl/kube-score/cmd/kube-score"
 CHECKOV = places.TOOLCHAIN / "checkov-3.3.30"
 
 
@@ -65,12 +64,6 @@ def _found() -> Iterator[Finding]:
 
 
 def _install() -> None:
-    if not SCORE.exists():
-        toolchain.install()
-        package = "github.com/zegl/kube-score/cmd/kube-score"
-        command = [str(toolchain.GO), "build", "-mod=readonly", "-trimpath", "-o", str(SCORE), package]
-        environment = toolchain.environment(os.environ)
-        run_logged(command, log=LOGS / "build-kube-score.log", advice=ADVICE, env=environment, cwd=SCORE_SOURCE)
     if not (CHECKOV / "whole").exists():
         log = LOGS / "checkov.log"
         run_logged([pypi.uv(), "venv", "--clear", "--python", sys.executable, str(CHECKOV)], log=log, advice=ADVICE)
@@ -80,7 +73,9 @@ def _install() -> None:
 
 
 def _scored(file: Path) -> Iterator[Finding]:
-    said = _said([str(SCORE), "score", "--kubernetes-version", "v1.34", "-o", "json", str(file)])
+    said = _said(
+        [str(program.ensure(HERE / "score", SCORE)), "score", "--kubernetes-version", "v1.34", "-o", "json", str(file)]
+    )
     for one in json.loads(said) or ():
         for check in one["checks"]:
             if not check["skipped"] and check["grade"] < 10:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ import typer
 
 from headrace_operator import logs
 from headrace_operator import settings as surroundings
-from headrace_operator.api import admission, crd
+from headrace_operator.api import admission, crd, published
 from headrace_operator.clients.errors import HeadraceError
 
 COLLECTIONS = (20_000, 20, 20)
@@ -102,10 +103,17 @@ def try_(
 @app.command()
 def crds(
     to: Annotated[Path | None, typer.Option(help="Write the chart's templates into this folder.")] = None,
+    schemas: Annotated[Path | None, typer.Option(help="Write JSON schemas of the kinds into this folder.")] = None,
 ) -> None:
     """Print the CustomResourceDefinitions as YAML; with --to also write the admission policies and roles."""
-    if to is None:
+    if to is None and schemas is None:
         typer.echo(crd.yaml_text())
-        return
-    for name, text in {**crd.files(), **admission.files()}.items():
-        (to / name).write_text(text)
+    if to is not None:
+        _write(to, {**crd.files(), **admission.files()})
+    if schemas is not None:
+        _write(schemas, published.files())
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text)

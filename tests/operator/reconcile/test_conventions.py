@@ -11,6 +11,12 @@ The conventions that hold from the first day, and the tests that hold them; file
 - Apply twice, no diff, nothing written but the status, nothing of kopf: here
 - Events on transitions, reasons and their page: operator/plan/test_statuses, operator/plan/test_reasons, here
 - Columns, categories and short names, rules, typos: operator/api/test_tables, operator/api/test_rules
+- What tools and scripts conclude, the commands to wait by: operator/plan/test_gitops; health checks in CEL are none of
+  ours, as Flux concludes from kstatus, and rules in CEL are judged by the API server itself, each by a fixture that it
+  refuses and one that it takes: operator/api/test_rules, operator/api/test_bounds, operator/api/test_admission
+- One version, which takes what the last release took: operator/api/test_promised
+- JSON schemas of the kinds, which kubeconform judges the examples by: operator/api/test_published
+- Project pages, what it was tried with: test_pages, test_versions
 - Values, definitions that outlive the operator, restricted pods: charts/test_headrace, charts/test_install
 """
 
