@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import sysconfig
 import traceback
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -23,6 +22,9 @@ LONGEST = 2000
 
 CAUSES, FRAMES, WIDTH = 3, 10, 200
 """Causes told of an exception, the last frames of each, and the characters of a line of code."""
+
+Raised = tuple[FrameType, int]
+"""A frame, and its line at which an exception passed."""
 
 OWN = ("<frozen ", f"{Path(__file__).parent.parent}/", importlib.__file__)
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
@@ -60,10 +62,10 @@ def where(error: BaseException) -> str:
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
-    stacks = [_frames(one) for one in _chain(error)]
-    theirs = [[one for one in frames if not one.filename.startswith(LIBRARIES)] for frames in stacks]
-    frames = next(filter(None, (*theirs, *stacks)), [])
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+    stacks = [_raised(one) for one in _chain(error)]
+    theirs = [[one for one in raised if not _file(one).startswith(LIBRARIES)] for raised in stacks]
+    raised = next(filter(None, (*theirs, *stacks)), [])
+    return f"{_file(raised[-1])}, line {raised[-1][1]}" if raised else ""
 
 
 def traced(error: BaseException) -> Traced:
@@ -89,7 +91,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 def _lines(error: BaseException) -> Iterator[str]:
     """Yield the traceback of ``error`` alone, if it has one of its own; it ends with its text."""
     yield "Traceback (most recent call last):"
-    for frame in _frames(error):
+    for frame in traceback.StackSummary.extract(iter(_raised(error))):
         yield f'  File "{frame.filename}", line {frame.lineno}, in {frame.name[:WIDTH]}'
         if frame.line:
             yield f"    {frame.line[:WIDTH]}"
@@ -103,13 +105,12 @@ def _cause(error: BaseException) -> BaseException | None:
     return implied if error.__cause__ is None else error.__cause__
 
 
-def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+def _raised(error: BaseException) -> list[Raised]:
     """Return the last frames that are not ours: the user's, and the very last one; all of them where none is."""
     raised = [one for one in traceback.walk_tb(error.__traceback__) if not _file(one).startswith(OWN)]
     theirs = [one for one in raised[:-1] if not _file(one).startswith(LIBRARIES)] or raised[:-1]
-    last = deque((*theirs, *raised[-1:]), maxlen=FRAMES)
-    return list(traceback.StackSummary.extract(iter(last)))
+    return [*theirs, *raised[-1:]][-FRAMES:]
 
 
-def _file(raised: tuple[FrameType, int]) -> str:
+def _file(raised: Raised) -> str:
     return raised[0].f_code.co_filename
