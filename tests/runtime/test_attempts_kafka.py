@@ -24,10 +24,10 @@ def attempts(world: World, key: str) -> list[int]:
 
 
 def await_told(world: World, attempt: int) -> None:
-    """Wait until a commit tells that this attempt is the next one."""
+    """Wait until a commit tells that this attempt, or a later one, is the next."""
     until(
         f"attempt {attempt} told",
-        lambda: (known := world.map()) and attempt in {t.attempt for t in known.tried.values()},
+        lambda: (known := world.map()) and any(tried.attempt >= attempt for tried in known.tried.values()),
     )
 
 
@@ -43,7 +43,7 @@ def test_three_attempts_are_three_through_rebalances(
         until("the first attempt", lambda: attempts(world, "bad") == [1])
         with consuming(world) as second:
             until("a rebalance", lambda: second.get("/readyz")[0] == 200)
-            until("the second attempt", lambda: attempts(world, "bad") == [1, 2])
+            until("the second attempt", lambda: len(attempts(world, "bad")) >= 2)
             assert second.stop() == 0
         (letter,) = world.dead_letters(1)
         said = headers.decode(letter.headers() or ())

@@ -77,7 +77,7 @@ async def test_it_tells_what_a_client_of_the_groups_own_tells(kafka_broker: Kafk
         before = clients()
         seen = await asyncio.gather(*(answered(kafka, group, wanted) for group in groups))
         part = await answered(kafka, groups[0], [(topic, 0)])
-        assert clients() == before
+        assert clients() <= before  # those of tests before may end meanwhile
 
     for group, one in zip(groups, seen, strict=True):
         own = Group({"bootstrap.servers": kafka_broker.bootstrap_servers}, group, lambda _: None)
@@ -160,7 +160,7 @@ async def test_it_logs_in_as_the_client_does(kafka_broker: KafkaBroker, topic: s
     with closing(Kafka("kafka", {**login, "sasl.password": "a,b=c ü"})) as kafka:
         before = clients()
         assert await answered(kafka, topic, [(topic, 0)]) == {(topic, 0): Committed(offset=7)}
-        assert clients() == before
+        assert clients() <= before  # those of tests before may end meanwhile
     refused = pytest.raises(Unauthorized, match=r"refuses to read offsets.*Check the credentials")
     with closing(Kafka("kafka", {**login, "sasl.password": "other"})) as kafka, refused:
         await kafka.committed(topic, [(topic, 0)])
@@ -177,7 +177,7 @@ async def test_it_speaks_tls_to_a_broker_that_the_authority_knows(
     with closing(Kafka("kafka", {**tls, "ssl.ca.pem": authority})) as kafka:
         before = clients()
         assert await answered(kafka, topic, [(topic, 0)]) == {(topic, 0): Committed(offset=7)}
-        assert clients() == before
+        assert clients() <= before  # those of tests before may end meanwhile
     with closing(Kafka("kafka", tls)) as kafka, pytest.raises(Unreachable, match="certificate"):
         await kafka.committed(topic, [(topic, 0)])
 
@@ -200,7 +200,7 @@ async def test_it_shows_its_certificate_where_a_broker_asks_for_one(
     with closing(Kafka("kafka", {**tls, **known})) as kafka:
         before = clients()
         assert await answered(kafka, topic, [(topic, 0)]) == {(topic, 0): Committed(offset=7)}
-        assert clients() == before
+        assert clients() <= before  # those of tests before may end meanwhile
     for wrong in (strange, {}):
         with closing(Kafka("kafka", {**tls, **wrong})) as kafka, pytest.raises(Unreachable, match="alert"):
             await kafka.committed(topic, [(topic, 0)])
