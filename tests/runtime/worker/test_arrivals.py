@@ -1,13 +1,13 @@
 """A source partition and its retry partition that come to a pod and leave it one by one, as in a group of KIP-848.
 
-Two pods beside a model of Kafka: whatever comes first, each key is handled in its order, and nothing is left out.
+Two pods beside a model of Kafka: whatever comes first, each key is handled in its order, and nothing is left out. All
+that goes on takes turns (`tests.runtime.turns`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
@@ -35,7 +35,7 @@ from headrace.worker.dispatch import Dispatcher
 from headrace.worker.poll import Poller
 from tests.runtime.configs import BILLING
 from tests.runtime.pausing import Client
-from tests.waiting import until
+from tests.runtime.turns import Turns
 
 SOURCE, RETRY = ("orders", 0), (BILLING.topics.retry, 0)
 OTHER = ("returns", 0)
@@ -46,6 +46,19 @@ CONFIG = BILLING.model_copy(update={"delivery": DELIVERY, "group_protocol": "con
 PARKS = DELIVERY.model_copy(update={"on_dead_letter": OnDeadLetter(action="ParkKey")})
 Parkers = Mapping[Partition, Sequence[Parker]]
 KEYS = (b"a", b"b", b"bad")
+MOST = 20_000
+"""Turns until whatever must come has come."""
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that runs when it is told to."""
+    made = asyncio.new_event_loop()
+    yield made
+    for task in (tasks := asyncio.all_tasks(made)):
+        task.cancel()
+    made.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    made.close()
 
 
 class Message:
@@ -89,14 +102,15 @@ class Member(Client):
     has_joined = True
     room = 4095
 
-    def __init__(self, kafka: Kafka, draw: random.Random) -> None:
+    def __init__(self, kafka: Kafka, turns: Turns) -> None:
         super().__init__()
         self._kafka = kafka
-        self._draw = draw
+        self._turns, self._draw = turns, turns.draw
         self._positions: dict[Partition, int] = {}
         self.told: deque[tuple[str, list[Partition]]] = deque()
 
     def read(self, most: int, timeout: float) -> Read:
+        self._turns.meanwhile()
         first = self._taken(most)
         if self.told:
             self._hear(*self.told.popleft())
@@ -111,6 +125,7 @@ class Member(Client):
             self.poller._on_assigned(found)
             return
         self.poller._on_revoked(partitions, False)
+        self._turns.meanwhile()
         for one in partitions:
             del self._positions[one], self._kafka.owners[one]
 
@@ -126,6 +141,7 @@ class Member(Client):
         return Read(records, ends, [])
 
     def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
+        self._turns.meanwhile()
         for one, offset, text in offsets:
             if self._kafka.owners.get(one) is not self:
                 raise CommitFailed("not yours")
@@ -179,11 +195,12 @@ class Writer:
 
 
 class Pod:
-    """One process: its poll thread takes a turn when it is told to, and its runners run all the time."""
+    """One process: its poll thread takes a turn when it is told to."""
 
     def __init__(self, world: World, number: int) -> None:
-        metrics, lease = Metrics(CONFIG), Lease(600, time.monotonic())
-        self.member = Member(world.kafka, world.draw)
+        metrics, lease = Metrics(CONFIG), Lease(600, world.turns.now())
+        self.member = Member(world.kafka, world.turns)
+        self.is_at_it = False
         world.patches.setattr(poll, "Source", lambda config: self.member)
         world.patches.setattr(
             parking, "Parked", lambda config, written: Writer(world.kafka, world.draw, written, world.slow)
@@ -192,6 +209,13 @@ class Pod:
         self.poller = Poller(world.config, self.dispatcher, world.loop, metrics, lease, f"billing-{number}")
         self.member.poller = self.poller
         self.runners = asyncio.run_coroutine_threadsafe(self.dispatcher.run(), world.loop)
+
+    def turn(self) -> None:
+        """Take a turn, unless it is amid one."""
+        if not self.is_at_it:
+            self.is_at_it = True
+            self.poller._turn()
+            self.is_at_it = False
 
     def owns(self, partition: Partition) -> bool:
         return self.poller._ledger.find(*partition) is not None
@@ -213,7 +237,8 @@ class World:
         topics = CONFIG.topics.model_copy(update={"sources": tuple(topic for topic, _ in sources)})
         self.config = CONFIG.model_copy(update={"topics": topics, "delivery": delivery})
         self.patches, self.loop, self.slow = patches, loop, slow
-        self.draw = random.Random(seed)
+        self.turns = Turns(patches, loop, seed)
+        self.draw, self.turns.beside = self.turns.draw, self.turn
         self.kafka = Kafka(*sources)
         self.effects: list[tuple[bytes | None, int]] = []
         self.written: defaultdict[bytes, int] = defaultdict(int)
@@ -238,7 +263,8 @@ class World:
     def turn(self, count: int = 1) -> None:
         """Let one of the pods take a turn, that often."""
         for _ in range(count):
-            self.draw.choice(self.pods).poller._turn()
+            self.draw.choice(self.pods).turn()
+            self.turns.meanwhile()
 
     def move(self) -> None:
         """Let some of what a pod has go, or what nobody has come to one of them."""
@@ -253,12 +279,11 @@ class World:
 
     def turn_until(self, what: str, holds: Callable[[], bool]) -> None:
         """Let them take turns until it holds."""
-
-        def look() -> bool:
-            self.turn(20)
-            return holds()
-
-        until(what, look, every=0.001)
+        for _ in range(MOST):
+            if holds():
+                return
+            self.turn()
+        raise AssertionError(f"{MOST} turns in vain for {what}")
 
     def see_it_end(self) -> None:
         """Give all to one pod, and let it go on until all is done."""

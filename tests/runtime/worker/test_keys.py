@@ -41,7 +41,7 @@ class Pod:
         self.retry = self.ledger.assign(RETRY, 0, retry.at, retry)
         self.source.parks = True
         found = list(parked_among(log, "Key", retry)) if log[retry.at :] else []
-        self.keys.begin(0, found, Parker(len(log), secrets.token_hex(8)))
+        self.keys.begin(0, found, Parker(len(log), secrets.token_hex(8)), {})
         self.beyond = beyond(found).get((SOURCE, 0), -1)
         self.running: list[Job] = []
         self.next = {SOURCE: source.at, RETRY: retry.at}
@@ -106,7 +106,8 @@ class ParkingMachine(RuleBasedStateMachine):
         self.committed = OffsetMap(at=0), OffsetMap(at=0)
         self.pod = Pod(*self.committed, self.retry)
         self.told = 0
-        self.late: deque[Finished] = deque()
+        self.late: list[deque[Finished]] = []
+        self.came_late: set[int] = set()
 
     @rule(key=KEYS, count=st.integers(1, 4))
     def produce(self, key: bytes | None, count: int) -> None:
@@ -206,11 +207,21 @@ class ParkingMachine(RuleBasedStateMachine):
         known = replace(one.record, topic=RETRY, offset=at, headers=one.letter, origin=said.origin)
         return replace(known, timestamp=said.timestamp, attempt=1 + (said.attempts or 0), parked=said.parked)
 
-    @precondition(lambda self: self.late and self.pod.may_read_retry)
-    @rule(count=st.integers(1, 6))
+    @precondition(lambda self: self.late)
+    @rule(data=st.data(), count=st.integers(1, 6))
+    def land_some_late(self, data: st.DataObject, count: int) -> None:
+        self.land_late(count, data.draw(st.integers(0, len(self.late) - 1)))
+
+    def land_late(self, count: int, owner: int = 0) -> None:
+        """What an owner before, which stood still, had on the way is written now."""
+        start = len(self.retry)
+        self._append(self.late[owner], count)
+        self.came_late |= {*range(start, len(self.retry))}
+        self.late = [one for one in self.late if one]
+
     def write_late(self, count: int) -> None:
-        """What owners before, which stood still, had on the way is written now; it is read, and that committed."""
-        self._append(self.late, count)
+        """The same, and it is read, and that committed."""
+        self.land_late(count)
         self.read_retry(len(self.retry))
         self.commit()
 
@@ -226,7 +237,8 @@ class ParkingMachine(RuleBasedStateMachine):
     def hand_over(self, landed: int, lots: int, *, crashes: bool) -> None:
         """What runs is left to the next, as is what was not written, or not known to be; a crash tells nothing.
 
-        What was handled though it is not known to be written is not done in its source, and may run again.
+        What was handled though it is not known to be written is not done in its source, and may run again. So may what
+        was written late and was not read: the next owner does not know that it was late.
         """
         if lots:
             return
@@ -236,7 +248,9 @@ class ParkingMachine(RuleBasedStateMachine):
             self.repeatable |= set(self.effects[self.told :])
         else:
             self.commit()
-        self.late += self.pod.keys.leaving
+        self.late += [self.pod.keys.leaving] if self.pod.keys.leaving else []
+        unread = (at for at in self.came_late if at >= self.committed[1].at and not self.committed[1].has_done(at))
+        self.repeatable |= {self.retry[at].source.offset for at in unread}
         self.pod = Pod(*self.committed, self.retry)
 
     def teardown(self) -> None:
@@ -372,10 +386,45 @@ def test_what_a_former_owner_writes_late_runs_no_more() -> None:
     machine.produce(b"a", 1)
     machine.read_source(4)
     machine.work(1)
-    assert (machine.effects, len(machine.late)) == ([0, 1, 2, 3], 2)
+    assert (machine.effects, [len(one) for one in machine.late]) == ([0, 1, 2, 3], [2])
     machine.write_late(2)
     machine.teardown()
     assert machine.effects == [0, 1, 2, 3]
+
+
+@pytest.mark.case("delivery-16")
+@pytest.mark.parametrize("read", range(1, 8))
+def test_a_late_copy_that_was_not_passed_over_before_a_hand_over_runs_behind_its_older_ones(read: int) -> None:
+    """Those were passed over; the owner's own copies of them lie behind it."""
+    machine = ParkingMachine()
+    machine.produce(b"a", 4)
+    machine.read_source(4)
+    machine.park(b"a")
+    machine.hand_over(0, 0, crashes=False)
+    machine.land_late(4)
+    machine.read_source(4)
+    machine.park(b"a")
+    machine.write(4, known=True)
+    machine.read_retry(read)
+    machine.hand_over(0, 0, crashes=False)
+    machine.teardown()
+    assert machine.effects == [0, 1, 2, 3]
+
+
+@pytest.mark.case("delivery-16")
+def test_what_was_written_twice_and_passed_over_once_is_not_done() -> None:
+    """The owner that passed it over gave the partitions on before it handled the record from its source."""
+    machine = ParkingMachine()
+    machine.produce(b"a", 2)
+    machine.read_source(2)
+    machine.park(b"a")
+    machine.pod.keys.leaving *= 2
+    machine.hand_over(0, 0, crashes=False)
+    machine.land_late(3)
+    machine.read_retry(1)
+    machine.hand_over(0, 0, crashes=False)
+    machine.teardown()
+    assert machine.effects == [0, 1]
 
 
 def test_a_head_that_ran_while_its_key_was_parked_is_not_parked_behind_it() -> None:

@@ -231,5 +231,5 @@ def test_the_number_of_parked_keys_is_reported() -> None:
     pod.ledger.deliver(pod.assignment, 0, 1)
     assert pod.report().parked == 0
     found = [Found(("orders", 0, key), Mark(1, 1), False) for key in (b"a", b"b")]
-    pod.dispatcher.keys.begin(0, found, Parker(9, "9" * 16))
+    pod.dispatcher.keys.begin(0, found, Parker(9, "9" * 16), {})
     assert pod.report().parked == 2

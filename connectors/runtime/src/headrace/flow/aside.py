@@ -30,6 +30,9 @@ class Aside:
     def __bool__(self) -> bool:
         return bool(self._offsets)
 
+    def __contains__(self, lane: object) -> bool:
+        return lane in self._offsets
+
     def put(self, lane: Lane, offsets: Sequence[int]) -> None:
         """Set aside what was the last that ``lane`` had in memory, in order: it lies before what is aside already."""
         self._offsets.setdefault(lane, deque()).extendleft(reversed(offsets))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum, auto
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from headrace import headers
@@ -54,24 +55,61 @@ class Found(NamedTuple):
 class Verdict(Enum):
     """What becomes of a record that arrives: it runs, or it is done already.
 
-    Or it goes where its key is: it follows to the retry topic, or waits behind a dead letter.
+    Or it goes where its key is: it follows to the retry topic, or waits behind a dead letter. Or it came too early from
+    there, before an older one of its key: it is read again.
     """
 
     RUN = auto()
+    EARLY = auto()
     FOLLOW = auto()
     WAIT = auto()
     DONE = auto()
 
 
 class _Parked:
-    """One parked record: how many ``copies`` of it were not read yet, and what became of the first one."""
+    """One parked record: how many ``copies`` of it were not read yet, and what became of the first one that was due.
 
-    __slots__ = ("copies", "finished", "taken")
+    ``early`` is the offset of a copy that was read, but not due.
+    """
 
-    def __init__(self) -> None:
-        self.copies = 0
+    __slots__ = ("copies", "due", "early", "finished", "taken")
+
+    def __init__(self, copies: int = 0) -> None:
+        self.copies = copies
+        self.early: int | None = None
+        self.due = False
         self.taken = False
         self.finished = False
+
+
+class _Key:
+    """The parked ``records`` of one lane; and a heap of those that are to come, or were."""
+
+    __slots__ = ("_coming", "records")
+
+    def __init__(self) -> None:
+        self.records: dict[Mark, _Parked] = {}
+        self._coming: list[Mark] = []
+
+    def add(self, mark: Mark) -> _Parked:
+        """Return the record of which one more copy comes; one that was finished is to run once more."""
+        one = self.records.get(mark)
+        if one is None or one.finished:
+            one = self.records[mark] = _Parked(one.copies if one else 0)
+            heappush(self._coming, mark)
+        one.copies += 1
+        return one
+
+    def oldest(self) -> Mark | None:
+        """Return the oldest record that is to come: of which no copy was due yet."""
+        while self._coming and not self.comes(self._coming[0]):
+            heappop(self._coming)
+        return self._coming[0] if self._coming else None
+
+    def comes(self, mark: Mark) -> bool:
+        """Whether a record is to come."""
+        one = self.records.get(mark)
+        return one is not None and not (one.due or one.finished)
 
 
 def mark_of(record: Record) -> Mark:
@@ -93,7 +131,8 @@ class Parking:
     """The parked keys of the partitions that are ours."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Lane, dict[Mark, _Parked]] = {}
+        self._lanes: dict[Lane, _Key] = {}
+        self._early: set[Lane] = set()
         self._unread: Counter[int] = Counter()
 
     def __len__(self) -> int:
@@ -104,7 +143,7 @@ class Parking:
 
     def has(self, lane: Lane, mark: Mark) -> bool:
         """Whether this record is parked."""
-        return mark in self._lanes.get(lane, {})
+        return self._find(lane, mark) is not None
 
     def unread(self, number: int) -> int:
         """Return how many parked records were not read from the retry partition ``number``; any thread may ask."""
@@ -112,7 +151,8 @@ class Parking:
 
     def forget(self, numbers: Collection[int]) -> None:
         """Forget what is parked of partitions of these numbers: whoever has them next reads it anew."""
-        self._lanes = {lane: known for lane, known in self._lanes.items() if lane[1] not in numbers}
+        self._lanes = {lane: key for lane, key in self._lanes.items() if lane[1] not in numbers}
+        self._early &= self._lanes.keys()
         for number in numbers:
             del self._unread[number]
 
@@ -125,11 +165,11 @@ class Parking:
         self.forget([number])
         done: set[tuple[Lane, Mark, bytes | None]] = set()
         for lane, mark, is_done, by in found:
-            is_first = mark not in self._lanes.get(lane, {})
+            before = self._find(lane, mark)
             if not is_done:
-                one = self._copy(lane, mark)
-                one.finished = (lane, mark, by) in done and (is_first or one.finished)
-            elif is_first:  # else this copy was passed over, as one before it runs
+                is_finished = (lane, mark, by) in done and (before is None or before.finished)
+                self._copy(lane, mark).finished = is_finished
+            elif before is None:  # else this copy was passed over, as one before it runs
                 done.add((lane, mark, by))
 
     def park(self, lane: Lane, mark: Mark) -> None:
@@ -139,34 +179,49 @@ class Parking:
     def from_source(self, lane: Lane, mark: Mark) -> Verdict:
         """Judge a record that came from its source; one that follows is noted as parked.
 
-        One that is older than all that is parked was at the head of its key, in memory, when its pod ended.
+        One that is older than all that is to come was at the head of its key, in memory, when its pod ended. Of what
+        only looks finished, as a copy of it is done, the source knows better: that one may have been passed over.
         """
-        known = self._lanes.get(lane)
-        if known is None:
+        key, one = self._lanes.get(lane), self._find(lane, mark)
+        if key is None:
             return Verdict.RUN
-        if mark in known:
+        if one is not None and not one.finished:
             return Verdict.DONE
-        if mark.offset < next(iter(known)).offset:
+        oldest = key.oldest()
+        if oldest is not None and mark.offset < oldest.offset:
             return Verdict.RUN
         self.park(lane, mark)
         return Verdict.FOLLOW
 
-    def from_retry(self, lane: Lane, mark: Mark) -> Verdict:
-        """Judge a parked record that came from the retry topic.
+    def from_retry(self, lane: Lane, mark: Mark, offset: int, *, may_go_back: bool = True) -> Verdict:
+        """Judge a parked record that came from this ``offset`` of the retry topic.
 
-        Of one that is handled already nothing is known.
+        Of one that is handled already nothing is known. A copy is early where an older record of its key is to come:
+        its owner wrote it late, so that the next one did not know of it. Another copy is read in its place, or it again
+        once it is due, where the lane ``may_go_back``.
         """
-        one = self._lanes.get(lane, {}).get(mark)
+        one = self._find(lane, mark)
         if one is None:
             return Verdict.DONE
-        if one.copies:
-            one.copies -= 1
-            self._count(lane, -1)
-        if one.taken or one.finished:
+        is_early = self._is_early(lane, mark) or (one.early is not None and not may_go_back)
+        if is_early and one.copies <= 1:
+            one.early = offset
+            self._early.add(lane)
+            return Verdict.EARLY
+        self._read(lane, one)
+        if is_early or one.taken or one.finished:
             self._settle(lane, mark)
             return Verdict.DONE
-        one.taken = True
+        one.due, one.taken, one.early = True, True, None
         return Verdict.RUN
+
+    def due(self, number: int) -> Iterator[tuple[Lane, int]]:
+        """Return what was read too early of the retry partition ``number`` and is due now: lanes and offsets."""
+        for lane in self._early:
+            oldest = self._lanes[lane].oldest()
+            one = self._find(lane, oldest) if oldest is not None and lane[1] == number else None
+            if one is not None and one.early is not None:
+                yield lane, one.early
 
     def put_back(self, lane: Lane, mark: Mark) -> None:
         """Note that a parked record that was to run is to be read once more."""
@@ -175,30 +230,36 @@ class Parking:
 
     def finish(self, lane: Lane, mark: Mark) -> None:
         """Note that a parked record that ran is finished; after the last of a key the key is live."""
-        one = self._lanes.get(lane, {}).get(mark)
+        one = self._find(lane, mark)
         if one is not None:
             one.finished = True
             self._settle(lane, mark)
 
-    def _entry(self, lane: Lane, mark: Mark) -> _Parked:
-        return self._lanes.setdefault(lane, {}).setdefault(mark, _Parked())
+    def _find(self, lane: Lane, mark: Mark) -> _Parked | None:
+        key = self._lanes.get(lane)
+        return key.records.get(mark) if key else None
+
+    def _is_early(self, lane: Lane, mark: Mark) -> bool:
+        oldest = self._lanes[lane].oldest()
+        return oldest is not None and oldest < mark and self._lanes[lane].comes(mark)
 
     def _copy(self, lane: Lane, mark: Mark) -> _Parked:
-        one = self._entry(lane, mark)
-        one.copies += 1
-        self._count(lane, 1)
-        return one
+        self._unread[lane[1]] += 1
+        return self._lanes.setdefault(lane, _Key()).add(mark)
 
-    def _count(self, lane: Lane, number: int) -> None:
-        self._unread[lane[1]] += number
+    def _read(self, lane: Lane, one: _Parked) -> None:
+        if one.copies:
+            one.copies -= 1
+            self._unread[lane[1]] -= 1
 
     def _settle(self, lane: Lane, mark: Mark) -> None:
         """Forget a record that is finished and of which no copy is to come."""
-        known = self._lanes.get(lane, {})
-        if mark in known and known[mark].finished and not known[mark].copies:
-            del known[mark]
-            if not known:
+        one = self._find(lane, mark)
+        if one is not None and one.finished and not one.copies:
+            del self._lanes[lane].records[mark]
+            if not self._lanes[lane].records:
                 del self._lanes[lane]
+                self._early.discard(lane)
 
 
 def parked_among(log: Iterable[Record], order: Order, known: OffsetMap) -> Iterator[Found]:

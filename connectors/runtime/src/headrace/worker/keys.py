@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
 from headrace.flow.parking import Found, Parking, Verdict, crowding, is_late, mark_of
+from headrace.flow.partitions import Partition
 from headrace.kafka.topics import RefusedError, UnansweredError
 from headrace.letters.parked import is_pointer, restored
 from headrace.letters.redrive import LostError
@@ -68,6 +69,7 @@ class Keys:
         self._is_away = is_away
         self._parking = Parking()
         self._own: defaultdict[int, Parker] = defaultdict(lambda: Parker(0, ""))
+        self._before: dict[int, Mapping[Partition, Sequence[Parker]]] = {}
         self._aside = Aside()
         self.leaving: deque[Finished] = deque()
         self.aside: deque[tuple[Assignment, int]] = deque()
@@ -91,14 +93,16 @@ class Keys:
         self._aside.forget(numbers)
         self.followers.forget(numbers)
 
-    def begin(self, number: int, found: Sequence[Found], own: Parker) -> None:
+    def begin(
+        self, number: int, found: Sequence[Found], own: Parker, before: Mapping[Partition, Sequence[Parker]]
+    ) -> None:
         """Begin with what the retry partition ``number`` holds up to where our ``own`` time begins.
 
-        Before anything of it arrives, or of its sources.
+        Before anything of it arrives, or of its sources; what is late by those who parked ``before`` is none of it.
         """
         self._parking.begin(number, found)
         self._aside.forget([number])
-        self._own[number] = own
+        self._own[number], self._before[number] = own, before
 
     def sort(self, jobs: Sequence[Job]) -> Iterator[Job]:
         """Return what may be queued; what follows its key is `leaving`, what is done already goes to `take_done`.
@@ -113,6 +117,8 @@ class Keys:
                     yield job
             elif verdict is Verdict.FOLLOW:
                 self._leave(job)
+            elif verdict is Verdict.EARLY:
+                self.aside.append((job.assignment, job.record.offset))
             elif verdict is Verdict.WAIT:
                 self._aside.drop(job.lane, job.record.offset)
                 self.followers.add(job)
@@ -165,10 +171,14 @@ class Keys:
                     self._put_back(job)
 
     def look_back(self, assignment: Assignment) -> None:
-        """Say in `again` from where a retry partition is to be read once more, where a key wants what it gave up."""
-        first = self._aside.first(assignment.partition)
-        if first is not None:
-            self.again.append(Again(assignment, first))
+        """Say in `again` from where a retry partition is to be read once more, where a key wants what it gave up.
+
+        Or what came too early of it: where it has nothing aside, as that goes before.
+        """
+        early = [offset for lane, offset in self._parking.due(assignment.partition) if lane not in self._aside]
+        wanted = self._aside.first(assignment.partition)
+        if first := [*early, *(() if wanted is None else (wanted,))]:
+            self.again.append(Again(assignment, min(first)))
 
     async def restore(self, job: Job) -> None:
         """Give a record its value that was too large for the retry topic, while it is ours.
@@ -223,6 +233,8 @@ class Keys:
 
     def _judge(self, job: Job) -> Verdict:
         """Judge a record that arrives; a parked one that is not to run is finished with that."""
+        if self._is_late(job):
+            return Verdict.DONE
         is_letter = self.followers.is_letter(job)
         verdict = self._arrived(job, is_letter=is_letter)
         if verdict is not Verdict.RUN or not (is_letter or self.followers.follows(job)):
@@ -232,15 +244,22 @@ class Keys:
         return Verdict.DONE if is_letter else Verdict.WAIT
 
     def _arrived(self, job: Job, *, is_letter: bool) -> Verdict:
+        mark = mark_of(job.record)
         if job.record.parked:
-            is_over = is_late(job.record, [self._own[job.assignment.partition]])
-            return Verdict.DONE if is_over else self._parking.from_retry(job.lane, mark_of(job.record))
+            if is_letter:
+                self._parking.finish(job.lane, mark)
+            may_go_back = job.lane not in self._aside
+            return self._parking.from_retry(job.lane, mark, job.record.offset, may_go_back=may_go_back)
         if not self._parking or job.assignment.topic == self._retry_topic:
             return Verdict.RUN
-        mark = mark_of(job.record)
         if is_letter or self.followers.waits(job.lane):
             return Verdict.DONE if self._parking.has(job.lane, mark) else Verdict.RUN
         return self._parking.from_source(job.lane, mark)
+
+    def _is_late(self, job: Job) -> bool:
+        number, source = job.assignment.partition, job.record.source.topic
+        before = self._before.get(number, {}).get((source, number), ())
+        return job.record.parked and is_late(job.record, (*before, self._own[number]))
 
     def _leave(self, job: Job) -> None:
         tried = job.tried or Tried(job.attempt)

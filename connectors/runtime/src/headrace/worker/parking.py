@@ -196,7 +196,8 @@ class Parking:
     def _learn(self, assignment: Assignment, seen: Scan) -> None:
         del self._unknown[assignment]
         number, found, own = assignment.partition, seen.found, Parker(seen.end, secrets.token_hex(8))
-        self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found, own)
+        before = {one.name: one.parkers for one in self._ledger.owned}
+        self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found, own, before)
         waiting, places = sum(not one.done for one in found), beyond(found)
         most = seen.counts.get(self._retry, 0)
         self._alike = {topic for topic in self._config.topics.sources if seen.counts.get(topic, 0) >= most}
