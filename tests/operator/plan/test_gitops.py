@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from headrace_operator.api.kinds import KINDS
+from tests.cluster.fast import ApiServer
+from tests.operator.operator_process import kubectl
 from tests.operator.plan import statuses
 
 PAGE = (Path(__file__).parents[3] / "docs/gitops.md").read_text()
@@ -51,3 +53,20 @@ def test_the_page_waits_for_each_kind_by_its_short_name() -> None:
     waited = re.findall(r"^kubectl .* wait (\w+)/\S+ --for=condition=Ready", PAGE, re.MULTILINE)
 
     assert waited == [kind.short for kind in KINDS]
+
+
+@pytest.mark.apiserver
+def test_the_commands_of_the_page_end_once_all_is_well(server: ApiServer) -> None:
+    """Each as it stands, and none of them a second before."""
+    commands = re.findall(r"^kubectl -n shop wait (\w+)/(\S+) --for=condition=Ready --timeout=3m$", PAGE, re.MULTILINE)
+    for (short, name), kind in zip(commands, KINDS, strict=True):
+        settled = statuses.settled(kind.name).resource
+        server.client.apply({**statuses.as_object(settled, {}), "metadata": {"name": name}}, "shop")
+        wait = ("-n", "shop", "wait", f"{short}/{name}", "--for=condition=Ready")
+        with pytest.raises(AssertionError, match="timed out"):
+            kubectl(server, *wait, "--timeout=1s")
+        status = {**settled.status, "observedGeneration": 1}
+        server.client.patch(kind.name, name, {"status": status}, "shop", part="status")
+
+        assert "condition met" in kubectl(server, *wait, "--timeout=3m")
+        server.client.delete(kind.name, name, "shop")
