@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from confluent_kafka.admin import NewTopic
 
@@ -68,3 +70,35 @@ async def test_one_whose_tables_are_all_misspelled_makes_no_topic(shop: Capturin
     await shop.look(shop.name)
 
     assert f"shop.{shop.name}.public.nothing" not in shop.topics()
+
+
+@pytest.mark.case("databases-11")
+async def test_a_row_above_a_megabyte_arrives_once_the_spec_allows_it(shop: Capturing) -> None:
+    """Its topic was there before, for records of a megabyte; a table's and an outbox's alike."""
+    shop.run(
+        "CREATE TABLE public.a (id int PRIMARY KEY, v text)",
+        "CREATE TABLE public.outbox (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), aggregatetype text, "
+        "aggregateid text, type text, payload jsonb)",
+    )
+    large = "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 100000))"
+    outbox = f"{shop.name}-outbox"
+    kinds: dict[str, dict[str, Any]] = {
+        shop.name: {"tables": ["public.a"]},
+        outbox: {"outbox": {"table": "public.outbox"}},
+    }
+    for name, capture in kinds.items():
+        shop.apply(name, capture)
+        await shop.until(name, "True", "Ready")
+    shop.run("INSERT INTO public.a VALUES (1, 'small')", f"INSERT INTO public.a VALUES (2, {large})")
+    event = "INSERT INTO public.outbox (aggregatetype, aggregateid, payload) VALUES ('order', '{0}', to_jsonb({1}))"
+    shop.run(event.format(1, "'small'::text"), event.format(2, large))
+    for name, capture in kinds.items():
+        await shop.await_(name, lambda ready: ready["reason"] == "RestartInVain")
+        assert "spec.topics.maxRecordBytes" in shop.condition(name, "Ready")["message"]
+        shop.apply(name, capture, topics={"partitions": 1, "maxRecordBytes": 5_000_000})
+        await shop.look(name)
+
+    for topic in (f"shop.{shop.name}.public.a", f"shop.{outbox}.outbox.order"):
+        values = {len(value or b"") > 3_000_000 for _, value in await shop.rows(topic, 2)}
+        assert shop.broker.settings(topic)["max.message.bytes"] == "5000000"
+        assert values == {False, True}
