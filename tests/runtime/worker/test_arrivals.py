@@ -303,18 +303,18 @@ class World:
         return [number for one, number in self.effects if one == key]
 
 
-@pytest.mark.parametrize("slow", [0.0, 0.5], ids=["quick", "slow"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("slow", [0.0, 0.7], ids=["quick", "slow"])
+@pytest.mark.parametrize("seed", range(14))
 def test_keys_keep_their_order_while_partitions_come_and_go_one_by_one(
     monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop, seed: int, slow: float
 ) -> None:
     """Where Kafka is slow, what is on the way to the retry topic comes there behind the next owner's look."""
     world = World(monkeypatch, loop, seed=seed, slow=slow)
-    may = [world.produce] * 4 + [world.turn] * 12 + [world.move]
-    for _ in range(1_000):
+    may = [world.produce] * 4 + [world.turn] * 12 + [world.move] * 4
+    for _ in range(600):
         world.draw.choice(may)()
     world.see_it_end()
-    assert sum(one.parked for one in world.kafka.logs[RETRY]) > 20
+    assert sum(one.parked for one in world.kafka.logs[RETRY]) > 10
     for key in KEYS:
         found = world.numbers(key)
         assert list(dict.fromkeys(found)) == list(range(world.written[key])), key
