@@ -99,6 +99,7 @@ async def test_a_row_above_a_megabyte_arrives_once_the_spec_allows_it(shop: Capt
         await shop.look(name)
 
     for topic in (f"shop.{shop.name}.public.a", f"shop.{outbox}.outbox.order"):
-        values = {len(value or b"") > 3_000_000 for _, value in await shop.rows(topic, 2)}
+        count = 2  # what was written before the failure may come again
+        while not any(len(value or b"") > 3_000_000 for _, value in await shop.rows(topic, count)):
+            count += 1
         assert shop.broker.settings(topic)["max.message.bytes"] == "5000000"
-        assert values == {False, True}
