@@ -40,7 +40,7 @@ async def test_what_may_pass_is_restarted(life: Life, name: str, least: int, mos
     ("name", "way_back"),
     [
         ("slot_lost", "headrace connector offsets reset orders-db -n shop"),
-        ("size", "headrace connector restart orders-db -n shop"),
+        ("size", "Raise spec.topics.maxRecordBytes"),
         ("topic_config", "mend transforms in config"),
         ("converter", "mend key.converter or value.converter in config"),
         ("transform", "mend capture.outbox.columns"),

@@ -96,7 +96,7 @@ def _awaiting(world: ConsumerWorld, spec: ConsumerSpec | None, absent: list[str]
     if spec is None:
         return f"Awaiting topic {absent[0]}: it does not exist."
     source, connector = spec.source, world.connector
-    if not isinstance(connector, Resource):
+    if source.connector is None or not isinstance(connector, Resource):
         return f"Awaiting topic {absent[0]} of KafkaConnection {source.kafka}: it does not exist."
     named = sources.by_topic(source, connector)
     wrong = {topic: why for topic in absent if (why := _not_captured(connector, source, named[topic]))}
