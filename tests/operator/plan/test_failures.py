@@ -6,10 +6,13 @@ import dataclasses
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.plan import connectcluster, consumer, failures
 from headrace_operator.plan.actions import Plan
 from tests.operator import worlds
+from tests.operator.plan import statuses
 
 REFUSED = "Could not apply Deployment billing-consumer: the Kubernetes API server answered 403: exceeded quota: shop"
 
@@ -59,6 +62,14 @@ def test_nothing_is_shown_when_nothing_is_left_to_do() -> None:
     assert plan.actions == ()
     assert conditions(plan)["Ready"][0] == "True"
     assert "Reconciling" not in conditions(plan)
+
+
+@pytest.mark.parametrize("kind", statuses.WORLDS)
+def test_none_outlasts_what_is_settled_though_no_agent_tells_of_the_database(kind: str) -> None:
+    """An answer that was lost once would be a Connector's last word for ever."""
+    world = statuses.settled(kind)
+
+    assert failures.standing(statuses.planned(world), REFUSED) is None
 
 
 def test_a_failure_stays_while_it_is_unknown_whether_there_is_something_to_do() -> None:
