@@ -34,7 +34,7 @@ rooms: setup
 	@$(RUN) lint-imports --no-logo
 
 fast: setup packages build ## Fast tests, which need no cluster
-	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle and not sweep" -n 2
+	@$(RUN) pytest -q -m "not slow and not apiserver and not cluster and not lifecycle and not sweep" -n 3
 
 generate: setup ## Write the generated files: CRDs, JSON schemas, dashboards, rules
 	@$(RUN) headrace-operator crds --to charts/headrace-crds/templates --schemas operator/schemas
