@@ -67,7 +67,7 @@ images: setup ## Build the images and print them as values of the chart (REGISTR
 	@$(RUN) python -m tests.cluster.images build $(if $(REGISTRY),--registry $(REGISTRY) --push)
 
 real: setup packages build ## Tests of real parts, which need no cluster
-	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster and not sweep" -n 6 --dist worksteal
+	@$(RUN) pytest -q -m "(slow or apiserver) and not cluster and not sweep" -n 8 --dist worksteal
 
 lifecycle: setup packages build ## Tests that bring the cluster up, kill it and take it down; not while it is up
 	@$(RUN) pytest -q -m lifecycle
@@ -91,10 +91,11 @@ bench-operator: setup build ## How much one operator looks after (2 h; CASES="cr
 bench-relay: setup packages build ## The relay beside a bare SELECT, produce and UPDATE loop (5 min; CASES=PostgreSQL ROUNDS=1: less of it)
 	@$(RUN) python -m tests.bench.relay $(CASES) $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-e2e: build real lifecycle images up cluster ## The slow tests and those on the cluster, which is brought up and left running
+E2E := build real lifecycle images up cluster
+e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running
 
 test: ## Everything, on a machine where nothing is installed yet; says how long each part took
-	@tests/whole.sh check build beside:real lifecycle images up cluster
+	@tests/whole.sh check $(E2E)
 
 demo: setup ## A pipeline from row to effect, live (CLUSTER=current REGISTRY=host/path: on your own cluster)
 	@$(RUN) python -m tests.demo --cluster $(CLUSTER) $(if $(REGISTRY),--registry $(REGISTRY))
