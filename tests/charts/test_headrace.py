@@ -331,7 +331,7 @@ def test_the_values_of_the_example_name_a_cluster() -> None:
     rendered = render("-f", str(ROOT / "operator/examples/values/shared-kafka.yaml"))
 
     assert _told(rendered)["HEADRACE_CLUSTER_NAME"] == "east"
-    assert {one["metadata"]["namespace"] for one in of("Role", rendered)} == {"shop", "headrace-system"}
+    assert {one["metadata"].get("namespace") for one in of("Role", rendered)} == {None, "shop"}  # None is the release's
 
 
 @pytest.mark.case("seeing-3")

@@ -22,6 +22,9 @@ SECTION = re.search(
 PROGRAMS = ("helm", "kubectl")
 
 
+NEEDS_PODS = frozenset({"exec", "test", "wait"})
+
+
 def commands() -> list[list[str]]:
     """Return the commands of the section in their order, the block's and those within the text; no pod runs here."""
     assert SECTION
@@ -30,7 +33,7 @@ def commands() -> list[list[str]]:
     return [
         words
         for line in lines
-        if (words := shlex.split(line.replace("…", "x"))) and words[0] in PROGRAMS and not {"exec", "test"} & set(words)
+        if (words := shlex.split(line.replace("…", "x"))) and words[0] in PROGRAMS and not NEEDS_PODS & set(words)
     ]
 
 

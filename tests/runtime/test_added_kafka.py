@@ -45,8 +45,8 @@ def test_a_key_is_finished_where_it_was_before_it_goes_on(
         for n in range(10, 20):
             put(world, 1, "k", {"n": n})
         until("what was added waits", lambda: waits(running))
-        until("it is counted", lambda: counted(running, "paused_partitions", reason="added") == 1)
-        assert counted(running, "paused_partitions") == 1
+        until("both are counted", lambda: counted(running, "paused_partitions", reason="added") == 2)
+        assert counted(running, "paused_partitions", reason="full") == 0
         put(world, 0, "old", {"n": 0})
         until("others go on", lambda: numbers(world, "old") == [0])
         assert numbers(world, "k") == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from confluent_kafka.admin import NewTopic
 
 from tests.operator.capturing import Capturing
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -34,9 +36,10 @@ async def test_a_table_has_its_topic_on_an_empty_database_as_connect_would_make_
     shop.run(*(f"CREATE TABLE {table} (id int PRIMARY KEY)" for table in tables))
     shop.apply(shop.name, {"tables": tables}, topics={"partitions": 3}, config=GROUPS)
     await shop.until(shop.name, "True", "Ready")
-    await shop.look(shop.name)
     begun = {table: f"shop.{shop.name}.{table}" for table in tables}
-    assert set(begun.values()) <= shop.topics()
+    async with asyncio.timeout(PATIENCE):
+        while not set(begun.values()) <= shop.topics():
+            await shop.look(shop.name)
     assert [shop.broker.partitions(topic) for topic in begun.values()] == [3, 2, 3]
 
     other = f"{shop.name}-connect"
