@@ -1,6 +1,6 @@
 """The node's control groups: one folder `headrace` in each hierarchy, for cgroup v1, hybrid and v2.
 
-Only makes and removes those folders; limits are the kubelet's.
+Only makes and removes those folders, and weighs the node's pods; limits are the kubelet's.
 """
 
 import contextlib
@@ -14,6 +14,8 @@ from tests.cluster.failure import ClusterError
 MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpuset", "cpu", "memory", "pids", "io", "hugetlb")
 REMOVAL_SECONDS = 10.0
+WEIGHTS = {"cpu.shares": 20 * 1024, "cpu.weight": 20 * 100}
+"""By name in v1 and in v2: a group gets as much as one process outside of it does, and the node is a whole machine."""
 
 
 def is_unified(mount: Path = MOUNT) -> bool:
@@ -39,8 +41,16 @@ def create(mount: Path = MOUNT) -> None:
         _hand_down(mount)
     for root in hierarchies(mount):
         (root / places.CGROUP).mkdir(exist_ok=True)
+        _weigh(root / places.CGROUP)
     if is_unified(mount):
         _hand_down(mount / places.CGROUP)
+
+
+def _weigh(group: Path) -> None:
+    """Weigh a group where its hierarchy shares out processors."""
+    for name, weight in WEIGHTS.items():
+        if (group / name).exists():
+            (group / name).write_text(str(weight))
 
 
 def remove(mount: Path = MOUNT) -> list[Path]:

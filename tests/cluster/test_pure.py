@@ -142,6 +142,15 @@ def test_hybrid_hierarchies_are_each_found_once(tmp_path: Path) -> None:
     assert cgroups.leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", cgroups.WEIGHTS)
+def test_pods_weigh_more_than_one_process_beside_them(tmp_path: Path, name: str) -> None:
+    group = tmp_path / "cpu" / "headrace"
+    group.mkdir(parents=True)
+    (group / name).touch()
+    cgroups.create(tmp_path)
+    assert (group / name).read_text() == str(cgroups.WEIGHTS[name])
+
+
 def test_the_unified_hierarchy_hands_its_controllers_down(tmp_path: Path) -> None:
     (tmp_path / "headrace").mkdir()
     for group in (tmp_path, tmp_path / "headrace"):
