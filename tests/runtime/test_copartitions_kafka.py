@@ -117,7 +117,7 @@ def test_what_is_parked_waits_for_the_older_head_of_its_key_while_the_source_gro
     with consuming(world, before=GATED) as first, consuming(world, before=GATED) as second:
         until("the group", lambda: all(one.get("/readyz")[0] == 200 for one in (first, second)))
         until("two that share", lambda: all(counted(one, "paused_partitions") for one in (first, second)))
-        until("partitions that wait", lambda: waiting([first, second]) == 5)
+        until("partitions that wait", lambda: waiting([first, second]) == 4)
         (world.folder / "effects.go").touch()
         put(world, 0, "another", {"n": 0})
         until("what is read", lambda: "another" in done(world))
