@@ -110,7 +110,7 @@ def as_connect_makes(properties: Mapping[str, str], topic: str) -> Made | None:
     None where that is not known here: a pattern that only Java reads, or a value from elsewhere.
     """
     try:
-        group = next((one for one in _listed(properties, GROUPS) if _takes(properties, one, topic)), DEFAULT)
+        group = next((one for one in debezium.listed(properties, GROUPS) if _takes(properties, one, topic)), DEFAULT)
         partitions = int(_shape(properties, group, "partitions"))
         replicas = int(_shape(properties, group, "replication.factor"))
     except (re.error, ValueError):
@@ -123,15 +123,12 @@ def as_connect_makes(properties: Mapping[str, str], topic: str) -> Made | None:
 
 
 def _takes(properties: Mapping[str, str], group: str, topic: str) -> bool:
-    included, excluded = ("|".join(_listed(properties, f"{CREATION}{group}.{name}")) for name in ("include", "exclude"))
+    included, excluded = (
+        "|".join(debezium.listed(properties, f"{CREATION}{group}.{name}")) for name in ("include", "exclude")
+    )
     return bool(group != DEFAULT and re.fullmatch(included, topic) and not re.fullmatch(excluded, topic))
 
 
 def _shape(properties: Mapping[str, str], group: str, name: str) -> str:
     """Return the figure of a group, or the default one's; it is there, as Headrace sets that."""
     return properties.get(f"{CREATION}{group}.{name}", properties[f"{CREATION}{DEFAULT}.{name}"]).strip()
-
-
-def _listed(properties: Mapping[str, str], name: str) -> list[str]:
-    text = properties.get(name, "").strip()
-    return re.split(r"\s*,\s*", text) if text else []

@@ -241,7 +241,7 @@ def _sizes(spec: ConnectorSpec) -> dict[str, str]:
     largest = spec.topics.max_record_bytes if spec.topics else None
     if largest is None:
         return {}
-    groups = ("default", *re.split(r"\s*,\s*", (spec.config or {}).get("topic.creation.groups", "default").strip()))
+    groups = ("default", *listed(spec.config or {}, "topic.creation.groups"))
     sizes = {f"topic.creation.{group}.max.message.bytes": str(largest) for group in groups}
     rows = min(int(BOUNDS["snapshot.fetch.size"]), SNAPSHOT // largest)
     return {
@@ -298,3 +298,9 @@ def _headers(columns: OutboxColumns) -> str:
     """Return the columns that become headers; the router leaves out those that the table does not have."""
     trace = (f"{columns.traceparent}:header:traceparent",) if columns.traceparent else ()
     return ",".join((f"{columns.type or 'type'}:header:eventType", *trace))
+
+
+def listed(properties: Mapping[str, str], name: str) -> list[str]:
+    """Return what a property lists, as Kafka reads it: with commas between, and blanks around them."""
+    text = properties.get(name, "").strip()
+    return re.split(r"\s*,\s*", text) if text else []
