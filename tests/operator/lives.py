@@ -32,7 +32,7 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.fakes.connect import FakeConnect, fake_connect
 from tests.fakes.kafka import FakeKafka
-from tests.operator.crowd import LOGIN, MERGE, Patient, make_ready
+from tests.operator.crowd import LOGIN, MERGE, Patient, make_ready, prepare
 from tests.operator.loops import looping
 from tests.waiting import PATIENCE
 
@@ -352,15 +352,8 @@ async def _beginning(server: ApiServer, place: str) -> AsyncIterator[Life]:
         loop = await stack.enter_async_context(looping(server, connect=int(fake.url.rpartition(":")[2])))
         api = Patient(await connection(str(server.kubeconfig)))
         stack.push_async_callback(api.close)
-        await _prepare(api, place)
+        prepare(server, place)
         writes, remote = Writes(at=NEVER, how="before"), loop.remote
         made = Life(api=api, loop=loop, remote=remote, fake=fake, kafka=kafka, clock=clock, place=place, writes=writes)
         made.begin(writes)
         yield made
-
-
-async def _prepare(api: Api, place: str) -> None:
-    """Make a namespace with the Secret that its Connector uses."""
-    await api.send("POST", "/api/v1/namespaces", body={"metadata": {"name": place}})
-    body = {"metadata": {"name": "db"}, "stringData": LOGIN}
-    await api.send("POST", path("v1", "Secret", place), body=body)

@@ -19,7 +19,7 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.fakes.connect import fake_connect
 from tests.kafka_broker import KafkaBroker
-from tests.operator.crowd import LOGIN, MERGE, make_ready
+from tests.operator.crowd import LOGIN, MERGE, make_ready, prepare
 from tests.operator.loops import looping
 from tests.operator.operator_process import read
 from tests.waiting import PATIENCE
@@ -90,8 +90,7 @@ async def shop(server: ApiServer, kafka_broker: KafkaBroker) -> AsyncIterator[Sh
         loop = await stack.enter_async_context(looping(server, connect=int(fake.url.rpartition(":")[2])))
         api = Api(await connection(str(server.kubeconfig)))
         stack.push_async_callback(api.close)
-        await api.send("POST", "/api/v1/namespaces", body={"metadata": {"name": place}})
-        await api.send("POST", path("v1", "Secret", place), body={"metadata": {"name": "db"}, "stringData": LOGIN})
+        prepare(server, place)
         for kind, (name, spec) in SPECS.items():
             known = {"bootstrapServers": kafka_broker.bootstrap_servers} if kind == "KafkaConnection" else spec
             body = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": known}
