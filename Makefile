@@ -91,11 +91,10 @@ bench-operator: setup build ## How much one operator looks after (2 h; CASES="cr
 bench-relay: setup packages build ## The relay beside a bare SELECT, produce and UPDATE loop (5 min; CASES=PostgreSQL ROUNDS=1: less of it)
 	@$(RUN) python -m tests.bench.relay $(CASES) $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-E2E := build real lifecycle images up cluster
-e2e: $(E2E) ## The slow tests and those on the cluster, which is brought up and left running
+e2e: build real lifecycle images up cluster ## The slow tests and those on the cluster, which is brought up and left running
 
 test: ## Everything, on a machine where nothing is installed yet; says how long each part took
-	@tests/whole.sh check $(E2E)
+	@tests/whole.sh check build beside:real lifecycle images up cluster
 
 demo: setup ## A pipeline from row to effect, live (CLUSTER=current REGISTRY=host/path: on your own cluster)
 	@$(RUN) python -m tests.demo --cluster $(CLUSTER) $(if $(REGISTRY),--registry $(REGISTRY))

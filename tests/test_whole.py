@@ -26,6 +26,8 @@ up cluster:
 	@echo $@ of $(CURDIR) >> ../cache/log; sleep 0.5
 endless:
 	@touch begun; sleep 3000
+patient:
+	@until [ -e second ]; do sleep 0.1; done; echo made $@
 down:
 	@touch is-down
 """
@@ -77,6 +79,25 @@ def test_a_red_part_does_not_hide_the_others(folder: Path) -> None:
     assert "made second" in said
 
 
+def test_what_is_made_beside_the_others_is_shown_after_them(folder: Path) -> None:
+    whole = started(folder, "beside:patient", "second")
+
+    said, _ = whole.communicate(timeout=PATIENCE)
+
+    assert whole.returncode == 0
+    assert said.index("made second") < said.index("made patient")
+    assert re.findall(r"^ *\d+ min \d\d s  (\w+)$", said, re.MULTILINE) == ["second", "patient", "down", "whole"]
+
+
+def test_what_is_red_beside_the_others_is_red(folder: Path) -> None:
+    whole = started(folder, "beside:broken", "second")
+
+    said, _ = whole.communicate(timeout=PATIENCE)
+
+    assert whole.returncode == 2
+    assert "made second" in said
+
+
 def test_what_others_need_ends_it_and_still_nothing_is_left_running(folder: Path) -> None:
     whole = started(folder, "first", "build", "second")
 
@@ -112,9 +133,12 @@ def test_a_signal_ends_what_waits_for_the_cluster(folder: Path, tmp_path: Path, 
     assert not (folder / "is-down").exists()
 
 
+@pytest.mark.parametrize("goals", [["endless", "second"], ["beside:endless", "patient", "second"], ["beside:endless"]])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_what_runs_and_leaves_nothing_running(folder: Path, number: signal.Signals) -> None:
-    whole = started(folder, "endless", "second")
+def test_a_signal_ends_what_runs_and_leaves_nothing_running(
+    folder: Path, number: signal.Signals, goals: list[str]
+) -> None:
+    whole = started(folder, *goals)
     until("the goal to begin", (folder / "begun").exists)
 
     whole.send_signal(number)

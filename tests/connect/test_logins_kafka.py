@@ -166,7 +166,7 @@ async def test_operator_pods_and_command(broker: KafkaBroker, tmp_path: Path, lo
         for topic, partitions in ((world.source, 2), (own.retry, 2), (own.dead_letters, 2), (own.resolutions, 1)):
             await answered(lambda: kafka.create(topic, partitions, {}))  # noqa: B023 - awaited at once
         await answered(lambda: kafka.alter(own.retry, {"retention.ms": "-1"}))
-        assert (await answered(lambda: kafka.settings(own.retry)))["retention.ms"] == "-1"
+        await answered(lambda: kafka.settings(own.retry), lambda found: found["retention.ms"] == "-1")
         _handle(world, login("pods"), login("command"), tmp_path)
         seen = await answered(lambda: kafka.committed(world.config.group, [(world.source, 0), (world.source, 1)]))
         assert {at: one.offset for at, one in seen.items()} == {(world.source, 0): 1, (world.source, 1): 2}
@@ -266,14 +266,18 @@ def _handled(world: World, running: Running, number: int) -> None:
     assert running.process.poll() is None
 
 
-async def answered(question: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Return the answer, once brokers know of a right that was just given, however busy the machine is."""
+async def answered(
+    question: Callable[[], Awaitable[Answer]], holds: Callable[[Answer], bool] = lambda _: True
+) -> Answer:
+    """Return the answer for which ``holds``, once brokers know of what was just changed."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
-                return await question()
+                if holds(answer := await question()):
+                    return answer
             except (Retryable, Unauthorized):
-                await asyncio.sleep(0.2)
+                pass
+            await asyncio.sleep(0.2)
 
 
 def _operator(world: World, own: Login) -> tuple[Kafkas, Resource]:
