@@ -119,7 +119,7 @@ def _serving(folder: Path, url: str, text: str, *options: str) -> Iterator[Conne
         yield worker
     finally:
         process.kill()
-        process.wait(timeout=20)
+        process.wait(PATIENCE)
 
 
 def plugins() -> Path:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def serving(
         yield
     finally:
         process.send_signal(end)
-        process.wait(timeout=20)
+        process.wait(PATIENCE)
 
 
 def _as(user: str, *more: str) -> tuple[str, ...]:

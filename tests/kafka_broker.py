@@ -52,6 +52,9 @@ _JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX
 BACK_SOON = {"reconnect.backoff.max.ms": "1000"}
 """Settings of a client that outlives the broker's process: a question is asked in vain for a second at most."""
 
+QUIET = {"log_level": "0"}
+"""Settings of a client whose failures are expected: it says nothing of them."""
+
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _KEY_STORE = "listener.name.tls.ssl.keystore.location"
 _TRUST_STORE = "listener.name.mutual.ssl.truststore.location"
@@ -93,7 +96,8 @@ _SETTINGS = {
 class KafkaBroker:
     """A running broker; ``bootstrap_servers`` takes anybody, ``sasl_servers`` asks for SCRAM-SHA-512.
 
-    Topics, their settings and rules are in force once their methods return: Kafka answers before the broker knows.
+    Topics, their settings, rules, users and certificates are in force once their methods return: Kafka answers before
+    the broker knows.
 
     Who asks ``tls_servers`` must take the authority in `certify` for one. ``mutual_servers`` asks for a client
     certificate, which is at first one of the broker's own ``authority``, whose files are in that folder.
@@ -166,6 +170,17 @@ class KafkaBroker:
         scram = ScramCredentialInfo(ScramMechanism[mechanism.replace("-", "_")], 4096)
         change = UserScramCredentialUpsertion(name, scram, password.encode())
         self.admin.alter_user_scram_credentials([change])[name].result(timeout=PATIENCE)
+        until(f"{name} to be let in", lambda: self._lets_in(name, password, mechanism))
+
+    def _lets_in(self, name: str, password: str, mechanism: str) -> bool:
+        login = {"sasl.mechanism": mechanism, "sasl.username": name, "sasl.password": password}
+        client = AdminClient(
+            {"bootstrap.servers": self.sasl_servers, "security.protocol": "SASL_PLAINTEXT", **login, **QUIET}
+        )
+        try:
+            return bool(client.list_topics(timeout=5).brokers)
+        except KafkaException:
+            return False
 
     def certify(self, folder: Path) -> Path:
         """Serve from now on with a certificate of a new authority, made in ``folder``; return the authority's own."""
@@ -180,14 +195,15 @@ class KafkaBroker:
         entry = ConfigEntry(name, str(file), incremental_operation=AlterConfigOpType.SET)
         about = ConfigResource(ConfigResource.Type.BROKER, "1", incremental_configs=[entry])
         self.admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
+        until(f"{name}={file}", lambda: self._described(about)[name] == str(file))
 
     def settings(self, topic: str) -> dict[str, str]:
         """Return the settings of a topic that are in force."""
-        about = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        return {
-            name: one.value
-            for name, one in self.admin.describe_configs([about])[about].result(timeout=PATIENCE).items()
-        }
+        return self._described(ConfigResource(ConfigResource.Type.TOPIC, topic))
+
+    def _described(self, about: ConfigResource) -> dict[str, str]:
+        found = self.admin.describe_configs([about])[about].result(timeout=PATIENCE)
+        return {name: one.value for name, one in found.items()}
 
     def alter(self, topic: str, name: str, value: str) -> None:
         """Change a setting of a topic."""
@@ -271,7 +287,7 @@ class Installed:
             yield broker
         finally:
             broker.process.kill()
-            broker.process.wait(timeout=20)
+            broker.process.wait(PATIENCE)
 
 
 def _started(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from psycopg import sql
 
 from tests.debian_server import folder, run, serving
 from tests.ports import free_port
+from tests.waiting import until
 
 USER = "postgres"
 
@@ -45,6 +47,17 @@ class PostgresServer:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.url(name)
+
+    def drop_slots(self, database: str | None = None) -> None:
+        """Drop all replication slots, or those of a database, each once nobody reads it any more."""
+        until("the slots dropped", partial(self._have_dropped, database))
+
+    def _have_dropped(self, database: str | None) -> bool:
+        left = "FROM pg_replication_slots WHERE coalesce(database = %s, true)"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            with contextlib.suppress(psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
+                connection.execute(f"SELECT pg_drop_replication_slot(slot_name) {left} AND NOT active", [database])
+            return connection.execute(f"SELECT count(*) {left}", [database]).fetchone() == (0,)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from typing import Any
 
 import confluent_kafka
 
+from tests.waiting import PATIENCE
+
 PRODUCER = 0
 COPY = 2
 END, TOPIC, PARTITION, VALUE, KEY, FLAGS, TIMESTAMP, HEADERS = 0, 1, 3, 4, 5, 7, 8, 10
@@ -56,7 +58,7 @@ class RawProducer:
 
     def flush(self) -> None:
         """Wait until Kafka has all that was sent."""
-        assert self._library.rd_kafka_flush(self._handle, 60_000) == 0
+        assert self._library.rd_kafka_flush(self._handle, int(PATIENCE * 1000)) == 0
 
 
 @contextmanager

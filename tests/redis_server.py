@@ -19,7 +19,7 @@ from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 
 from tests.cluster.fast import END_WITH_PARENT
 from tests.ports import free_port
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 class RedisServer:
@@ -61,7 +61,7 @@ class RedisServer:
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()
-        self._process.wait(timeout=20)
+        self._process.wait(PATIENCE)
 
     def _started(self) -> subprocess.Popen[bytes]:
         where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -71,5 +71,5 @@ def test_killed_tests_leave_no_process(tmp_path: Path, folder: Path) -> None:
         assert len(started) >= 3, (tmp_path / "log").read_text()[-2000:]
     finally:
         tests.send_signal(signal.SIGKILL)
-        tests.wait(20)
+        tests.wait(PATIENCE)
     until("the end of all", lambda: not any(map(lives, started)))

@@ -20,7 +20,7 @@ from tests.agent.silence import silent
 from tests.agent.sources.postgres.shop import Shop
 from tests.canaries import Canary, seen
 from tests.ports import free_ports
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ class Agent:
     def get(self, path: str) -> str:
         """Return what it answers."""
         port = self._ports[1] if path == places.METRICS else self._ports[0]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
             return str(answer.read().decode())
 
     def sources(self) -> dict[str, told.Postgres]:
@@ -61,7 +61,7 @@ def running(declaration: declared.Declaration, folder: Path) -> Iterator[Agent]:
         yield Agent(process, ports)
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def _is_seen(agent: Agent, name: str) -> bool:
@@ -77,7 +77,7 @@ def test_one_that_hangs_delays_no_other_and_all_end_on_sigterm(shop: Shop, tmp_p
 
             assert agent.get(places.HEALTH)
             agent.process.send_signal(signal.SIGTERM)
-            assert agent.process.wait(60) == 0
+            assert agent.process.wait(PATIENCE) == 0
 
     assert isinstance(hangs, Unknown)
     assert hangs.cause in ("NotLooked", "NotReached")

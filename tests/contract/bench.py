@@ -24,8 +24,6 @@ from tests.operator import worlds
 from tests.postgres_server import PostgresServer
 from tests.waiting import PATIENCE
 
-"""Seconds that a connector has to reach a state."""
-
 Config = dict[str, str]
 _numbers = itertools.count()
 
@@ -174,15 +172,20 @@ class RealBench:
 
     async def clear(self, connect: Connect) -> None:
         """Remove every connector and its slot, of which PostgreSQL has few, and the rows of the table."""
-        for name in (await connect.workers(self.url)).connectors:
-            await connect.remove(self.url, name)
-        drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
+        async with asyncio.timeout(PATIENCE):
+            while not await self._have_removed(connect):  # noqa: ASYNC110 - Connect tells nobody
+                await asyncio.sleep(0.1)
+        await asyncio.to_thread(self._server.drop_slots)
         with self._database() as database:
-            async with asyncio.timeout(PATIENCE):
-                while database.execute("SELECT count(*) FROM pg_replication_slots").fetchone() != (0,):
-                    database.execute(drop)
-                    await asyncio.sleep(0.1)
             database.execute("TRUNCATE public.customers")
+
+    async def _have_removed(self, connect: Connect) -> bool:
+        try:
+            for name in (await connect.workers(self.url)).connectors:
+                await connect.remove(self.url, name)
+        except errors.Retryable:
+            return False
+        return True
 
 
 @asynccontextmanager

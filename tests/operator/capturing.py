@@ -23,7 +23,6 @@ from typing import Any, cast
 import aiohttp
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from headrace_operator.clients.connect import Connect
@@ -41,16 +40,16 @@ from headrace_operator.reconcile.observe import connector as observe_connector
 from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
 from tests.cluster import places, relay
+from tests.cluster.fast import END_WITH_PARENT
 from tests.connect_worker import ConnectWorker
 from tests.contract.bench import RealBench, cleared
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
 from tests.operator.reconcile.test_connector_life import EveryName, Shelf
+from tests.ports import free_port
 from tests.postgres_server import PostgresServer
 from tests.runtime.consumer_process import read_topic
-
-PATIENCE = 120.0
-"""Seconds that a connector has to come to a state."""
+from tests.waiting import PATIENCE, until
 
 _numbers = itertools.count()
 
@@ -183,38 +182,38 @@ class Capturing:
 
     def topics(self) -> set[str]:
         """Return the names of all topics of the broker."""
-        client = AdminClient({"bootstrap.servers": self.broker.bootstrap_servers})
-        return set(client.list_topics(timeout=30).topics)
+        return set(self.broker.admin.list_topics(timeout=PATIENCE).topics)
 
     def count(self, topic: str) -> int:
         """Return how many records a topic of one partition has."""
         client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": "count"})
         try:
-            return int(client.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)[1])
+            return int(client.get_watermark_offsets(TopicPartition(topic, 0), timeout=PATIENCE)[1])
         finally:
             client.close()
 
     @contextlib.contextmanager
     def holding(self, slot: str) -> Iterator[None]:
         """Take a slot from whoever reads it, and hold it as another reader does that keeps nothing of what it reads."""
-        word = ["pg_recvlogical", "-d", self.server.url(self.name), "-S", slot, "--start", "-f", "-", "--no-loop"]
-        word += ["--fsync-interval=0", "--status-interval=0"]
-        options = ["-o", "proto_version=1", "-o", f"publication_names={slot}"]
-        deadline = time.monotonic() + PATIENCE
-        holder = None
+        holder = until(f"another reader of {slot}", lambda: self._taken(slot))
         try:
-            while time.monotonic() < deadline:
-                self.end_connections()
-                holder = subprocess.Popen([*word, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    holder.wait(timeout=1)
-                if holder.poll() is None:
-                    break
             yield
         finally:
-            if holder is not None:
-                holder.kill()
-                holder.wait(timeout=20)
+            holder.kill()
+            holder.wait(PATIENCE)
+
+    def _taken(self, slot: str) -> subprocess.Popen[bytes] | None:
+        """Try to take a slot; None where whoever read it was there again before."""
+        words = [*END_WITH_PARENT, "pg_recvlogical", "-d", self.server.url(self.name), "-S", slot, "--start", "-f", "-"]
+        words += ["--no-loop", "--fsync-interval=0", "--status-interval=0", "-o", "proto_version=1"]
+        self.end_connections()
+        holder = subprocess.Popen(
+            [*words, "-o", f"publication_names={slot}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        of_the_slot = f"SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{slot}'"
+        query = f"SELECT 1 FROM pg_stat_replication WHERE pid = ({of_the_slot}) AND application_name = 'pg_recvlogical'"
+        until("an answer about the slot", lambda: holder.poll() is not None or bool(self.run(query, superuser=True)))
+        return holder if holder.poll() is None else None
 
     @contextlib.contextmanager
     def door(self) -> Iterator[Door]:
@@ -230,21 +229,19 @@ class Door:
     """A port of loopback that leads to the database while it is open."""
 
     def __init__(self, port: int) -> None:
-        self._leads_to = port
-        self.port = 0
+        self._leads_to, self.port = port, free_port()
         self.open()
 
     def open(self) -> None:
         """Lead to the database, each time by the same port."""
         with socket.create_server(("127.0.0.1", self.port)) as listener:
-            self.port = int(listener.getsockname()[1])
             words = (sys.executable, "-m", relay.__name__, str(listener.fileno()), str(self._leads_to))
             self._process = subprocess.Popen(words, pass_fds=[listener.fileno()], cwd=places.ROOT)
 
     def shut(self) -> None:
         """Refuse connections, and end those there are."""
         self._process.kill()
-        self._process.wait(timeout=20)
+        self._process.wait(PATIENCE)
 
 
 @asynccontextmanager

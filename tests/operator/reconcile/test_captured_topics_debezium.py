@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import NewTopic
 
 from tests.operator.capturing import Capturing
 from tests.waiting import PATIENCE
@@ -56,9 +55,7 @@ async def test_a_table_has_its_topic_on_an_empty_database_as_connect_would_make_
 
 async def test_a_topic_that_exists_is_left_as_it_is(shop: Capturing) -> None:
     shop.run("CREATE TABLE public.a (id int PRIMARY KEY)")
-    topic = f"shop.{shop.name}.public.a"
-    before = NewTopic(topic, num_partitions=2, replication_factor=1, config={"cleanup.policy": "compact"})
-    shop.broker.admin.create_topics([before])[topic].result(timeout=60)
+    topic = shop.broker.create_topic(f"shop.{shop.name}.public.a", 2, {"cleanup.policy": "compact"})
     shop.apply(shop.name, {"tables": ["public.a"]}, topics={"partitions": 5})
     await shop.until(shop.name, "True", "Ready")
     await shop.look(shop.name)

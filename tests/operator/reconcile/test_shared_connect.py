@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -137,12 +137,7 @@ async def _removed(shared: Shared) -> None:
     """Remove every connector, and then their slots."""
     for name in await shared.all():
         await shared.connect.remove(shared.url, name)
-    drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
-    with psycopg.connect(shared.database.url(), autocommit=True) as connection:
-        async with asyncio.timeout(PATIENCE):
-            while connection.execute("SELECT count(*) FROM pg_replication_slots").fetchone() != (0,):
-                connection.execute(drop)
-                await asyncio.sleep(0.1)
+    await asyncio.to_thread(shared.database.drop_slots)
 
 
 async def test_one_cluster_neither_changes_nor_removes_what_another_made(shared: Shared) -> None:
@@ -156,16 +151,16 @@ async def test_one_cluster_neither_changes_nor_removes_what_another_made(shared:
     told = west.condition()
     west.delete("connector", "orders-db")
     await west.look(3)
-    workers: dict[str, Any] = west.read("connectcluster", "main")["status"]
+    workers = partial(west.read, "connectcluster", "main")
+    await west.until("it to be told of", lambda: workers()["status"].get("unmanagedConnectors") == [name])
     after = await shared.running(name)
-    await east.look()
 
     assert told["reason"] == "NameTaken"
     assert f"headrace.dev/take-over={east.home()}" in told["message"]
-    assert workers["unmanagedConnectors"] == [name]
     assert dict(after.config) == dict(made.config)
     assert after.config[marks.NAMESPACE] == east.home()
-    assert east.condition()["reason"] == "Ready"
+    await east.look()
+    await east.until_reason("Ready")
 
     shared.make(west, "west")
     east.delete("connector", "orders-db")
@@ -189,7 +184,8 @@ async def test_a_namespace_that_was_restored_goes_on_once_it_says_whose_it_takes
     await east.until_reason("NameTaken")
 
     assert (await shared.running(name)).config[marks.NAMESPACE] == west.home()
-    assert west.condition()["reason"] == "Ready"
+    await west.look()
+    await west.until_reason("Ready")
 
 
 @pytest.mark.parametrize("shared", [("east", "west"), ("", "west")], indirect=True)
@@ -209,4 +205,4 @@ async def test_clusters_with_names_of_their_own_have_each_its_connector(shared: 
 
     assert databases == ["east", "west"]
     assert await shared.all() == {names[0]}
-    assert east.condition()["reason"] == "Ready"
+    await east.until_reason("Ready")

@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.operator.capturing import PATIENCE, Capturing, slot
+from tests.operator.capturing import Capturing, slot
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 SEGMENT = 16 * 1024 * 1024
@@ -22,11 +23,13 @@ def kept(shop: Capturing) -> int:
     return int(shop.run(f"{query} WHERE slot_name = '{slot(shop.name)}'", superuser=True)[0][0])
 
 
-def make_log(shop: Capturing, database: str) -> None:
-    """Write more than 30 MB of log in another database, and what lets slots let go of it."""
+def make_log(shop: Capturing, database: str) -> int:
+    """Write more than 30 MB of log in another database, and what lets slots let go of it; return how many bytes."""
+    ((begun,),) = shop.run("SELECT pg_current_wal_lsn()")
     with psycopg.connect(shop.server.url(database), autocommit=True) as other:
         for statement in ("DROP TABLE IF EXISTS busy", BUSY.format("busy"), "SELECT pg_switch_wal()", "CHECKPOINT"):
             other.execute(statement)
+    return int(shop.run(f"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '{begun}')::bigint")[0][0])
 
 
 async def let_go(shop: Capturing) -> int:
@@ -53,9 +56,7 @@ async def test_a_quiet_slot_lets_go_of_the_log_of_a_busy_neighbour(shop: Capturi
     shop.run(f"CREATE TABLE public.outbox (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), {columns})")
     shop.apply(shop.name, CAPTURES[capture])
     await shop.until(shop.name, "True", "Ready")
-    before = kept(shop)
-    make_log(shop, "postgres")
-    written = kept(shop) - before
+    written = make_log(shop, "postgres")
     size = await let_go(shop)
     shop.apply(shop.name, CAPTURES[capture], state="Stopped")
     await shop.await_(shop.name, lambda _: shop.condition(shop.name, "Running")["reason"] == "Stopped")

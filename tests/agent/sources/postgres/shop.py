@@ -75,8 +75,8 @@ class Shop:
         self._clean()
 
     def _clean(self) -> None:
+        self.server.drop_slots()
         with psycopg.connect(self.server.url(), autocommit=True) as connection:
-            connection.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
             connection.execute("DROP DATABASE IF EXISTS shop WITH (FORCE)")
             connection.execute("DROP ROLE IF EXISTS shop")
 

@@ -18,6 +18,7 @@ from tests.cluster import authority
 from tests.debian_server import run
 from tests.ports import free_port
 from tests.postgres_server import USER, PostgresServer, created, served
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -168,7 +169,10 @@ async def test_a_connection_that_broke_is_made_anew(shop: Shop) -> None:
     looker = look.Postgres(shop.declared())
     seen((await looker.look()).login)
 
-    shop.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'headrace-agent'")
+    within = f"{PATIENCE * 1000:.0f}"
+    shop.run(
+        f"SELECT pg_terminate_backend(pid, {within}) FROM pg_stat_activity WHERE application_name = 'headrace-agent'"
+    )
 
     assert unknown((await looker.look()).login).cause == "NotReached"
     seen((await looker.look()).login)
