@@ -9,7 +9,7 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
-from tests.operator.loops import looping
+from tests.operator.loops import look, looping
 
 WORLD = """
 apiVersion: headrace.dev/v1alpha1
@@ -33,6 +33,6 @@ async def consumer(server: ApiServer, broker: KafkaBroker, place: str, source: s
     made = WORLD.format(servers=broker.bootstrap_servers, source=source, url=url)
     server.client.apply(made, place)
     async with looping(server) as loop:
-        await loop.reconcile(Key("KafkaConnection", place, "kafka"))
+        await look(loop, Key("KafkaConnection", place, "kafka"))
         yield loop
     server.client.delete("namespace", place, wait=False)

@@ -24,6 +24,7 @@ from headrace_operator.clients.errors import Busy, Conflict, Missing, Unreachabl
 from headrace_operator.observed.kube import Manifest
 from tests.cluster.fast import ApiServer
 from tests.fakes.connect import FakeConnect, fake_connect
+from tests.waiting import PATIENCE
 
 PLACE = "shop"
 PORTS = "CROWD_PORTS"
@@ -166,7 +167,7 @@ async def _roll_out(api: Api, place: str) -> None:
     connector = Connections(ssl=api.ssl)
     async with aiohttp.ClientSession(connector=connector, read_bufsize=2**20) as session:
         while True:
-            watch = session.get(where, params={"watch": "true"}, timeout=aiohttp.ClientTimeout(sock_connect=30))
+            watch = session.get(where, params={"watch": "true"}, timeout=aiohttp.ClientTimeout(sock_connect=PATIENCE))
             async with watch as events:
                 async for line in events.content:
                     await make_ready(api, json.loads(line)["object"])

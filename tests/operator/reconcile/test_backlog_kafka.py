@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from headrace import names
 from headrace.kafka.topics import Reader, Writer
 from headrace.letters import reading, redrive
 from headrace.progress import Progress, encode
-from headrace_operator.clients.errors import Retryable, Unauthorized
+from headrace_operator.clients.errors import Unauthorized
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import BacklogSeen, LogSeen, Partition, Span
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import backlog as observe
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
+from tests.operator.asking import answered
 from tests.raw_producer import raw_producer
 from tests.waiting import PATIENCE
 
@@ -55,27 +55,29 @@ class Shop:
 
     async def until(self, total: int, outstanding: int) -> BacklogSeen:
         """Tick until it counts so many; then the command line counts the same."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                seen = await self.seen()
-                if (seen.dead_letters_total, seen.dead_letters_outstanding) == (total, outstanding):
-                    break
-                await asyncio.sleep(0.1)
+        counts = (total, outstanding)
+        seen = await answered(
+            self.seen, lambda seen: (seen.dead_letters_total, seen.dead_letters_outstanding) == counts
+        )
         with Reader(self.connection) as reader:
             assert len(list(reading.outstanding(reader, self.topics))) == outstanding
         return seen
+
+    async def until_lags(self, topic: str, wanted: dict[int, int]) -> BacklogSeen:
+        """Tick until these are the lags of a topic's partitions."""
+        return await answered(self.seen, lambda seen: lags(seen, topic) == wanted)
 
     def bury(self, count: int) -> None:
         producer = Producer(self.connection)
         for number in range(count):
             producer.produce(self.topics.dead_letters, b"v", key=b"k", partition=number % PARTITIONS)
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE) == 0
 
     def resolve(self, key: bytes) -> None:
         """Discard a dead letter by hand."""
         producer = Producer(self.connection)
         producer.produce(self.topics.resolutions, b"{}", key=key)
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE) == 0
 
     def redrive(self, limit: int) -> None:
         config = contract.Config(
@@ -199,26 +201,23 @@ async def test_what_waits_in_the_retry_topic_are_records_not_markers(shop: Shop)
     """Before a commit, amid, and after the last record; also when only an aborted transaction lies there."""
     shop.bury(6)
     shop.redrive(100)
-    seen = await shop.until(6, 0)
-    assert lags(seen, shop.topics.retry) == {0: 2, 1: 2, 2: 2}
+    await shop.until(6, 0)
+    seen = await shop.until_lags(shop.topics.retry, {0: 2, 1: 2, 2: 2})
     assert {part.end for part in seen.partitions if part.topic == shop.topics.retry} == {3}
 
     _commit(shop, {0: 1, 1: 2})
-    seen = await shop.seen()
-    assert lags(seen, shop.topics.retry) == {0: 1, 1: 0, 2: 2}
+    seen = await shop.until_lags(shop.topics.retry, {0: 1, 1: 0, 2: 2})
     assert {part.lag_seconds for part in seen.partitions if part.partition == 1} == {0.0}
 
     producer = Producer({**shop.connection, "transactional.id": shop.name})
-    producer.init_transactions(20)
+    producer.init_transactions(PATIENCE)
     producer.begin_transaction()
     producer.produce(shop.topics.retry, b"v", partition=1)
-    producer.flush(10)
-    producer.abort_transaction(20)
+    producer.flush(PATIENCE)
+    producer.abort_transaction(PATIENCE)
     at = (shop.topics.retry, 1)
-    async with asyncio.timeout(PATIENCE):
-        while (await shop.kafka.offsets([at]))[at].end < 5:  # noqa: ASYNC110 - Kafka tells nobody
-            await asyncio.sleep(0.1)
-    assert lags(await shop.seen(), shop.topics.retry) == {0: 1, 1: 0, 2: 2}
+    await answered(lambda: shop.kafka.offsets([at]), lambda found: found[at].end >= 5)
+    await shop.until_lags(shop.topics.retry, {0: 1, 1: 0, 2: 2})
 
 
 @pytest.mark.case("scaling-7")
@@ -235,15 +234,12 @@ async def test_records_behind_an_open_transaction_wait(shop: Shop) -> None:
         plain.produce(source, b"plain", partition=number % 2)
     assert plain.flush(PATIENCE) == 0
 
-    seen = await shop.seen()
-    assert lags(seen, source) == {0: 11, 1: 10, 2: 0}
+    seen = await shop.until_lags(source, {0: 11, 1: 10, 2: 0})
     assert [part.partition for part in seen.partitions if part.is_blocked] == [0]
 
     producer.abort_transaction(PATIENCE)
     _commit(shop, {0: 12, 1: 10}, source)
-    async with asyncio.timeout(PATIENCE):
-        while lags(seen := await shop.seen(), source) != {0: 0, 1: 0, 2: 0}:  # noqa: ASYNC110 - Kafka tells nobody
-            await asyncio.sleep(0.1)
+    seen = await shop.until_lags(source, {0: 0, 1: 0, 2: 0})
     assert [part.partition for part in seen.partitions if part.is_blocked] == []
 
 
@@ -261,7 +257,7 @@ async def test_a_transaction_that_was_read_up_to_is_seen_to_block(shop: Shop) ->
     producer.produce(source, b"open", partition=2)
     assert producer.flush(PATIENCE) == 0
 
-    seen = await shop.seen()
+    seen = await shop.until_lags(source, {0: 0, 1: 0, 2: 1})
 
     assert [(part.partition, part.lag) for part in seen.partitions if part.is_blocked] == [(2, 1)]
     producer.abort_transaction(PATIENCE)
@@ -278,8 +274,7 @@ async def test_what_is_done_beyond_the_commit_is_no_lag(shop: Shop) -> None:
 
     _commit(shop, {0: 2, 1: 2, 2: 2}, source, {0: encode(Progress(done=15, retrying=1, held=3)), 1: "somebody's"})
 
-    seen = await shop.seen()
-    assert lags(seen, source) == {0: 3, 1: 18, 2: 18}
+    seen = await shop.until_lags(source, {0: 3, 1: 18, 2: 18})
     assert [(part.retrying, part.held) for part in seen.partitions if part.topic == source] == [(1, 3), (0, 0), (0, 0)]
 
 
@@ -292,16 +287,15 @@ async def test_dead_letters_that_cannot_be_read_leave_the_lag_known(shop: Shop) 
 
     shop.bury(1)
     blind = dataclasses.replace(shop, kafka=Unreadable("kafka", shop.connection))
-    seen = await blind.seen()
-    assert (seen.dead_letters_outstanding, seen.dead_letters_unknown) == (
-        None,
-        "Kafka refuses to read: the topic is not yours.",
+    unknown = (None, "Kafka refuses to read: the topic is not yours.")
+    seen = await answered(
+        blind.seen, lambda seen: (seen.dead_letters_outstanding, seen.dead_letters_unknown) == unknown
     )
     assert len(seen.partitions) == 2 * PARTITIONS
 
     await shop.until(1, 1)
     shop.bury(1)
-    seen = await blind.seen()
+    seen = await answered(blind.seen)
     assert seen.dead_letters_outstanding == 1
     assert seen.dead_letters_unknown
     blind.kafka.close()
@@ -309,14 +303,7 @@ async def test_dead_letters_that_cannot_be_read_leave_the_lag_known(shop: Shop) 
 
 async def _coordinated(kafka: Kafka, group: str) -> None:
     """Wait until a new Kafka has loaded the coordinator of the group."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                await kafka.committed(group, [("none", 0)])
-            except Retryable:
-                await asyncio.sleep(0.2)
-            else:
-                return
+    await answered(lambda: kafka.committed(group, [("none", 0)]))
 
 
 def lags(seen: BacklogSeen, topic: str) -> dict[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.fakes.connect import fake_connect
 from tests.kafka_broker import KafkaBroker
-from tests.operator.crowd import LOGIN, MERGE, make_ready, prepare
+from tests.operator.crowd import LOGIN, MERGE, Patient, make_ready, prepare
 from tests.operator.loops import looping
 from tests.operator.operator_process import read
 from tests.waiting import PATIENCE
@@ -61,18 +61,28 @@ class Shop:
     def topic(self, route: str) -> str:
         return f"{self.place}.orders-db.outbox.{route}"
 
-    async def tick(self, times: int = 1) -> None:
-        for _ in range(times):
-            for kind, (name, _) in SPECS.items():
-                await self.loop.reconcile(Key(kind, self.place, name))
-            for one in ((await self.api.get(path("apps/v1", "Deployment", self.place))) or {})["items"]:
-                await make_ready(self.api, one)
+    async def until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Look at everything until something holds: what Kafka said of ends may be some seconds old."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not holds():
+                    await self._tick()
+        except TimeoutError:
+            raise AssertionError(f"waited in vain for {what}: {self.condition('Ready')}") from None
 
-    async def until_said(self, words: str) -> None:
-        """Look until `TopicsReady` of the Consumer says so: what Kafka said of ends may be some seconds old."""
-        async with asyncio.timeout(PATIENCE):
-            while words not in self.condition("TopicsReady")["message"]:
-                await self.tick()
+    async def _tick(self) -> None:
+        for kind, (name, _) in SPECS.items():
+            await self.loop.reconcile(Key(kind, self.place, name))
+        for one in ((await self.api.get(path("apps/v1", "Deployment", self.place))) or {})["items"]:
+            await make_ready(self.api, one)
+
+    def says(self, words: str) -> bool:
+        """Tell whether `Ready` or `TopicsReady` of the Consumer has these words for its reason, or in its message."""
+        said = [self.condition(kind) for kind in ("Ready", "TopicsReady")]
+        return any(words == one.get("reason") or words in one.get("message", "") for one in said)
+
+    def is_ready(self, of: str) -> bool:
+        return self.condition("Ready", of).get("status") == "True"
 
     def condition(self, kind: str, of: str = "Consumer") -> dict[str, Any]:
         status = read(self.server, of.lower(), SPECS[of][0], self.place).get("status", {})
@@ -88,7 +98,7 @@ async def shop(server: ApiServer, kafka_broker: KafkaBroker) -> AsyncIterator[Sh
         fake.passwords[LOGIN["username"]] = LOGIN["password"]
         fake.secrets = {f"{place}/db:{key}": value for key, value in LOGIN.items()}
         loop = await stack.enter_async_context(looping(server, connect=int(fake.url.rpartition(":")[2])))
-        api = Api(await connection(str(server.kubeconfig)))
+        api = Patient(await connection(str(server.kubeconfig)))
         stack.push_async_callback(api.close)
         prepare(server, place)
         for kind, (name, spec) in SPECS.items():
@@ -100,15 +110,15 @@ async def shop(server: ApiServer, kafka_broker: KafkaBroker) -> AsyncIterator[Sh
 
 
 async def test_all_is_ready_on_an_empty_database_and_a_route_without_traffic_is_told(shop: Shop) -> None:
-    await shop.tick(6)
-    assert [shop.condition("Ready", kind)["status"] for kind in SPECS] == 4 * ["True"]
+    await shop.until("all to be ready", lambda: all(map(shop.is_ready, SPECS)))
     assert [shop.broker.partitions(shop.topic(route)) for route in ("order", "oder")] == [3, 3]
-    assert shop.condition("TopicsReady")["reason"] == "NoRecordYet"
+    await shop.until("no record to be told of", lambda: shop.says("NoRecordYet"))
 
     producer = Producer({"bootstrap.servers": shop.broker.bootstrap_servers})
     producer.produce(shop.topic("order"), b"{}", key=b"1")
     assert producer.flush(PATIENCE) == 0
-    await shop.until_said(f"Nothing was ever written to {shop.topic('oder')} (route oder).")
+    unwritten = f"Nothing was ever written to {shop.topic('oder')} (route oder)."
+    await shop.until("one route to be told of", lambda: shop.says(unwritten))
     said = shop.condition("TopicsReady")
     assert (said["status"], said["reason"]) == ("True", "NoRecordYet")
 
@@ -117,13 +127,11 @@ async def test_where_kafka_refuses_a_topic_it_is_said_and_awaited(shop: Shop) ->
     """By a setting that is none; the Connector, which would fail with its first record, is well until then."""
     edit = {"spec": {"config": {"topic.creation.default.retention.ms": "long"}}}
     await shop.api.send("PATCH", path(API_VERSION, "Connector", shop.place, "orders-db"), body=edit, form=MERGE)
-    await shop.tick(6)
-    assert shop.condition("TopicsReady")["reason"] == "AwaitingTopic"
-    assert f"Could not create topic {shop.topic('order')}" in shop.condition("Ready")["message"]
-    assert "retention.ms" in shop.condition("Ready")["message"]
-    assert shop.condition("Ready", "Connector")["status"] == "True"
+    refused = f"Could not create topic {shop.topic('order')}"
+    await shop.until("the refusal to be told", lambda: shop.says(refused) and shop.says("retention.ms"))
+    await shop.until("the topic to be awaited", lambda: shop.says("AwaitingTopic"))
+    await shop.until("the Connector to be well", lambda: shop.is_ready("Connector"))
 
     for route in ("order", "oder"):
         shop.broker.create_topic(shop.topic(route), 1)
-    await shop.tick(3)
-    assert shop.condition("Ready")["status"] == "True"
+    await shop.until("the Consumer to be ready", lambda: shop.is_ready("Consumer"))

@@ -5,7 +5,6 @@ No controller runs: a test makes the ReplicaSets of a Deployment itself.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,10 +25,9 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.client import Refused
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
-from tests.operator import worlds
+from tests.operator import loops, worlds
 from tests.operator.consumption import consumer
 from tests.operator.operator_process import contract, read
-from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.case("clusters-10")]
 
@@ -72,9 +70,7 @@ class Rollout:
         for _ in range(2):
             self.asked += 1
             self._patch({"metadata": {"annotations": {REQUESTED: str(self.asked)}}})
-            async with asyncio.timeout(PATIENCE):
-                while not self._is_answered():
-                    await self.loop.reconcile(self.key)
+            await loops.until(f"an answer to request {self.asked}", self._is_answered, self.loop, self.key)
 
     def _is_answered(self) -> bool:
         """Tell whether a pass was made for the last request, and all its actions went well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.operator_process import kubectl, operator, read
 from tests.operator.plan.kstatus.program import conclude
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -40,6 +41,8 @@ def test_an_edit_is_never_seen_as_done_before_it_was_looked_at(
             server.client.apply(connection(address))
             until(f"Ready={ready} for {address}", partial(_says, server, ready))
         assert running.stop() == 0
+        last = read(server, KIND, NAME)["metadata"]["resourceVersion"]
+        until("the last version", lambda: versions()[-1]["metadata"]["resourceVersion"] == last)
         seen = versions()
 
     verdicts = conclude(seen)
@@ -71,15 +74,16 @@ def _versions(server: ApiServer, folder: Path) -> Iterator[Any]:
         yield lambda: _read(path)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
         kubectl(server, "delete", KIND, FIRST, NAME, "-n", "shop", "--ignore-not-found")
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    decoder, text, found = json.JSONDecoder(), path.read_text(), []
-    while text.strip():
-        event, end = decoder.raw_decode(text.lstrip())
-        text = text.lstrip()[end:]
-        if event["object"]["metadata"]["name"] == NAME:
+    """Return the versions that were written whole: kubectl may be amid another."""
+    decoder, text, found = json.JSONDecoder(), path.read_text().lstrip(), []
+    with contextlib.suppress(json.JSONDecodeError):
+        while text:
+            event, end = decoder.raw_decode(text)
+            text = text[end:].lstrip()
             found.append(event["object"])
-    return found
+    return [one for one in found if one["metadata"]["name"] == NAME]

@@ -29,7 +29,8 @@ from headrace_operator.reconcile.turns import Key
 from tests.cluster.client import refusal
 from tests.cluster.fast import ApiServer
 from tests.operator import scraped, worlds
-from tests.operator.loops import answering, looping
+from tests.operator.loops import answering, look, looping
+from tests.operator.loops import until as until_passes
 from tests.operator.operator_process import contract, kubectl, read
 from tests.waiting import until
 
@@ -67,6 +68,21 @@ def shown(server: ApiServer, place: str) -> dict[str, tuple[str, str]]:
     return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
 
 
+def said(server: ApiServer, place: str, kind: str) -> dict[str, Any]:
+    """Return a condition of the ConnectCluster."""
+    conditions = read(server, "connectcluster", "main", place)["status"]["conditions"]
+    return next(one for one in conditions if one["type"] == kind)
+
+
+async def until_shown(words: str, server: ApiServer, loop: Loop, key: Key) -> None:
+    """Make passes over the ConnectCluster until its status has these words."""
+
+    def is_shown() -> bool:
+        return words in str(read(server, "connectcluster", "main", key.namespace).get("status"))
+
+    await until_passes(words, is_shown, loop, key)
+
+
 def version(server: ApiServer, place: str) -> str:
     """Return the resourceVersion of the ConnectCluster."""
     return str(read(server, "connectcluster", "main", place)["metadata"]["resourceVersion"])
@@ -93,14 +109,12 @@ async def test_a_refused_apply_is_shown_until_it_succeeds(server: ApiServer, pla
     key = Key("ConnectCluster", place, "main")
     refuse_config_maps(server, place)
     async with looping(server) as loop:
-        for _ in range(2):
-            await loop.reconcile(key)
-        message = read(server, "connectcluster", "main", place)["status"]["conditions"][0]["message"]
+        await until_shown("quota", server, loop, key)
+        message = said(server, place, "Ready")["message"]
         assert shown(server, place)["Ready"] == ("False", "ActionFailed")
         assert shown(server, place)["Reconciling"] == ("True", "ActionFailed")
         assert message.startswith("Could not apply ConfigMap main-connect-")
         assert ": PATCH /api/v1/namespaces/" in message
-        assert "quota" in message
 
         before = version(server, place)
         await loop.reconcile(key)
@@ -109,8 +123,7 @@ async def test_a_refused_apply_is_shown_until_it_succeeds(server: ApiServer, pla
         assert events(server, place).count("ActionFailed") == 1
 
         server.client.delete("quota", "none", place)
-        for _ in range(2):
-            await loop.reconcile(key)
+        await look(loop, key, 2)
         assert shown(server, place)["Ready"] == ("False", "RollingOut")
         assert "ActionFailed" not in str(shown(server, place))
 
@@ -136,16 +149,14 @@ async def test_an_object_of_a_user_is_left_alone_until_it_is_gone(server: ApiSer
     before = read(server, "role", "main-connect", place)
     key = Key("ConnectCluster", place, "main")
     async with looping(server) as loop:
-        for _ in range(2):
-            await loop.reconcile(key)
+        await look(loop, key, 2)
         assert read(server, "role", "main-connect", place) == before
         assert shown(server, place)["Ready"] == ("False", "NameTaken")
         assert children(server, place) == []
         assert events(server, place).count("NameTaken") == 1
 
         server.client.delete("role", "main-connect", place)
-        for _ in range(2):
-            await loop.reconcile(key)
+        await look(loop, key, 2)
         assert shown(server, place)["Ready"] == ("False", "RollingOut")
         assert len(children(server, place)) == 8
 
@@ -153,7 +164,7 @@ async def test_an_object_of_a_user_is_left_alone_until_it_is_gone(server: ApiSer
 async def test_what_was_made_is_seen_as_it_shall_be(server: ApiServer, place: str) -> None:
     """Also the Role of workers that need no Secret, whose empty list of rules the API server gives back as null."""
     async with looping(server) as loop:
-        await loop.reconcile(Key("ConnectCluster", place, "main"))
+        await look(loop, Key("ConnectCluster", place, "main"))
 
         assert await planned(loop, place) == ()
 
@@ -164,7 +175,7 @@ async def test_the_role_says_which_secrets_the_workers_may_read(server: ApiServe
     async with looping(server) as loop:
         kube = loop.remote.kube
         assert await kube.readable_secrets(place, "main-connect") == frozenset()
-        await loop.reconcile(Key("ConnectCluster", place, "main"))
+        await look(loop, Key("ConnectCluster", place, "main"))
 
         assert await kube.readable_secrets(place, "main-connect") == {"shop-db"}
 
@@ -173,7 +184,7 @@ async def test_an_object_that_was_made_anew_meanwhile_is_not_applied_over(server
     """Someone deletes our ConfigMap and makes one of that name after it was seen: the API server refuses, later we."""
     key = Key("ConnectCluster", place, "main")
     async with looping(server) as loop:
-        await loop.reconcile(key)
+        await look(loop, key)
         name = contract(server, "main-connect", place)["metadata"]["name"]
         unmarked = {"metadata": {"annotations": {"headrace.dev/applied": None}}}
         server.client.patch("configmap", name, unmarked, place)
@@ -185,7 +196,7 @@ async def test_an_object_that_was_made_anew_meanwhile_is_not_applied_over(server
         server.client.create(theirs, place)
         with pytest.raises(errors.Invalid, match="uid: Invalid value"):
             await execute(heal, loop.remote)
-        await loop.reconcile(key)
+        await look(loop, key)
 
     assert read(server, "configmap", name, place)["data"] == {"a": "theirs"}
     assert shown(server, place)["Deployed"] == ("False", "NameTaken")
@@ -239,7 +250,7 @@ async def test_what_was_seen_in_one_term_is_not_done_in_the_next(server: ApiServ
             assert "accepted" not in read(server, "connectcluster", "main", place).get("status", {})
             assert (len(passing.queue), passing.tries, passing.failed.get(key)) == (1, {}, None)
 
-        await passing.reconcile(key)
+        await look(passing, key)
         assert passing.term == 2
     assert server.client.exists("serviceaccount", "main-connect", place)
 
@@ -253,12 +264,11 @@ async def test_one_that_is_made_anew_under_its_name_is_not_refused_for_what_is_g
         api: Any = loop.remote.kube._api
         near = Kube(Remembering(api, Remembered(), live=False))
         loop.remote = dataclasses.replace(loop.remote, near=near)
-        for _ in range(2):
-            await loop.reconcile(key)
+        await look(loop, key, 2)
         first = server.client.get("serviceaccount", "main-connect", place)
         _remove_with_children(server, place)
         server.client.apply(worlds.MANIFESTS, place)
-        await loop.reconcile(key)
+        await look(loop, key)
 
         assert shown(server, place)["Deployed"][1] != "NameTaken"
     made = server.client.get("serviceaccount", "main-connect", place)
@@ -283,8 +293,7 @@ async def test_an_object_that_is_gone_leaves_nothing_in_memory(server: ApiServer
     key = Key("ConnectCluster", place, "main")
     refuse_config_maps(server, place)
     async with looping(server) as loop:
-        await loop.reconcile(key)
-        assert _remembered(loop, key) == [True] * 5
+        await until_passes("it is remembered", lambda: _remembered(loop, key) == [True] * 5, loop, key)
         server.client.delete("connectcluster", "main", place)
         loop.queue = type(loop.queue)(loop.reconcile)
         await loop.reconcile(key)
@@ -369,9 +378,7 @@ async def test_a_connect_that_answers_without_end_is_said(server: ApiServer, pla
             await answer.write(b" " * 65536)
 
     async with answering(flood) as port, looping(server, connect=port) as loop:
-        await loop.reconcile(Key("ConnectCluster", place, "main"))
-        status = read(server, "connectcluster", "main", place)["status"]
+        await until_shown("answer is longer than 4 MiB", server, loop, Key("ConnectCluster", place, "main"))
 
-    said = next(one for one in status["conditions"] if one["type"] == "Answering")
-    assert (said["status"], said["reason"]) == ("False", "ConnectUnreachable")
-    assert "answer is longer than 4 MiB" in said["message"]
+    assert shown(server, place)["Answering"] == ("False", "ConnectUnreachable")
+    assert "answer is longer than 4 MiB" in said(server, place, "Answering")["message"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -12,13 +11,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace import names
-from headrace_operator.clients.errors import Retryable
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import PartitionSeen
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import backlog as observe
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
+from tests.operator.asking import answered
 from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("delivery-20")]
@@ -54,7 +53,10 @@ class Shop:
             future.result(timeout=PATIENCE)
 
     async def seen(self, topic: str) -> list[PartitionSeen]:
-        """Return what one look sees of a topic's partitions."""
+        """Return what a look sees of a topic's partitions, of which it knows both."""
+        return await answered(lambda: self._look(topic), lambda found: len(found) == 2)
+
+    async def _look(self, topic: str) -> list[PartitionSeen]:
         topics = await self.kafka.topics((self.topic, self.retry))
         seen = await observe.backlog(self.consumer, self.kafka, topics, History(), datetime.now(UTC))
         return [part for part in seen.partitions if part.topic == topic]
@@ -63,13 +65,7 @@ class Shop:
 @pytest.fixture
 async def shop(kafka_broker: KafkaBroker) -> AsyncIterator[Shop]:
     made = Shop(kafka_broker)
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                await made.kafka.committed(made.group, [(made.topic, 0)])
-                break
-            except Retryable:
-                await asyncio.sleep(0.2)
+    await answered(lambda: made.kafka.committed(made.group, [(made.topic, 0)]))
     yield made
     made.kafka.close()
 
@@ -103,8 +99,5 @@ async def test_one_that_the_log_has_not_reached(shop: Shop) -> None:
 async def test_one_of_the_retry_topic(shop: Shop) -> None:
     """What waits there is counted by reading, from the beginning of what there is."""
     shop.commit(shop.retry, 100, 10)
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            if [(part.lost, part.lag) for part in await shop.seen(shop.retry)] == [(True, 10), (False, 0)]:
-                break
-            await asyncio.sleep(0.1)
+    counted = [(True, 10), (False, 0)]
+    await answered(lambda: shop.seen(shop.retry), lambda seen: [(part.lost, part.lag) for part in seen] == counted)

@@ -159,14 +159,13 @@ async def _served(stack: AsyncExitStack, environment: pytest.MonkeyPatch) -> Non
 
 async def _at_rest(server: fast.ApiServer, running: Operator) -> tuple[Counter[str], int]:
     """Return the requests for objects and lists while each Consumer was looked at some ten times, and all passes."""
-    before, begun = len(audited(server, USER)), _passes(running, "")
-    consumers = _passes(running, 'kind="Consumer"')
+    begun, consumers = _passes(running, ""), _passes(running, 'kind="Consumer"')
+    before = len(audited(server, USER))
     async with asyncio.timeout(PATIENCE):
         while _passes(running, 'kind="Consumer"') < consumers + 10 * SIZE:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(1)
-    passes = _passes(running, "") - begun
     asked = [what.partition("/")[0] for verb, what in audited(server, USER)[before:] if verb in ("get", "list")]
-    return Counter(one for one in asked if one != "leases"), int(passes)
+    return Counter(one for one in asked if one != "leases"), int(_passes(running, "") - begun)
 
 
 def _passes(running: Operator, labels: str) -> float:

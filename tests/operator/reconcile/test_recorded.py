@@ -55,11 +55,11 @@ async def test_what_somebody_else_wrote_into_a_status_is_gone_with_the_next_pass
     name, spec = f"strange-{next(iter(strange)).lower()}", {"bootstrapServers": "127.0.0.1:1"}
     server.client.create(_body("KafkaConnection", name, spec))
     async with loops.looping(server) as loop:
-        await loop.reconcile(Key("KafkaConnection", "default", name))
+        await loops.look(loop, Key("KafkaConnection", "default", name))
         before = _said(server, name)
         server.client.patch("hrkafka", name, {"status": strange}, part="status")
         assert _said(server, name) != before
-        await loop.reconcile(Key("KafkaConnection", "default", name))
+        await loops.look(loop, Key("KafkaConnection", "default", name))
 
     assert _said(server, name) == before
 
@@ -96,13 +96,12 @@ async def test_what_is_over_is_not_written_again(server: ApiServer, kind: str) -
         over = await loop.remote.kube.resource(kind, key.namespace, name)
         assert isinstance(over, Resource)
         behind = loops.with_remote(loop, near=Behind(loop.remote.kube, over))
-        await behind.reconcile(key)
+        await loops.look(behind, key)
         first = read(server, plural, name, "default")
         server.client.patch(plural, name, {"metadata": {"labels": {"headrace.dev/pipeline": "orders"}}})
-        for _ in range(2):
-            await loop.reconcile(key)
+        await loops.look(loop, key, 2)
         before, told = read(server, plural, name, "default"), _events(server, name)
-        await behind.reconcile(key)
+        await loops.look(behind, key)
         after = read(server, plural, name, "default")
 
     assert first["status"]["conditions"]
@@ -147,7 +146,7 @@ async def test_a_list_beyond_its_bound_is_cut_and_recorded(
 
     monkeypatch.setattr(loops_of, "planned", planned)
     async with loops.looping(server) as loop:
-        await loop.reconcile(key)
+        await loops.look(loop, key)
 
     assert read(server, "connectors.headrace.dev", key.name, "default")["status"][field] == items[:MOST_ITEMS]
 
@@ -193,15 +192,15 @@ async def test_what_older_definitions_drop_of_a_status_is_not_written_in_each_pa
     name, written, write = f"older-{field.lower()}", list[str](), Kube.write_status
 
     async def counted(kube: Kube, seen: Resource, status: Mapping[str, Any]) -> Mapping[str, Any]:
+        kept = await write(kube, seen, status)
         written.append(seen.name)
-        return await write(kube, seen, status)
+        return kept
 
     monkeypatch.setattr(Kube, "write_status", counted)
     server.client.create(_body(kind, name, spec))
     with _older(server, kind, field, name, value):
         async with loops.looping(server) as loop:
-            for _ in range(4):
-                await loop.reconcile(Key(kind, "default", name))
+            await loops.look(loop, Key(kind, "default", name), 4)
             assert field not in _read(server, kind, name)["status"]
 
     assert written == [name]

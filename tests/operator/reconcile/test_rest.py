@@ -30,16 +30,15 @@ from tests.fakes import kafka as fake
 from tests.fakes.connect import FakeConnect, fake_connect
 from tests.fakes.kafka import OWN, FakeKafka
 from tests.operator import crowd, scraped
-from tests.operator.loops import looping
+from tests.operator.loops import look, looping
 from tests.operator.operator_process import read
+from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.case("clusters-1")]
 
 NAMES = {"KafkaConnection": "kafka", "ConnectCluster": "c0", "Connector": "db0", "Consumer": "use0"}
 ALL = "kafkaconnections,connectclusters,connectors,consumers,deployments,configmaps,events,roles,services"
 BEGUN = datetime(2030, 1, 1, 12, tzinfo=UTC)
-MOST_PASSES = 60
-"""Passes of a resource within which it is settled."""
 
 
 @dataclass
@@ -104,16 +103,7 @@ class World:
         for kafka in self.kafkas:
             if isinstance(kafka, Moving):
                 kafka.move()
-        await asyncio.gather(*(self._pass(kind, name) for kind, name in NAMES.items()))
-
-    async def _pass(self, kind: str, name: str) -> None:
-        before = self._passes(kind)
-        while self._passes(kind) == before:
-            await self.loop.reconcile(Key(kind, self.place, name))
-
-    def _passes(self, kind: str) -> float:
-        known = self.loop.fleet.registry.get_sample_value
-        return known("headrace_operator_reconciliations_total", {"kind": kind, "outcome": "ok"}) or 0.0
+        await asyncio.gather(*(look(self.loop, Key(kind, self.place, name)) for kind, name in NAMES.items()))
 
     def versions(self) -> dict[str, str]:
         """Return the version of each object there is, Events included."""
@@ -173,12 +163,11 @@ async def settled(
 
 
 async def _settle(world: World, api: Api) -> None:
-    for _ in range(MOST_PASSES):
+    async with asyncio.timeout(PATIENCE):
         await world.look(5)
-        if not (missing := await crowd.unready(api, world.place)):
-            break
-    else:
-        raise AssertionError(f"not settled: {missing}")
+        while missing := await crowd.unready(api, world.place):
+            print(f"not settled: {missing}")
+            await world.look(5)
     for _ in range(12):
         await world.look(5)
 

@@ -17,7 +17,7 @@ from tests import lines
 from tests.cluster.fast import ApiServer
 from tests.operator import scraped, worlds
 from tests.operator.operator_process import Operator, kubectl, operator, read, relayed
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -108,7 +108,7 @@ def passes(one: Operator) -> float:
 def page(one: Operator, path: str = "metrics") -> str:
     """Return what one says of itself, nothing while it does not."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{one.metrics_port}/{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{one.metrics_port}/{path}", timeout=PATIENCE) as answer:
             return str(answer.read().decode())
     except OSError:
         return ""

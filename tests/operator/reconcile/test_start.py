@@ -51,7 +51,7 @@ def bare() -> Iterator[ApiServer]:
 def asked(port: int, path: str) -> tuple[int, str]:
     """Return status and text of an answer of the operator; (0, "") when nobody listens."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -73,7 +73,7 @@ def test_kinds_and_a_namespace_that_come_after_the_start_are_served(bare: ApiSer
     """Meanwhile it is alive, not ready, and says what to install."""
     with operator(bare, tmp_path) as running:
         until("it waits", lambda: "install the chart headrace-crds" in asked(running.metrics_port, "/readyz")[1])
-        assert "consumers.headrace.dev" in running.log.read_text()
+        until("it says which", lambda: "consumers.headrace.dev" in running.log.read_text())
         assert asked(running.health_port, "/healthz")[0] == 200
 
         install(bare)

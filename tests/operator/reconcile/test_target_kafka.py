@@ -5,7 +5,6 @@ The process runs by the ConfigMap that the operator made, over a real Kafka; the
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,13 +19,13 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
+from tests.operator import loops
 from tests.operator.consumption import consumer
 from tests.operator.operator_process import contract as told
 from tests.operator.operator_process import kubectl, read
 from tests.ports import free_port
 from tests.runtime.consumer_process import World, consuming
 from tests.runtime.http_target import serving
-from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.apiserver]
 
@@ -48,15 +47,16 @@ class Shop:
 
         The first to ask about a group may be told that its coordinator is not there yet.
         """
-        deadline = time.monotonic() + PATIENCE
-        while ((said := await self.said()).get("status"), said.get("reason")) != (status, reason):
-            assert time.monotonic() < deadline, said
-        return said
 
-    async def said(self) -> dict[str, Any]:
-        """Make a pass and return what is said of the target."""
-        await self.loop.reconcile(Key("Consumer", self.place, "billing"))
-        conditions = read(self.server, "hrc", "billing", self.place)["status"]["conditions"]
+        def is_so() -> bool:
+            return (self.said().get("status"), self.said().get("reason")) == (status, reason)
+
+        await loops.until(reason, is_so, self.loop, Key("Consumer", self.place, "billing"))
+        return self.said()
+
+    def said(self) -> dict[str, Any]:
+        """Return what is said of the target."""
+        conditions = read(self.server, "hrc", "billing", self.place)["status"].get("conditions", ())
         return next((one for one in conditions if one["type"] == "TargetHealthy"), {})
 
     def shown(self) -> str:

@@ -86,6 +86,6 @@ def _run_before(server: ApiServer, kind: str) -> str:
 
 async def _passed(server: ApiServer, kind: str) -> dict[str, Any]:
     async with loops.looping(server) as loop:
-        await loop.reconcile(Key(kind, "shop", "upgraded"))
+        await loops.look(loop, Key(kind, "shop", "upgraded"))
     status: dict[str, Any] = read(server, kind, "upgraded")["status"]
     return status
