@@ -13,6 +13,7 @@ from headrace_operator.plan.workers import worker_properties
 from tests.connect_worker import working
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
+from tests.waiting import PATIENCE
 
 
 def test_a_worker_listens_at_every_address() -> None:
@@ -30,5 +31,5 @@ def test_a_worker_is_asked_and_known_at_an_address_of_ipv6(kafka_broker: KafkaBr
     kafka = KafkaConnectionSpec.model_validate({"bootstrapServers": kafka_broker.bootstrap_servers})
     with working(tmp_path, worlds.CONNECT, kafka, "[::1]", listens="") as worker:
         assert f"advertising URL {worker.url}/" in worker.log
-        with urlopen(worker.url.replace("[::1]", "127.0.0.1"), timeout=30) as answer:
+        with urlopen(worker.url.replace("[::1]", "127.0.0.1"), timeout=PATIENCE) as answer:
             assert answer.status == 200

@@ -19,6 +19,7 @@ from headrace_operator.plan import workers
 from tests.cluster.images import catalog, ingredients
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
+from tests.operator.asking import answered
 from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("databases-14")]
@@ -71,7 +72,7 @@ def java(folder: Path, *files: Path) -> list[str]:
 
 def cluster_id(properties: Mapping[str, str]) -> str:
     client = AdminClient(dict(properties))
-    return str(client.describe_cluster(request_timeout=60).result().cluster_id)
+    return str(client.describe_cluster(request_timeout=PATIENCE).result().cluster_id)
 
 
 def test_a_worker_logs_in_with_any_password(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ async def test_consumers_and_the_operator_log_in_with_the_same(
 
     assert cluster_id(connection.properties(contract))
     kafka = await kafkas.open(worlds.resource("KafkaConnection", "kafka", {}, status={"accepted": accepted}))
-    assert (await kafka.cluster()).cluster_id
+    assert (await answered(kafka.cluster)).cluster_id
     kafkas.close()
 
 

@@ -9,12 +9,12 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceType
@@ -24,7 +24,7 @@ from headrace.cli.failure import Exit
 from headrace.letters import redrive
 from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
-from headrace_operator.clients.errors import Retryable, Unauthorized, Unreachable
+from headrace_operator.clients.errors import Unreachable
 from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kafka import Span
@@ -36,6 +36,7 @@ from tests.connect.capturing import Parts
 from tests.connect_worker import working, write_secret
 from tests.kafka_broker import KafkaBroker, installed
 from tests.operator import worlds
+from tests.operator.asking import answered, refused
 from tests.operator.clients.test_kafka_offsets import clients
 from tests.postgres_server import PostgresServer
 from tests.runtime.consumer_process import Running, World, consuming, make_world
@@ -44,8 +45,6 @@ from tests.token_provider import TokenProvider
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
-
-Answer = TypeVar("Answer")
 
 PARTS = ("operator", "pods", "command", "workers")
 """Who logs in: each has a user of its own here, so that none has another's rights."""
@@ -237,8 +236,7 @@ async def test_the_operator_outlives_its_tokens_and_a_provider_that_is_away(
     with closing(kafkas):
         kafka = await kafkas.open(resource)
         provider.instead = 503
-        with pytest.raises(Unreachable, match="answered 503"):
-            await kafka.cluster()
+        assert isinstance(await refused(kafka.cluster, "answered 503"), Unreachable)
         provider.instead = None
         assert (await answered(kafka.cluster)).brokers == 1
         before, given = clients(), provider.given.count("operator")
@@ -264,20 +262,6 @@ def _handled(world: World, running: Running, number: int) -> None:
     until("all handled", lambda: len({(one.key, one.number) for one in world.taken()}) == 2 * number)
     until("all committed", lambda: sum(world.committed().values()) == 2 * number)
     assert running.process.poll() is None
-
-
-async def answered(
-    question: Callable[[], Awaitable[Answer]], holds: Callable[[Answer], bool] = lambda _: True
-) -> Answer:
-    """Return the answer for which ``holds``, once brokers know of what was just changed."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                if holds(answer := await question()):
-                    return answer
-            except (Retryable, Unauthorized):
-                pass
-            await asyncio.sleep(0.2)
 
 
 def _operator(world: World, own: Login) -> tuple[Kafkas, Resource]:

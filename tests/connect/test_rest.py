@@ -88,7 +88,7 @@ def protected(kafka_broker: KafkaBroker, tmp_path_factory: pytest.TempPathFactor
     finally:
         for process in found.processes:
             process.kill()
-            process.wait(timeout=20)
+            process.wait(PATIENCE)
 
 
 async def answers(protected: Workers, port: int) -> bool:
@@ -252,8 +252,11 @@ async def test_workers_forward_no_login_to_who_has_anothers_certificate(
     authority.sign(protected.mounted, authority.Certificate(file="other", user="x", serves=(other, f"*.{other}")))
 
     async with in_their_place(protected, certificate) as listening:
-        removed = [await answers(protected, port) for port in protected.ports]
+        async with asyncio.timeout(PATIENCE):
+            removed = [False]
+            while sorted(removed) != [False, True]:
+                await asyncio.sleep(0.5)  # the leader may be busy with something else
+                removed = [await answers(protected, port) for port in protected.ports]
 
-    assert sorted(removed) == [False, True]
     assert listening.met
     assert any(b"authorization: basic" in one.lower() for one in listening.heard) == told

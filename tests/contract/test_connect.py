@@ -19,12 +19,14 @@ from headrace_operator.observed.value import Absent
 from tests.connect_worker import ConnectWorker
 from tests.contract.bench import Bench, FakeBench, Patient, RealBench, cleared, configuration, new_name, until
 from tests.fakes.connect import CLASS, REBALANCING, fake_connect
+from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
     async with aiohttp.ClientSession() as session:
-        yield Patient(session)
+        yield Patient(session, deadline=PATIENCE)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.slow)])
@@ -285,9 +287,9 @@ async def test_a_connect_that_hangs_is_unreachable_within_the_deadline(bench: Be
     assert time.monotonic() - begun < 60, "it waited as long as the HTTP client does by itself"
 
 
-async def test_a_connect_that_is_not_there_is_unreachable(connect: Connect, unused_tcp_port: int) -> None:
+async def test_a_connect_that_is_not_there_is_unreachable(connect: Connect) -> None:
     with pytest.raises(errors.Unreachable, match="Cannot connect"):
-        await connect.workers(f"http://127.0.0.1:{unused_tcp_port}")
+        await connect.workers(f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.mark.parametrize("answer", REBALANCING, ids=["409", "500"])

@@ -52,6 +52,7 @@ def kafkas(installed: Everywhere, kafka_broker: KafkaBroker) -> Everywhere:
         "nowhere": {"bootstrapServers": "127.0.0.1:1"},
     }
     everywhere.apply(installed.server, [_connection(name, spec) for name, spec in made.items()])
+    until("both were asked", lambda: _reasons(installed.server) == ["Ready", "KafkaUnreachable"])
     return installed
 
 
@@ -84,7 +85,6 @@ def test_who_may_view_reads_kinds_and_nothing_of_what_is_in_records(installed: E
 @pytest.mark.apiserver
 def test_nobody_is_asked_but_who_stands_in_a_resource(kafkas: Everywhere) -> None:
     """No telemetry, and nobody is asked for updates: the operator knows the API server, and Services of workers."""
-    _await_conditions(kafkas.server)
     asked = {line.split()[0] for line in kafkas.asked.read_text().splitlines()}
 
     assert {one for one in asked if not one.endswith(".svc")} == {"127.0.0.1"}
@@ -176,12 +176,11 @@ def _rights(server: ApiServer, who: str) -> dict[str, set[str]]:
     return listed()
 
 
-def _await_conditions(server: ApiServer) -> None:
-    def told() -> bool:
-        found = json.loads(kubectl(server, "get", "kafkaconnections.headrace.dev", "-n", PLACE, "-o", "json"))["items"]
-        return all("conditions" in one["status"] for one in found)
-
-    until("both were looked at", told)
+def _reasons(server: ApiServer) -> list[str]:
+    """Return what is said of both, by their names."""
+    found = server.client.list("kafkaconnections.headrace.dev", PLACE)
+    said = {one["metadata"]["name"]: one["status"].get("conditions", ()) for one in found}
+    return [each["reason"] for name in sorted(said) for each in said[name] if each["type"] == "Ready"]
 
 
 def _deployments(server: ApiServer) -> str:
@@ -223,5 +222,5 @@ def _emptied(server: ApiServer) -> bool:
 
 
 def _page(port: int) -> str:
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
         return str(answer.read().decode())

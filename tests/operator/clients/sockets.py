@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.ports import free_port
+
 
 class Socket:
     """Reads a request, sends ``first``, then ``again`` for ever with a ``pause`` in seconds, or hangs without it."""
@@ -35,7 +37,7 @@ class Socket:
 @asynccontextmanager
 async def listening(server: Socket) -> AsyncIterator[Socket]:
     """Serve on a port of loopback."""
-    listener = await asyncio.start_server(server.answer, "127.0.0.1", 0)
+    listener = await asyncio.start_server(server.answer, "127.0.0.1", free_port())
     server.port = listener.sockets[0].getsockname()[1]
     server.url = f"http://127.0.0.1:{server.port}"
     try:

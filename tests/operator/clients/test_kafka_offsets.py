@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from headrace_operator.observed.kafka import Committed, Partition, Span, StopSee
 from tests.cluster import authority
 from tests.kafka_broker import KafkaBroker
 from tests.mock_cluster import mocked
+from tests.operator import asking
+from tests.operator.asking import refused
 from tests.operator.clients import group_memory
 from tests.waiting import PATIENCE
 
@@ -40,12 +43,7 @@ TOLD = encode(Progress(done=3, retrying=1, held=2, stopped=Stop(0, 4, 9)))
 
 async def answered(kafka: Kafka, group: str, partitions: list[Partition]) -> Mapping[Partition, Committed]:
     """Return what a group has committed, once a broker that has just begun knows it."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                return await kafka.committed(group, partitions)
-            except Retryable:
-                await asyncio.sleep(0.2)
+    return await asking.answered(lambda: kafka.committed(group, partitions))
 
 
 def commit(broker: KafkaBroker, group: str, *offsets: TopicPartition) -> None:
@@ -81,7 +79,7 @@ async def test_it_tells_what_a_client_of_the_groups_own_tells(kafka_broker: Kafk
 
     for group, one in zip(groups, seen, strict=True):
         own = Group({"bootstrap.servers": kafka_broker.bootstrap_servers}, group, lambda _: None)
-        assert one == await asyncio.to_thread(own.committed, wanted, 30.0)
+        assert one == await asyncio.to_thread(own.committed, wanted, PATIENCE)
         own.close()
     assert seen[0][topic, 0] == Committed(offset=7, done=3, retrying=1, held=2, stopped=StopSeen("0/4", 9))
     assert part == {(topic, 0): seen[0][topic, 0]}
@@ -161,9 +159,9 @@ async def test_it_logs_in_as_the_client_does(kafka_broker: KafkaBroker, topic: s
         before = clients()
         assert await answered(kafka, topic, [(topic, 0)]) == {(topic, 0): Committed(offset=7)}
         assert clients() <= before  # those of tests before may end meanwhile
-    refused = pytest.raises(Unauthorized, match=r"refuses to read offsets.*Check the credentials")
-    with closing(Kafka("kafka", {**login, "sasl.password": "other"})) as kafka, refused:
-        await kafka.committed(topic, [(topic, 0)])
+    with closing(Kafka("kafka", {**login, "sasl.password": "other"})) as kafka:
+        words = "refuses to read offsets.*Check the credentials"
+        assert isinstance(await refused(lambda: kafka.committed(topic, [(topic, 0)]), words), Unauthorized)
 
 
 @pytest.mark.slow
@@ -178,8 +176,9 @@ async def test_it_speaks_tls_to_a_broker_that_the_authority_knows(
         before = clients()
         assert await answered(kafka, topic, [(topic, 0)]) == {(topic, 0): Committed(offset=7)}
         assert clients() <= before  # those of tests before may end meanwhile
-    with closing(Kafka("kafka", tls)) as kafka, pytest.raises(Unreachable, match="certificate"):
-        await kafka.committed(topic, [(topic, 0)])
+    with closing(Kafka("kafka", tls)) as kafka:
+        failure = await refused(lambda: kafka.committed(topic, [(topic, 0)]), "certificate")
+        assert isinstance(failure, Unreachable)
 
 
 @pytest.mark.slow
@@ -202,11 +201,12 @@ async def test_it_shows_its_certificate_where_a_broker_asks_for_one(
         assert await answered(kafka, topic, [(topic, 0)]) == {(topic, 0): Committed(offset=7)}
         assert clients() <= before  # those of tests before may end meanwhile
     for wrong in (strange, {}):
-        with closing(Kafka("kafka", {**tls, **wrong})) as kafka, pytest.raises(Unreachable, match="alert"):
-            await kafka.committed(topic, [(topic, 0)])
-    with pytest.raises(Invalid, match="the client refuses these properties") as refused:
+        with closing(Kafka("kafka", {**tls, **wrong})) as kafka:
+            failure = await refused(partial(kafka.committed, topic, [(topic, 0)]), "alert")
+            assert isinstance(failure, Unreachable)
+    with pytest.raises(Invalid, match="the client refuses these properties") as unlike:
         Kafka("kafka", {**tls, **known, "ssl.key.pem": strange["ssl.key.pem"]})
-    assert strange["ssl.key.pem"].splitlines()[1] not in str(refused.value)
+    assert strange["ssl.key.pem"].splitlines()[1] not in str(unlike.value)
 
 
 def pair(file: Path) -> dict[str, str]:
