@@ -22,7 +22,7 @@ from tests.cluster.client import ACCOUNT, refusal
 from tests.operator import worlds
 from tests.operator.operator_process import await_kinds, kubectl
 from tests.operator.plan import golden, statuses, templates
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
 CRDS = CHARTS / "headrace-crds"
@@ -84,7 +84,7 @@ def test_an_upgrade_changes_definitions_and_no_uninstall_loses_a_resource(
     helm(server, "uninstall", "headrace-crds")
 
     assert "Headrace watches: shop" in said
-    assert "WELL" in kubectl(server, "get", "kafkaconnections.headrace.dev", "-n", "shop")
+    until("later columns", lambda: "WELL" in kubectl(server, "get", "kafkaconnections.headrace.dev", "-n", "shop"))
     assert kubectl(server, "get", "headrace", "-n", "shop", "-o", "name").split() == [
         "kafkaconnection.headrace.dev/kafka"
     ]

@@ -58,7 +58,7 @@ def _run(server: fast.ApiServer, words: list[str]) -> str:
     folder = build.folder()
     done = subprocess.run(
         [str(folder / words[0]), *words[1:]],
-        cwd=ROOT, env={**os.environ, "KUBECONFIG": str(server.kubeconfig)},
+        cwd=ROOT, env={**os.environ, "KUBECONFIG": str(server.kubeconfig), "KUBECACHEDIR": str(server.cache)},
         capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, f"{words}: {done.stderr}"

@@ -13,7 +13,7 @@ from tests.cluster.failure import ClusterError
 
 MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpuset", "cpu", "memory", "pids", "io", "hugetlb")
-REMOVAL_SECONDS = 10.0
+REMOVAL_SECONDS = 60.0
 WEIGHTS = {"cpu.shares": 20 * 1024, "cpu.weight": 20 * 100}
 """By name in v1 and in v2: a group gets as much as one process outside of it does, and the node is a whole machine."""
 
@@ -54,7 +54,7 @@ def _weigh(group: Path) -> None:
 
 
 def remove(mount: Path = MOUNT) -> list[Path]:
-    """Remove the node's groups, waiting up to 10 s for the last processes to be gone; give those that remained."""
+    """Remove the node's groups, waiting up to a minute for the last processes to be gone; give those that remained."""
     deadline = time.monotonic() + REMOVAL_SECONDS
     while remaining := [folder for root in hierarchies(mount) for folder in _remove_tree(root / places.CGROUP)]:
         if time.monotonic() > deadline:

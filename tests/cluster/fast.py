@@ -30,6 +30,8 @@ END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 class ApiServer:
     """A running API server: where it listens, how its administrator reaches it, and what was asked of it.
 
+    kubectl keeps which kinds there are in ``cache``: an earlier server of this port had others.
+
     Tests ask by ``client``, and by ``kubectl`` where they judge what a user reads of it.
     """
 
@@ -37,6 +39,7 @@ class ApiServer:
     kubeconfig: Path
     audit_log: Path
     pki: Path
+    cache: Path
     kubectl: tuple[str, ...]
     client: Client
 
@@ -81,9 +84,12 @@ def apiserver() -> Iterator[ApiServer]:
             _await(component, process, folder)
         target, url = folder / "kubeconfig", f"https://127.0.0.1:{port}"
         kubeconfig.write(target, server=url, pki=pki, client="admin", context=CONTEXT)
-        kubectl = (str(kube), "kubectl", f"--kubeconfig={target}")
+        cache = folder / "cache"
+        kubectl = (str(kube), "kubectl", f"--kubeconfig={target}", f"--cache-dir={cache}")
         client = stack.enter_context(closing(Client(url, pki)))
-        yield ApiServer(url=url, kubeconfig=target, audit_log=audit, pki=pki, kubectl=kubectl, client=client)
+        yield ApiServer(
+            url=url, kubeconfig=target, audit_log=audit, pki=pki, cache=cache, kubectl=kubectl, client=client
+        )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tests.cluster.failure import ClusterError
 from tests.cluster.progress import Steps, duration, say
 from tests.cluster.state import NodeState
 
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 STOP_SECONDS = 15.0
 NAMESPACES = ["unshare", "--fork", "--kill-child", "--pid", "--mount", "--propagation", "unchanged"]
 SUPERVISOR_LOG = places.LOG / "supervisor.log"

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-SECONDS = 2.0
+SECONDS = 10.0
 
 
 def why_not(question: str | tuple[str, ...], *, authority: Path | None = None) -> str:

@@ -10,6 +10,7 @@ import pytest
 from tests import lines
 from tests.cluster import fast
 from tests.cluster.client import Refused, refusal
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
 
@@ -23,16 +24,21 @@ def server() -> Iterator[fast.ApiServer]:
 
 def call(server: fast.ApiServer, kubeconfig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [server.kubectl[0], "kubectl", f"--kubeconfig={kubeconfig}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def test_it_serves_checks_rights_and_counts_writes(server: fast.ApiServer) -> None:
     assert call(server, server.kubeconfig, "create", "namespace", "shop").returncode == 0
     refused = call(server, server.kubeconfig_for("visitor"), "get", "namespaces")
     assert "Forbidden" in refused.stderr
+    until("the write in the audit log", lambda: "shop" in _created(server))
+
+
+def _created(server: fast.ApiServer) -> list[str]:
+    """Return the namespaces that the administrator made."""
     events = lines.events(server.audit_log)
     writes = [event for event in events if event["verb"] == "create" and event["user"]["username"] == "headrace-admin"]
-    assert "shop" in [event["objectRef"]["name"] for event in writes if event["objectRef"]["resource"] == "namespaces"]
+    return [event["objectRef"]["name"] for event in writes if event["objectRef"]["resource"] == "namespaces"]
 
 
 def test_the_client_does_what_kubectl_does(server: fast.ApiServer) -> None:

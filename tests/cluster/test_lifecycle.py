@@ -33,7 +33,7 @@ def command(name: str) -> str:
     """Run a command of the cluster and return all that it says."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.cluster", name], cwd=places.ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=400,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=2 * PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -44,7 +44,7 @@ def run_pod() -> None:
     kubectl = [*node.kubectl(), "--namespace=default"]
     pod = [*kubectl, "run", "rest", f"--image={settings.SANDBOX_IMAGE}", "--image-pull-policy=Never"]
     until("a pod to be taken, which needs its account", lambda: subprocess.run(pod, check=False).returncode == 0)
-    subprocess.run([*kubectl, "wait", "pod/rest", "--for=condition=Ready", "--timeout=120s"], check=True)
+    subprocess.run([*kubectl, "wait", "pod/rest", "--for=condition=Ready", f"--timeout={PATIENCE:.0f}s"], check=True)
 
 
 def processes() -> dict[int, int | None]:
@@ -76,11 +76,15 @@ def kill() -> NodeState:
 
 def assert_nothing_is_left(ran: dict[int, int | None], seen: set[str]) -> None:
     """No process, namespace, control group, mount or file of a run remains."""
-    assert [pid for pid, ticks in ran.items() if ticks is not None and state.start_ticks(pid) == ticks] == []
+    until("no process", lambda: not _left(ran))
     until("no namespace", lambda: not spaces(int(path.name) for path in Path("/proc").glob("[0-9]*")) & seen)
     assert cgroups.leftovers() == []
     assert isolation.mount_points(Path("/proc/self/mountinfo").read_text()) - MOUNTS == set()
     assert [path for path in (places.STATE, places.KUBECONFIG, places.VOLATILE, places.PKI) if path.exists()] == []
+
+
+def _left(ran: dict[int, int | None]) -> list[int]:
+    return [pid for pid, ticks in ran.items() if ticks is not None and state.start_ticks(pid) == ticks]
 
 
 def test_up_and_down_may_be_said_twice_and_clean_up_after_a_kill() -> None:
@@ -127,7 +131,7 @@ def test_an_up_that_was_killed_half_way_is_begun_anew_by_the_next() -> None:
     up = subprocess.Popen(words, cwd=places.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until("the node's first process", lambda: state.is_alive(state.read(places.STATE)))
     up.kill()
-    up.wait(20)
+    up.wait(PATIENCE)
 
     command("up")
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.cluster import relay
+from tests.ports import free_port
 
 SIZE = 3_000_000
 
@@ -55,9 +56,7 @@ async def test_many_streams_at_once_arrive_whole() -> None:
 
 
 async def test_a_server_that_is_away_ends_the_connection_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        away = int(closed.getsockname()[1])
-    async with relayed(away) as port:
+    async with relayed(free_port()) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""

@@ -44,9 +44,12 @@ def test_every_panel_shows_the_story() -> None:
     asked = [(title, expr) for title, expr in queries() if not expr.endswith(NOTHING_WRONG)]
     shown = [(title, expr) for title, expr in asked if SNAPSHOT not in expr and "ALERTS{" not in expr]
 
-    empty = {title: expr for title, expr in shown if not _asked(f"count(last_over_time(({expr}){STORY}))")}
+    def are_told() -> bool:
+        empty = {title: expr for title, expr in shown if not _asked(f"count(last_over_time(({expr}){STORY}))")}
+        print(empty)
+        return not empty
 
-    assert not empty
+    until("something in every panel", are_told)
 
 
 @pytest.mark.usefixtures("told")

@@ -25,10 +25,9 @@ INTO_THE_BURST = 500
     ],
 )
 def test_a_kill_in_mid_burst_loses_nothing(watch: Watch, namespace: str, labels: str) -> None:
-    before = watch.effects()
+    before, victim = watch.effects(), faults.container(namespace, labels)
     faults.place(watch, ORDERS)
     until("the burst", lambda: watch.effects() > before + INTO_THE_BURST)
-    victim = faults.container(namespace, labels)
 
     faults.kill(victim)
 

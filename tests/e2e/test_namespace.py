@@ -89,7 +89,7 @@ def _values() -> list[str]:
 
 
 def _helm(*words: str) -> None:
-    reach.local().run("helm", *words, "--namespace", SYSTEM, "--wait", "--timeout", "3m", timeout=200)
+    reach.local().run("helm", *words, "--namespace", SYSTEM, "--wait", "--timeout", "5m", timeout=330)
 
 
 def _are_served() -> bool:

@@ -24,6 +24,6 @@ def test_what_runs_differs_in_nothing_from_what_was_applied(told: str) -> None:
     """Nobody but the user writes a spec: tools that compare see no drift, and a second apply changes nothing."""
     example = ("-n", "shop", "-f", str(world.EXAMPLE))
 
-    assert not world.kubectl("diff", *example)
+    world.await_no_difference(*example)
     again = world.kubectl("apply", *example).splitlines()
     assert [line.rpartition(" ")[2] for line in again] == ["unchanged"] * 4

@@ -23,8 +23,8 @@ def test_an_unchanged_world_is_not_written_to(told: str) -> None:
     def quiet_since(begin: int) -> bool:
         passes = world.prometheus(PASSES)
         time.sleep(QUIET)
-        assert world.prometheus(PASSES) > passes
-        return not [*world.operator_writes(begin), *world.connect_writes("shop", "main", QUIET)]
+        looked = world.prometheus(PASSES) > passes  # not where a scrape failed meanwhile
+        return looked and not [*world.operator_writes(begin), *world.connect_writes("shop", "main", QUIET)]
 
     until("30 s without a write by the operator", lambda: quiet_since(places.AUDIT_LOG.stat().st_size))
 

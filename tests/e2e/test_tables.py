@@ -61,7 +61,7 @@ def test_changes_of_a_table_reach_a_python_function(customers: str) -> None:
     until("the Consumer running", world.is_ready(customers, "consumers", "greeting"))
 
     until("both greetings", lambda: all(one in _log("greeting") for one in GREETINGS))
-    assert not world.kubectl("-n", customers, "diff", "-f", str(EXAMPLE))
+    world.await_no_difference("-n", customers, "-f", str(EXAMPLE))
     until("the dead letter of the row that is refused", lambda: _dead_letters() == before + 1)
 
     assert re.findall('logger=greeting msg="(hello (?:first|third))"', _log("greeting")) == list(GREETINGS)

@@ -18,6 +18,7 @@ ORDERS = 500
 
 def test_data_keeps_flowing_without_the_operator_and_an_upgrade_takes_it_up_again(watch: Watch) -> None:
     values = watch.reach.run(*HELM, "get", "values", "headrace", "-o", "yaml")
+    until("the Consumer's rest", _rests)
     before, pods = watch.effects(), _pods()
 
     watch.reach.run(*HELM, "uninstall", "headrace", "--wait")
@@ -34,10 +35,16 @@ def test_data_keeps_flowing_without_the_operator_and_an_upgrade_takes_it_up_agai
 
 
 def _install(watch: Watch, values: str, level: str) -> None:
-    install = (*HELM, "upgrade", "--install", "headrace", "charts/headrace", "--wait", "--timeout", "3m", "-f", "-")
-    watch.reach.run(*install, "--set", f"logLevel={level}", stdin=values, timeout=200)
+    install = (*HELM, "upgrade", "--install", "headrace", "charts/headrace", "--wait", "--timeout", "5m", "-f", "-")
+    watch.reach.run(*install, "--set", f"logLevel={level}", stdin=values, timeout=330)
     until("the new operator holding the Lease", _leads)
     until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"))
+
+
+def _rests() -> bool:
+    """Tell whether there is one pod of the Consumer and none that ends."""
+    found = world.listed("shop", "pods", "headrace.dev/consumer=billing")
+    return len(found) == 1 and "deletionTimestamp" not in found[0]["metadata"]
 
 
 def _leads() -> bool:

@@ -28,7 +28,7 @@ def namespace(told: str) -> Iterator[str]:
     until("the pods of wrong resources being gone", lambda: not _pods_of_the_wrong())
     assert _templates() == templates
     assert all(restarts.get(pod, count) == count for pod, count in _restarted().items() if "wrong-" not in pod)
-    assert world.is_ready("shop", "consumers", "billing")()
+    until("billing being Ready", world.is_ready("shop", "consumers", "billing"))
 
 
 def test_an_unknown_connector_is_named(namespace: str) -> None:

@@ -16,6 +16,7 @@ import yaml
 
 from tests import lines
 from tests.cluster import node, places
+from tests.waiting import PATIENCE, until
 
 EXAMPLE = Path(__file__).parents[2] / "operator" / "examples" / "outbox.yaml"
 GROUP = "headrace.dev"
@@ -25,7 +26,7 @@ PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v
 def kubectl(*words: str, stdin: str | None = None, check: bool = True) -> str:
     """Run kubectl and return its output; raises AssertionError with what it said when it fails and `check`."""
     done = subprocess.run(
-        [*node.kubectl(), *words], input=stdin, capture_output=True, text=True, timeout=180, check=False
+        [*node.kubectl(), *words], input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     if check:
         assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
@@ -71,6 +72,11 @@ def is_ready(namespace: str, plural: str, name: str) -> Callable[[], bool]:
         return ready.get("status") == "True" and ready["observedGeneration"] == found["metadata"]["generation"]
 
     return asked
+
+
+def await_no_difference(*words: str) -> None:
+    """Wait until kubectl sees no difference to a file: a status that is written meanwhile is one."""
+    until("no difference", lambda: not kubectl("diff", *words, check=False))
 
 
 def operator_writes(since: int) -> list[str]:
