@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.cluster import places
+from tests.cluster.alone import alone
 from tests.cluster.progress import run_logged
 from tests.waiting import PATIENCE
 
@@ -35,7 +36,9 @@ def _program() -> Path:
         return Path(on_path)
     program = UNPACKED / "usr/bin/promtool"
     if not program.exists():
-        _fetch()
+        with alone(UNPACKED.with_suffix(".lock"), "download of promtool"):
+            if not program.exists():
+                _fetch()
     return program
 
 
