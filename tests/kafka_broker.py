@@ -72,8 +72,6 @@ _SETTINGS = {
     "metadata.max.idle.interval.ms": "30000",  # it writes no record twice a second only to show that it lives
     "broker.session.timeout.ms": "600000",  # its own controller never takes it for dead while it is stopped
     "group.initial.rebalance.delay.ms": "0",
-    "group.consumer.min.session.timeout.ms": "6000",
-    "group.consumer.session.timeout.ms": "15000",
     "group.consumer.min.heartbeat.interval.ms": "1000",
     "group.consumer.heartbeat.interval.ms": "1000",
     "auto.create.topics.enable": "false",

@@ -30,6 +30,7 @@ class RedisServer:
         self._more = more
         self.port = free_port()
         self._process = self._started()
+        self._await_answer()
 
     @property
     def url(self) -> str:
@@ -38,7 +39,7 @@ class RedisServer:
 
     def client(self, username: str | None = None, password: str | None = None) -> Redis:
         """Return a client of its own."""
-        return Redis(port=self.port, socket_timeout=2, username=username, password=password)
+        return Redis(port=self.port, socket_timeout=PATIENCE, username=username, password=password)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -48,6 +49,7 @@ class RedisServer:
             yield
         finally:
             self._process = self._started()
+            self._await_answer()
 
     @contextmanager
     def silent(self) -> Iterator[None]:
@@ -57,6 +59,7 @@ class RedisServer:
             yield
         finally:
             self._process.send_signal(signal.SIGCONT)
+            self._await_answer()
 
     def kill(self) -> None:
         """End it at once."""
@@ -66,15 +69,16 @@ class RedisServer:
     def _started(self) -> subprocess.Popen[bytes]:
         where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder))
         kept = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
-        log = self._folder / "log"
-        with log.open("ab") as out:
+        with (self._folder / "log").open("ab") as out:
             words = [*END_WITH_PARENT, "redis-server", *where, *kept, *self._more]
-            process = subprocess.Popen(words, stdout=out, stderr=out)
-        until("an answer of Redis", lambda: self._answers(process, log))
-        return process
+            return subprocess.Popen(words, stdout=out, stderr=out)
 
-    def _answers(self, process: subprocess.Popen[bytes], log: Path) -> bool:
-        assert process.poll() is None, f"Redis ended; it said last:\n{log.read_text()[-2000:]}"
+    def _await_answer(self) -> None:
+        until("an answer of Redis", self._answers)
+
+    def _answers(self) -> bool:
+        log = self._folder / "log"
+        assert self._process.poll() is None, f"Redis ended; it said last:\n{log.read_text()[-2000:]}"
         try:
             with self.client() as client:
                 return bool(client.ping())

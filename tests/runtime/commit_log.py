@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from headrace.flow import offset_map
 from headrace.flow.partitions import Partition
@@ -68,9 +68,9 @@ def _messages(broker: KafkaBroker) -> Iterator[Message]:
         while len(ended) < len(numbers):
             message = client.poll(PATIENCE)
             assert message is not None, f"{OFFSETS} is not read to its end"
-            if message.error() is None:
+            if (error := message.error()) is None:
                 yield message
-            else:
+            elif error.code() == KafkaError._PARTITION_EOF:
                 ended.add(message.partition())
     finally:
         client.close()

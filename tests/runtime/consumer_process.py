@@ -9,13 +9,22 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace import config as contract
@@ -31,9 +40,18 @@ from tests.ports import free_port
 from tests.runtime.history import Effect
 from tests.waiting import PATIENCE
 
-NO_COORDINATOR = frozenset(
-    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+NOT_YET = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+    }
 )
+"""What a broker answers that is new or busy, or has just been started anew: it is asked again."""
+
+Answer = TypeVar("Answer")
 
 HANDLER = """
 import json, os, time
@@ -83,7 +101,7 @@ class World:
         for key, value in values:
             text = None if value is None else json.dumps(value).encode()
             producer.produce(self.source, key=key, value=text, **more)
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE) == 0
 
     def effects(self, what: str = "done") -> list[dict[str, object]]:
         """Return what handlers noted so far, in order."""
@@ -111,9 +129,8 @@ class World:
     def committed(self, topic: str = "") -> dict[int, int]:
         """Return the committed offset of each partition of ``topic`` (else the source) that has one."""
         topic = topic or self.source
-        count = len(self._group.list_topics(topic, timeout=10).topics[topic].partitions)
-        asked = [TopicPartition(topic, number) for number in range(count)]
-        found = committed_offsets(self._group, asked)
+        known = answered(lambda: self._group.list_topics(topic, timeout=PATIENCE)).topics[topic]
+        found = committed_offsets(self._group, [TopicPartition(topic, number) for number in known.partitions])
         return {one.partition: one.offset for one in found if one.offset >= 0}
 
     def told(self, number: int = 0) -> Progress:
@@ -128,10 +145,15 @@ class World:
     def lag(self) -> int:
         """Return the offsets between what is committed and the ends, as any monitor would count them."""
         return sum(
-            self._group.get_watermark_offsets(TopicPartition(topic, number), timeout=10)[1] - offset
+            self.end(topic, number) - offset
             for topic in (self.source, self.config.topics.retry)
             for number, offset in self.committed(topic).items()
         )
+
+    def end(self, topic: str, number: int) -> int:
+        """Return the end of a partition: the offset of the next record."""
+        at = TopicPartition(topic, number)
+        return int(answered(lambda: self._group.get_watermark_offsets(at, timeout=PATIENCE))[1])
 
     def dead_letters(self, count: int, timeout: float = PATIENCE) -> list[Message]:
         """Wait for that many dead letters and return them."""
@@ -144,29 +166,41 @@ def taken(effect: Mapping[str, object]) -> Effect:
     return Effect(str(effect["key"]), number, str(effect["pid"]), float(str(effect["at"])))
 
 
-def committed_offsets(client: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
-    """Return what the group of ``client`` has committed; a group has no coordinator for a moment when it is new."""
+def answered(ask: Callable[[], Answer]) -> Answer:
+    """Return what Kafka answers, asked again while it answers `NOT_YET`."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return list(client.committed(asked, timeout=10))
+            return ask()
         except KafkaException as error:
-            if error.args[0].code() not in NO_COORDINATOR or time.monotonic() > deadline:
+            if error.args[0].code() not in NOT_YET or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
 
 
+def committed_offsets(client: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
+    """Return what the group of ``client`` has committed."""
+    return answered(lambda: list(client.committed(asked, timeout=PATIENCE)))
+
+
+def write_commit(world: World, offset: int, **more: Any) -> None:
+    """Commit an offset of partition 0 of the source in the name of the group, which has no members now."""
+    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
+    place = TopicPartition(world.source, 0, offset, **more)
+    (written,) = answered(lambda: client.commit(offsets=[place], asynchronous=False))
+    client.close()
+    assert written.error is None, written
+
+
 def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = PATIENCE) -> list[Message]:
-    """Return the first ``count`` records of ``topic``; fails when they do not come."""
-    client = Consumer(
-        {
-            "bootstrap.servers": broker.bootstrap_servers,
-            "group.id": f"read-{uuid.uuid4()}",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": "false",
-        }
-    )
-    client.subscribe([topic])
+    """Return the first ``count`` records of ``topic``; fails when they do not come.
+
+    It reads as no member of a group, which might be given the partitions anew, and so the same records.
+    """
+    settings = {"group.id": "read", "enable.auto.commit": "false"}
+    client = Consumer({"bootstrap.servers": broker.bootstrap_servers, **settings})
+    known = answered(lambda: client.list_topics(topic, timeout=PATIENCE)).topics[topic]
+    client.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions])
     found: list[Message] = []
     deadline = time.monotonic() + timeout
     while len(found) < count and time.monotonic() < deadline:
@@ -234,10 +268,15 @@ class Running:
     log: Path
     pod: str
 
-    def get(self, path: str) -> tuple[int, str]:
+    @property
+    def said(self) -> str:
+        """Return the lines of its log that are whole."""
+        return "\n".join(lines.written(self.log))
+
+    def get(self, path: str, timeout: float = PATIENCE) -> tuple[int, str]:
         """Return status and text of its HTTP answer; (0, why) when there is none."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -259,6 +298,14 @@ class Running:
         """Ask it to end and return its exit status."""
         self.process.terminate()
         return self.process.wait(timeout=PATIENCE)
+
+
+def patient(world: World) -> contract.Config:
+    """The contract with a handler that may take an hour for a record."""
+    python = world.config.handler.python
+    assert python is not None
+    handler = contract.Handler(python=python.model_copy(update={"timeout": 3600}))
+    return world.config.model_copy(update={"handler": handler})
 
 
 def counted(running: Running, name: str, **labels: str) -> float:
@@ -288,4 +335,4 @@ def consuming(
         yield Running(process=process, port=port, log=log, pod=pod)
     finally:
         process.kill()
-        process.wait(timeout=20)
+        process.wait(PATIENCE)

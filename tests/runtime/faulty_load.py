@@ -186,7 +186,7 @@ def _key(draw: random.Random) -> str:
 
 
 def _told(running: Running) -> list[Told]:
-    found = SAID.finditer(running.log.read_text(errors="replace"))
+    found = SAID.finditer(running.said)
     return [Told("open") if one[1] else Told("closed") if one[2] else Told("letter", one[3]) for one in found]
 
 

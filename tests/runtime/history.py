@@ -61,6 +61,9 @@ FINAL = "non-retriable"
 UNTOLD = 1.0
 """Seconds of what is finished that a process which ends without order may not have told."""
 
+SLACK = 15.0
+"""Seconds beside those, in which a busy machine may not have come to commit."""
+
 
 def violations(history: History, slack: float = 0.0) -> list[str]:
     """Return a sentence for each promise that was broken; ``slack`` in seconds for clocks and a busy machine."""

@@ -26,8 +26,8 @@ class Target:
     """A web service that notes what it took; ``refuses`` are keys that it answers with 500, all of them for None.
 
     Records of the keys that it ``rejects`` are not wanted (422). Who posts to a path of its own is known as another
-    process. A record's value is its number. ``beside`` has of each request that did not fail how many others it had
-    at that time.
+    process. A record's value is its number. ``beside`` has of each request that did not fail how many others were
+    being taken at that time.
     """
 
     def __init__(self, port: int, refuses: set[str] | None) -> None:
@@ -78,9 +78,9 @@ class Target:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
+        """Count a request among those that are taken at the same time; what hung before may take a while to end."""
         with self._counting:
-            if self._fault is None:
-                self.beside.append(self._open)
+            self.beside.append(self._open)
             self._open += 1
         try:
             yield
@@ -103,14 +103,14 @@ class Target:
 
             def do_POST(self) -> None:
                 number = int(self.rfile.read(int(self.headers["content-length"])))
-                with target._counted():
-                    if target._fault is None:
+                if (fault := target._fault) is None:
+                    with target._counted():
                         self._answer(target._take(self.headers["ce-subject"], number, self.path.strip("/")))
-                    elif target._fault == "throttles":
-                        self._answer(503)
-                    else:
-                        self.close_connection = True
-                        target._keep_waiting(self.wfile, target._fault)
+                elif fault == "throttles":
+                    self._answer(503)
+                else:
+                    self.close_connection = True
+                    target._keep_waiting(self.wfile, fault)
 
             def _answer(self, status: int) -> None:
                 self.send_response(status)

@@ -17,7 +17,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
 from tests.runtime.consumer_process import Running, make_world
 from tests.runtime.faulty_load import Load, loaded, make_topics
-from tests.runtime.history import violations
+from tests.runtime.history import SLACK, violations
 from tests.runtime.http_target import Fault, serving
 from tests.waiting import until
 
@@ -30,7 +30,6 @@ GROWTH = 1.3
 """How many times the memory that it had at the beginning of the outage a process may have at its end."""
 
 MANY = [f"more-{number}" for number in range(7)]
-SLACK = 5.0
 
 
 def test_a_target_that_is_away_for_minutes_costs_no_record(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

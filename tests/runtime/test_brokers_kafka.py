@@ -28,7 +28,7 @@ COORDINATOR = 3
 QUICK = {"message.timeout.ms": "3000"}
 """So that what is not written is told soon, and begun anew."""
 
-LONG, SHORT = {"session.timeout.ms": "300000"}, {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"}
+LONG, SHORT = {"session.timeout.ms": "300000"}, {"session.timeout.ms": "15000", "heartbeat.interval.ms": "500"}
 """So that the group takes a member for gone only after the test, or soon."""
 
 

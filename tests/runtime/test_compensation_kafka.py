@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Message, Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from headrace import headers
 from headrace.cli import answers
@@ -146,11 +145,7 @@ def test_a_topic_that_does_not_take_it_makes_a_dead_letter(kafka_broker: KafkaBr
         first, second = world.dead_letters(2)
         until("no lag", lambda: world.lag() == 0)
         begun = len(world.effects("begin"))
-        about = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        entry = ConfigEntry("max.message.bytes", "2000000", incremental_operation=AlterConfigOpType.SET)
-        about.add_incremental_config(entry)
-        admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap_servers})
-        admin.incremental_alter_configs([about])[about].result(timeout=PATIENCE)
+        kafka_broker.alter(topic, "max.message.bytes", "2000000")
         assert ask(world, "redrive", f"--offset=0/{second.offset()}")[-1] == answers.Done(count=1)
         (command,) = read_topic(kafka_broker, topic, 1)
         until("no lag", lambda: world.lag() == 0)
@@ -188,7 +183,7 @@ def test_a_partition_that_stands_has_sent_its_command(kafka_broker: KafkaBroker,
         producer.produce(
             world.config.topics.resolutions, key=shown.opened.resolution_key, value=b'{"action":"discarded"}'
         )
-        assert producer.flush(60) == 0
+        assert producer.flush(PATIENCE) == 0
         until("the rest", lambda: len(world.effects()) == 1)
         until("no lag", lambda: world.lag() == 0)
         assert running.stop() == 0

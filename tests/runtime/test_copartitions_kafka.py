@@ -11,12 +11,12 @@ from confluent_kafka import Producer
 
 from headrace.cli import answers
 from headrace.cli.failure import Exit
-from headrace.config import Handler
+from tests import lines
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
-from tests.runtime.consumer_process import HANDLER, Running, World, consuming, counted, make_world
+from tests.runtime.consumer_process import HANDLER, Running, World, consuming, counted, make_world, patient
 from tests.runtime.test_parking_kafka import SMALL, numbers
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("delivery-15")]
 
@@ -51,7 +51,7 @@ def world(kafka_broker: KafkaBroker, tmp_path: Path, request: pytest.FixtureRequ
 def put(world: World, partition: int, key: str, value: object, topic: str = "") -> None:
     producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})
     producer.produce(topic or world.source, json.dumps(value).encode(), key=key, partition=partition)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def waiting(both: Sequence[Running]) -> float:
@@ -60,7 +60,7 @@ def waiting(both: Sequence[Running]) -> float:
 
 def without_partner(running: Running) -> str:
     """Which partitions of the source a process said last to be without their retry partition."""
-    said = [line for line in running.log.read_text().splitlines() if "until their retry partition is here" in line]
+    said = [line for line in lines.written(running.log) if "until their retry partition is here" in line]
     return said[-1].rpartition("/")[2].rstrip('"') if said else ""
 
 
@@ -101,10 +101,7 @@ def test_partitions_are_read_once_their_retry_partition_is_there_and_keys_stay_i
 def test_what_is_parked_waits_for_the_older_head_of_its_key_while_the_source_grows(world: World) -> None:
     """The head ran when its process was killed; source partition and retry partition lie in two processes since."""
     put(world, 2, "slow", {"n": 0, "sleep": 3600})
-    python = world.config.handler.python
-    assert python is not None
-    patient = Handler(python=python.model_copy(update={"timeout": 3600}))
-    with consuming(world, world.config.model_copy(update={"handler": patient}), before=SMALL) as running:
+    with consuming(world, patient(world), before=SMALL) as running:
         until("the head", lambda: world.effects("begin"))
         world.produce([("slow", {"n": n}) for n in range(1, 180)], partition=2)
         world.produce([(f"k{n % 50}", {"n": n}) for n in range(300)], partition=2)
@@ -173,7 +170,7 @@ def test_a_letter_whose_partition_the_retry_topic_lacks_stays_and_the_others_go(
         whence = [("kafka_dlt-original-topic", b"old"), ("kafka_dlt-original-partition", number.to_bytes(4, "big"))]
         whence.append(("kafka_dlt-original-offset", bytes(8)))
         producer.produce(dead, b"{}", key=b"k", partition=number % 3, headers=whence)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
 
     said = ask(world, "redrive", check=False)[-1]
 

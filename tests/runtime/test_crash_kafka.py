@@ -16,7 +16,7 @@ from headrace import headers
 from tests import lines
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -73,9 +73,9 @@ def brief(world: World) -> contract.Config:
 
 def is_settled(running: Running, is_over: Callable[[], bool]) -> bool:
     """Whether the process has ended, or the work has; one that stands still is killed, as by its liveness probe."""
-    if any("regex" in str(begun["value"]) for begun in pending(running)) and running.get("/healthz")[0] == 0:
+    if any("regex" in str(begun["value"]) for begun in pending(running)) and running.get("/healthz", timeout=5)[0] == 0:
         running.process.kill()
-        running.process.wait(timeout=60)
+        running.process.wait(PATIENCE)
     return ends(running) or is_over()
 
 
@@ -155,7 +155,7 @@ def test_a_pod_that_is_killed_by_others_costs_no_record(kafka_broker: KafkaBroke
         with consuming(world, brief(world)) as running:
             until("some effects", partial(has_effects, world, share))
             os.kill(running.process.pid, signal.SIGKILL)
-            running.process.wait(timeout=60)
+            running.process.wait(PATIENCE)
     with consuming(world, brief(world)) as last:
         until("all", lambda: world.committed() == {0: 60})
         assert last.stop() == 0

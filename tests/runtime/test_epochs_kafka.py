@@ -14,7 +14,14 @@ from confluent_kafka.admin import AdminClient
 from headrace import config as contract
 from headrace.kafka.epochs import compare
 from tests.kafka_broker import Installed, KafkaBroker, installed
-from tests.runtime.consumer_process import World, committed_offsets, consuming, make_world, read_topic
+from tests.runtime.consumer_process import (
+    World,
+    committed_offsets,
+    consuming,
+    make_world,
+    read_topic,
+    write_commit,
+)
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("delivery-14")]
@@ -28,13 +35,6 @@ def epochs(world: World) -> dict[int, int | None]:
     found = committed_offsets(client, [TopicPartition(world.source, number) for number in (0, 1)])
     client.close()
     return {one.partition: one.leader_epoch for one in found}
-
-
-def commit(world: World, offset: int, epoch: int) -> None:
-    """Commit an offset of partition 0, with this leader epoch, in the name of the group, which has no members."""
-    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
-    client.commit(offsets=[TopicPartition(world.source, 0, offset, leader_epoch=epoch)], asynchronous=False)
-    client.close()
 
 
 def put(world: World, *numbers: int) -> None:
@@ -109,12 +109,12 @@ def test_an_offset_of_a_leader_that_the_log_never_had(
     """As after a topic that was made anew and has reached the committed offset; the other partition goes on."""
     world = make_world(kafka_broker, tmp_path, protocol=protocol)
     put(world, *range(4))
-    commit(world, 2, epoch=7)
+    write_commit(world, 2, leader_epoch=7)
     with consuming(world, that_wants(world, wish)) as running:
         until("the loss", lambda: "cut and written anew before offset 2, the log has 0 to 4" in running.log.read_text())
         if wish == "Stop":
             until("not ready", lambda: running.get("/readyz")[0] == 503)
-            assert running.metric(GAUGE) == 1
+            until("it is measured", lambda: running.metric(GAUGE) == 1)
             world.produce([("k1", {"n": 9})], partition=1)
             until("the other", lambda: world.committed() == {0: 2, 1: 1})
         else:

@@ -14,7 +14,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
 from tests.runtime.consumer_process import make_world
 from tests.runtime.faulty_load import Load, loaded, make_topics
-from tests.runtime.history import violations
+from tests.runtime.history import SLACK, violations
 from tests.runtime.http_target import serving
 from tests.waiting import until
 
@@ -22,8 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 RETRY = {"attempts": 3, "initial": 0.05, "factor": 2, "max": 0.5}
 ENOUGH = 2_500
-SLACK = 5.0
-"""Seconds beside the promised one, in which a busy machine may not have come to commit."""
 
 
 def test_each_record_ends_once_and_in_order_whatever_happens(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

@@ -12,16 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from headrace import config as contract
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
-HANG = 12.0
+HANG = 25.0
 """Seconds after which an attempt at the hanging target times out."""
 
 SHORT_DRAIN = "from headrace.worker import poll; poll.REVOKE_BUDGET = 1.0"
@@ -63,13 +62,7 @@ class Hanging:
 
 def letters_written(world: World) -> int:
     """Return how many records the dead-letter topic has."""
-    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": "count"})
-    topic = world.config.topics.dead_letters
-    try:
-        marks = [client.get_watermark_offsets(TopicPartition(topic, number), timeout=30) for number in range(2)]
-        return sum(end - start for start, end in marks)
-    finally:
-        client.close()
+    return sum(world.end(world.config.topics.dead_letters, number) for number in range(2))
 
 
 @pytest.mark.case("delivery-1")
@@ -107,9 +100,9 @@ def pushing(world: World, url: str) -> Iterator[Running]:
 @pytest.mark.parametrize(
     ("wish", "protocol"),
     [
-        pytest.param({"after": 4, "fail": 9}, "classic", id="waiting for its next attempt"),
-        pytest.param({"sleep": 4, "fail": 9}, "classic", id="running"),
-        pytest.param({"after": 4, "fail": 9}, "consumer", id="waiting, with the brokers' session"),
+        pytest.param({"after": 15, "fail": 9}, "classic", id="waiting for its next attempt"),
+        pytest.param({"sleep": 15, "fail": 9}, "classic", id="running"),
+        pytest.param({"after": 15, "fail": 9}, "consumer", id="waiting, with the brokers' session"),
     ],
 )
 def test_a_pod_that_stood_still_begins_and_writes_nothing_of_what_others_have(
@@ -117,9 +110,9 @@ def test_a_pod_that_stood_still_begins_and_writes_nothing_of_what_others_have(
 ) -> None:
     """Stopped for longer than its session, it goes on where its partitions have long been handled by another."""
     attempts = 2 if "after" in wish else 1
-    retry = {"attempts": attempts, "initial": 5, "max": 5}
+    retry = {"attempts": attempts, "initial": 15, "max": 15}
     world = make_world(kafka_broker, tmp_path, protocol=protocol, retry=retry)
-    kafka = world.config.kafka.model_copy(update={"properties": {"session.timeout.ms": "6000"}})
+    kafka = world.config.kafka.model_copy(update={"properties": {"session.timeout.ms": "10000"}})
     config = world.config.model_copy(update={"kafka": kafka})
     for partition in (0, 1):
         world.produce([(f"k{partition}", wish)], partition=partition)
@@ -135,7 +128,8 @@ def test_a_pod_that_stood_still_begins_and_writes_nothing_of_what_others_have(
             until("the first to be given one again", lambda: first.log.read_text().count("assigned ") == 2)
             assert first.stop() == second.stop() == 0
         begun = Counter(effect["pid"] for effect in world.effects("begin"))
-        assert sorted(begun.values()) == sorted([2, 2 * attempts])
+        assert begun[first.process.pid] == 2
+        assert 2 <= begun[second.process.pid] <= 2 * attempts, "what the first one tried may have been told"
         assert letters_written(world) == 2
 
 
@@ -145,10 +139,10 @@ def test_a_pod_that_stood_still_while_it_stopped_writes_nothing_of_what_others_h
 ) -> None:
     """Asked to end, it waits for its records; stopped then for longer than its session, it leaves them to the other."""
     world = make_world(kafka_broker, tmp_path, retry={"attempts": 1})
-    kafka = world.config.kafka.model_copy(update={"properties": {"session.timeout.ms": "6000"}})
+    kafka = world.config.kafka.model_copy(update={"properties": {"session.timeout.ms": "10000"}})
     config = world.config.model_copy(update={"kafka": kafka})
     for partition in (0, 1):
-        world.produce([(f"k{partition}", {"sleep": 8, "fail": 9})], partition=partition)
+        world.produce([(f"k{partition}", {"sleep": 15, "fail": 9})], partition=partition)
     with consuming(world, config) as first:
         until("both to begin", lambda: len(world.effects("begin")) == 2)
         first.process.terminate()
@@ -158,7 +152,7 @@ def test_a_pod_that_stood_still_while_it_stopped_writes_nothing_of_what_others_h
         with consuming(world, config) as second:
             until("the other pod to bury both", lambda: world.committed() == {0: 1, 1: 1})
             first.process.send_signal(signal.SIGCONT)
-            assert first.process.wait(timeout=120) == 0
+            assert first.process.wait(PATIENCE) == 0
             assert second.stop() == 0
     assert letters_written(world) == 2
 

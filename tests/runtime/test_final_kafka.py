@@ -16,7 +16,7 @@ from headrace.kafka.topics import Reader
 from headrace.letters import reading
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import World, consuming, make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("delivery-21")]
 
@@ -102,7 +102,7 @@ def _write(world: World) -> None:
     producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})
     for name, value in VALUES.items():
         producer.produce(world.source, partition=0, key=_key(name), value=value, headers={"id": f"m {name}"})
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def _outcome(letter: Message) -> tuple[str | None, int | None, str | None]:

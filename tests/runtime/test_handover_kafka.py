@@ -7,14 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from headrace.config import GroupProtocol
 from headrace.progress import encode
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world
-from tests.waiting import PATIENCE, until
+from tests.runtime.consumer_process import Running, World, consuming, make_world, write_commit
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -107,9 +105,9 @@ def test_a_map_of_a_topic_that_was_made_anew_makes_no_record_be_skipped(
         rest(first, world, 199)
         assert first.stop() == 0
     said = encode(world.told())
-    make_anew(kafka_broker, world.source)
+    kafka_broker.make_anew(world.source)
     world.produce([(f"k{n}", {"n": n}) for n in range(1_000, 1_300)])
-    write_commit(world, 0, said)
+    write_commit(world, 0, metadata=said)
     with consuming(world) as second:
         until("all of the new", lambda: sum(n >= 1_000 for n in done(world)) == 300)
         until("said", lambda: second.metric("headrace_consumer_ignored_metadata_total") == 1)
@@ -121,39 +119,8 @@ def test_a_map_of_a_topic_that_was_made_anew_makes_no_record_be_skipped(
 def test_metadata_of_others_is_ignored_and_counted(kafka_broker: KafkaBroker, tmp_path: Path, said: str) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=1)
     world.produce([(f"k{n}", {"n": n}) for n in range(20)])
-    write_commit(world, 5, said)
+    write_commit(world, 5, metadata=said)
     with consuming(world) as running:
         until("what is left", lambda: len(done(world)) == 15)
         assert running.metric("headrace_consumer_ignored_metadata_total") == 1
         assert running.stop() == 0
-
-
-def make_anew(broker: KafkaBroker, topic: str) -> None:
-    """Delete a topic of one partition, and make it again."""
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    admin.delete_topics([topic])[topic].result(timeout=PATIENCE)
-    until("the topic made anew", lambda: was_made(broker, topic))
-
-
-def was_made(broker: KafkaBroker, topic: str) -> bool:
-    """Make the topic; False while the one before is still being deleted."""
-    try:
-        return broker.create_topic(topic, 1) == topic
-    except KafkaException:
-        return False
-
-
-def write_commit(world: World, offset: int, said: str) -> None:
-    """Commit for the group as its only member, with this metadata."""
-    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
-    place = TopicPartition(world.source, 0, offset, metadata=said)
-
-    def is_written() -> bool:
-        try:
-            (written,) = client.commit(offsets=[place], asynchronous=False)
-        except KafkaException:
-            return False
-        return written.error is None
-
-    until("the commit", is_written)
-    client.close()

@@ -22,11 +22,9 @@ from headrace.letters.reading import Letter
 from headrace.record import Position
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import World, consuming, make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
-
-WAIT = 120.0
 
 
 def make(broker: KafkaBroker, folder: Path, **settings: Mapping[str, str]) -> World:
@@ -52,7 +50,7 @@ def ask(world: World, *words: str) -> tuple[int, list[answers.Answer]]:
         env={**os.environ, "HEADRACE_CONFIG": str(path)},
         capture_output=True,
         text=True,
-        timeout=WAIT,
+        timeout=PATIENCE,
         check=False,
     )
     said = [answers.decode(line) for line in done.stdout.splitlines()]
@@ -81,7 +79,7 @@ def test_a_record_near_the_limit_of_its_topic_becomes_a_letter_and_comes_back(
     world = make(kafka_broker, tmp_path)
     world.produce([("k", poison(1_020_000)), ("k", {"n": 1})])
     with consuming(world):
-        letter = world.dead_letters(1, WAIT)[0]
+        letter = world.dead_letters(1)[0]
         assert len(letter.value()) > 1_019_000
         until("the commit", lambda: world.committed() == {0: 2})
         assert ask(world, "redrive") == (0, [*ask_planned(1), answers.Progress(done=1, total=1), answers.Done(count=1)])
@@ -103,7 +101,7 @@ def test_what_does_not_fit_points_to_its_record_and_is_redriven_from_it(
     world.produce([("k", poison(4_000_000, 1))], headers=own)
     world.produce([("k", poison(100, 2)), ("k", {"n": 3})])
     with consuming(world) as running:
-        letters = world.dead_letters(3, WAIT)
+        letters = world.dead_letters(3)
         until("the commit", lambda: world.committed() == {0: 4})
         by_offset = {headers.decode(one.headers()).origin.offset: one for one in letters}  # type: ignore[union-attr]
         assert [by_offset[at].value() is None for at in range(3)] == [False, True, False]
@@ -140,9 +138,9 @@ def test_a_record_that_fits_in_its_topic_compressed_does_so_as_a_letter_and_come
     for number, size in ((0, 6_000_000), (1, 100)):
         value = {"poison": True, "n": number, "pad": "again " * (size // 6)}
         producer.produce(world.source, key="k", value=json.dumps(value).encode())
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
     with consuming(world):
-        assert len(world.dead_letters(2, WAIT)[0].value()) > 5_999_000
+        assert len(world.dead_letters(2)[0].value()) > 5_999_000
         until("the commit", lambda: world.committed() == {0: 2})
         assert ask(world, "redrive")[0] == 0
         until("both to come back", lambda: done(world) == [0, 1])
@@ -154,7 +152,7 @@ def test_small_letters_are_written_beside_one_that_is_too_large(kafka_broker: Ka
     world = make(kafka_broker, tmp_path, dead={"max.message.bytes": "60000"})
     world.produce([(f"k{n % 4}", poison(80_000 if n == 7 else 20_000, n)) for n in range(12)])
     with consuming(world):
-        letters = world.dead_letters(12, WAIT)
+        letters = world.dead_letters(12)
         until("the commit", lambda: world.committed() == {0: 12})
     empty = [headers.decode(one.headers()).origin for one in letters if one.value() is None]
     assert [at.offset for at in empty if at] == [7]
@@ -167,11 +165,11 @@ def test_a_letter_whose_record_is_gone_is_refused_and_the_others_go_on(
     world = make(kafka_broker, tmp_path, dead={"max.message.bytes": "60000"})
     world.produce([("k", poison(80_000, 0)), ("k", poison(100, 1)), ("k", poison(80_000, 2))])
     with consuming(world):
-        world.dead_letters(3, WAIT)
+        world.dead_letters(3)
         until("the commit", lambda: world.committed() == {0: 3})
         admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap_servers})
         for future in admin.delete_records([TopicPartition(world.source, 0, 1)]).values():
-            future.result(timeout=30)
+            future.result(timeout=PATIENCE)
 
         code, said = ask(world, "redrive")
 
@@ -190,12 +188,12 @@ def test_a_topic_that_refuses_letters_makes_the_pod_not_ready_until_it_is_mended
     world.produce([(f"k{n}" if n % 2 else None, {"reject": True}) for n in range(20)])
     quick = "from headrace.letters import writing; writing.REFUSED = 3.0"
     with consuming(world, before=quick) as running:
-        assert {letter.key() for letter in world.dead_letters(10, WAIT)} == {f"k{n}".encode() for n in range(1, 20, 2)}
+        assert {letter.key() for letter in world.dead_letters(10)} == {f"k{n}".encode() for n in range(1, 20, 2)}
         until("the pod not to be ready", lambda: running.get("/readyz")[0] == 503)
         until("the reason", lambda: "Kafka refuses dead letters in dlq." in running.get("/readyz")[1])
         assert running.get("/healthz")[0] == 200
         kafka_broker.alter(world.config.topics.dead_letters, "cleanup.policy", "delete")
-        world.dead_letters(20, WAIT)
+        world.dead_letters(20)
         until("the pod to be ready", lambda: running.get("/readyz")[0] == 200)
         until("the commit", lambda: world.committed() == {0: 20})
         assert running.stop() == 0
@@ -216,7 +214,7 @@ def test_letters_that_may_not_be_written_make_the_pod_not_ready(kafka_broker: Ka
         until("the commit", lambda: world.committed() == {0: 2})
         until("the pod to be ready", lambda: running.get("/readyz")[0] == 200)
         assert running.stop() == 0
-    assert len(world.dead_letters(1, WAIT)) == 1
+    assert len(world.dead_letters(1)) == 1
 
 
 @pytest.mark.case("delivery-7")

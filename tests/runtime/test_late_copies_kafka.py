@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from headrace.config import Config
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, counted, make_world
 from tests.runtime.test_parking_kafka import HOUR, SMALL, impatient, numbers
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -35,18 +35,14 @@ Producer.send = counted
 
 
 def lingering(world: World) -> Config:
-    """The contract with a client that sends what it has to write after half a minute."""
-    kafka = world.config.kafka.model_copy(update={"properties": {"linger.ms": "30000", "message.timeout.ms": "600000"}})
+    """The contract with a client that sends what it has to write after a minute."""
+    kafka = world.config.kafka.model_copy(update={"properties": {"linger.ms": "60000", "message.timeout.ms": "600000"}})
     return world.config.model_copy(update={"kafka": kafka})
 
 
 def written(world: World) -> int:
     """How many records the retry topic has."""
-    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": "nobody"})
-    try:
-        return int(client.get_watermark_offsets(TopicPartition(world.config.topics.retry, 0), timeout=10)[1])
-    finally:
-        client.close()
+    return world.end(world.config.topics.retry, 0)
 
 
 @contextmanager
@@ -127,7 +123,7 @@ def test_what_somebody_copied_into_the_retry_topic_parks_no_key(kafka_broker: Ka
     ):
         value = json.dumps({"n": 2, "after": 3600}).encode()
         producer.produce(world.config.topics.retry, value, key=key, partition=0, headers=own)
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE) == 0
     with consuming(world) as running:
         until("each begun", lambda: {one["key"] for one in begun(world)} == {"ours", "broker", "other"})
         world.produce([(key, {"n": 3}) for key in ("ours", "broker", "other", "good")])

@@ -37,17 +37,23 @@ def later(world: World, than: int) -> LoadReport | None:
     return load if load and load.end > than else None
 
 
+def working(world: World) -> LoadReport | None:
+    """Return the report of the first partition once it tells of work: one that comes before any record is idle."""
+    load = loads(world).get(0)
+    return load if load and not load.idle else None
+
+
 def test_what_a_process_could_handle_is_known_before_it_has_to(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """Two keys keep two of its eight hands, and do ten records a second: so it could do forty."""
     world = make_world(kafka_broker, tmp_path, concurrency=8)
-    world.produce([(f"k{n % 2}", {"n": n, "sleep": COST}) for n in range(300)])
+    world.produce([(f"k{n % 2}", {"n": n, "sleep": COST}) for n in range(3_000)])
     with consuming(world) as running:
         first = until("a report", lambda: later(world, 0))
         second = until("the next one", lambda: later(world, first.end))
         report = until("one of a window full of work", lambda: later(world, second.end))
         assert report.pod == running.pod
         assert report.window >= EVERY * 1000
-        assert report.busy == pytest.approx(FULL * 2 / 8, rel=0.3)
+        assert 0.3 * FULL * 2 / 8 < report.busy < 1.3 * FULL * 2 / 8  # less where a machine is slow between two calls
         capacity = report.handled / (report.window / 1000) / (report.busy / FULL)
         assert 0.3 * 8 / COST < capacity < 1.3 * 8 / COST  # fewer where the machine is slow, and so a call takes longer
         assert (report.circuit, report.idle, report.parked) == ("closed", False, 0)
@@ -101,8 +107,7 @@ def test_one_that_was_killed_tells_nothing_new_and_its_heir_takes_it_off(
     world = make_world(kafka_broker, tmp_path, partitions=1, retry={"attempts": 9, "initial": 3600, "max": 3600})
     world.produce([("a", {"after": 3600, "n": 0})])
     with consuming(world) as first:
-        before = until("a report", lambda: loads(world).get(0))
-        assert not before.idle
+        before = until("a report of work", lambda: working(world))
         until("the next, without progress", lambda: later(world, before.end))
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
@@ -113,6 +118,12 @@ def test_one_that_was_killed_tells_nothing_new_and_its_heir_takes_it_off(
         until("the heir's", lambda: pods(world) == [second.pod])
 
 
+def away_by(world: World) -> LoadReport | None:
+    """Return the report of the first partition once it tells that the target is away."""
+    load = loads(world).get(0)
+    return load if load and load.circuit == "open" else None
+
+
 def test_a_target_that_is_away_is_told(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=1)
     handler = contract.Handler(http=contract.Http(url=f"http://127.0.0.1:{free_port()}/"))
@@ -120,8 +131,7 @@ def test_a_target_that_is_away_is_told(kafka_broker: KafkaBroker, tmp_path: Path
     began = time.time()
     world.produce([(f"k{n}", {"n": n}) for n in range(40)])
     with consuming(world, away) as running:
-        until("an open circuit", lambda: (load := loads(world).get(0)) and load.circuit == "open")
-        report = loads(world)[0]
+        report = until("an open circuit", lambda: away_by(world))
         assert running.pod == report.pod
         assert report.cause == "aiohttp.client_exceptions.ClientConnectorError"
         assert int(began) <= report.since <= report.end

@@ -8,12 +8,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace import config as contract
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.runtime.consumer_process import Running, World, consuming, make_world, write_commit
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("delivery-20")]
@@ -53,27 +53,6 @@ def delete_before(world: World, offset: int) -> None:
         future.result(timeout=PATIENCE)
 
 
-def commit(world: World, offset: int) -> None:
-    """Commit an offset of partition 0 in the group's name, which has no members now."""
-    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
-    client.commit(offsets=[TopicPartition(world.source, 0, offset)], asynchronous=False)
-    client.close()
-
-
-def make_anew(world: World) -> None:
-    """Delete the source topic and make it anew, empty."""
-    admin = AdminClient({"bootstrap.servers": world.broker.bootstrap_servers})
-    admin.delete_topics([world.source])[world.source].result(timeout=PATIENCE)
-
-    def made() -> bool:
-        try:
-            return bool(world.broker.create_topic(world.source, 2))
-        except KafkaException:
-            return False
-
-    until("the topic made anew", made)
-
-
 def passed_by_retention(world: World) -> None:
     """Handle 0 to 9 of both partitions; then 10 to 19 come, and retention takes those below 15 of partition 0."""
     for partition in (0, 1):
@@ -94,8 +73,9 @@ def test_retention_that_passed_the_committed_offset(kafka_broker: KafkaBroker, t
         until("the log", lambda: "offset 10 no longer exists, the log has 15 to 20" in running.log.read_text())
         until("the other partition", lambda: handled(world, 1) == list(range(20)))
         if wish == "Stop":
-            assert (running.get("/readyz")[0], running.get("/healthz")[0]) == (503, 200)
-            assert measured(running, GAUGE) == 1
+            until("not ready", lambda: running.get("/readyz")[0] == 503)
+            until("it is measured", lambda: measured(running, GAUGE) == 1)
+            assert running.get("/healthz")[0] == 200
         else:
             until("the partition going on", lambda: world.committed() == {0: 20, 1: 20})
             put(world, 0, 20)
@@ -131,7 +111,7 @@ def test_a_topic_made_anew_while_the_pod_does_not_look(kafka_broker: KafkaBroker
     with consuming(world, that_wants(world, wish)) as running:
         until("all committed", lambda: world.committed().get(0) == 10)
         running.process.send_signal(signal.SIGSTOP)
-        make_anew(world)
+        kafka_broker.make_anew(world.source)
         put(world, 0, 100, 101)
         running.process.send_signal(signal.SIGCONT)
         until("the loss", lambda: "offset 10 no longer exists, the log has 0 to 2" in running.log.read_text())
@@ -151,7 +131,7 @@ def test_a_topic_made_anew_while_the_pod_looks(kafka_broker: KafkaBroker, tmp_pa
     put(world, 0, *range(10))
     with consuming(world, that_wants(world, "Earliest")) as running:
         until("all committed", lambda: world.committed().get(0) == 10)
-        make_anew(world)
+        kafka_broker.make_anew(world.source)
         put(world, 0, 100, 101)
         until("what is there", lambda: handled(world)[10:] == [100, 101])
         assert running.stop() == 0
@@ -162,7 +142,7 @@ def test_an_offset_that_the_log_has_not_reached(kafka_broker: KafkaBroker, tmp_p
     """As after a topic that was made anew, or restored from a copy, with the offsets of the old one."""
     world = make_world(kafka_broker, tmp_path)
     put(world, 0, *range(4))
-    commit(world, 40)
+    write_commit(world, 40)
     with consuming(world, that_wants(world, wish)) as running:
         until("the loss", lambda: "offset 40 no longer exists, the log has 0 to 4" in running.log.read_text())
         if wish != "Stop":

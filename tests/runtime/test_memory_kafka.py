@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def produce(world: World, count: int, headers: list[tuple[str, bytes]]) -> None:
                 break
             except BufferError:
                 producer.poll(0.1)
-    assert producer.flush(120) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 @pytest.mark.case("delivery-9")

@@ -86,7 +86,7 @@ def write(world: World, records: Sequence[tuple[str | None, bytes | None, Sequen
     producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})
     for key, value, headers in records:
         producer.produce(world.source, value, key=key, headers=list(headers))
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def leave_gaps(world: World) -> None:

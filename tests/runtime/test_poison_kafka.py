@@ -99,7 +99,7 @@ def _write(world: World, topic: str, values: Sequence[bytes], written: Headers =
     producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})
     for number, value in enumerate(values):
         producer.produce(topic, partition=0, key=b"w-%d" % (number % keys), value=value, headers=list(written))
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 @contextmanager

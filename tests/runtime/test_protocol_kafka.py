@@ -24,7 +24,7 @@ PARTITIONS = 6
 
 def said(running: Running) -> list[tuple[str, frozenset[int]]]:
     """Return what a pod told of its source partitions: what it was given, gave away and lost, in order."""
-    lines = re.findall(r'msg="(assigned|giving away|lost) ([^;"]*)', running.log.read_text())
+    lines = re.findall(r'msg="(assigned|giving away|lost) ([^;"]*)', running.said)
     return [(what, numbers) for what, text in lines if (numbers := of_source(text))]
 
 

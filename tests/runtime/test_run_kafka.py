@@ -27,13 +27,10 @@ from tests.runtime.consumer_process import (
     make_world,
     read_topic,
 )
-from tests.runtime.history import History, violations
+from tests.runtime.history import SLACK, History, violations
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
-
-SLACK = 5.0
-"""Seconds beside the promised one, in which a busy machine may not have come to commit."""
 
 
 def orders(count: int, keys: int = 10, **wish: object) -> list[tuple[str | None, object]]:
@@ -61,12 +58,12 @@ def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_p
         until("300 effects", lambda: handled(world) == 300)
         until("readiness", lambda: running.get("/readyz")[0] == 200)
         assert running.get("/healthz")[0] == 200
+        until("what is finished", lambda: running.metric("headrace_consumer_records_total", topic=world.source) == 300)
         assert running.metric("headrace_consumer_attempts_total", outcome="ok") == 300
         assert running.metric("headrace_consumer_attempts_total", outcome="retry") == 120
         assert running.metric("headrace_consumer_retries_total") == 120
         assert running.metric("headrace_consumer_attempts_total", outcome="dead_letter") == 0
         assert running.metric("headrace_consumer_processing_duration_seconds_count") == 420
-        until("what is finished", lambda: running.metric("headrace_consumer_records_total", topic=world.source) == 300)
         until("a commit", lambda: running.metric("headrace_consumer_commits_total", outcome="ok") > 0)
         assert running.stop() == 0
     assert_all_in_order(world, produced)
@@ -76,7 +73,7 @@ def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_p
 
 def test_killed_in_the_middle_nothing_is_lost(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path)
-    world.produce(orders(600, sleep=0.005))
+    world.produce(orders(600, sleep=0.1))
     with consuming(world) as running:
         until("a quarter", lambda: handled(world) > 150)
         running.process.kill()
@@ -142,7 +139,7 @@ def _put(
 
     producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})
     producer.produce(topic, partition=partition, key=key, value=value, headers=own)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def test_topics_may_come_later_and_are_read_from_their_beginning(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
@@ -164,12 +161,12 @@ def test_a_truncated_topic_stops_loudly_and_is_not_reset(kafka_broker: KafkaBrok
     world.produce(orders(10))
     admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap_servers})
     for future in admin.delete_records([TopicPartition(world.source, 0, 15)]).values():
-        future.result(timeout=30)
+        future.result(timeout=PATIENCE)
     before = len(world.effects("begin"))
     with consuming(world) as running:
         until("the error", lambda: "no longer exists" in running.log.read_text())
         until("not ready", lambda: running.get("/readyz")[0] == 503)
-        assert running.metric("headrace_consumer_out_of_range_partitions") == 1
+        until("it is measured", lambda: running.metric("headrace_consumer_out_of_range_partitions") == 1)
         assert running.get("/healthz")[0] == 200
         assert running.stop() == 0
     assert len(world.effects("begin")) == before
@@ -188,7 +185,7 @@ def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBr
         world.produce(work[500:])
         until("both at work", lambda: len({effect["pid"] for effect in world.effects()}) == 2)
         done = handled(world)
-        until("more by two", lambda: handled(world) > done + 100)
+        until("more by two", lambda: handled(world) >= min(done + 100, 1500))
         assert second.stop() == 0
         until("all", lambda: handled(world) == 1500)
         assert first.stop() == 0
@@ -198,7 +195,7 @@ def test_one_two_one_processes_keep_order_and_lose_nothing(kafka_broker: KafkaBr
 
 def test_asked_to_stop_it_finishes_what_runs(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=1)
-    world.produce([(f"k{n}", {"n": n, "sleep": 1.0}) for n in range(30)])
+    world.produce([(f"k{n}", {"n": n, "sleep": 4.0}) for n in range(30)])
     with consuming(world) as running:
         until("eight to run", lambda: len(world.effects("begin")) >= 8)
         assert running.stop() == 0
@@ -214,9 +211,8 @@ def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaB
     world.produce([("k1", {"n": 0}), ("k2", {"n": 1, "sleep": 2.0, "after": 100}), ("k3", {"n": 2})])
     with consuming(world) as running:
         until("all to begin", lambda: len(world.effects("begin")) == 3)
-        asked = time.monotonic()
         assert running.stop() == 0
-        assert time.monotonic() - asked < world.config.stop / 2
+        assert "records still run" not in running.log.read_text()
     assert world.committed() == {0: 1}
 
 
@@ -293,7 +289,7 @@ def test_records_are_pushed_over_http(kafka_broker: KafkaBroker, tmp_path: Path)
     with ThreadingHTTPServer(("127.0.0.1", 0), Billing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/events"
-        config = world.config.model_copy(update={"handler": contract.Handler(http=contract.Http(url=url, timeout=5))})
+        config = world.config.model_copy(update={"handler": contract.Handler(http=contract.Http(url=url))})
         with consuming(world, config) as running:
             letters = world.dead_letters(10)
             until("90 effects", lambda: len(Billing.effects) == 90)

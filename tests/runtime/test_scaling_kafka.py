@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from headrace.flow.budget import HIGH
-from headrace_operator.plan import consumption
 from tests import lines
 from tests.kafka_broker import KafkaBroker
-from tests.runtime.consumer_process import HANDLER, Running, World, consuming, counted, make_world, taken
+from tests.runtime.consumer_process import HANDLER, Running, World, consuming, counted, make_world, patient, taken
 from tests.runtime.history import Effect, History, violations
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -117,13 +116,17 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
         work.keep(effects)
         return len(effects.pids) == processes
 
+    def one_is_paused(*pods: Running) -> bool:
+        work.keep(effects)
+        return any(is_paused(pod) for pod in pods)
+
     with ExitStack() as stack:
         first = stack.enter_context(consuming(world))
-        until("paused partitions", lambda: is_paused(first))
+        until("paused partitions", lambda: one_is_paused(first))
         until("keys that fail", work.retries)
         second = stack.enter_context(consuming(world))
         until("two at work", lambda: at_work(2))
-        until("paused partitions", lambda: is_paused(first) or is_paused(second))
+        until("paused partitions", lambda: one_is_paused(first, second))
         others = [second, *(stack.enter_context(consuming(world)) for _ in range(2))]
         until("four at work", lambda: at_work(4))
         share = len(effects.distinct) + 1000
@@ -131,7 +134,7 @@ def test_one_two_four_one_processes_with_full_buffers(kafka_broker: KafkaBroker,
         until("keys that fail", work.retries)
         for other in others:
             other.process.terminate()
-        assert [other.process.wait(timeout=45) for other in others] == [0, 0, 0]
+        assert [other.process.wait(PATIENCE) for other in others] == [0, 0, 0]
         until("keys that fail", work.retries)
         work.let_go()
         until("all", lambda: len(effects.read().distinct) == work.count)
@@ -146,11 +149,11 @@ def test_stopped_under_full_load_it_hands_over_what_runs(kafka_broker: KafkaBrok
     work.add_failing()
     with consuming(world) as first:
         until("keys that fail", work.retries)
-        work.add(HIGH + 2000)
+        work.add(RECORDS)
         until("paused partitions", lambda: is_paused(first))
         first.process.terminate()
-        assert first.process.wait(timeout=consumption.GRACE) == 0
-    assert len(effects.read().distinct) < HIGH
+        assert first.process.wait(PATIENCE) == 0
+    assert len(effects.read().distinct) < work.count
     with consuming(world) as second:
         until("keys that fail", work.retries)
         work.let_go()
@@ -186,7 +189,7 @@ def test_a_key_with_more_records_than_are_read_ahead_does_not_keep_other_partiti
     let_go = tmp_path / "let-go"
     world.produce([("busy", {"n": n, "until": str(let_go)}) for n in range(HIGH + 1500)], partition=0)
     effects = Effects(world)
-    with consuming(world) as running:
+    with consuming(world, patient(world)) as running:
         until("a ready process", lambda: running.get("/readyz")[0] == 200)
         until("more than is read ahead", lambda: running.metric("headrace_consumer_waiting_records") >= HIGH)
         world.produce([("other", {"n": HIGH + 1500})], partition=1)
@@ -209,7 +212,7 @@ def test_keys_that_stand_with_more_records_than_fit_do_not_keep_other_partitions
     stands = [(keys[n], {"n": n, "until": str(let_go)}) for n in range(GOING, GOING + count)]
     world.produce(stands, partition=0, headers=filling)
     effects = Effects(world)
-    with consuming(world) as running:
+    with consuming(world, patient(world)) as running:
         until("a ready process", lambda: running.get("/readyz")[0] == 200)
         until("most of what fits", lambda: running.metric("headrace_consumer_waiting_records") >= 0.6 * count)
         until("full memory", lambda: is_paused(running))

@@ -22,16 +22,14 @@ from headrace.resolutions import Key
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
 from tests.runtime.consumer_process import Running, World, consuming, make_world
-from tests.runtime.history import History, Letter, violations
+from tests.runtime.history import SLACK, History, Letter, violations
 from tests.runtime.test_parking_kafka import by_parts, impatient
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PARK = {"action": "ParkKey"}
 GAUGE, STOPPED = "headrace_consumer_waiting_keys", "headrace_consumer_stopped_partitions"
-SLACK = 5.0
-"""Seconds beside the promised one, in which a busy machine may not have come to commit."""
 
 
 def make(broker: KafkaBroker, folder: Path, *, partitions: int = 1, **more: object) -> World:
@@ -76,7 +74,7 @@ def discard_heads(world: World) -> int:
     for one in found:
         key = str(Key(topic, *reading.parse_place(one.name)))
         producer.produce(topics.resolutions, key=key, value=json.dumps({"action": "discarded", "by": "ada"}))
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE) == 0
     return len(found)
 
 
@@ -109,7 +107,7 @@ def test_what_follows_waits_and_goes_back_in_order(kafka_broker: KafkaBroker, tm
         until("the other key", lambda: numbers(world, "b") == list(range(20)))
         until("it is told", lambda: told_keys(world) == 1)
         assert numbers(world, "a") == [0]
-        assert metric(running, GAUGE) == 1
+        until("it is measured", lambda: metric(running, GAUGE) == 1)
         (refused,) = ask(world, "redrive", "--offset=0/3", check=False)
         assert isinstance(refused, answers.Failed)
         assert "0/3 did not fail, but waits behind the dead letter 0/0 of its key" in refused.what

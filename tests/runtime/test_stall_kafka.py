@@ -29,7 +29,7 @@ from headrace.worker.poll import Poller
 from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
 from tests.runtime.consumer_process import make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ class Consumer:
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -92,11 +92,11 @@ def running(config: Config) -> Iterator[Consumer]:
     thread = threading.Thread(target=lambda: asyncio.run(consumer.run(started)))
     thread.start()
     try:
-        assert started.wait(20)
+        assert started.wait(PATIENCE)
         yield consumer
     finally:
         consumer.poller.stop()
-        thread.join(60)
+        thread.join(PATIENCE)
     assert consumer.poller.fault is None
 
 
@@ -120,12 +120,13 @@ def test_a_paused_partition_that_nobody_resumes_is_seen(kafka_broker: KafkaBroke
         world.produce([("k", {"n": 2})], partition=1)
         until("the stall to be measured", lambda: consumer.stalled() == 1)
         until("the other partition", lambda: (1, 0) in consumer.handled)
-        assert consumer.get("/readyz") == (503, f"records in Kafka that do not come: {[hurt]}\n")
+        told = (503, f"records in Kafka that do not come: {[hurt]}\n")
+        until("that one alone to be told of", lambda: consumer.get("/readyz") == told)
         until("liveness to fail", lambda: consumer.get("/healthz")[0] == 503)
         consumer.poller.orders.append(lambda source: source.resume([hurt]))
         until("the record", lambda: (0, 1) in consumer.handled)
         until("the end of the stall", lambda: consumer.stalled() == 0)
-        assert consumer.get("/healthz")[0] == consumer.get("/readyz")[0] == 200
+        until("health", lambda: consumer.get("/healthz")[0] == consumer.get("/readyz")[0] == 200)
 
 
 @pytest.mark.usefixtures("_quick")
@@ -135,4 +136,4 @@ def test_an_idle_consumer_does_not_stand_still(kafka_broker: KafkaBroker, tmp_pa
         for number in range(5):
             world.produce([("k", {"n": number})], partition=0)
             until("its commit", lambda number=number: world.committed().get(0) == number + 1)  # type: ignore[misc]
-            assert consumer.poller.stalls.stalled == []
+            until("no stall", lambda: consumer.poller.stalls.stalled == [])

@@ -15,7 +15,7 @@ from headrace.progress import Stop
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
 from tests.runtime.consumer_process import Running, World, consuming, make_world
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -50,7 +50,7 @@ def discard(world: World, place: str) -> None:
     producer = Producer({"bootstrap.servers": world.broker.bootstrap_servers})
     value = json.dumps({"action": "discarded", "by": "ada"})
     producer.produce(world.config.topics.resolutions, key=shown.opened.resolution_key, value=value)
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def skipping(world: World) -> Config:
@@ -70,7 +70,7 @@ def test_its_partition_goes_no_further_until_it_is_put_back(kafka_broker: KafkaB
         until("the other partition", lambda: len(handled(world, 1)) == 30)
         assert running.get("/readyz")[0] == 200
         until("its commit", lambda: world.committed().get(1) == 30)
-        assert world.told().stopped == Stop(0, 0, 1)
+        until("what is told", lambda: world.told().stopped == Stop(0, 0, 1))
         assert handled(world) == [0]
         running.process.kill()
     with consuming(world) as running:
@@ -82,7 +82,7 @@ def test_its_partition_goes_no_further_until_it_is_put_back(kafka_broker: KafkaB
         until("the rest", lambda: len(handled(world)) == 31)
         until("no lag", lambda: world.lag() == 0)
         until("what is told", lambda: world.told().stopped is None)
-        assert running.metric(GAUGE) == 0
+        until("none stands", lambda: running.metric(GAUGE) == 0)
         assert running.stop() == 0
     assert handled(world)[:2] == [0, 1]
     assert sorted(handled(world)) == list(range(31))

@@ -18,11 +18,10 @@ from headrace.flow.offset_map import OffsetMap
 from headrace.progress import LONGEST, Progress, encode
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.commit_log import Commit, commits, taken_back
-from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.runtime.consumer_process import Running, World, consuming, make_world, write_commit
 from tests.runtime.history import History, violations
-from tests.runtime.test_handover_kafka import write_commit
 from tests.runtime.test_scaling_kafka import Effects, is_paused
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -66,6 +65,11 @@ class Storm:
         until(f"{count} more at work", lambda: self._work(before + count))
         return started
 
+    def is_full(self, pod: Running) -> bool:
+        """Whether a pod reads no more, as it has enough."""
+        self.feed()
+        return is_paused(pod)
+
     def _work(self, pids: int) -> bool:
         self.feed()
         return len(self.effects.pids) >= pids
@@ -74,7 +78,7 @@ class Storm:
         """Stop pods, all at once."""
         for one in pods:
             one.process.terminate()
-        assert [one.process.wait(timeout=300) for one in pods] == [0] * len(pods)
+        assert [one.process.wait(PATIENCE) for one in pods] == [0] * len(pods)
 
     def go_on(self) -> None:
         """Wait until more is done."""
@@ -97,12 +101,12 @@ def test_a_storm_takes_no_commit_back_and_leaves_nothing_paused(
     Before the first pod somebody else has committed, with metadata of their own.
     """
     world = slow_world(kafka_broker, tmp_path, protocol)
-    write_commit(world, 0, "kept by another tool")
+    write_commit(world, 0, metadata="kept by another tool")
     with ExitStack() as stack:
         storm = Storm(world, stack)
         storm.feed()
         (first,) = storm.start(1)
-        until("a full buffer", lambda: is_paused(first))
+        until("a full buffer", lambda: storm.is_full(first))
         storm.stop(storm.start(MANY - 1))
         storm.go_on()
         for _ in range(3):

@@ -41,8 +41,8 @@ class Shop:
     path: Path
     broker: KafkaBroker
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-c", "from headrace.cli import app; app()", "internal", *arguments]
+    def command(self, *arguments: str, before: str = "") -> list[str]:
+        return [sys.executable, "-c", f"{before}\nfrom headrace.cli import app; app()", "internal", *arguments]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,7 +80,7 @@ class Shop:
                 value=f"v-{number}",
                 headers=list(_spring(partition, number) if foreign else _ours(partition, number)),
             )
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE) == 0
 
 
 def _ours(partition: int, number: int) -> Headers:
@@ -147,6 +147,8 @@ def _eventually(count: Callable[[], int], wanted: int) -> None:
 
 def _each_once(shop: Shop, count: int) -> None:
     """Every dead letter has exactly one committed retry record and one resolution."""
+    _eventually(lambda: len(shop.committed(shop.config.topics.retry)), count)
+    _eventually(lambda: len(shop.committed(shop.config.topics.resolutions)), count)
     retried = Counter(one.value for one in shop.committed(shop.config.topics.retry))
     resolved = Counter(one.key for one in shop.committed(shop.config.topics.resolutions))
     assert retried == Counter(f"v-{number}".encode() for number in range(count))
@@ -195,7 +197,6 @@ def test_a_redrive_keeps_key_value_headers_and_partition_and_resolves(shop: Shop
     shop.bury(6)
     code, said = shop.ask("redrive", "--by", "ada")
     assert (code, _count(said)) == (0, 6)
-    _eventually(lambda: len(shop.committed(shop.config.topics.retry)), 6)
     _each_once(shop, 6)
     back = next(one for one in shop.committed(shop.config.topics.retry) if one.value == b"v-4")
     known = headers.decode(back.headers)
@@ -244,7 +245,7 @@ def test_only_what_got_lost_is_told_so_and_put_back_once_more(shop: Shop) -> Non
     assert _count(shop.ask("redrive", "--offset", "0/0", "--offset", "1/1")[1]) == 2
     producer = Producer(shop.connection())
     producer.produce(shop.config.topics.resolutions, b'{"action": "discarded"}', key=b"2/1")
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
 
     code, said = shop.ask("dlq-list", "--lost")
     assert code == 0
@@ -263,7 +264,7 @@ def test_what_was_put_back_is_lost_when_the_retry_topic_is_made_anew(shop: Shop)
     shop.bury(2, foreign=True)
     producer = Producer(shop.connection())
     producer.produce(shop.config.topics.dead_letters, b"v", key=b"k", partition=2)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
     assert _count(shop.ask("redrive")[1]) == 3
     assert _count(shop.ask("dlq-list", "--lost")[1]) == 0
 
@@ -277,7 +278,7 @@ def _lose(shop: Shop, topic: str) -> None:
     every = [TopicPartition(topic, number, OFFSET_END) for number in range(PARTITIONS)]
     admin = AdminClient(shop.connection())
     for deleted in admin.delete_records(every).values():
-        deleted.result(timeout=60)
+        deleted.result(timeout=PATIENCE)
 
 
 def test_a_dry_run_changes_nothing(shop: Shop) -> None:
@@ -321,11 +322,24 @@ def test_dead_letters_written_by_spring_go_back_to_their_partition(shop: Shop) -
     }
 
 
+SLOW = """
+import time
+from headrace.kafka.topics import Writer
+append = Writer.append
+def slowly(self, records):
+    append(self, records)
+    time.sleep(2)
+Writer.append = slowly
+"""
+"""Code that a command runs first, so that it is not done before it is ended."""
+
+
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
 def test_a_redrive_ended_in_mid_way_repeats_nothing_and_forgets_nothing(shop: Shop, ending: signal.Signals) -> None:
     count = 3000
     shop.bury(count)
-    process = subprocess.Popen(shop.command("redrive"), env=shop.environment, stdout=subprocess.PIPE, text=True)
+    words = shop.command("redrive", before=SLOW)
+    process = subprocess.Popen(words, env=shop.environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
         if isinstance(answer := answers.decode(line), answers.Progress) and answer.done >= 500:
@@ -336,7 +350,6 @@ def test_a_redrive_ended_in_mid_way_repeats_nothing_and_forgets_nothing(shop: Sh
     code, said = shop.ask("redrive")
     assert code == 0
     assert 0 < _count(said) < count
-    _eventually(lambda: len(shop.committed(shop.config.topics.retry)), count)
     _each_once(shop, count)
 
 
@@ -344,12 +357,11 @@ def test_what_a_dying_writer_left_open_is_rolled_back_by_the_next(shop: Shop) ->
     shop.bury(1)
     name = redrive.transactional_id(shop.config)
     dying = Producer({**shop.connection(), "transactional.id": name})
-    dying.init_transactions(30)
+    dying.init_transactions(PATIENCE)
     dying.begin_transaction()
     dying.produce(shop.config.topics.retry, partition=0, value=b"never committed")
-    dying.flush(30)
+    dying.flush(PATIENCE)
     assert _count(shop.ask("redrive")[1]) == 1
-    _eventually(lambda: len(shop.committed(shop.config.topics.retry)), 1)
     _each_once(shop, 1)
 
 
@@ -409,7 +421,6 @@ def test_two_redrives_at_once_put_each_back_once(shop: Shop) -> None:
     assert codes in ([0, 0], [0, 1]), said
     if codes == [0, 1]:
         assert "another redrive" in "".join(said)
-    _eventually(lambda: len(shop.committed(shop.config.topics.retry)), count)
     _each_once(shop, count)
 
 

@@ -79,7 +79,7 @@ def test_a_consumer_that_stops_while_redriven_records_run_hands_them_over(world:
     with consuming(world, config) as running:
         world.dead_letters(len(bad))
         assert ask(world, "redrive")[-1] == answers.Done(count=len(bad))
-        world.produce([(f"c-{n % 5}", {"n": n, "sleep": 0.02}) for n in good])
+        world.produce([(f"c-{n % 5}", {"n": n, "sleep": 0.1}) for n in good])
         until("some of the redriven", lambda: [one for one in world.effects() if one["redriven"]])
         assert running.stop() == 0
     before = world.taken()

@@ -227,17 +227,17 @@ async def test_both_times_a_record_is_sent_share_one_time_out() -> None:
         asked.append(1)
         writer.write(OK)
         await read_request(reader)
-        await asyncio.sleep(5.0)
+        await asyncio.sleep(15.0)
 
     asked: list[int] = []
-    async with serving(serve, patience=6.0) as handler:
+    async with serving(serve, patience=18.0) as handler:
         assert await handler.handle(RECORD) is None
         began = asyncio.get_running_loop().time()
         failed = await handler.handle(RECORD)
         took = asyncio.get_running_loop().time() - began
     assert failed is not None
     assert failed.timed_out
-    assert took < 10.0
+    assert took < 30.0
 
 
 @pytest.mark.case("delivery-17")

@@ -26,6 +26,7 @@ from tests.mariadb_server import MariadbServer
 from tests.ports import free_port
 from tests.postgres_server import PostgresServer
 from tests.runtime.consumer_process import Running
+from tests.waiting import PATIENCE
 
 LEASE = 10.0
 
@@ -167,4 +168,4 @@ def relaying(made: Outbox, relay: Relay | None = None) -> Iterator[Running]:
         yield Running(process=process, port=port, log=log, pod=pod)
     finally:
         process.kill()
-        process.wait(timeout=20)
+        process.wait(PATIENCE)

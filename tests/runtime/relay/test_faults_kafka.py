@@ -10,7 +10,7 @@ import pytest
 
 from headrace import outbox
 from headrace.cli import main
-from headrace.outbox import FAILED, PENDING
+from headrace.outbox import FAILED, PENDING, PROCESSED
 from headrace.sql.dialects import Dialect
 from tests.kafka_broker import KafkaBroker
 from tests.mariadb_server import MariadbServer
@@ -43,7 +43,7 @@ def test_a_row_too_large_fails_by_name_and_holds_up_its_key_alone(made: Outbox) 
     with relaying(made) as running:
         until("all others", made.is_done(99))
         until("it failed", lambda: made.counts().get(FAILED) == 1)
-        assert running.metric("headrace_relay_failures_total", outcome="failed") == 1
+        until("its end to be counted", lambda: running.metric("headrace_relay_failures_total", outcome="failed") == 1)
         assert running.metric("headrace_relay_failures_total", outcome="refused") == 2
 
     assert made.run(f"SELECT failCount FROM {made.table} WHERE status = 'FAILED'") == [(3,)]
@@ -125,8 +125,7 @@ def test_a_password_that_was_changed_is_read_anew(
         made.insert([("a", "1")])
         until("the row", made.is_done(1))
         made.run("ALTER USER relay@localhost IDENTIFIED BY 'new-secret'")
-        for (number,) in made.run("SELECT id FROM information_schema.processlist WHERE user = 'relay'"):
-            made.run(f"KILL {number}")
+        made.run("KILL USER relay@localhost")
         _says(running, "Access denied", "relay")
         (tmp_path / "password").write_text("new-secret\n")
         made.insert([("a", "2")])
@@ -156,9 +155,7 @@ def test_processed_rows_are_deleted_when_they_are_old_enough(made: Outbox) -> No
     made.run(f"UPDATE {made.table} SET status = 'FAILED' WHERE payload = 'failed'")
     made.insert([("a", "waits")], kind="nowhere")
     with relaying(made, made.relay.model_copy(update={"retention": 3600.0})):
-        until("they are gone", lambda: made.run(f"SELECT count(*) FROM {made.table}") == [(3,)])
-
-    assert made.counts() == {"PROCESSED": 1, FAILED: 1, PENDING: 1}
+        until("they are gone", lambda: made.counts() == {PROCESSED: 1, FAILED: 1, PENDING: 1})
 
 
 def test_rows_wait_while_kafka_is_silent(made: Outbox) -> None:
@@ -190,7 +187,7 @@ def test_a_database_that_takes_no_connections_is_waited_for(
         admin.execute("ALTER DATABASE relay WITH ALLOW_CONNECTIONS false")
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'relay'")
         _says(running, "not currently accepting connections")
-        assert running.metric("headrace_relay_database_away") == 1
+        until("it is measured", lambda: running.metric("headrace_relay_database_away") == 1)
         admin.execute("ALTER DATABASE relay WITH ALLOW_CONNECTIONS true")
         made.insert([("a", "2")])
         until("the next row", made.is_done(2))

@@ -37,7 +37,7 @@ def test_a_row_is_published_as_a_captured_one_would_be(made: Outbox) -> None:
     with relaying(made) as running:
         until("the row processed", made.is_done(1))
         until("ready", lambda: running.get("/readyz")[0] == 200)
-        assert running.metric("headrace_relay_published_total") == 1
+        until("it to be counted", lambda: running.metric("headrace_relay_published_total") == 1)
         assert running.stop() == 0
 
     (record,) = made.published()

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from headrace import config
 from headrace.stores import Away, Standing, Store
+from headrace.stores import redis as own
 from headrace.stores.memory import MemoryStore
 from headrace.stores.redis import RedisStore
 from tests import redis_server as redis
@@ -43,6 +44,12 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     yield _make
     for store in made:
         await store.close()
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a Redis on a busy machine take its time."""
+    monkeypatch.setattr(own, "PATIENCE", PATIENCE)
 
 
 async def until(store: Store, message: str, wanted: Standing) -> None:
@@ -85,9 +92,9 @@ async def test_who_dies_leaves_a_lease_that_ends(make: Make) -> None:
 async def test_a_lease_is_renewed_by_who_has_it_alone(make: Make) -> None:
     """Renewed by another one, or when it is done, it is as it was."""
     store = make(lease=1.0)
+    turns = [time.monotonic()]
     await store.claim("m", "a")
     await store.claim("n", "a")
-    turns = [time.monotonic()]
     while turns[-1] < turns[0] + 3.0:
         await store.renew("n", "a")
         await store.renew("m", "b")
@@ -136,7 +143,10 @@ async def test_consumers_share_a_redis(redis_server: RedisServer) -> None:
         await store.close()
 
 
-async def test_a_redis_that_is_away_or_hangs_is_told_and_comes_back(redis_server: RedisServer) -> None:
+async def test_a_redis_that_is_away_or_hangs_is_told_and_comes_back(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "PATIENCE", 3.0)
     store = RedisStore(config.Redis(url=redis_server.url), prefix="p:", window=600, lease=600)
     assert await store.claim("m", "a") is NEW
     for gone in (redis_server.away, redis_server.silent):
