@@ -65,6 +65,7 @@ class ConnectWorker:
             yield
         finally:
             self.process.send_signal(signal.SIGCONT)
+            _await_answer(self)
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,8 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-BUSY = urllib3.Retry(total=10, connect=0, read=0, other=0, allowed_methods=None, raise_on_status=False)
-"""Ask again after as long as the server says that it needs, as kubectl does: after a CRD came it answers 429."""
+BUSY = urllib3.Retry(total=int(PATIENCE), connect=0, read=0, other=0, allowed_methods=None, raise_on_status=False)
+"""Ask again after as long as the server says that it needs, a second or more: after a CRD came it answers 429."""
 
 ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
 """Which a namespace needs for pods, where no controller makes it."""

@@ -76,7 +76,15 @@ def is_ready(namespace: str, plural: str, name: str) -> Callable[[], bool]:
 
 def await_no_difference(*words: str) -> None:
     """Wait until kubectl sees no difference to a file: a status that is written meanwhile is one."""
-    until("no difference", lambda: not kubectl("diff", *words, check=False))
+
+    def is_none() -> bool:
+        try:
+            return not kubectl("diff", *words)
+        except AssertionError as different:
+            print(different)
+            return False
+
+    until("no difference", is_none)
 
 
 def operator_writes(since: int) -> list[str]:
