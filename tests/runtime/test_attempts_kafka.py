@@ -12,7 +12,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import World, consuming, make_world
 from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 THREE = {"attempts": 3, "initial": 6, "factor": 1, "max": 6}
 HOUR = {"attempts": 3, "initial": 3600, "factor": 1, "max": 3600, "max_in_memory": 3600}

@@ -14,7 +14,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world, write_commit
 from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 HOUR = {"attempts": 4, "initial": 3600, "factor": 2, "max": 3600, "max_in_memory": 3600}
 

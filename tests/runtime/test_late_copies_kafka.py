@@ -35,8 +35,8 @@ Producer.send = counted
 
 
 def lingering(world: World) -> Config:
-    """The contract with a client that sends what it has to write after a minute."""
-    kafka = world.config.kafka.model_copy(update={"properties": {"linger.ms": "60000", "message.timeout.ms": "600000"}})
+    """The contract with a client that sends what it has to write after 40 s: before the group takes it for gone."""
+    kafka = world.config.kafka.model_copy(update={"properties": {"linger.ms": "40000", "message.timeout.ms": "600000"}})
     return world.config.model_copy(update={"kafka": kafka})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 
 from headrace import config as contract
 from tests.kafka_broker import KafkaBroker
@@ -108,9 +108,12 @@ def visible(world: World) -> list[Told]:
     try:
         client.assign([TopicPartition(world.source, 0, OFFSET_BEGINNING)])
         found: list[Told] = []
-        while (message := client.poll(PATIENCE)) is not None and message.error() is None:
-            found.append(shown(message))
-        return found
+        while (message := client.poll(PATIENCE)) is not None:
+            if (error := message.error()) is None:
+                found.append(shown(message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return found
+        raise AssertionError(f"{world.source} is not read to its end")
     finally:
         client.close()
 

@@ -379,7 +379,7 @@ def test_a_key_that_is_too_large_for_the_retry_topic_is_parked_and_keeps_its_ord
         world.produce([(large, {"n": n}) for n in range(1, 60)])
         world.produce([("good", {"n": n}) for n in range(50)])
         until("parked", lambda: parked(world, 60))
-        assert running.get("/readyz")[0] == 200
+        until("ready", lambda: running.get("/readyz")[0] == 200)
         assert running.stop() == 0
     with consuming(world, impatient(world, attempts=2), before=TINY) as running:
         until("its others", lambda: len(numbers(world, large)) == 59)

@@ -17,7 +17,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import Running, World, consuming, make_world
 from tests.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 PARTITIONS = 6
 

@@ -16,7 +16,7 @@ from tests.runtime.consumer_process import HANDLER, Running, World, consuming, c
 from tests.runtime.history import Effect, History, violations
 from tests.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 PARTITIONS, KEYS, RECORDS = 12, 200, 14_000
 AT_ONCE, STANDING, GOING = 8, 6, 100

@@ -28,7 +28,7 @@ from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
 from tests.runtime.consumer_process import committed_offsets
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 Processes = list[subprocess.Popen[bytes]]
 PARKED_KEYS = re.compile(rb"^headrace_consumer_parked_keys\{.*\} (.*)$", re.MULTILINE)
@@ -147,19 +147,19 @@ class Bench:
 
     def _begin(self, contestant: Contestant, run: Run, pid: int, result: Path) -> None:
         asked = f"pid={pid}&records={run.records}&passes={contestant.passes}&result={result}"
-        urllib.request.urlopen(f"http://{self.server}/begin?{asked}", data=b"", timeout=10).close()
+        urllib.request.urlopen(f"http://{self.server}/begin?{asked}", data=b"", timeout=PATIENCE).close()
 
     def _stop(self, contestant: Contestant, processes: Processes, run: Run, *, complete: bool) -> None:
         if contestant.kind != "headrace" or not complete:
             return
         for process in processes:
             process.terminate()
-            if process.wait(timeout=60) != 0:
+            if process.wait(timeout=PATIENCE) != 0:
                 raise BenchError(f"{contestant.name} ended with {process.returncode}{_said(run)}")
         client = Consumer({"bootstrap.servers": run.bootstrap, "group.id": run.name})
         try:
             asked = [TopicPartition(run.topic, number) for number in range(topics.PARTITIONS)]
-            ends = {one.partition: client.get_watermark_offsets(one, timeout=60)[1] for one in asked}
+            ends = {one.partition: client.get_watermark_offsets(one, timeout=PATIENCE)[1] for one in asked}
             found = {one.partition: max(0, one.offset) for one in committed_offsets(client, asked)}
         finally:
             client.close()

@@ -328,7 +328,7 @@ from headrace.kafka.topics import Writer
 append = Writer.append
 def slowly(self, records):
     append(self, records)
-    time.sleep(2)
+    time.sleep(0.5)
 Writer.append = slowly
 """
 """Code that a command runs first, so that it is not done before it is ended."""

@@ -28,7 +28,7 @@ from tests.postgres_server import PostgresServer
 from tests.runtime.consumer_process import Running
 from tests.waiting import PATIENCE
 
-LEASE = 10.0
+LEASE = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
