@@ -14,8 +14,9 @@ from tests.cluster.failure import ClusterError
 MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpuset", "cpu", "memory", "pids", "io", "hugetlb")
 REMOVAL_SECONDS = 60.0
-WEIGHTS = {"cpu.shares": 20 * 1024, "cpu.weight": 20 * 100}
-"""By name in v1 and in v2: a group gets as much as one process outside of it does, and the node is a whole machine."""
+WEIGHTS = {"cpu.shares": 200 * 1024, "cpu.weight": 100 * 100}
+"""By name in v1 and in v2: a group gets as much as one process outside of it does, or one session of processes, and the
+node is a whole machine, which dozens of those work beside."""
 
 
 def is_unified(mount: Path = MOUNT) -> bool:

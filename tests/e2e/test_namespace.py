@@ -1,4 +1,4 @@
-"""A pipeline over a Kafka that asks for TLS and a login.
+"""A pipeline over a Kafka that asks for TLS and a login, whose database a source agent looks at.
 
 Its namespace ends, though operator, Connect and Kafka are gone.
 """
@@ -29,6 +29,7 @@ KAFKA = {
     "tls": {"ca": {"secret": "kafka-ca", "key": "ca.crt"}},
     "sasl": {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "kafka-user"}},
 }
+OF_THE_DATABASE = {"SourceReady", "SlotHealthy", "Streaming"}
 ORDER = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES ('order', '1', 'OrderPlaced', '{}')"
 
 
@@ -47,6 +48,7 @@ def namespace(telling: Telling, tmp_path: Path) -> Iterator[str]:
 
 def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> None:
     until("the Connector running", world.is_ready(namespace, "connectors", "orders-db"))
+    until("the source agent's word of the database", lambda: _true(namespace) >= OF_THE_DATABASE)
     _sql(ORDER)
     until("the Consumer reading", world.is_ready(namespace, "consumers", "billing"))
     until("the dead letter of a target that is not there", lambda: len(_dead_letters(namespace)) == 1)
@@ -63,11 +65,18 @@ def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> 
 
 
 def _pipeline() -> list[dict[str, Any]]:
-    """Return the example's resources, with the Kafka that asks for TLS and a login."""
+    """Return the example's resources, with the Kafka that asks for TLS and a login, and with a source agent."""
     resources: list[dict[str, Any]] = list(yaml.safe_load_all(world.EXAMPLE.read_text()))
     resources[0]["spec"] = KAFKA
+    resources[1]["spec"]["agent"] = {"enabled": True}
     resources[3]["spec"]["delivery"]["retry"]["attempts"] = 1
     return resources
+
+
+def _true(namespace: str) -> set[str]:
+    """Return the conditions of the Connector that are true."""
+    found = world.get(namespace, "connectors", "orders-db").get("status", {}).get("conditions", ())
+    return {one["type"] for one in found if one["status"] == "True"}
 
 
 def _dead_letters(namespace: str) -> list[Any]:

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -45,6 +46,7 @@ from tests.connect_worker import ConnectWorker
 from tests.contract.bench import RealBench, cleared
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
+from tests.operator.agent_pod import AgentPod, agent_pod, reached
 from tests.operator.reconcile.test_connector_life import EveryName, Shelf
 from tests.ports import free_port
 from tests.postgres_server import PostgresServer
@@ -70,6 +72,7 @@ class Capturing:
     shelf: Shelf
     progress: dict[str, Progress] = field(default_factory=dict)
     looks: dict[str, Looks[CapturedSeen]] = field(default_factory=dict)
+    agent: AgentPod | None = None
 
     @property
     def postgres(self) -> dict[str, Any]:
@@ -139,7 +142,11 @@ class Capturing:
         cluster = self.shelf.objects["ConnectCluster", "main"]
         seen = await observe_connections.connect_cluster(cluster, self.remote)
         now = datetime.now(UTC).replace(microsecond=0)
-        self.shelf.made = worlds.applied(self.shelf.made, connectcluster.plan(seen, worlds.SETTINGS, now).actions)
+        plan = connectcluster.plan(seen, worlds.SETTINGS, now)
+        self.shelf.made = worlds.applied(self.shelf.made, plan.actions)
+        if self.agent is not None:
+            self.shelf.put(dataclasses.replace(cluster, status=plan.status))
+            await asyncio.to_thread(self.agent.follow, self.shelf.made)
         resource = self.shelf.objects["Connector", name]
         world = await observe_connector.connector(
             resource, self.remote, self.progress.setdefault(name, Progress()), now
@@ -242,6 +249,17 @@ class Door:
         """Refuse connections, and end those there are."""
         self._process.kill()
         self._process.wait(PATIENCE)
+
+
+@asynccontextmanager
+async def watching(shop: Capturing, folder: Path) -> AsyncIterator[Capturing]:
+    """Give the ConnectCluster of a shop its source agent, the real process, which writes to ``folder``."""
+    spec = {**worlds.CONNECT.spec, "agent": {"enabled": True}}
+    with agent_pod(folder, shop.worker.folder / "shop") as pod:
+        async with reached(pod) as agents:
+            shop.shelf.put(dataclasses.replace(worlds.CONNECT, spec=spec))
+            shop.remote, shop.agent = dataclasses.replace(shop.remote, agents=agents), pod
+            yield shop
 
 
 @asynccontextmanager
