@@ -68,7 +68,8 @@ def _tls(namespace: str, folder: Path) -> str:
 def monitoring() -> Part:
     """Prometheus and Alertmanager, watching the pods of all namespaces, with the alerts that Headrace ships."""
     awaited = ("deployment/prometheus", "deployment/alertmanager")
-    manifest = f"{_filled('monitoring.yaml')}\n---\n{_rules()}\n"
+    namespace = Template(NAMESPACE).substitute(namespace="monitoring")
+    manifest = f"{namespace}{_rules()}\n---\n{_filled('monitoring.yaml')}"  # read once, by a pod that may begin at once
     return Part(
         title="Prometheus", namespace="monitoring", source="monitoring.yaml", manifest=manifest, awaited=awaited
     )
