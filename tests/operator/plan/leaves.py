@@ -33,6 +33,7 @@ Place = tuple[Json, Path]
 LOGIN = {"secret": "login", "usernameKey": "user", "passwordKey": "pass"}
 HTTP = {"url": "http://billing:8080/events", "timeout": "12s"}
 POSTGRES = {"host": "shop-db", "port": 5433, "database": "shop", "slot": "shop_slot", "publication": "shop_rows"}
+POSTGRES |= {"onSlotLost": "Resnapshot"}
 COLUMNS = {"id": "a", "route": "b", "key": "c", "type": "d", "payload": "e", "traceparent": "f"}
 RETRY = {
     "attempts": 5,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation
+from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
 from headrace_operator.plan import connector, slots
@@ -221,6 +222,15 @@ def test_a_table_without_a_key_is_captured_where_only_inserts_are() -> None:
     assert planned(world(keyless, resource=ROWS)).actions == ()
 
 
+def without_slot(resource: Resource, slot: Any) -> ConnectorWorld:
+    """Return the world of a connector whose slot is ``slot``, so that its task fails, and may be restarted now."""
+    there = running(world(resource=resource), source=agent.source(slot=agent.seen(slot)))
+    assert isinstance(there.seen, ConnectorSeen)
+    task = TaskSeen(id=0, state="FAILED", worker="w", trace="no longer available on the server")
+    due = {**there.resource.status, "restarts": {"attempts": 1, "nextTime": "2026-01-02T03:04:00Z"}}
+    return worlds.with_status(dataclasses.replace(there, seen=dataclasses.replace(there.seen, tasks=(task,))), due)
+
+
 LOST: tuple[Mapping[str, Any], ...] = (
     {"wal_status": "lost", "active": False},
     {"invalidation_reason": "wal_removed", "active": False},
@@ -230,12 +240,7 @@ LOST: tuple[Mapping[str, Any], ...] = (
 @pytest.mark.case("databases-12")
 @pytest.mark.parametrize("slot", [*({**agent.SLOT, **one} for one in LOST), None])
 def test_a_lost_slot_is_named_and_nothing_is_started_again(slot: Any) -> None:
-    there = running(world(), source=agent.source(slot=agent.seen(slot)))
-    assert isinstance(there.seen, ConnectorSeen)
-    task = TaskSeen(id=0, state="FAILED", worker="w", trace="no longer available on the server")
-    due = {**there.resource.status, "restarts": {"attempts": 1, "nextTime": "2026-01-02T03:04:00Z"}}
-    failed = worlds.with_status(dataclasses.replace(there, seen=dataclasses.replace(there.seen, tasks=(task,))), due)
-    plan = planned(failed)
+    plan = planned(without_slot(worlds.CONNECTOR, slot))
 
     assert not [one for one in plan.actions if isinstance(one, RestartConnector)]
     assert condition(plan, "Ready")["reason"] == "SlotLost"
@@ -243,6 +248,19 @@ def test_a_lost_slot_is_named_and_nothing_is_started_again(slot: Any) -> None:
     assert "headrace_shop_orders_db_24ad43c5" in message
     assert "{snapshot.mode: when_needed}" in message
     assert ("SELECT pg_drop_replication_slot" in message) == (slot is not None)
+
+
+@pytest.mark.case("databases-12")
+@pytest.mark.parametrize("slot", [*({**agent.SLOT, **one} for one in LOST), None])
+def test_a_slot_whose_tables_may_be_read_anew_halts_nothing(slot: Any) -> None:
+    postgres = {**worlds.CONNECTOR.spec["postgres"], "onSlotLost": "Resnapshot"}
+    resource = dataclasses.replace(worlds.CONNECTOR, spec={**worlds.CONNECTOR.spec, "postgres": postgres})
+    plan = planned(without_slot(resource, slot))
+
+    assert [type(one) for one in plan.actions] == [RestartConnector]
+    message = condition(plan, "SlotHealthy")["message"]
+    assert "all rows of its tables are read anew" in message or "all tables are read" in message
+    assert "SELECT" not in message
 
 
 @pytest.mark.case("databases-12")

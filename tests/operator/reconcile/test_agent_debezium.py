@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.operator.capturing import Capturing, slot, watching
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +117,41 @@ async def test_a_slot_that_is_dropped_while_stopped_is_told_and_its_steps_bring_
 
     assert lost["status"] == "False"
     assert set(await keys(shop, "public.t", 3)) == {b'{"id":1}', b'{"id":2}'}
+
+
+@pytest.mark.case("databases-12")
+async def test_a_slot_that_is_lost_is_made_anew_by_itself_where_that_is_asked_for(shop: Capturing) -> None:
+    """The server lets go of what the slot keeps, as ``max_slot_wal_keep_size`` has it do."""
+    capture, postgres = {"tables": ["public.t"]}, {**shop.postgres, "onSlotLost": "Resnapshot"}
+    shop.run("CREATE TABLE public.t (id int PRIMARY KEY)", "INSERT INTO public.t VALUES (1)")
+    shop.apply(shop.name, capture, postgres=postgres)
+    await well(shop)
+    await keys(shop, "public.t", 1)
+    shop.apply(shop.name, capture, postgres=postgres, state="Stopped")
+    await shop.await_(shop.name, lambda _: shop.condition(shop.name, "Running")["reason"] == "Stopped")
+    shop.run("INSERT INTO public.t VALUES (2)")
+    lose_slots(shop)
+    shop.apply(shop.name, capture, postgres=postgres)
+    await well(shop)
+
+    assert set(await keys(shop, "public.t", 3)) == {b'{"id":1}', b'{"id":2}'}
+
+
+def lose_slots(shop: Capturing) -> None:
+    """Have the server keep a megabyte for slots, until it has lost that of the shop."""
+    shop.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", "SELECT pg_reload_conf()", superuser=True)
+    try:
+        until("the slot's loss", lambda: _writes_much(shop) == "lost")
+    finally:
+        shop.run("ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()", superuser=True)
+
+
+def _writes_much(shop: Capturing) -> str:
+    """Write a segment of log and return how the slot is then."""
+    noise = "SELECT pg_logical_emit_message(false, 'noise', repeat('x', 20000000))"
+    shop.run(noise, "SELECT pg_switch_wal()", "CHECKPOINT", superuser=True)
+    ((found,),) = shop.run(f"SELECT wal_status FROM pg_replication_slots WHERE slot_name = '{slot(shop.name)}'")
+    return str(found)
 
 
 @pytest.mark.case("databases-1")

@@ -67,10 +67,10 @@ class Publication(Document):
 
 
 class Slot(Document):
-    """A replication slot, which Debezium makes: looked at, or dropped once nobody uses it."""
+    """A replication slot, which Debezium makes: looked at, or dropped once nobody uses it, or once it is lost."""
 
     name: str = Field(min_length=1, max_length=63)
-    state: Literal["LookedAt", "Dropped"] = "LookedAt"
+    state: Literal["LookedAt", "DroppedOnceLost", "Dropped"] = "LookedAt"
 
 
 class Heartbeat(Document):

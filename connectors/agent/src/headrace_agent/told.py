@@ -156,6 +156,11 @@ class Slot(Document):
     growth: float | None
     hours_left: float | None
 
+    @property
+    def lost(self) -> str | None:
+        """The server's word for a slot of which nothing can be read any more; None for any other."""
+        return self.invalidation_reason or (self.wal_status if self.wal_status == "lost" else None)
+
 
 class Position(Document):
     """The server's own WAL position, as PostgreSQL writes it, and as the number that Debezium's offsets have."""

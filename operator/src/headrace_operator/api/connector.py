@@ -36,6 +36,17 @@ class Postgres(Model):
         description="A publication of your own that publishes each captured table; it is never altered. "
         "Default: one made from namespace and name, which follows the captured tables.",
     )
+    on_slot_lost: Literal["Halt", "Resnapshot"] | None = Field(
+        None,
+        description="What becomes of it once the slot is gone or lost, and changes with it: Halt, so that nothing goes "
+        "on until somebody decides, or Resnapshot, so that all rows of its tables are read anew, by a new slot; "
+        "handlers see them again, and rows that were deleted in between are not told of. Default: Halt.",
+    )
+
+    @property
+    def resnapshots(self) -> bool:
+        """Whether tables are read anew, by themselves, once their slot is lost."""
+        return self.on_slot_lost == "Resnapshot"
 
 
 COLUMNS = Refused(

@@ -27,6 +27,13 @@ class Cause:
 
 
 UNKNOWN = Cause(name="Unknown", words="", answer="Soon", advice="")
+SLOT_LOST = "SlotLost"
+READ_ANEW = Cause(
+    name=SLOT_LOST,
+    words="",
+    answer="Soon",
+    advice="As spec.postgres.onSlotLost says, all rows are read anew once the slot is dropped, as the source agent does.",
+)
 CAUSES = (
     Cause(
         name="Credentials",
@@ -36,7 +43,7 @@ CAUSES = (
         "anew at each restart.",
     ),
     Cause(
-        name="SlotLost",
+        name=SLOT_LOST,
         words=r"no longer available on the server",
         answer="Never",
         advice="The slot is gone, or was made anew, and changes since the committed offsets may be lost. To read the "

@@ -93,7 +93,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     credentials = _credentials(world, judged.spec)
     operating = operations.decide(resource, None if _foreign(world) else world.seen, judged.spec, now)
     source = database.findings(world, judged.spec)
-    halted = database.halts(source[1])
+    halted = database.halts(source[1], judged.spec)
     actions: tuple[Action, ...] = ()
     if not _foreign(world):
         wider = captured_topics.widened(world.connect, judged.spec, world.captured.sizes)

@@ -63,9 +63,10 @@ def needed(found: tuple[Finding, ...]) -> frozenset[str]:
     )
 
 
-def halts(slot: Finding) -> bool:
+def halts(slot: Finding, spec: ConnectorSpec | None) -> bool:
     """Tell whether nothing is started again, as what the slot should keep is not there."""
-    return slot.reason in slots.LOST
+    resnapshots = spec is not None and spec.postgres.resnapshots
+    return slot.reason in slots.LOST and not (resnapshots and slot.reason == Reason.SLOT_LOST)
 
 
 def status(world: ConnectorWorld, judged: ConnectorSpec | None, in_force: ConnectorSpec | None) -> dict[str, Any]:
@@ -136,6 +137,7 @@ def _reader(world: ConnectorWorld, spec: ConnectorSpec) -> Reader:
         offsets=seen.offsets if seen else None,
         runs=states == {"RUNNING"} and bool(seen and seen.tasks),
         stands=world.stands,
+        resnapshots=spec.postgres.resnapshots,
     )
 
 

@@ -183,7 +183,7 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
         "database.password": password,
         "slot.name": postgres.slot or slot,
         "topic.prefix": prefix(resource, spec),
-        "snapshot.mode": "initial",
+        "snapshot.mode": "when_needed" if postgres.resnapshots else "initial",
         **BOUNDS,
         "connection.validation.timeout.ms": "10000",
     }

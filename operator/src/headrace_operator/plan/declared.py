@@ -103,11 +103,16 @@ def source(
             ),
             tables=captured,
             publication=_publication(made, keeps=keeps and publication.is_kept(spec)),
-            slot=declared.Slot(name=made["slot.name"]),
+            slot=_slot(made, spec, keeps=keeps),
             heartbeat=declared.Heartbeat(prefix=debezium.OURS) if keeps and debezium.beats(made) else None,
         )
     except ValidationError:
         return None
+
+
+def _slot(made: Mapping[str, str], spec: ConnectorSpec, *, keeps: bool) -> declared.Slot:
+    drops = keeps and spec.postgres.resnapshots
+    return declared.Slot(name=made["slot.name"], state="DroppedOnceLost" if drops else "LookedAt")
 
 
 def _publication(made: Mapping[str, str], *, keeps: bool) -> declared.Publication:

@@ -105,6 +105,8 @@ def decide(
     if not isinstance(seen, ConnectorSeen):
         return Failing(error=None, record=before)
     failed = failure(seen) or (Failure(told=doubt, cause=causes.of(doubt)) if doubt else None)
+    if failed and failed.cause.name == causes.SLOT_LOST and spec and spec.postgres.resnapshots:
+        failed = dataclasses.replace(failed, cause=causes.READ_ANEW)
     if failed is None:
         last = instant((before or {}).get("lastTime"))
         return Failing(error=None, record=None if last is None or abs(now - last) > WELL_AFTER else before)

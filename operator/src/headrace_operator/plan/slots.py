@@ -29,15 +29,24 @@ LOST = frozenset({Reason.SLOT_LOST, Reason.POSSIBLE_DATA_GAP})
 ANEW = frozenset({"when_needed", "always"})
 """Modes of ``snapshot.mode`` in which Debezium reads all tables anew where the slot is gone."""
 
+ANEW_BY_ITSELF = (
+    "As spec.postgres.onSlotLost says, the source agent drops it, and all rows of its tables are read anew; rows that "
+    "were deleted in between are not told of."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """The connector that reads a slot: its configuration, what it has committed, whether it says to run, and stands."""
+    """The connector that reads a slot: its configuration, what it has committed, whether it says to run, and stands.
+
+    It ``resnapshots`` where a slot that is lost is dropped by the agent, so that Debezium reads its tables anew.
+    """
 
     made: Mapping[str, str]
     offsets: Offsets
     runs: bool
     stands: bool
+    resnapshots: bool
 
 
 def finding(source: Source, reader: Reader) -> Finding:
@@ -63,9 +72,9 @@ def _absent(name: str, reader: Reader) -> Finding:
 
 
 def _lost(slot: Slot, reader: Reader) -> Finding | None:
-    why = slot.invalidation_reason or (slot.wal_status if slot.wal_status == "lost" else None)
-    if why is not None:
-        return false(TYPE, Reason.SLOT_LOST, f"Replication slot {slot.name} is lost ({why}). {_steps(slot.name)}")
+    if (why := slot.lost) is not None:
+        steps = ANEW_BY_ITSELF if reader.resnapshots else _steps(slot.name)
+        return false(TYPE, Reason.SLOT_LOST, f"Replication slot {slot.name} is lost ({why}). {steps}")
     mine, theirs = committed(reader.offsets), number(slot.confirmed_position)
     if not reader.stands or not mine or theirs is None or theirs <= mine or "lsn.flush.mode" in reader.made:
         return None  # what moves is compared with a slot of another moment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace_agent.declared import Heartbeat
+from headrace_agent.declared import Heartbeat, Slot
 from headrace_agent.sources.postgres import look
 from tests.agent.sources.postgres.shop import SLOT, Shop, looked, seen
 
@@ -60,6 +60,22 @@ async def test_a_slot_that_is_lost(shop: Shop) -> None:
 
     assert slot is not None
     assert (slot.wal_status, slot.restart_position, slot.retained_bytes) == ("lost", None, None)
+
+
+async def test_a_lost_slot_alone_is_dropped_where_that_is_declared(shop: Shop) -> None:
+    shop.run(MADE)
+    declared = shop.declared(slot=Slot(name=SLOT, state="DroppedOnceLost"))
+    before = await looked(declared)
+    _busy(shop, 80)
+    kept = seen((await looked(shop.declared())).slot)
+
+    after = await looked(declared)
+
+    assert (seen(before.slot) is not None, before.deeds) == (True, ())
+    assert kept is not None
+    assert kept.lost == "lost"
+    assert seen(after.slot) is None
+    assert [(deed.kind, deed.failure) for deed in after.deeds] == [("DropSlot", None)]
 
 
 async def test_heartbeats_move_the_slot_of_a_quiet_database(shop: Shop) -> None:

@@ -71,6 +71,8 @@ class Postgres:
     async def _keep_publication(self, session: Session) -> None:
         wanted, deeds = self._source, self._deeds
         is_gone = wanted.slot.state != "Dropped" or await slot.drop(session, wanted, deeds)
+        if wanted.slot.state == "DroppedOnceLost":
+            await fact(slot.drop_lost(session, wanted, deeds))
         match wanted.publication.state:
             case "Kept":
                 await publication.keep(session, wanted, deeds)

@@ -35,6 +35,12 @@ _DROP = sql.SQL(
     "WHERE slot_name = {} AND database = current_database() AND NOT active"
 )
 
+_DROP_LOST = sql.SQL(
+    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots s "
+    "WHERE slot_name = {} AND database = current_database() AND NOT active "
+    "AND (to_jsonb(s) ->> 'wal_status' = 'lost' OR to_jsonb(s) ->> 'invalidation_reason' IS NOT NULL)"
+)
+
 
 async def look(session: Session, name: str, growth: Growth) -> Slot | None:
     """Look at the slot, and at how it grows since earlier looks; raises `Unseen`."""
@@ -44,6 +50,15 @@ async def look(session: Session, name: str, growth: Growth) -> Slot | None:
     if not rows:
         return None
     return Slot.model_validate(row | {"growth": grows, "hours_left": hours_left(row["safe_bytes"], grows)})
+
+
+async def drop_lost(session: Session, source: declared.Postgres, deeds: Deeds) -> None:
+    """Drop the slot of this database if it is lost, so that nothing of it can be read ever again. Raises `Unseen`."""
+    seen = await look(session, source.slot.name, Growth())
+    if seen is None or seen.database != source.database or seen.lost is None:
+        deeds.settled("DropSlot")
+        return
+    await deeds.do("DropSlot", _DROP_LOST.format(sql.Literal(source.slot.name)))
 
 
 async def drop(session: Session, source: declared.Postgres, deeds: Deeds) -> bool:
