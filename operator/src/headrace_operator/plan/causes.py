@@ -32,7 +32,7 @@ READ_ANEW = Cause(
     name=SLOT_LOST,
     words="",
     answer="Soon",
-    advice="As spec.postgres.onSlotLost says, all rows are read anew once the slot is dropped, as the source agent does.",
+    advice="As spec.postgres.onSlotLost says, all rows are read anew once the source agent has dropped the slot.",
 )
 CAUSES = (
     Cause(

@@ -50,14 +50,14 @@ class Failing:
     @property
     def message(self) -> str:
         """Return what failed and what happens next, as a sentence."""
-        record, error = self.record or {}, (self.error or "").rstrip(".")
-        attempts = record.get("attempts", 0)
+        record, error = self.record or {}, (self.error or "").rstrip(".: ")
+        attempts = _times(record.get("attempts", 0))
         if self.in_vain:
             return f"{error}. It is not restarted, as it would fail again. {self.advice}"
         if self.exhausted:
-            return f"{error}. Restarted {attempts} times without success: mend the cause, then edit the Connector."
+            return f"{error}. Restarted {attempts} without success: mend the cause, then edit the Connector."
         advice = f"{self.advice} " if self.advice else ""
-        return f"{error}. {advice}Restarted {attempts} times; next restart at {record.get('nextTime')}."
+        return f"{error}. {advice}Restarted {attempts}; next restart at {record.get('nextTime')}."
 
     @property
     def in_vain(self) -> bool:
@@ -132,6 +132,10 @@ def _next(failed: Failure, before: Mapping[str, Any], limit: int | None, now: da
     known = {} if offsets is None else {"offsets": list(offsets)}
     due = {"nextTime": timestamp(now + wait(attempts + 1, cause))}
     return Failing(error=error, record={**record, **due, **known}, due=True)
+
+
+def _times(attempts: int) -> str:
+    return "once" if attempts == 1 else f"{attempts} times"
 
 
 def anew(before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -74,7 +74,7 @@ def _absent(name: str, reader: Reader) -> Finding:
 def _lost(slot: Slot, reader: Reader) -> Finding | None:
     if (why := slot.lost) is not None:
         steps = ANEW_BY_ITSELF if reader.resnapshots else _steps(slot.name)
-        return false(TYPE, Reason.SLOT_LOST, f"Replication slot {slot.name} is lost ({why}). {steps}")
+        return false(TYPE, Reason.SLOT_LOST, f"Replication slot {slot.name} is lost{_because(why)}. {steps}")
     mine, theirs = committed(reader.offsets), number(slot.confirmed_position)
     if not reader.stands or not mine or theirs is None or theirs <= mine or "lsn.flush.mode" in reader.made:
         return None  # what moves is compared with a slot of another moment
@@ -84,6 +84,10 @@ def _lost(slot: Slot, reader: Reader) -> Finding | None:
         f"{_steps(slot.name)}"
     )
     return false(TYPE, Reason.POSSIBLE_DATA_GAP, text)
+
+
+def _because(word: str) -> str:
+    return "" if word == "lost" else f" ({word})"
 
 
 def _steps(name: str, *, drop: bool = True) -> str:
@@ -99,7 +103,10 @@ def _steps(name: str, *, drop: bool = True) -> str:
 def _idle(slot: Slot, reader: Reader) -> Finding | None:
     if slot.active or not (reader.runs and reader.stands):
         return None
-    text = f"Nobody reads replication slot {slot.name}, though the connector says that it runs: it keeps {_kept(slot)}."
+    text = (
+        f"Nobody reads replication slot {slot.name}, though the connector says that it runs: it keeps {_kept(slot)}. "
+        "See the log of its worker, and start its task anew: headrace connector restart."
+    )
     return false(TYPE, Reason.SLOT_INACTIVE, text)
 
 

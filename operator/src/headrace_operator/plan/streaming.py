@@ -25,7 +25,8 @@ def finding(source: Source, reader: Reader) -> Finding:
         return true(TYPE, Reason.STREAMING, "What the connector has committed follows the database.")
     text = (
         f"The connector says that it runs, but has committed nothing beyond {slots.position(mine)} for 45 seconds or "
-        "more, while the database went on. It may be reading a large transaction; else see the log of its worker."
+        "more, while the database went on. It may be reading a large transaction; else see the log of its worker, "
+        "and start its task anew: headrace connector restart."
     )
     return false(TYPE, Reason.NO_PROGRESS, text)
 
