@@ -37,6 +37,7 @@ SOURCE = "org.apache.kafka.common.config.provider.DirectoryConfigProvider"
 _CONFIG = {
     **{f"config.providers.{name}.param.source": SOURCE for name in ("secrets", "quoted")},
     "offset.flush.interval.ms": "500",
+    "offset.flush.timeout.ms": "60000",  # what was not flushed in time would be captured again after a stop
 }
 
 

@@ -137,9 +137,8 @@ class Life:
 
 
 @pytest.fixture
-async def life(request: pytest.FixtureRequest) -> AsyncIterator[Life]:
-    """The life of a Connector; a Kafka Connect that hangs is waited for as long as the test asks for."""
-    deadline = getattr(request, "param", PATIENCE)
+async def life() -> AsyncIterator[Life]:
+    """The life of a Connector, whose Kafka Connect is waited for on any machine."""
     secret = SecretSeen(name="shop-db", keys=frozenset({"username", "password"}))
     resources = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR)
     shelf = Shelf(objects={(one.kind, one.name): one for one in resources}, secrets={"shop-db": secret})
@@ -149,7 +148,7 @@ async def life(request: pytest.FixtureRequest) -> AsyncIterator[Life]:
         port = int(fake.url.rpartition(":")[2])
         names = aiohttp.TCPConnector(resolver=EveryName(port))
         async with aiohttp.ClientSession(connector=names) as session:
-            connect = Connect(session, deadline, metrics_port=port, kept=0)
+            connect = Connect(session, PATIENCE, metrics_port=port, kept=0)
             own, rest = {"kube": shelf, "near": shelf, "connect": connect}, ("kafkas", "entrances", "agents")
             made = Life(fake=fake, remote=Remote(**cast(Any, own | dict.fromkeys(rest))), shelf=shelf)
             await made.look_at_workers(1)
@@ -401,22 +400,16 @@ async def test_a_refused_edit_that_names_no_secret_does_not_hinder_what_runs(lif
     assert await life.look(3) == []
 
 
-async def _until_ready(life: Life) -> None:
-    """Look until all is known: a Connect that is given little time may hang for other reasons, too."""
+async def test_a_connect_that_hangs_is_said_and_forgets_no_figures(life: Life) -> None:
+    await life.look(3)
+    before = life.status["offsets"]
+    life.fake.hanging, life.remote.connect._deadline = True, 0.3
+    written, hanging = await life.look(), life.condition("Ready")
+    life.fake.hanging, life.remote.connect._deadline = False, PATIENCE
     async with asyncio.timeout(PATIENCE):
-        while "offsets" not in life.status or life.condition("Ready")["status"] != "True":
+        while life.condition("Ready")["status"] != "True":
             await life.look()
             await asyncio.sleep(0.2)
-
-
-@pytest.mark.parametrize("life", [0.3], indirect=True)
-async def test_a_connect_that_hangs_is_said_and_forgets_no_figures(life: Life) -> None:
-    await _until_ready(life)
-    before = life.status["offsets"]
-    life.fake.hanging = True
-    written, hanging = await life.look(), life.condition("Ready")
-    life.fake.hanging = False
-    await _until_ready(life)
 
     assert written == []
     assert hanging["reason"] == "ConnectUnreachable"
