@@ -87,7 +87,7 @@ def test_however_a_target_fails_no_attempt_counts_and_all_goes_on_by_itself(
 ) -> None:
     """Without a dead letter and without a rebalance; afterwards with one record alone at first."""
     port = free_port()
-    world = pushed(kafka_broker, tmp_path, port, timeout=5, retry={"attempts": 2, "initial": 0.05, "max": 10})
+    world = pushed(kafka_broker, tmp_path, port, timeout=10, retry={"attempts": 2, "initial": 0.05, "max": 10})
     with serving(port, set()) as target, running_for(world) as running:
         produce(world, KEYS)
         until("those before", lambda: took(target) == KEYS)

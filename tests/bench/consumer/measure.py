@@ -198,7 +198,7 @@ def _parked(run: Run, processes: Processes) -> Figures:
     """Return the memory once all keys that fail are parked."""
 
     def found() -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{run.port}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{run.port}/metrics", timeout=PATIENCE) as answer:
             told = PARKED_KEYS.search(answer.read())
         return int(float(told[1])) if told else -1
 
