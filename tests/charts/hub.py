@@ -15,7 +15,7 @@ from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import GROUP, VERSION
 from tests.charts.rendering import CHARTS
 
-EXAMPLES = CHARTS.parent / "operator/examples/outbox.yaml"
+EXAMPLES = CHARTS.parent / "operator/examples"
 PREFIX = "artifacthub.io/"
 
 
@@ -60,7 +60,10 @@ def _kinds() -> list[dict[str, str]]:
 
 
 def _examples() -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all(EXAMPLES.read_text()))
+    found = list(yaml.safe_load_all((EXAMPLES / "outbox.yaml").read_text()))
+    known = {one["kind"] for one in found}
+    others = yaml.safe_load_all((EXAMPLES / "outbox-relay.yaml").read_text())
+    return [*found, *(one for one in others if one["kind"] not in known)]
 
 
 def _text(value: Any) -> str:

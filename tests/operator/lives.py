@@ -74,8 +74,19 @@ SPECS: dict[str, Json] = {
         "capture": {"outbox": {"table": "public.outbox"}},
     },
     "Consumer": {"from": {"kafka": "kafka", "topics": [TOPIC]}, "handler": {"http": {"url": "http://web"}}},
+    "OutboxRelay": {
+        "kafka": "kafka",
+        "mariadb": {"host": "db", "database": "shop", "credentials": {"secret": "db"}},
+        "table": "outbox",
+    },
 }
-NAMES = {"KafkaConnection": "kafka", "ConnectCluster": "main", "Connector": "orders-db", "Consumer": "billing"}
+NAMES = {
+    "KafkaConnection": "kafka",
+    "ConnectCluster": "main",
+    "Connector": "orders-db",
+    "Consumer": "billing",
+    "OutboxRelay": "parcels",
+}
 
 
 NEVER = -1
@@ -317,11 +328,19 @@ async def of_consumer(life: Life) -> None:
     await life.delete("Consumer")
 
 
+async def of_outbox_relay(life: Life) -> None:
+    """Made, edited, and its contract of before removed; deleted."""
+    await life.create("OutboxRelay")
+    await life.edit("OutboxRelay", 0, LONG, batch=100, replicas=2)
+    await life.delete("OutboxRelay")
+
+
 LIVES: dict[str, tuple[tuple[str, ...], Callable[[Life], Awaitable[None]]]] = {
     "KafkaConnection": ((), of_kafka_connection),
     "ConnectCluster": (("KafkaConnection",), of_connect_cluster),
     "Connector": (("KafkaConnection", "ConnectCluster"), of_connector),
     "Consumer": (("KafkaConnection",), of_consumer),
+    "OutboxRelay": (("KafkaConnection",), of_outbox_relay),
 }
 """Of each kind what is there before, and its life."""
 

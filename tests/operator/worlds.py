@@ -11,7 +11,7 @@ from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validati
 from headrace_operator.observed.kafka import BacklogSeen, Load, PartitionSeen, Rates, SettingsSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
-from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld
+from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld, OutboxRelayWorld
 from headrace_operator.plan import names, rest
 from headrace_operator.plan.actions import (
     Action,
@@ -69,7 +69,7 @@ BEHIND = Rates(
 )
 """A group that has been behind for long, in each of twelve partitions."""
 
-World = TypeVar("World", ConsumerWorld, ConnectClusterWorld, ConnectorWorld)
+World = TypeVar("World", ConsumerWorld, ConnectClusterWorld, ConnectorWorld, OutboxRelayWorld)
 TOPIC = "shop.orders-db.outbox.order"
 HOME = "uid-of-shop"
 """The UID of namespace shop."""
@@ -133,6 +133,19 @@ CONSUMER = resource(
 )
 
 
+OUTBOX_RELAY = resource(
+    "OutboxRelay",
+    "parcels",
+    {
+        "kafka": "kafka",
+        "mariadb": {"host": "parcels-db", "database": "parcels", "credentials": {"secret": "parcels-db"}},
+        "table": "outbox",
+        "replicas": 2,
+    },
+    labels={"app.kubernetes.io/instance": "argo"},
+)
+
+
 def consumer_world(**changes: Any) -> ConsumerWorld:
     """Return a Consumer whose topic exists and of which nothing is made yet."""
     partitions = tuple(
@@ -191,6 +204,18 @@ def connector_world(**changes: Any) -> ConnectorWorld:
     return ConnectorWorld(**{**known, **changes})
 
 
+def outbox_relay_world(**changes: Any) -> OutboxRelayWorld:
+    """Return an OutboxRelay whose Secret is there and of which nothing is made yet."""
+    known: dict[str, Any] = {
+        "resource": OUTBOX_RELAY,
+        "kafka": KAFKA,
+        "namesake": Absent(),
+        "secrets": {"parcels-db": SecretSeen(name="parcels-db", keys=frozenset({"username", "password"}))},
+        "children": Children(objects={}),
+    }
+    return OutboxRelayWorld(**{**known, **changes})
+
+
 def rolled_out(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a live object looks like after it was applied: it has a UID, and a Deployment has become ready."""
     metadata = {"uid": f"uid-{manifest['kind']}-{manifest['metadata']['name']}", **manifest["metadata"]}
@@ -241,6 +266,12 @@ def after_consumer(world: ConsumerWorld, actions: tuple[Action, ...]) -> Consume
         topics={**world.topics, **topics},
         settings=SettingsSeen(of=known, fresh=True),
     )
+
+
+def after_outbox_relay(world: OutboxRelayWorld, actions: tuple[Action, ...]) -> OutboxRelayWorld:
+    """Return an OutboxRelay's world after its actions."""
+    assert isinstance(world.children, Children)
+    return dataclasses.replace(world, children=applied(world.children, actions))
 
 
 def after_connect(world: ConnectClusterWorld, actions: tuple[Action, ...]) -> ConnectClusterWorld:

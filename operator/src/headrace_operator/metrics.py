@@ -61,8 +61,8 @@ class Seen:
 
     def _pipeline(self) -> str:
         match self.resource.kind:
-            case "Connector":
-                return pipeline.of_connector(self.resource)
+            case "Connector" | "OutboxRelay":
+                return pipeline.of_itself(self.resource)
             case "Consumer":
                 return str(self.status.get("pipeline") or self.resource.name)
             case _:

@@ -12,7 +12,8 @@ import pytest
 from pydantic import Field
 
 from headrace_operator.api import admission, crd
-from headrace_operator.api.kinds import KINDS, NO_DOTS, Kind
+from headrace_operator.api.kind import NO_DOTS, Kind
+from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.properties import CONNECTOR_SECRETS, WORKER_SECRETS
 from headrace_operator.api.schema import API_VERSION, Credentials, Model, Status
 from headrace_operator.api.secrets import named, slots
@@ -32,12 +33,29 @@ REDIS = {"url": "redis://redis:6379", "credentials": {"secret": "redis"}}
 HTTP = {"http": {"url": "http://billing/events"}}
 CONSUMER = {"from": {"kafka": "kafka", "topics": ["orders"]}, "handler": HTTP}
 WORKERS = {"kafka": "kafka", "workers": {"image": "a"}}
+TLS = {"secret": "redis"}
 SASL = {"mechanism": "PLAIN", "credentials": {"secret": "kafka-login"}}
 
 
 def remembering(**redis: Any) -> dict[str, Any]:
     """Return the spec of a Consumer with a store."""
     return {**CONSUMER, "delivery": {"deduplication": {"redis": {**REDIS, "url": "rediss://redis:6379", **redis}}}}
+
+
+RELAY: dict[str, Any] = {
+    "kafka": "kafka",
+    "table": "outbox",
+    "mariadb": {"host": "d", "database": "d", "credentials": TLS},
+}
+
+
+def relaying(database: str, path: str) -> dict[str, Any]:
+    """Return the spec of an OutboxRelay whose database names the victim at a path."""
+    named: Any = {"secret": VICTIM, "key": "a"} if path == "tls.ca" else {"secret": VICTIM}
+    for part in reversed(path.split(".")):
+        named = {part: named}
+    rest = {name: part for name, part in RELAY.items() if name != "mariadb"}
+    return {**rest, database: {**RELAY["mariadb"], **named}}
 
 
 VARIABLE = {"name": "A", "valueFrom": {"secretKeyRef": {"name": VICTIM, "key": "a"}}}
@@ -65,7 +83,6 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     },
     "imagePullSecrets[].name": {"imagePullSecrets": [{"name": VICTIM}]},
 }
-TLS = {"secret": "redis"}
 NAMING: dict[tuple[str, str], dict[str, Any]] = {
     ("KafkaConnection", "tls.ca.secret"): {"bootstrapServers": "k:9092", "tls": {"ca": {"secret": VICTIM, "key": "a"}}},
     ("KafkaConnection", "tls.certificate.secret"): {
@@ -84,6 +101,11 @@ NAMING: dict[tuple[str, str], dict[str, Any]] = {
     ("Connector", "postgres.credentials.secret"): {
         **CONNECTOR, "postgres": {**POSTGRES, "credentials": {"secret": VICTIM}},
     },
+    **{
+        ("OutboxRelay", f"{one}.{path}.secret"): relaying(one, path)
+        for one in ("postgres", "mysql", "mariadb")
+        for path in ("credentials", "tls.ca", "tls.certificate")
+    },
     ("Consumer", "delivery.deduplication.redis.credentials.secret"): remembering(credentials={"secret": VICTIM}),
     ("Consumer", "delivery.deduplication.redis.ca.secret"): remembering(ca={"secret": VICTIM, "key": "ca.crt"}),
     ("ConnectCluster", "rest.tls.secret"): {"kafka": "kafka", "workers": {}, "rest": {"tls": {"secret": VICTIM}}},
@@ -91,6 +113,7 @@ NAMING: dict[tuple[str, str], dict[str, Any]] = {
         "kafka": "kafka", "workers": {}, "rest": {"tls": TLS, "auth": {"credentials": {"secret": VICTIM}}},
     },
     **{("Consumer", f"template.{path}"): {**CONSUMER, "template": one} for path, one in TEMPLATES.items()},
+    **{("OutboxRelay", f"template.{path}"): {**RELAY, "template": one} for path, one in TEMPLATES.items()},
     **{
         ("ConnectCluster", f"workers.template.{path}"): {"kafka": "kafka", "workers": {"template": one}}
         for path, one in TEMPLATES.items()
@@ -271,6 +294,7 @@ def test_who_may_not_get_a_secret_names_none(server: fast.ApiServer, kind: str, 
         ("Connector", "connectclusters", {**CONNECTOR, "connect": "a"}),
         ("Consumer", "kafkaconnections", {**CONSUMER, "from": {"kafka": "a", "topics": ["b"]}}),
         ("Consumer", "connectors", {**CONSUMER, "from": {"connector": "a", "routes": ["b"]}}),
+        ("OutboxRelay", "kafkaconnections", {**RELAY, "kafka": "a"}),
     ],
 )
 def test_who_may_not_use_a_resource_refers_to_none(
@@ -290,6 +314,7 @@ def test_who_may_not_use_a_resource_refers_to_none(
         ("ConnectCluster", {"kafka": "kafka", "workers": {"image": "registry.example/evil:1"}}),
         ("Consumer", {**CONSUMER, "handler": {"python": {"function": "os:system"}}}),
         ("Consumer", {**CONSUMER, "handler": {"python": {"function": "a:b", "source": {"configMap": "a"}}}}),
+        ("OutboxRelay", {**RELAY, "template": {"initContainers": [FIRST]}}),
         ("Sample", {"template": {}}),
     ],
 )
@@ -311,6 +336,7 @@ EDITS: tuple[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]], ...] = 
         {"delivery": {"deduplication": {"redis": {"url": "rediss://e"}}}},
     ),
     ("ConnectCluster", WORKERS, {"workers": {"replicas": 2}}, {"workers": {"image": "evil"}}),
+    ("OutboxRelay", RELAY, {"replicas": 2, "batch": 9}, {"mariadb": {"host": "evil"}}),
 )
 """A spec, an edit that is no reference, address or code, and one that is."""
 

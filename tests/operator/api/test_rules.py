@@ -33,9 +33,11 @@ SPECS: dict[str, dict[str, Any]] = {
     "ConnectCluster": {"kafka": "kafka", "workers": {}},
     "Connector": dict(worlds.CONNECTOR.spec),
     "Consumer": {"from": SOURCE, "handler": HTTP},
+    "OutboxRelay": dict(worlds.OUTBOX_RELAY.spec),
 }
 REST = {"tls": {"secret": "certificate"}, "auth": {"credentials": {"secret": "login"}}}
 POSTGRES = worlds.CONNECTOR.spec["postgres"]
+PARCELS = worlds.OUTBOX_RELAY.spec["mariadb"]
 HAS_PODS: dict[str, Any] = {"replicas": 1}
 HAD_PODS: dict[str, Any] = {"replicas": 0, "startTime": "2026-01-02T03:04:05Z"}
 LOGIN: dict[str, Any] = {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "a"}}
@@ -173,6 +175,26 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         )
         for path, index, at, value in templates.RULES
     ),
+    ("OutboxRelay", "spec", 0, {"mysql": PARCELS}),
+    *(
+        ("OutboxRelay", f"spec.{database}.host", index, {"mariadb": None, database: {**PARCELS, "host": host}})
+        for database in ("postgres", "mysql", "mariadb")
+        for index, host in enumerate(("me:s3cret@db", "db-1,db-2", "169.254.169.254"))
+    ),
+    ("OutboxRelay", "spec.table", 0, {"table": "shop.public.outbox"}),
+    ("OutboxRelay", "spec.topicPrefix", 0, {"topicPrefix": "dlq.shop"}),
+    ("OutboxRelay", "spec.interval", 0, {"interval": "0s"}),
+    ("OutboxRelay", "spec.retry.backoff.initial", 0, {"retry": {"backoff": {"initial": "0s"}}}),
+    ("OutboxRelay", "spec.retry.backoff.max", 0, {"retry": {"backoff": {"max": "25h"}}}),
+    *(
+        (
+            "OutboxRelay",
+            f"spec.template{path}",
+            index,
+            {"template": templates.changed(templates.FULL, at, value)},
+        )
+        for path, index, at, value in templates.RULES
+    ),
 )
 
 
@@ -285,9 +307,9 @@ PREFIXES = (
 NAMES: tuple[tuple[str, str, bool], ...] = (
     *(("ConnectCluster", name, False) for name in ("2026-main", "main.v2", "main-.x")),
     *(("Consumer", name, False) for name in ("billing.resolutions", "billing.v2")),
-    *((kind, "orders.outbox", False) for kind in ("KafkaConnection", "Connector")),
+    *((kind, "orders.outbox", False) for kind in ("KafkaConnection", "Connector", "OutboxRelay")),
     ("ConnectCluster", "main-2026", True),
-    *((kind, "2026-orders", True) for kind in ("KafkaConnection", "Connector", "Consumer")),
+    *((kind, "2026-orders", True) for kind in ("KafkaConnection", "Connector", "Consumer", "OutboxRelay")),
 )
 """Kind, name, and whether all that is named after it can be made and clashes with nothing."""
 
@@ -305,6 +327,11 @@ def test_the_headers_that_name_no_message_are_those_that_the_runtime_adds() -> N
     assert set(ADDED) == added
 
 
+def _with(kind: str, change: dict[str, Any]) -> dict[str, Any]:
+    """Return a spec with a change, in which None takes a part away."""
+    return {name: part for name, part in {**SPECS[kind], **change}.items() if part is not None}
+
+
 def test_every_rule_has_a_fixture() -> None:
     rules = {
         (kind.name, path, index) for kind in KINDS for path in kind.rules for index in range(len(kind.rules[path]))
@@ -320,7 +347,7 @@ def test_every_rule_has_a_fixture() -> None:
 def test_the_api_server_refuses_in_the_users_words(
     server: fast.ApiServer, kind: str, path: str, index: int, change: dict[str, Any]
 ) -> None:
-    answer = _refusal(server, kind, {**SPECS[kind], **change})
+    answer = _refusal(server, kind, _with(kind, change))
 
     rule = next(one for one in KINDS if one.name == kind).rules[path][index]
     field = f"{path}{rule.field_path or ''}".removeprefix(".")
@@ -336,7 +363,7 @@ BY_KUBERNETES = "quantity("
 def test_the_plan_refuses_what_a_rule_refuses(kind: str, path: str, index: int, change: dict[str, Any]) -> None:
     """Where the definitions are older than the operator, or a value is older than its rule."""
     rule = next(one for one in KINDS if one.name == kind).rules[path][index]
-    plan = leaves.first(kind, {**SPECS[kind], **change})
+    plan = leaves.first(kind, _with(kind, change))
 
     if BY_KUBERNETES in rule.rule:
         assert leaves.refusal(plan) is None, "refused after all: take it out of BY_KUBERNETES"

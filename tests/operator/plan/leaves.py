@@ -35,6 +35,16 @@ HTTP = {"url": "http://billing:8080/events", "timeout": "12s"}
 POSTGRES = {"host": "shop-db", "port": 5433, "database": "shop", "slot": "shop_slot", "publication": "shop_rows"}
 POSTGRES |= {"onSlotLost": "Resnapshot"}
 COLUMNS = {"id": "a", "route": "b", "key": "c", "type": "d", "payload": "e", "traceparent": "f"}
+DATABASE = {
+    "host": "shop-db",
+    "port": 5433,
+    "database": "shop",
+    "credentials": LOGIN,
+    "tls": {
+        "ca": {"secret": "authority", "key": "ca.crt"},
+        "certificate": {"secret": "client", "certificateKey": "own.crt", "privateKeyKey": "own.key"},
+    },
+}
 RETRY = {
     "attempts": 5,
     "backoff": {"initial": "2s", "factor": 3, "max": "5m"},
@@ -135,6 +145,27 @@ SPECS: dict[str, tuple[Json, ...]] = {
             "handler": {"python": {"function": "handler:handle", "source": {"configMap": "code"}}},
             "template": ELSE,
         },
+    ),
+    "OutboxRelay": (
+        {
+            "kafka": "kafka",
+            "postgres": DATABASE,
+            "table": "shop.outbox",
+            "columns": {
+                **{"id": "a", "messageId": "b", "messageType": "c", "payload": "d", "status": "e", "failCount": "f"},
+                **{"occurredAt": "g", "processedAt": "h", "key": "i", "topic": "j", "traceparent": "k"},
+                "lastError": "l",
+            },
+            "topicPrefix": "shop.",
+            "batch": 100,
+            "interval": "5s",
+            "retry": {"attempts": 5, "backoff": {"initial": "2s", "max": "9m"}},
+            "retention": "2d",
+            "replicas": 3,
+            "template": templates.FULL,
+        },
+        {"kafka": "kafka", "mysql": DATABASE, "table": "outbox", "template": ELSE},
+        {"kafka": "kafka", "mariadb": DATABASE, "table": "outbox"},
     ),
 }
 """Of each kind specs that have every field between them, none with its default."""
@@ -264,7 +295,13 @@ def resource(kind: str, spec: Mapping[str, Any]) -> Resource:
     return worlds.resource(kind, NAMES[kind], spec)
 
 
-NAMES = {"KafkaConnection": "kafka", "ConnectCluster": "main", "Connector": "orders-db", "Consumer": "billing"}
+NAMES = {
+    "KafkaConnection": "kafka",
+    "ConnectCluster": "main",
+    "Connector": "orders-db",
+    "Consumer": "billing",
+    "OutboxRelay": "parcels",
+}
 GIVEN = {(one.kind, one.name): one for one in (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER)}
 
 

@@ -16,6 +16,9 @@ from tests.operator.plan import templates
 Json = dict[str, Any]
 URL = worlds.CONSUMER.spec["handler"]["http"]["url"]
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
+TEMPLATES = {"ConnectCluster": "jvmOptions", "Consumer": "serviceAccountName"}
+"""Kinds by the field that only their templates have."""
+
 HOSTILE = st.sampled_from(
     ("", "root", "0", "privileged: true", "a\nhostNetwork: true", "{{ x }}", "$(id)", "../../etc")
 )
@@ -45,7 +48,7 @@ def _templates(draw: st.DrawFn, kind: str) -> Json:
 def _values(node: Json) -> st.SearchStrategy[Any]:
     match node:
         case {"properties": {"startup": _, **own}}:
-            return _templates("ConnectCluster" if "jvmOptions" in own else "Consumer")
+            return _templates(next((kind for kind, field in TEMPLATES.items() if field in own), "OutboxRelay"))
         case {"enum": words}:
             return st.sampled_from(words)
         case {"type": "object", "properties": properties}:
@@ -110,4 +113,17 @@ def _connector(spec: Json) -> Json:
     return spec
 
 
-CHOOSE = {"Consumer": _consumer, "Connector": _connector, "ConnectCluster": _connect_cluster}
+def _outbox_relay(spec: Json) -> Json:
+    """Return the spec with one database, and a host and a table that are one: most texts would be refused."""
+    known = worlds.OUTBOX_RELAY.spec
+    spec = {**_one_of(spec, "postgres", "mysql", "mariadb"), "table": known["table"]}
+    name = next((one for one in ("postgres", "mysql", "mariadb") if one in spec), "mariadb")
+    return {**spec, name: {**spec.get(name, known["mariadb"]), "host": known["mariadb"]["host"]}}
+
+
+CHOOSE = {
+    "Consumer": _consumer,
+    "Connector": _connector,
+    "ConnectCluster": _connect_cluster,
+    "OutboxRelay": _outbox_relay,
+}

@@ -13,7 +13,7 @@ from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, Partition
 from headrace_operator.observed.kube import PodSeen, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import KafkaConnectionWorld
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, outboxrelay
 from headrace_operator.plan.actions import Plan
 from tests.operator import worlds
 
@@ -23,12 +23,14 @@ PLANS: dict[str, Callable[..., Plan]] = {
     "ConnectCluster": connectcluster.plan,
     "Connector": connector.plan,
     "Consumer": consumer.plan,
+    "OutboxRelay": outboxrelay.plan,
 }
 ACTED: dict[str, Callable[..., Any]] = {
     "KafkaConnection": lambda world, actions: world,
     "ConnectCluster": worlds.after_connect,
     "Connector": worlds.after_connector,
     "Consumer": worlds.after_consumer,
+    "OutboxRelay": worlds.after_outbox_relay,
 }
 
 
@@ -42,6 +44,7 @@ WORLDS: dict[str, Callable[[], Any]] = {
     "ConnectCluster": worlds.connect_world,
     "Connector": worlds.connector_world,
     "Consumer": worlds.consumer_world,
+    "OutboxRelay": worlds.outbox_relay_world,
 }
 
 
@@ -189,6 +192,14 @@ CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a Consumer whose pods fail", _failing_pods(), "InProgress"),
     ("a Consumer that shall pause", running("Consumer", spec=PAUSED_CONSUMER, generation=2), "InProgress"),
     ("a Consumer that is paused", _paused(), "Current"),
+    ("a new OutboxRelay", new("OutboxRelay"), "InProgress"),
+    ("an OutboxRelay that runs", running("OutboxRelay"), "Current"),
+    ("an OutboxRelay without its KafkaConnection", new("OutboxRelay", kafka=Absent()), "InProgress"),
+    ("an OutboxRelay without its Secret", new("OutboxRelay", secrets={"parcels-db": Absent()}), "InProgress"),
+    ("an OutboxRelay while objects cannot be read", new("OutboxRelay", children=SILENT), "InProgress"),
+    ("a new OutboxRelay with a bad spec", new("OutboxRelay", **BAD), "Failed"),
+    ("an OutboxRelay with a bad edit", running("OutboxRelay", **BAD), "Failed"),
+    ("an OutboxRelay beside its Connector", new("OutboxRelay", namesake=worlds.CONNECTOR), "Failed"),
     ("a new Connector", new("Connector"), "InProgress"),
     ("a Connector that runs", running("Connector"), "Current"),
     (

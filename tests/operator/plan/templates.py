@@ -301,8 +301,12 @@ REFUSED_OF_WORKERS: tuple[tuple[Path, Any, str], ...] = (
     (("jvmOptions", 0), "-Dx.password=s3cret", "a password would stand here in plain text"),
 )
 
-FULL_OF: dict[str, Json] = {"Consumer": OF_CONSUMER, "ConnectCluster": OF_WORKERS}
-MODELS: dict[str, type[Template]] = {"Consumer": ConsumerTemplate, "ConnectCluster": WorkersTemplate}
+FULL_OF: dict[str, Json] = {"Consumer": OF_CONSUMER, "ConnectCluster": OF_WORKERS, "OutboxRelay": FULL}
+MODELS: dict[str, type[Template]] = {
+    "Consumer": ConsumerTemplate,
+    "ConnectCluster": WorkersTemplate,
+    "OutboxRelay": Template,
+}
 REFUSED_OF = tuple(
     (kind, *one) for kind, refused in (("Consumer", REFUSED), ("ConnectCluster", REFUSED_OF_WORKERS)) for one in refused
 )
@@ -311,4 +315,5 @@ REFUSED_OF = tuple(
 def spec(kind: str, template: Json | None) -> Json:
     """Return the spec of a resource of that kind with this template."""
     given = {} if template is None else {"template": template}
-    return {**worlds.CONSUMER.spec, **given} if kind == "Consumer" else {"kafka": "kafka", "workers": given}
+    whole = {"Consumer": worlds.CONSUMER.spec, "OutboxRelay": worlds.OUTBOX_RELAY.spec}
+    return {**whole[kind], **given} if kind in whole else {"kafka": "kafka", "workers": given}

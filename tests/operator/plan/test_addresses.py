@@ -22,6 +22,7 @@ REST = {
     "ConnectCluster": {"kafka": "kafka"},
     "Connector": worlds.CONNECTOR.spec,
     "Consumer": worlds.CONSUMER.spec,
+    "OutboxRelay": {name: part for name, part in worlds.OUTBOX_RELAY.spec.items() if name != "mariadb"},
 }
 
 
@@ -33,8 +34,9 @@ def placed(kind: str, path: str, value: str) -> dict[str, Any]:
         change = {part: change}
     if "sasl" in change:
         change["sasl"] |= {"mechanism": "OAUTHBEARER", "credentials": {"secret": "a"}}
-    if "postgres" in change:
-        change = {"postgres": {**POSTGRES, **change["postgres"]}}
+    for database in ("postgres", "mysql", "mariadb"):
+        if database in change:
+            change = {database: {**POSTGRES, **change[database]}}
     return {**REST[kind], **change}
 
 
@@ -45,6 +47,9 @@ HOSTS = (
     ("Connector", "config:signal.kafka.bootstrap.servers"),
 )
 """Fields that hold hosts, several with commas between."""
+
+ALONE = tuple(("OutboxRelay", f"{database}.host") for database in ("postgres", "mysql", "mariadb"))
+"""Fields that hold one host, whose port has a field of its own."""
 
 URLS = (
     ("ConnectCluster", "workers.config:header.converter.schema.registry.url"),
@@ -108,6 +113,15 @@ def test_no_address_of_a_service_is_link_local(kind: str, path: str, host: str) 
     assert "link-local addresses" in refused or "should match pattern" in refused
 
 
+@pytest.mark.case("clusters-15")
+@pytest.mark.parametrize(("kind", "path"), ALONE)
+@pytest.mark.parametrize("host", [*LOCAL, *OTHERWISE, "fe80::1", "a,b", "a:1", "/var/run/postgresql", "a b"])
+def test_no_host_alone_is_link_local_or_more_than_a_host(kind: str, path: str, host: str) -> None:
+    refused = str(problem(kind, path, host))
+
+    assert "link-local addresses" in refused or "write one host alone" in refused
+
+
 @pytest.mark.parametrize("host", OTHERWISE)
 def test_no_host_of_a_field_is_a_number_in_disguise(host: str) -> None:
     """In raw properties a number alone may be anything."""
@@ -119,6 +133,8 @@ def test_no_host_of_a_field_is_a_number_in_disguise(host: str) -> None:
 def test_hosts_that_are_well_are_taken(host: str) -> None:
     for kind, path in HOSTS:
         assert problem(kind, path, host) is None, path
+    for kind, path in ALONE:
+        assert problem(kind, path, re.sub(r":8080$", "", host).strip("[]")) is None, path
     for kind, path in URLS:
         more = MORE.get(path, "/a/169.254.1.1?b=1,2#c")
         assert problem(kind, path, f"{_protocol(path)}{host}{more}") is None, path
@@ -134,7 +150,7 @@ def addresses(node: dict[str, Any], path: str = "") -> Iterator[str]:
 
 
 def test_each_field_with_an_address_is_judged_here_and_told_in_the_docs() -> None:
-    judged = {(kind, path) for kind, path in HOSTS + URLS}
+    judged = {(kind, path) for kind, path in HOSTS + ALONE + URLS}
     for kind in KINDS:
         for path in addresses(crd.schema(kind)["properties"]["spec"]):
             assert (kind.name, path) in judged, "judge it, and tell in docs/security.md who connects there"

@@ -15,7 +15,8 @@ from tests.operator import worlds
 from tests.operator.plan import statuses
 from tests.operator.worlds import condition
 
-OBJECTS = [(kind, *at) for kind in ("ConnectCluster", "Consumer") for at in statuses.settled(kind).children.objects]
+KINDS = ("ConnectCluster", "Consumer", "OutboxRelay")
+OBJECTS = [(kind, *at) for kind in KINDS for at in statuses.settled(kind).children.objects]
 REFERENCE = {"apiVersion": "headrace.dev/v1alpha1", "kind": "Consumer", "name": "billing", "uid": "uid-billing"}
 THEIRS: tuple[dict[str, Any], ...] = (
     {},
@@ -48,7 +49,7 @@ def test_an_object_of_someone_else_stops_every_apply(
         assert "delete" in deployed["message"]
 
 
-@pytest.mark.parametrize("kind", ["ConnectCluster", "Consumer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_replicas_of_someone_elses_deployment_are_not_told_as_ours(kind: str) -> None:
     world = statuses.settled(kind)
     (at,) = [at for at in world.children.objects if at[0] == "Deployment"]

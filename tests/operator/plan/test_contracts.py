@@ -21,10 +21,12 @@ pytestmark = pytest.mark.case("clusters-10")
 EDITS: Mapping[str, dict[str, Any]] = {
     "Consumer": {**worlds.CONSUMER.spec, "handler": {"http": {"url": "http://billing:8080/another"}}},
     "ConnectCluster": {"kafka": "kafka", "workers": {"config": {"offset.flush.interval.ms": "9000"}}},
+    "OutboxRelay": {**worlds.OUTBOX_RELAY.spec, "batch": 100},
 }
 UNCHANGING: Mapping[str, dict[str, Any]] = {
     "Consumer": {**worlds.CONSUMER.spec, "template": {"priorityClassName": "high"}},
     "ConnectCluster": {"kafka": "kafka", "workers": {"replicas": 3}},
+    "OutboxRelay": {**worlds.OUTBOX_RELAY.spec, "replicas": 3},
 }
 kinds = pytest.mark.parametrize("kind", EDITS)
 
@@ -40,7 +42,8 @@ def applied(plan: Plan, kind: str) -> list[Manifest]:
 def read_by(deployment: Manifest) -> str:
     """Return the contract that the pods of a Deployment, or of a ReplicaSet, are made with."""
     (volume,) = [one for one in deployment["spec"]["template"]["spec"]["volumes"] if one["name"] == "config"]
-    return str(volume["configMap"]["name"])
+    sources = [volume, *volume.get("projected", {}).get("sources", ())]
+    return str(next(one["configMap"]["name"] for one in sources if "configMap" in one))
 
 
 def held(world: Any, kind: str) -> list[Manifest]:

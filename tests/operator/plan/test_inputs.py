@@ -70,9 +70,13 @@ def test_what_is_not_answered_for_replaces_nothing(seen: Json) -> None:
 
 def test_everything_that_a_template_names_is_read() -> None:
     """Not so what the kubelet pulls images with, and what a storage driver is given."""
-    for kind in ("Consumer", "ConnectCluster"):
-        spec = templates.spec(kind, templates.FULL_OF[kind])
-        assert (inputs.of_consumer(spec) if kind == "Consumer" else inputs.of_workers(spec, None)) == set(USED)
+    read = {
+        "Consumer": inputs.of_consumer,
+        "ConnectCluster": lambda spec: inputs.of_workers(spec, None),
+        "OutboxRelay": inputs.of_relay,
+    }
+    for kind, of in read.items():
+        assert of(templates.spec(kind, templates.FULL_OF[kind])) == set(USED)
 
 
 @pytest.mark.parametrize("name", ["login", "authority", "client"])

@@ -38,7 +38,7 @@ def test_an_object_nobody_has_looked_at_is_in_progress() -> None:
     assert concluded(*((worlds.CONSUMER, default) for default in defaults)) == ["InProgress"] * len(KINDS)
 
 
-@pytest.mark.parametrize("kind", ["ConnectCluster", "Connector", "Consumer"])
+@pytest.mark.parametrize("kind", ["ConnectCluster", "Connector", "Consumer", "OutboxRelay"])
 def test_a_crash_between_record_and_act_leaves_nothing_stale(kind: str) -> None:
     """Any number of actions may have been done when the operator ends: the next pass acts, and all is done."""
     world = statuses.WORLDS[kind]()

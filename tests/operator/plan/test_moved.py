@@ -17,6 +17,7 @@ MADE = {
     "Consumer": ("headrace.shop.billing", "headrace.east.shop.billing"),
     "Connector": ("shop.orders-db", "east.shop.orders-db"),
     "ConnectCluster": ("connect.shop.main", "connect.east.shop.main"),
+    "OutboxRelay": ("shop.parcels.outbox.", "east.shop.parcels.outbox."),
 }
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headrace import names as kafka_names
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import connectcluster, connector, debezium, names, sources
+from headrace_operator.plan import connectcluster, connector, debezium, names, outboxrelay, sources
 from tests.operator import worlds
 from tests.operator.plan import statuses
 
@@ -21,12 +21,22 @@ pytestmark = pytest.mark.case("clusters-11")
 
 WORDS = (
     *("retry", "dlq", "connect", "headrace", "outbox", "resolutions", "configs", "offsets", "status", "public"),
-    *("a", "b", "a-b", "b-a", "a-connect", "a-consumer", "9", "consumer"),
+    *("a", "b", "a-b", "b-a", "a-connect", "a-consumer", "a-relay", "9", "consumer"),
 )
 """Names that what is made is called by, or that look like the seam between two."""
 
-KINDS = {"ConnectCluster": worlds.CONNECT, "Connector": worlds.CONNECTOR, "Consumer": worlds.CONSUMER}
-JUDGES: Mapping[str, Any] = {"ConnectCluster": connectcluster, "Connector": connector, "Consumer": sources}
+KINDS = {
+    "ConnectCluster": worlds.CONNECT,
+    "Connector": worlds.CONNECTOR,
+    "Consumer": worlds.CONSUMER,
+    "OutboxRelay": worlds.OUTBOX_RELAY,
+}
+JUDGES: Mapping[str, Any] = {
+    "ConnectCluster": connectcluster,
+    "Connector": connector,
+    "Consumer": sources,
+    "OutboxRelay": outboxrelay,
+}
 
 
 @st.composite
@@ -56,6 +66,8 @@ def made_for(one: Resource) -> Iterator[tuple[str, str]]:
             yield "group", names.connect_group(*at)
             yield f"object in {one.place}", names.connect_child(one.name)
             yield from (("topic", f"{names.connect_group(*at)}.{end}") for end in ("configs", "offsets", "status"))
+        case "OutboxRelay":
+            yield f"object in {one.place}", names.relay_child(one.name)
         case _:
             spec = connector.judge(one).spec
             assert spec is not None

@@ -7,7 +7,6 @@ import dataclasses
 import pytest
 
 from headrace_operator.observed.kube import Children
-from headrace_operator.plan import consumer
 from headrace_operator.plan.actions import Apply
 from headrace_operator.settings import EVERYWHERE
 from tests.operator import worlds
@@ -16,6 +15,7 @@ from tests.operator.plan import statuses
 PROTECTING = {
     "ConnectCluster": {"NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding", "ServiceAccount", "ConfigMap"},
     "Consumer": {"PodDisruptionBudget", "ServiceAccount", "ConfigMap"},
+    "OutboxRelay": {"PodDisruptionBudget", "ServiceAccount", "ConfigMap"},
 }
 
 
@@ -28,10 +28,12 @@ def test_pods_come_after_all_that_protects_them(kind: str) -> None:
     assert set(made[: made.index("Deployment")]) == PROTECTING[kind]
 
 
-def test_where_all_is_watched_a_consumer_has_a_policy_of_its_own() -> None:
+@pytest.mark.parametrize("kind", ["Consumer", "OutboxRelay"])
+def test_where_all_is_watched_each_has_a_policy_of_its_own(kind: str) -> None:
     """The chart makes one in each namespace that it knows; it is made before the pods that it selects."""
     everywhere = dataclasses.replace(worlds.SETTINGS, watch_namespaces=EVERYWHERE)
-    plan = consumer.plan(worlds.consumer_world(), everywhere, worlds.NOW)
+    world = statuses.WORLDS[kind]()
+    plan = statuses.PLANS[kind](world, everywhere, worlds.NOW)
     made = {action.manifest["kind"]: action.manifest for action in plan.actions if isinstance(action, Apply)}
     policy, pod = made["NetworkPolicy"]["spec"], made["Deployment"]["spec"]["template"]
     names = [port["name"] for port in pod["spec"]["containers"][0]["ports"]]
@@ -40,5 +42,5 @@ def test_where_all_is_watched_a_consumer_has_a_policy_of_its_own() -> None:
     assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
     assert [port["port"] for rule in policy["ingress"] for port in rule["ports"]] == names
     seen = worlds.applied(Children(objects={}), plan.actions)
-    again = consumer.plan(dataclasses.replace(worlds.consumer_world(), children=seen), everywhere, worlds.NOW)
+    again = statuses.PLANS[kind](dataclasses.replace(world, children=seen), everywhere, worlds.NOW)
     assert not [action for action in again.actions if isinstance(action, Apply)]

@@ -10,7 +10,7 @@ import pytest
 
 from headrace_operator.api import properties as raw
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import connectcluster, connector, kafkaconnection, sources
+from headrace_operator.plan import connectcluster, connector, kafkaconnection, outboxrelay, sources
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Apply
 from tests.operator import worlds
@@ -85,6 +85,7 @@ LOGINS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Consumer", {"handler": {"http": {"url": "http://shop:s3cret\t@web:9/events"}}}),
     ("Consumer", {"handler": {"http": {"url": "http://shop:s3cret and more@web:9/events"}}}),
     ("ConnectCluster", {"workers": {"image": "shop:s3cret@registry:5000"}}),
+    ("OutboxRelay", {"mariadb": {**POSTGRES, "host": "shop:s3cret@db"}}),
     ("KafkaConnection", {"bootstrapServers": "shop:s3cret@kafka:9092"}),
     ("KafkaConnection", {"bootstrapServers": "kafka:9092,SASL_SSL://shop:s3cret@kafka:9092"}),
 )
@@ -94,14 +95,17 @@ WELL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ConnectCluster", {"workers": {"image": "code"}}),
     ("Connector", {"config": {"snapshot.select.statement.overrides.a.b": "SELECT 'http://a' AS c, 'd@e' AS f FROM g"}}),
     ("Connector", {"postgres": {**POSTGRES, "host": "2001:db8::1"}}),
+    ("OutboxRelay", {"mariadb": {**POSTGRES, "host": "2001:db8::1"}}),
     ("KafkaConnection", {"bootstrapServers": "[2001:db8::1]:9092,PLAINTEXT://kafka:9092"}),
 )
-SPECS = {one.kind: one.spec for one in (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER)}
+KINDS = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER, worlds.OUTBOX_RELAY)
+SPECS = {one.kind: one.spec for one in KINDS}
 JUDGES: dict[str, Callable[[Resource], Acceptance[Any]]] = {
     "KafkaConnection": kafkaconnection.judge,
     "ConnectCluster": connectcluster.judge,
     "Connector": connector.judge,
     "Consumer": sources.judge,
+    "OutboxRelay": outboxrelay.judge,
 }
 
 

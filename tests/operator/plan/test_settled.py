@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates
 from headrace_operator.observed.kube import SecretSeen
+from headrace_operator.plan import needs, outboxrelay
 from headrace_operator.plan.conditions import timestamp
 from tests.operator import worlds
 from tests.operator.plan import statuses
@@ -55,7 +56,23 @@ def connect_clusters() -> st.SearchStrategy[Any]:
     return specs("ConnectCluster").map(worlds.protected_world)
 
 
-WORLDS = {"Consumer": consumers(), "Connector": connectors(), "ConnectCluster": connect_clusters()}
+@st.composite
+def outbox_relays(draw: st.DrawFn) -> Any:
+    """Worlds of an OutboxRelay: any spec, with the Secrets of its database."""
+    spec = draw(specs("OutboxRelay"))
+    judged = outboxrelay.judge(worlds.resource("OutboxRelay", "parcels", spec)).spec
+    keys = needs.database_keys(judged.database) if judged else ()
+    known = frozenset(key for _, key in keys)
+    secrets = {name: SecretSeen(name=name, keys=known) for name, _ in keys}
+    return statuses.changed(worlds.outbox_relay_world(), spec=spec, secrets=secrets)
+
+
+WORLDS = {
+    "Consumer": consumers(),
+    "Connector": connectors(),
+    "ConnectCluster": connect_clusters(),
+    "OutboxRelay": outbox_relays(),
+}
 
 
 @pytest.mark.parametrize("kind", WORLDS)

@@ -13,7 +13,11 @@ from tests.operator import worlds
 from tests.operator.plan import statuses, templates
 
 Json = dict[str, Any]
-PATHS = {"Consumer": ("spec", "template"), "ConnectCluster": ("spec", "workers", "template")}
+PATHS = {
+    "Consumer": ("spec", "template"),
+    "ConnectCluster": ("spec", "workers", "template"),
+    "OutboxRelay": ("spec", "template"),
+}
 
 
 def pods(given: Json | None, kind: str = "Consumer") -> Json:

@@ -47,11 +47,17 @@ from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
 
-EXAMPLE = Path(__file__).parents[3] / "operator/examples/outbox.yaml"
+EXAMPLES = Path(__file__).parents[3] / "operator/examples"
 ACCOUNT = "system:serviceaccount:headrace-system:headrace-operator"
 LABELS = {"app.kubernetes.io/instance": "argo", "kustomize.toolkit.fluxcd.io/name": "apps", "team": "shop"}
 ANNOTATIONS = {"argocd.argoproj.io/tracking-id": "shop:x", "note": "ours"}
-KINDS = {"kafkaconnection": "kafka", "connectcluster": "main", "connector": "orders-db", "consumer": "billing"}
+KINDS = {
+    "kafkaconnection": "kafka",
+    "connectcluster": "main",
+    "connector": "orders-db",
+    "consumer": "billing",
+    "outboxrelay": "shipping",
+}
 CHILDREN = "serviceaccounts,roles,rolebindings,configmaps,services,deployments,networkpolicies,poddisruptionbudgets"
 OLD = "of the last release"
 """What a contract holds that was made before contracts were named by what they hold."""
@@ -70,7 +76,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """Run the operator with the chart's rights and no others, over the example, until every kind was looked at.
+    """Run the operator with the chart's rights and no others, over the examples, until every kind was looked at.
 
     Kafka does not answer. The definitions lack one rule, as older ones would, so that a bad edit comes through.
     """
@@ -222,7 +228,8 @@ def _definitions() -> list[dict[str, Any]]:
 
 
 def _manifests() -> str:
-    found = list(yaml.safe_load_all(EXAMPLE.read_text()))
+    found = list(yaml.safe_load_all((EXAMPLES / "outbox.yaml").read_text()))
+    found += [next(yaml.safe_load_all((EXAMPLES / "outbox-relay.yaml").read_text()))]
     for one in found:
         one["metadata"] |= {"namespace": "shop", "annotations": ANNOTATIONS}
         one["metadata"]["labels"] = {**LABELS, **one["metadata"].get("labels", {})}

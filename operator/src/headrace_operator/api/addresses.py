@@ -59,6 +59,13 @@ _PLAIN = "write host and port alone, several with commas between"
 
 BROKERS = Address(pattern=rf"^[, ]*{_SERVER}([, ]+{_SERVER})*[, ]*$", message=_PLAIN, local=_HOSTS)
 DATABASE = Address(pattern=rf"^{_NAME}( *, *{_NAME})*$", message=_PLAIN, local=_HOSTS)
+HOST = Address(
+    pattern=r"^([A-Za-z0-9._-]+|[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*)$",
+    message="write one host alone, a name or an address: its port has a field",
+    local=_HOSTS,
+)
+"""The one host of a database whose drivers are given nothing else."""
+
 WEB = Address(
     pattern=r"^https?://([^/?#]*@)?(\[[0-9a-fA-F:.]+\]|[^\[\]/?#@:\s\\%\x00-\x1f]+)(:[0-9]{1,5})?"
     r"([/?#][^\x00-\x1f\x7f]*)?$",

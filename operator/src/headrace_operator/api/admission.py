@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 from headrace_operator.api import crd
-from headrace_operator.api.kinds import KINDS, Kind
+from headrace_operator.api.kind import Kind
+from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.properties import WHOLE
 from headrace_operator.api.schema import GROUP
 from headrace_operator.api.secrets import slots
@@ -36,6 +37,7 @@ JUDGED = {
     "ConnectCluster": ("kafka", "workers.image", "workers.config", "workers.template", "rest", "agent.template"),
     "Connector": ("connect", "postgres", "config"),
     "Consumer": ("from", "handler", "delivery.deduplication", "delivery.onDeadLetter", "template"),
+    "OutboxRelay": ("kafka", "postgres", "mysql", "mariadb", "template"),
 }
 """Parts of a spec with references, addresses or code: a change of anything else asks nobody."""
 
@@ -43,12 +45,14 @@ USED = {
     "ConnectCluster": (("kafka", "kafkaconnections"),),
     "Connector": (("connect", "connectclusters"),),
     "Consumer": (("from.connector", "connectors"), ("from.kafka", "kafkaconnections")),
+    "OutboxRelay": (("kafka", "kafkaconnections"),),
 }
 """Parts of a spec that name another resource, whose login the object's pods are given."""
 
 CODE = {
     "ConnectCluster": ("workers.image", "workers.template", "agent.template"),
     "Consumer": ("handler.python", "template"),
+    "OutboxRelay": ("template",),
 }
 """Parts of a spec that say what runs in pods."""
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from headrace_operator.api.kinds import KINDS, Column, Kind
+from headrace_operator.api.kind import Column, Kind
+from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import GROUP, VERSION, Rule
 
 KEPT = (

@@ -1,8 +1,6 @@
-"""The four kinds: how they are named, what `kubectl get` shows of them, and which rules their specs obey."""
+"""The kinds: how they are named, what `kubectl get` shows of them, and which rules their specs obey."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from headrace_operator.api import address_rules
 from headrace_operator.api.address_rules import NO_LOGIN, NO_LOGIN_AT_ALL
@@ -21,6 +19,8 @@ from headrace_operator.api.consumer import (
 )
 from headrace_operator.api.durations import SENSIBLE
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus, Sasl
+from headrace_operator.api.kind import AGE, MESSAGE, NO_DOTS, READY, REASON, WAS_SEEN, Column, Kind, Naming
+from headrace_operator.api.outboxrelay import NO_TABLE, OUR_TOPICS, OutboxRelaySpec, OutboxRelayStatus
 from headrace_operator.api.properties import (
     CONNECTOR_SECRETS,
     CONTROL,
@@ -35,67 +35,12 @@ from headrace_operator.api.properties import (
     WORKER_SECRETS,
     WORKERS,
 )
-from headrace_operator.api.schema import LABEL, SERVICE, Model, Rule, Status
+from headrace_operator.api.schema import SERVICE, Rule
 from headrace_operator.api.tables import IS_TABLE
 from headrace_operator.api.template_rules import NO_LOGIN_IN_IMAGE, of_consumer, of_workers
-from headrace_operator.api.template_rules import rules as of_agent
+from headrace_operator.api.template_rules import rules as of_any
 
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One printer column; `wide` shows it only with `-o wide`."""
-
-    name: str
-    path: str
-    type: str = "string"
-    wide: bool = False
-
-
-WAS_SEEN = "has(self.status) && has(self.status.conditions)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Naming:
-    """A pattern of names, and what a name is that has it, in the user's words."""
-
-    pattern: str
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """One kind; `rules` are CEL rules by the path of the node they stand on, such as ``spec.capture``.
-
-    Rules at the path ``""`` stand on the whole object, so that they see its status too. `naming` is what its name must
-    be, so that all that is named after it can be made and clashes with nothing else.
-    """
-
-    name: str
-    plural: str
-    short: str
-    longest_name: int
-    naming: Naming
-    description: str
-    spec: type[Model]
-    status: type[Status]
-    columns: tuple[Column, ...]
-    rules: dict[str, tuple[Rule, ...]]
-
-    @property
-    def name_rule(self) -> Rule:
-        """Return the rule for a new name; a resource that was seen before there was a rule may still be edited."""
-        return Rule(
-            rule=f"{WAS_SEEN} || self.metadata.name.matches('{self.naming.pattern}')",
-            message=self.naming.message,
-            field_path=".metadata.name",
-        )
-
-
-READY = Column(name="Ready", path='.status.conditions[?(@.type=="Ready")].status')
-REASON = Column(name="Reason", path='.status.conditions[?(@.type=="Ready")].reason')
-MESSAGE = Column(name="Message", path='.status.conditions[?(@.type=="Ready")].message', wide=True)
 TARGET = Column(name="Target", path='.status.conditions[?(@.type=="TargetHealthy")].status', wide=True)
-AGE = Column(name="Age", path=".metadata.creationTimestamp", type="date")
 NO_PASSWORDS = Rule(
     rule=f"self.all(key, (!key.matches(r'{SECRET}') || self[key].matches(r'{REFERENCE}')) "
     f"&& !self[key].matches(r'{LOGIN}'))",
@@ -154,10 +99,6 @@ HAS_PODS = "has(self.status) && has(self.status.replicas) && self.status.replica
 HAD_PODS = f"({HAS_PODS}) || (has(self.status) && has(self.status.startTime))"
 IS_ACCEPTED = "has(self.status) && has(self.status.accepted)"
 """From when on a field stays as it is: until then nothing was made that a change could leave behind."""
-NO_DOTS = Naming(
-    pattern=LABEL,
-    message="a name has no dots, so that what is named after it is nothing else's: use letters, digits and hyphens",
-)
 AS_A_SERVICE = Naming(
     pattern=SERVICE,
     message="the workers' Service is named after it: begin with a letter, and use no dots but letters, digits, hyphens",
@@ -244,7 +185,7 @@ KINDS = (
             "spec.workers": Workers.rules,
             "spec.workers.image": (NO_LOGIN_IN_IMAGE,),
             **of_workers("spec.workers.template"),
-            **of_agent("spec.agent.template"),
+            **of_any("spec.agent.template"),
             "spec.workers.resources": (
                 _not_above("memory", "768Mi", "1Gi", "requests.memory is above limits.memory (1Gi if not given)"),
                 _not_above("cpu", "250m", "1000000", "requests.cpu (250m if not given) is above limits.cpu"),
@@ -362,6 +303,30 @@ KINDS = (
             "spec.delivery.retry.maxInMemory": (SENSIBLE,),
             **of_consumer("spec.template"),
             "spec.scale": Scale.rules,
+        },
+    ),
+    Kind(
+        name="OutboxRelay",
+        plural="outboxrelays",
+        short="hrrelay",
+        longest_name=46,
+        naming=NO_DOTS,
+        description="OutboxRelay publishes the rows of an outbox table by polling it, where CDC is not possible.",
+        spec=OutboxRelaySpec,
+        status=OutboxRelayStatus,
+        columns=(READY, Column(name="Replicas", path=".status.replicasReady"), REASON, AGE, MESSAGE),
+        rules={
+            "spec": (OutboxRelaySpec.rule(),),
+            **{
+                f"spec.{database}.host": (NO_LOGIN_AT_ALL, *address_rules.OF_HOST)
+                for database in OutboxRelaySpec.choices
+            },
+            "spec.table": (NO_TABLE.rule,),
+            "spec.topicPrefix": (OUR_TOPICS.rule,),
+            "spec.interval": (SENSIBLE,),
+            "spec.retry.backoff.initial": (SENSIBLE,),
+            "spec.retry.backoff.max": (SENSIBLE,),
+            **of_any("spec.template"),
         },
     ),
 )

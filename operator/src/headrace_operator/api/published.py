@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace_operator.api import crd
-from headrace_operator.api.kinds import KINDS, Kind
+from headrace_operator.api.kind import Kind
+from headrace_operator.api.kinds import KINDS
 from headrace_operator.api.schema import API_VERSION, VERSION
 
 ANYTHING = "x-kubernetes-preserve-unknown-fields"

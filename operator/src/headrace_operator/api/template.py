@@ -36,8 +36,9 @@ OUR_ACCOUNTS = Refused(
     "name one of your own",
 )
 OUR_CONTAINERS = Refused(
-    pattern="^(agent|consumer|connect)$",
-    message="containers called agent, consumer and connect are made by Headrace: give this one another name",
+    pattern="^(agent|consumer|connect|outbox-relay)$",
+    message="containers called agent, consumer, connect and outbox-relay are made by Headrace: give this one another "
+    "name",
 )
 
 

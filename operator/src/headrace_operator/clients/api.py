@@ -59,6 +59,7 @@ PLURALS = {
     ("headrace.dev/v1alpha1", "ConnectCluster"): "connectclusters",
     ("headrace.dev/v1alpha1", "Connector"): "connectors",
     ("headrace.dev/v1alpha1", "Consumer"): "consumers",
+    ("headrace.dev/v1alpha1", "OutboxRelay"): "outboxrelays",
 }
 
 

@@ -19,13 +19,14 @@ SELECTORS = {
     "connectclusters": "",
     "connectors": "",
     "consumers": "",
+    "outboxrelays": "",
     "deployments": OURS,
     "configmaps": OURS,
     "serviceaccounts": OURS,
     "poddisruptionbudgets": OURS,
     "networkpolicies": OURS,
 }
-"""The kinds of which there is one for each Connector or Consumer, and by which label they are listed."""
+"""The kinds of which there is one for each Connector, Consumer or OutboxRelay, and by which label they are listed."""
 
 APART = OLDEST / 2
 """Seconds between two lists of a kind: nothing that the last one had is too old before."""

@@ -12,10 +12,11 @@ from headrace_operator.api.schema import OFFSETS, REQUESTED, RESTART, TAKE_OVER
 from headrace_operator.reconcile.turns import Key
 
 NEIGHBOURS = {
-    "KafkaConnection": ("ConnectCluster", "Consumer"),
+    "KafkaConnection": ("ConnectCluster", "Consumer", "OutboxRelay"),
     "ConnectCluster": ("Connector", "Consumer"),
-    "Connector": ("ConnectCluster", "Consumer"),
+    "Connector": ("ConnectCluster", "Consumer", "OutboxRelay"),
     "Consumer": (),
+    "OutboxRelay": (),
 }
 """Which kinds read a kind."""
 
@@ -23,6 +24,7 @@ OWNERS = {
     "headrace.dev/consumer": "Consumer",
     "headrace.dev/connect": "ConnectCluster",
     "headrace.dev/agent": "ConnectCluster",
+    "headrace.dev/relay": "OutboxRelay",
 }
 
 SETTLE = 0.5
@@ -45,7 +47,7 @@ class Rings:
         meaning = _meaning(body, meta)
         changed = deleted or self._meaning.get(key) != meaning
         beside = self._known[key.namespace, kind]
-        beside[key.name] = _references(kind, body)
+        beside[key.name] = _references(kind, key.name, body)
         self._meaning[key] = meaning
         if changed:
             self._put(key, 0.0)
@@ -73,14 +75,16 @@ class Rings:
                     self._put(Key(kind, key.namespace, name), SETTLE)
 
 
-def _references(kind: str, body: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what a resource reads of each kind: one name, or none; of a kind that is left out it may read any."""
+def _references(kind: str, name: str, body: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what a resource called `name` reads of each kind: one name, or none; of one that is left out any."""
     spec = body.get("spec")
     spec = spec if isinstance(spec, Mapping) else {}
     source = spec.get("from") or {}
     match kind:
         case "ConnectCluster":
             return {"KafkaConnection": spec.get("kafka")}
+        case "OutboxRelay":
+            return {"KafkaConnection": spec.get("kafka"), "Connector": name}
         case "Connector":
             return {"ConnectCluster": spec.get("connect")}
         case "Consumer" if "connector" in source:

@@ -81,6 +81,22 @@ class ConnectorWorld:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutboxRelayWorld:
+    """An OutboxRelay, its KafkaConnection, the Secrets it names, the Connector of its name, and its children.
+
+    `contracts` is None while it is not looked for those that nothing refers to.
+    """
+
+    resource: Resource
+    kafka: Reference
+    namesake: Reference
+    children: Children | Unknown
+    secrets: Secrets = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=dict)
+    contracts: ContractsSeen | Unknown | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConsumerWorld:
     """A Consumer, what it refers to, its topics and backlog in Kafka, and its children.
 

@@ -18,10 +18,20 @@ from headrace_operator.observed.world import (
     ConnectorWorld,
     ConsumerWorld,
     KafkaConnectionWorld,
+    OutboxRelayWorld,
     Reference,
     Secrets,
 )
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, needs, rest, sources
+from headrace_operator.plan import (
+    connectcluster,
+    connector,
+    consumer,
+    kafkaconnection,
+    needs,
+    outboxrelay,
+    rest,
+    sources,
+)
 from headrace_operator.plan.actions import Plan
 from headrace_operator.settings import Settings
 
@@ -51,6 +61,8 @@ def plan(resource: Resource, given: Given, settings: Settings, now: datetime) ->
             return connectcluster.plan(_connect_cluster(resource, given), settings, now)
         case "Connector":
             return connector.plan(_connector(resource, given), settings, now)
+        case "OutboxRelay":
+            return outboxrelay.plan(_outbox_relay(resource, given), settings, now)
         case _:
             return consumer.plan(_consumer(resource, given, now), settings, now)
 
@@ -81,6 +93,18 @@ def _connector(resource: Resource, given: Given) -> ConnectorWorld:
         seen=Absent() if there else Unknown(reason="Its ConnectCluster is not there to be asked."),
         validation=Validation(errors=()) if there else None,
         home=HOME,
+    )
+
+
+def _outbox_relay(resource: Resource, given: Given) -> OutboxRelayWorld:
+    spec = outboxrelay.judge(resource).spec
+    keys = needs.database_keys(spec.database) if spec else ()
+    return OutboxRelayWorld(
+        resource=resource,
+        kafka=_kafka(given, resource.spec.get("kafka")),
+        namesake=_reference(given, "Connector", resource.name),
+        children=NOTHING,
+        secrets=_secrets(tuple(name for name, _ in keys), tuple(key for _, key in keys)),
     )
 
 

@@ -56,7 +56,7 @@ def selector(owner: Resource, component: str = "") -> dict[str, str]:
 
 
 def _component(owner: Resource) -> str:
-    return owner.kind.removesuffix("Cluster").lower()
+    return owner.kind.removesuffix("Cluster").removeprefix("Outbox").lower()
 
 
 def digest(content: Any) -> str:

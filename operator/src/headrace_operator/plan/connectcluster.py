@@ -51,7 +51,7 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     unused = contracts.removals(resource, world.contracts, contract(world)) if is_ours else ()
     protected = judged.spec.rest if judged.spec else None
     deployed = rest.unseen(protected, world.secrets) or _deployed(world, bool(children), now)
-    found = [judged.finding, _kafka(resource, world.kafka), deployed, _answering(world)]
+    found = [judged.finding, kafka_known(resource, world.kafka), deployed, _answering(world)]
     found += filter(None, [agent.deployed(world, judged.spec, settings.agent_image, bool(beside), now)])
     findings = with_ready(found, NEEDED, judged.stalled)
     previous = resource.status.get("conditions") or []
@@ -165,7 +165,8 @@ def _deployment(world: ConnectClusterWorld) -> Manifest | None:
     return own_deployment(world.resource, names.connect_child(world.resource.name), world.children)
 
 
-def _kafka(resource: Resource, kafka: Reference) -> Finding:
+def kafka_known(resource: Resource, kafka: Reference) -> Finding:
+    """Say whether the KafkaConnection that a spec names exists, and may be used."""
     name = resource.spec.get("kafka")
     match kafka:
         case Resource():

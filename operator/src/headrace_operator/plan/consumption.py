@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,20 @@ from headrace import config as contract
 from headrace import names as kafka_names
 from headrace_operator.api.consumer import ConsumerSpec, Delivery, Handler, Http, OnDeadLetter, Python, Retry
 from headrace_operator.api.durations import seconds
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, OAuth, Tls
-from headrace_operator.api.properties import tuning
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Manifest, Resource
-from headrace_operator.plan import contracts, deduplication, names, template
+from headrace_operator.plan import contracts, deduplication, kafka_login, names, network, template
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, labels, selector
-from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_policy, pull_secrets, scrape
+from headrace_operator.plan.pods import (
+    HISTORY,
+    container_security,
+    pod_security,
+    probe,
+    pull_policy,
+    pull_secrets,
+    scrape,
+)
 from headrace_operator.settings import Settings
 
 CODE = "/etc/headrace/code"
@@ -55,7 +62,7 @@ def manifests(
     return (
         child(resource, "v1", "ServiceAccount", name, {"automountServiceAccountToken": False}),
         budget(resource, name),
-        *((_network_policy(resource, name),) if settings.watches_all else ()),
+        *((network.only_asked(resource, name),) if settings.watches_all else ()),
         document,
         child(
             resource,
@@ -76,16 +83,6 @@ def manifests(
             },
         ),
     )
-
-
-def _network_policy(resource: Resource, name: str) -> Manifest:
-    """Return what lets in only what asks pods how they are; in namespaces that it knows the chart makes one for all."""
-    spec = {
-        "podSelector": {"matchLabels": selector(resource)},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"ports": [{"port": "http", "protocol": "TCP"}]}],
-    }
-    return child(resource, "networking.k8s.io/v1", "NetworkPolicy", name, {"spec": spec})
 
 
 def config_map(resource: Resource, config: contract.Config) -> Manifest:
@@ -110,7 +107,7 @@ def configuration(
         group=kafka_names.group(*place),
         mark=f"{home}/{resource.uid}",
         group_protocol=group,
-        kafka=_kafka(kafka),
+        kafka=kafka_login.contract_of(kafka),
         topics=contract.Topics(
             sources=tuple(topics),
             retry=kafka_names.retry_topic(*place),
@@ -131,34 +128,6 @@ def concurrency(spec: ConsumerSpec) -> int:
 def _is_isolated(spec: ConsumerSpec) -> bool:
     """Whether each record in flight has a worker process."""
     return spec.handler.python is not None and spec.handler.python.isolation == "Process"
-
-
-def _kafka(kafka: KafkaConnectionSpec) -> contract.Kafka:
-    sasl = kafka.sasl and contract.Sasl(
-        mechanism=kafka.sasl.mechanism,
-        username_file=f"{contract.CREDENTIALS}/username",
-        password_file=f"{contract.CREDENTIALS}/password",
-        oauth=kafka.sasl.oauth and _oauth(kafka.sasl.oauth),
-    )
-    return contract.Kafka(
-        bootstrap_servers=kafka.bootstrap_servers,
-        sasl=sasl,
-        tls=kafka.tls and _tls(kafka.tls),
-        properties=tuning(kafka.properties),
-    )
-
-
-def _oauth(oauth: OAuth) -> contract.OAuth:
-    authority = f"{contract.CREDENTIALS}/provider.crt" if oauth.ca else None
-    return contract.OAuth(token_endpoint=oauth.token_endpoint, scope=oauth.scope, ca_file=authority)
-
-
-def _tls(tls: Tls) -> contract.Tls:
-    return contract.Tls(
-        ca_file=f"{contract.CREDENTIALS}/ca.crt" if tls.ca else None,
-        certificate_file=f"{contract.CREDENTIALS}/tls.crt" if tls.certificate else None,
-        key_file=f"{contract.CREDENTIALS}/tls.key" if tls.certificate else None,
-    )
 
 
 def _handler(handler: Handler) -> contract.Handler:
@@ -265,9 +234,9 @@ def _container(spec: ConsumerSpec, volumes: Sequence[str], settings: Settings) -
         "ports": [{"name": "http", "containerPort": contract.PORT}],
         "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": f"{memory}Mi"}},
         "securityContext": container_security(),
-        "startupProbe": {**_probe("/healthz"), "periodSeconds": 1, "failureThreshold": START},
-        "readinessProbe": {**_probe("/readyz"), "periodSeconds": 2, "timeoutSeconds": 3},
-        "livenessProbe": {**_probe("/healthz"), "periodSeconds": 10, "failureThreshold": 6},
+        "startupProbe": {**probe("/healthz"), "periodSeconds": 1, "failureThreshold": START},
+        "readinessProbe": {**probe("/readyz"), "periodSeconds": 2, "timeoutSeconds": 3},
+        "livenessProbe": {**probe("/healthz"), "periodSeconds": 10, "failureThreshold": 6},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": name, "mountPath": places[name], **({} if name == "tmp" else {"readOnly": True})}
@@ -276,38 +245,13 @@ def _container(spec: ConsumerSpec, volumes: Sequence[str], settings: Settings) -
     }
 
 
-def _probe(path: str) -> dict[str, Any]:
-    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5}
-
-
 def _volumes(document: Manifest, spec: ConsumerSpec, kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
         {"name": "config", "configMap": {"name": contracts.name(document)}},
         {"name": "tmp", "emptyDir": {}},
     ]
-    mounted = {"kafka": _credentials(kafka), "redis": deduplication.credentials(deduplication.wanted(spec))}
+    mounted = {"kafka": kafka_login.files(kafka), "redis": deduplication.credentials(deduplication.wanted(spec))}
     volumes += [{"name": name, "projected": {"sources": sources}} for name, sources in mounted.items() if sources]
     if spec.handler.python and spec.handler.python.source:
         volumes.append({"name": "code", "configMap": {"name": spec.handler.python.source.config_map}})
     return volumes
-
-
-def _credentials(kafka: KafkaConnectionSpec) -> list[dict[str, Any]]:
-    sources: list[dict[str, Any]] = []
-    if kafka.sasl:
-        credentials = kafka.sasl.credentials
-        items = _as_files(credentials.keys, "username", "password")
-        sources.append({"secret": {"name": credentials.secret, "items": items}})
-    if kafka.sasl and kafka.sasl.oauth and (ca := kafka.sasl.oauth.ca):
-        sources.append({"secret": {"name": ca.secret, "items": [{"key": ca.key, "path": "provider.crt"}]}})
-    if kafka.tls and kafka.tls.ca:
-        items = [{"key": kafka.tls.ca.key, "path": "ca.crt"}]
-        sources.append({"secret": {"name": kafka.tls.ca.secret, "items": items}})
-    if kafka.tls and (own := kafka.tls.certificate):
-        items = _as_files(own.keys, "tls.crt", "tls.key")
-        sources.append({"secret": {"name": own.secret, "items": items}})
-    return sources
-
-
-def _as_files(keys: Iterable[str], *names: str) -> list[dict[str, str]]:
-    return [{"key": key, "path": name} for key, name in zip(keys, names, strict=True)]

@@ -48,6 +48,11 @@ def of_agent(spec: Mapping[str, Any]) -> frozenset[Input]:
     return frozenset(named(agent.get("template") if isinstance(agent, Mapping) else None))
 
 
+def of_relay(spec: Mapping[str, Any]) -> frozenset[Input]:
+    """Return what an OutboxRelay's pods read when they start: of a template; their logins they read again."""
+    return frozenset(named(spec.get("template")))
+
+
 def _certificate(rest: Any) -> Iterator[str]:
     tls = rest.get("tls") if isinstance(rest, Mapping) else None
     yield from secrets.named(tls)

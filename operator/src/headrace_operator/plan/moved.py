@@ -9,7 +9,7 @@ from datetime import datetime
 
 from headrace import names as kafka_names
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import acceptance, names
+from headrace_operator.plan import acceptance, names, needs
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.conditions import dated, false, notes, true, with_ready
 from headrace_operator.plan.reasons import Reason
@@ -53,5 +53,7 @@ def _named(resource: Resource) -> tuple[str | None, str] | None:
             return status.get("group") or names.connect_group(resource.namespace, name), names.connect_group(
                 place, name
             )
+        case "OutboxRelay" if "topicPrefix" not in needs.accepted(resource):
+            return status.get("topicPrefix"), names.outbox_prefix(place, name)
         case _:
             return None

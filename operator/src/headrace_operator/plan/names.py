@@ -16,6 +16,11 @@ def consumer_child(name: str) -> str:
     return f"{name}-consumer"
 
 
+def relay_child(name: str) -> str:
+    """Return the name of every object made for an OutboxRelay; a hash comes behind it in that of its contract."""
+    return f"{name}-relay"
+
+
 def connect_child(name: str) -> str:
     """Return the name of every object made for a ConnectCluster; a hash comes behind it in that of its contract."""
     return f"{name}-connect"
@@ -44,6 +49,11 @@ def connect_worker(namespace: str, name: str, ip: str) -> str:
 def connect_url(namespace: str, name: str, *, tls: bool = False) -> str:
     """Return the REST address of a ConnectCluster's workers."""
     return f"http{'s' if tls else ''}://{connect_domain(namespace, name)}:8083"
+
+
+def outbox_prefix(place: str, name: str) -> str:
+    """Return what the topics of an outbox begin with, before the route, as those of a Connector of this name do."""
+    return f"{connector(place, name)}.outbox."
 
 
 def connect_group(place: str, name: str) -> str:

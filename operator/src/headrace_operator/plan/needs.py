@@ -11,6 +11,7 @@ from typing import Any
 from headrace_operator.api import properties as raw
 from headrace_operator.api import secrets
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.api.outboxrelay import Database
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
@@ -37,6 +38,17 @@ def kafka_keys(spec: KafkaConnectionSpec) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def database_keys(database: Database) -> tuple[tuple[str, str], ...]:
+    """Return the Secrets that an OutboxRelay's database is reached by, each with a key that it must have."""
+    found = [(database.credentials.secret, key) for key in database.credentials.keys]
+    tls = database.tls
+    if tls and tls.ca:
+        found.append((tls.ca.secret, tls.ca.key))
+    if tls and tls.certificate:
+        found += [(tls.certificate.secret, key) for key in tls.certificate.keys]
+    return tuple(found)
+
+
 def connector_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the Secrets that the workers of a Connector's spec are given the right to read."""
     name = ((spec.get("postgres") or {}).get("credentials") or {}).get("secret")
@@ -60,8 +72,8 @@ def workers_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(secrets.named([*given, spec.get("rest")])))
 
 
-def consumer_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the Secrets a Consumer's spec refers to."""
+def every_secret(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of all Secrets that a spec refers to."""
     return tuple(dict.fromkeys(secrets.named(spec)))
 
 

@@ -9,9 +9,9 @@ from headrace_operator.observed.world import ConsumerWorld
 LABEL = "headrace.dev/pipeline"
 
 
-def of_connector(connector: Resource) -> str:
-    """Return the pipeline that a Connector's label names, or else the Connector's own name."""
-    return connector.labels.get(LABEL) or connector.name
+def of_itself(resource: Resource) -> str:
+    """Return the pipeline that a resource's label names, or else its own name."""
+    return resource.labels.get(LABEL) or resource.name
 
 
 def of_consumer(world: ConsumerWorld) -> str:
@@ -24,7 +24,7 @@ def of_consumer(world: ConsumerWorld) -> str:
         return own
     match world.connector:
         case Resource() as connector:
-            return of_connector(connector)
+            return of_itself(connector)
         case Unknown():
             return str(resource.status.get("pipeline") or resource.name)
         case _:

@@ -48,6 +48,11 @@ def pull_secrets(names: Sequence[str]) -> dict[str, Any]:
     return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}
 
 
+def probe(path: str) -> dict[str, Any]:
+    """Return what a probe asks a pod of the runtime."""
+    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5}
+
+
 def rollout(deployment: Mapping[str, Any] | None) -> tuple[int, int, bool]:
     """Return wanted and ready replicas, and whether every pod runs the latest template."""
     if deployment is None:

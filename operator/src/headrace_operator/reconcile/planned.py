@@ -7,13 +7,14 @@ from datetime import datetime
 
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, moved
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, moved, outboxrelay
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import captured_topics, contracts
 from headrace_operator.reconcile.observe import connections as observe_connections
 from headrace_operator.reconcile.observe import connector as observe_connector
 from headrace_operator.reconcile.observe import consumer as observe_consumer
+from headrace_operator.reconcile.observe import outboxrelay as observe_outboxrelay
 from headrace_operator.reconcile.remote import Remote
 from headrace_operator.settings import Settings
 
@@ -38,6 +39,10 @@ async def planned(
             )
             captured = await captured_topics.seen(running, remote, history.captured, now)
             return connector.plan(dataclasses.replace(running, captured=captured), settings, now), None
+        case "OutboxRelay":
+            relayed = await observe_outboxrelay.outbox_relay(resource, remote, watches_all=settings.watches_all)
+            left = await contracts.all_of(resource, remote, history, now)
+            return outboxrelay.plan(dataclasses.replace(relayed, contracts=left), settings, now), None
         case _:
             return await _consumer(resource, remote, settings, history, now)
 

@@ -99,7 +99,7 @@ async def _references(resource: Resource, remote: Remote) -> tuple[Reference | N
 def _secrets(resource: Resource) -> tuple[str, ...]:
     """Return the Secrets of the spec as written and of the accepted one: either may be in force."""
     accepted = (resource.status.get("accepted") or {}).get("spec") or {}
-    return tuple(dict.fromkeys((*needs.consumer_secrets(resource.spec), *needs.consumer_secrets(accepted))))
+    return tuple(dict.fromkeys((*needs.every_secret(resource.spec), *needs.every_secret(accepted))))
 
 
 async def _code(resource: Resource, remote: Remote) -> Code:

@@ -16,7 +16,11 @@ from headrace_operator.reconcile.remote import Remote
 EVERY = timedelta(minutes=5)
 """Between looks for contracts that nothing refers to: they cost only their place."""
 
-WORKLOADS = {"Consumer": names.consumer_child, "ConnectCluster": names.connect_child}
+WORKLOADS = {
+    "Consumer": names.consumer_child,
+    "ConnectCluster": names.connect_child,
+    "OutboxRelay": names.relay_child,
+}
 
 
 async def beside(children: Children | Unknown, wanted: Manifest | None, remote: Remote) -> Children | Unknown:

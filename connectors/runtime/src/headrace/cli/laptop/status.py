@@ -19,6 +19,7 @@ KINDS = {
     "connectclusters": "ConnectCluster",
     "connectors": "Connector",
     "consumers": "Consumer",
+    "outboxrelays": "OutboxRelay",
 }
 
 
