@@ -111,6 +111,23 @@ class Capturing:
         new = worlds.resource("Connector", name, spec, uid=f"uid-{name}")
         self.shelf.put(dataclasses.replace(old, spec=spec, generation=old.generation + 1) if old else new)
 
+    async def ask(self, annotation: str, value: str) -> None:
+        """Annotate the shop's Connector with ``headrace.dev/<annotation>``, and wait until that operation is over."""
+        old = self.shelf.objects["Connector", self.name]
+        self.shelf.put(dataclasses.replace(old, asked={annotation: value}))
+
+        def is_over() -> bool:
+            told = self.shelf.objects["Connector", self.name].status.get("operations", {}).get(annotation, {})
+            return told.get("phase") in ("Done", "Refused")
+
+        await self.await_(self.name, lambda _: is_over())
+
+    def drop_slot(self) -> None:
+        """Drop the slot of the shop's Connector once nobody reads it."""
+        free = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = '{slot(self.name)}' AND NOT active"
+        until("a slot that nobody reads", lambda: bool(self.run(free)))
+        self.run(f"SELECT pg_drop_replication_slot('{slot(self.name)}')", superuser=True)
+
     def condition(self, name: str, kind: str) -> dict[str, Any]:
         """Return a condition of a Connector as it was recorded last, empty when it has none."""
         found = self.shelf.objects["Connector", name].status.get("conditions", ())

@@ -178,7 +178,7 @@ def test_a_lost_slot_is_named_and_nothing_is_started_again(slot: Any) -> None:
     assert condition(plan, "Ready")["reason"] == "SlotLost"
     message = condition(plan, "SlotHealthy")["message"]
     assert "headrace_shop_orders_db_24ad43c5" in message
-    assert "{snapshot.mode: when_needed}" in message
+    assert "headrace connector offsets reset orders-db -n shop" in message
     assert ("SELECT pg_drop_replication_slot" in message) == (slot is not None)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
 
-from tests.operator.capturing import Capturing, slot
-from tests.waiting import until
+from tests.operator.capturing import Capturing
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("databases-12")]
 
@@ -21,18 +19,6 @@ async def shop(shop: Capturing) -> Capturing:
     return shop
 
 
-async def ask(shop: Capturing, annotation: str, value: str) -> None:
-    """Annotate the Connector, and wait until the operation is over."""
-    old = shop.shelf.objects["Connector", shop.name]
-    shop.shelf.put(dataclasses.replace(old, asked={annotation: value}))
-
-    def is_over() -> bool:
-        told = shop.shelf.objects["Connector", shop.name].status.get("operations", {}).get(annotation, {})
-        return told.get("phase") in ("Done", "Refused")
-
-    await shop.await_(shop.name, lambda _: is_over())
-
-
 async def keys(shop: Capturing, count: int) -> list[bytes | None]:
     return [key for key, _ in await shop.rows(f"shop.{shop.name}.public.t", count)]
 
@@ -42,13 +28,11 @@ async def test_a_slot_that_is_gone_is_told_with_the_way_back_and_that_brings_eve
     await shop.await_(shop.name, lambda _: bool(shop.shelf.objects["Connector", shop.name].status.get("offsets")))
     shop.apply(shop.name, {"tables": ["public.t"]}, state="Stopped")
     await shop.until(shop.name, "True", "Stopped")
-    free = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = '{slot(shop.name)}' AND NOT active"
-    until("a slot that nobody reads", lambda: bool(shop.run(free)))
-    shop.run(f"SELECT pg_drop_replication_slot('{slot(shop.name)}')", superuser=True)
+    shop.drop_slot()
     shop.run("INSERT INTO public.t VALUES (2)")
     shop.apply(shop.name, {"tables": ["public.t"]})
     told = await shop.until(shop.name, "False", "RestartInVain")
-    await ask(shop, "offsets", json.dumps({"id": "one", "action": "reset"}))
+    await shop.ask("offsets", json.dumps({"id": "one", "action": "reset"}))
     await shop.until(shop.name, "True", "Ready")
 
     assert f"headrace connector offsets reset {shop.name} -n shop" in told["message"]
@@ -61,7 +45,7 @@ async def test_a_slot_that_is_gone_is_told_with_the_way_back_and_that_brings_eve
 async def test_a_restart_loses_no_row(shop: Capturing) -> None:
     await keys(shop, 1)
     shop.run("INSERT INTO public.t VALUES (2)")
-    await ask(shop, "restart", "one")
+    await shop.ask("restart", "one")
     shop.run("INSERT INTO public.t VALUES (3)")
     await shop.until(shop.name, "True", "Ready")
 

@@ -133,6 +133,7 @@ def _reader(world: ConnectorWorld, spec: ConnectorSpec) -> Reader:
     seen = world.seen if isinstance(world.seen, ConnectorSeen) else None
     states = {seen.state, *(task.state for task in seen.tasks)} if seen else set()
     return Reader(
+        called=f"{world.resource.name} -n {world.resource.namespace}",
         made=debezium.configuration(world.resource, spec),
         offsets=seen.offsets if seen else None,
         runs=states == {"RUNNING"} and bool(seen and seen.tasks),

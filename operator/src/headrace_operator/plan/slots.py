@@ -40,8 +40,10 @@ class Reader:
     """The connector that reads a slot: its configuration, what it has committed, whether it says to run, and stands.
 
     It ``resnapshots`` where a slot that is lost is dropped by the agent, so that Debezium reads its tables anew.
+    ``called`` is what the command calls it.
     """
 
+    called: str
     made: Mapping[str, str]
     offsets: Offsets
     runs: bool
@@ -68,12 +70,12 @@ def _absent(name: str, reader: Reader) -> Finding:
         return unknown(TYPE, Reason.UNKNOWN, f"Replication slot {name} is made when the connector first starts.")
     if reader.made.get("snapshot.mode") in ANEW:
         return unknown(TYPE, Reason.UNKNOWN, f"Replication slot {name} is made anew, and all tables are read.")
-    return false(TYPE, Reason.SLOT_LOST, f"Replication slot {name} is gone. {_steps(name, drop=False)}")
+    return false(TYPE, Reason.SLOT_LOST, f"Replication slot {name} is gone. {_steps(reader)}")
 
 
 def _lost(slot: Slot, reader: Reader) -> Finding | None:
     if (why := slot.lost) is not None:
-        steps = ANEW_BY_ITSELF if reader.resnapshots else _steps(slot.name)
+        steps = ANEW_BY_ITSELF if reader.resnapshots else _steps(reader, drop=slot.name)
         return false(TYPE, Reason.SLOT_LOST, f"Replication slot {slot.name} is lost{_because(why)}. {steps}")
     mine, theirs = committed(reader.offsets), number(slot.confirmed_position)
     if not reader.stands or not mine or theirs is None or theirs <= mine or "lsn.flush.mode" in reader.made:
@@ -81,7 +83,7 @@ def _lost(slot: Slot, reader: Reader) -> Finding | None:
     text = (
         f"Replication slot {slot.name} begins at {slot.confirmed_position}, beyond {position(mine)}, where the "
         f"connector is: it was made anew or moved by somebody else, and what lies between is not in it. "
-        f"{_steps(slot.name)}"
+        f"{_steps(reader)} To go on without what lies between, set its offsets: headrace connector offsets set."
     )
     return false(TYPE, Reason.POSSIBLE_DATA_GAP, text)
 
@@ -90,13 +92,12 @@ def _because(word: str) -> str:
     return "" if word == "lost" else f" ({word})"
 
 
-def _steps(name: str, *, drop: bool = True) -> str:
+def _steps(reader: Reader, *, drop: str | None = None) -> str:
     """Say what brings every row: by a new snapshot, as what the slot kept is no longer there."""
-    dropped = f"SELECT pg_drop_replication_slot('{name}'), then " if drop else ""
+    dropped = f"SELECT pg_drop_replication_slot('{drop}'), then " if drop else ""
     return (
         "Changes since the connector stopped reading may be missing, so nothing of it is started again. To read all "
-        f"rows of its tables anew: {dropped}set spec.config to {{snapshot.mode: when_needed}}; take that out once the "
-        "Connector is Ready."
+        f"rows of its tables anew and go on: {dropped}headrace connector offsets reset {reader.called}."
     )
 
 
