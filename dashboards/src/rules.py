@@ -104,6 +104,16 @@ def _not_ready(kinds: str) -> str:
     return f'headrace:resource_not_ready{{kind=~"{kinds}"}}'
 
 
+def _false(condition: str) -> str:
+    """Return the Connectors of which a condition is false, beside `Ready`, which may be true meanwhile."""
+    told = f'headrace_resource_condition{{kind="Connector", condition="{condition}", status="False"}}'
+    true = told.replace('"False"', '"True"')
+    return (
+        f"max by ({RESOURCE}) ({_told(told)}) unless on ({RESOURCE}) {true}"
+        f" unless on ({RESOURCE}) headrace:resource_not_ready"
+    )
+
+
 def _as_resource(expr: str) -> str:
     """Return what is told of connectors as told of resources."""
     named = f'label_replace({expr}, "name", "$1", "connector", "(.*)")'
@@ -134,6 +144,8 @@ RETRIES = (
     f" and on ({CONSUMER}) sum by ({CONSUMER}) (increase({RETRIED})) > 10 {CONSUMER_EXISTS}"
 )
 CONNECTOR_FAILED, TASK_FAILED = _failed("headrace_connector_state"), _failed("headrace_connector_tasks")
+RUNS = _told('headrace_connector_state{state="RUNNING"}')
+RUNNING = f"max by ({CONNECTOR}) ({RUNS}) > 0"
 KAFKA_NOT_READY = _not_ready("KafkaConnection")
 CONNECT_NOT_READY = _not_ready("ConnectCluster")
 PASSES = "headrace_operator_reconciliations_total"
@@ -266,6 +278,25 @@ CONNECTORS = (
         summary="A connector's task has failed.",
         description=f"{{{{ $value }}}} tasks of Connector {SOURCE} fail; restarts by Headrace did not help yet.",
         next=f"{KUBECTL} describe hrconn {{{{ $labels.connector }}}}",
+    ),
+    Alert(
+        name="HeadraceConnectorStandsStill",
+        expr=f"{_false('Streaming')} and on ({NAMESPACE}, kind, name) {_as_resource(RUNNING)}",
+        after="5m",
+        severity="critical",
+        summary="A connector says that it runs, and does not follow its database.",
+        description=f"{OBJECT} commits nothing while its database goes on: no changes are captured, though all looks"
+        " well to Kafka Connect.",
+        next=f"{KUBECTL} describe hrconn {{{{ $labels.name }}}}",
+    ),
+    Alert(
+        name="HeadraceSlotAtRisk",
+        expr=_false("SlotHealthy"),
+        after="10m",
+        severity="warning",
+        summary="A replication slot is not read, or keeps more and more.",
+        description=f"The slot of {OBJECT} is not read, will be lost soon, or fills the disk of its database.",
+        next=f"{KUBECTL} describe hrconn {{{{ $labels.name }}}}",
     ),
     Alert(
         name="HeadraceResourceNotReady",

@@ -9,18 +9,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from prometheus_client import CollectorRegistry
 
 from headrace.metrics import Metrics
 from headrace.relay.metrics import Metrics as RelayMetrics
+from headrace_agent import metrics as sources
+from headrace_agent.declared import Declaration
+from headrace_agent.looking import Looking
+from headrace_agent.told import Told
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.reconcile.pace import Pace
 from headrace_operator.reconcile.queue import Queue
 from headrace_operator.reconcile.turns import Key
+from tests.fakes import agent as fake
 from tests.operator import worlds
 from tests.runtime.configs import BILLING
 from tests.runtime.relay.configs import RELAY
@@ -76,6 +81,11 @@ def relay() -> list[Exported]:
     return list(_registered(RelayMetrics(RELAY).registry))
 
 
+def agent() -> list[Exported]:
+    """Return what a source agent exports of a source of which everything is known."""
+    return list(_registered(_sources()))
+
+
 def connect() -> list[Exported]:
     """Return what the exporter makes of a Connect worker's beans."""
     document = yaml.safe_load((ROOT / "connectors/connect/jmx-exporter.yaml").read_text())
@@ -84,14 +94,14 @@ def connect() -> list[Exported]:
 
 def every() -> dict[str, Exported]:
     """Return all of them by the names that PromQL knows them by."""
-    return {name: one for one in (*operator(), *runtime(), *relay(), *connect()) for name in one.series}
+    return {name: one for one in (*operator(), *runtime(), *relay(), *agent(), *connect()) for name in one.series}
 
 
 def scraped() -> dict[str, float]:
     """Return each series and its value as Prometheus gets them of a pipeline that is well and idle."""
     registered = [
         sample
-        for registry in (_fleet(), Metrics(BILLING).registry, RelayMetrics(RELAY).registry)
+        for registry in (_fleet(), Metrics(BILLING).registry, RelayMetrics(RELAY).registry, _sources())
         for metric in registry.collect()
         for sample in metric.samples
     ]
@@ -104,6 +114,15 @@ def scraped() -> dict[str, float]:
 def _series(name: str, labels: Mapping[str, str]) -> str:
     listed = ", ".join(f'{label}="{value}"' for label, value in labels.items())
     return f"{name}{{{listed}}}"
+
+
+def _sources() -> CollectorRegistry:
+    beat = {"at": fake.AT, "age": 1.0, "position": "0/1", "confirmed_at": fake.AT}
+    slot = fake.SLOT | {"safe_bytes": 2**30, "hours_left": 1000.0}
+    source = fake.source(heartbeat=fake.seen(beat), slot=fake.seen(slot))
+    told = Told(declaration="0" * 16, sources=(source,))
+    declaration = Declaration(namespace="shop", cluster="main", sources=())
+    return sources.registry(declaration, cast(Looking, SimpleNamespace(told=lambda: told)))
 
 
 async def _never(key: Key) -> None:

@@ -16,8 +16,8 @@ PAGE = Path(__file__).parents[2] / "docs/observability.md"
 
 
 def current(text: str) -> str:
-    """Return the page with its tables as they should be: alerts, operator, consumers, relays, Connect workers."""
-    rooms = (exported.operator(), exported.runtime(), exported.relay(), exported.connect())
+    """Return the page with its tables as they should be: alerts, then what exports metrics."""
+    rooms = (exported.operator(), exported.runtime(), exported.relay(), exported.agent(), exported.connect())
     tables = iter((_alerts(), *map(_metrics, rooms)))
     return re.sub(r"(?:^\|.*\n)+", lambda _: next(tables), text, flags=re.MULTILINE)
 

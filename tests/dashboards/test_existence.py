@@ -31,6 +31,11 @@ def _ready(kind: str, name: str) -> Series:
     }
 
 
+def _false(condition: str) -> Series:
+    of = f'{ORDERS}, kind="Connector", name="orders-db"'
+    return {f'headrace_resource_condition{{{of}, condition="{condition}", status="False"}}': "1x90"}
+
+
 BAD: dict[str, Series] = {
     "HeadraceConsumerStandsStill": {
         f"headrace_consumer_lag_messages{{{PARTITION}}}": "5x90",
@@ -50,6 +55,11 @@ BAD: dict[str, Series] = {
     "HeadraceConnectNotReady": _ready("ConnectCluster", "main"),
     "HeadraceConnectorFailed": {f'headrace_connector_state{{{ORDERS_DB}, state="FAILED"}}': "1x90"},
     "HeadraceTaskFailed": {f'headrace_connector_tasks{{{ORDERS_DB}, state="FAILED"}}': "1x90"},
+    "HeadraceConnectorStandsStill": {
+        **_false("Streaming"),
+        f'headrace_connector_state{{{ORDERS_DB}, state="RUNNING"}}': "1x90",
+    },
+    "HeadraceSlotAtRisk": _false("SlotHealthy"),
     "HeadraceResourceNotReady": _ready("Consumer", "billing"),
     "HeadraceOperatorNotReconciling": {f'{PASSES}outcome="ok"}}': "9x90", "headrace_operator_queue_depth": "4x90"},
     "HeadraceReconcileFailing": {f'{PASSES}kind="Consumer", outcome="failed"}}': "0+6x90"},
@@ -69,6 +79,8 @@ WAITS = {
     "HeadraceConnectNotReady": 5,
     "HeadraceConnectorFailed": 5,
     "HeadraceTaskFailed": 5,
+    "HeadraceConnectorStandsStill": 5,
+    "HeadraceSlotAtRisk": 10,
     "HeadraceResourceNotReady": 10,
     "HeadraceOperatorNotReconciling": 10,
     "HeadraceReconcileFailing": 15,

@@ -80,8 +80,13 @@ def _paused(values: str, name: str = "billing") -> Series:
     return {f"headrace_resource_condition{{{labels}}}": values}
 
 
-def _state(values: str) -> Series:
-    return {f'headrace_connector_state{{{ORDERS_DB}, state="FAILED"}}': values}
+def _of_source(condition: str, status: str, values: str = "1x90") -> Series:
+    labels = f'{ORDERS}, kind="Connector", name="orders-db", condition="{condition}", status="{status}"'
+    return {f"headrace_resource_condition{{{labels}}}": values}
+
+
+def _state(values: str, state: str = "FAILED") -> Series:
+    return {f'headrace_connector_state{{{ORDERS_DB}, state="{state}"}}': values}
 
 
 def _tasks(values: str) -> Series:
@@ -246,6 +251,26 @@ CASES = (
         (False, "failed for a moment", _tasks("0x37 1 0x60")),
         (False, "the connector failed as a whole", _tasks("1x90") | _state("1x90")),
         (False, "Kafka is the cause", _tasks("1x90") | _ready("KafkaConnection", "kafka", "False")),
+    ),
+    *_cases(
+        "HeadraceConnectorStandsStill",
+        (True, "it runs and commits nothing", _of_source("Streaming", "False") | _state("1x90", "RUNNING")),
+        (False, "it follows", _of_source("Streaming", "True") | _state("1x90", "RUNNING")),
+        (False, "nobody knows", _of_source("Streaming", "Unknown") | _state("1x90", "RUNNING")),
+        (False, "it is stopped", _of_source("Streaming", "False") | _state("1x90", "STOPPED")),
+        (False, "it is not Ready",
+         _of_source("Streaming", "False") | _state("1x90", "RUNNING") | _ready("Connector", "orders-db", "False")),
+        (False, "it stood for a moment",
+         _of_source("Streaming", "False", "_x36 1x2 stale _x60") | _state("1x90", "RUNNING")),
+    ),
+    *_cases(
+        "HeadraceSlotAtRisk",
+        (True, "nobody reads it", _of_source("SlotHealthy", "False")),
+        (True, "of a stopped connector", _of_source("SlotHealthy", "False") | _state("1x90", "STOPPED")),
+        (False, "it is well", _of_source("SlotHealthy", "True")),
+        (False, "nobody knows", _of_source("SlotHealthy", "Unknown")),
+        (False, "it is lost, and the Connector not Ready",
+         _of_source("SlotHealthy", "False") | _ready("Connector", "orders-db", "False")),
     ),
     *_cases(
         "HeadraceResourceNotReady",
