@@ -297,7 +297,7 @@ async def capturing(worker: ConnectWorker, server: PostgresServer, broker: Kafka
         connect = Connect(session, kept=0)
         with contextlib.closing(Kafkas(cast(Any, shelf))) as kafkas:
             clients = {"kube": shelf, "near": shelf, "connect": connect, "kafkas": kafkas}
-            remote = Remote(**cast(Any, {**clients, "entrances": None, "agents": None}))
+            remote = Remote(**cast(Any, {**clients, "entrances": None, "agents": None, "relays": None}))
             async with cleared(RealBench(worker, server), connect):
                 made = Capturing(name=name, worker=worker, server=server, broker=broker, remote=remote, shelf=shelf)
                 made.run(f"GRANT ALL ON SCHEMA public TO {name}", superuser=True)

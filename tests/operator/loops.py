@@ -24,6 +24,7 @@ from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.errors import Busy
 from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
+from headrace_operator.clients.relay import Relays
 from headrace_operator.handlers.rings import NEIGHBOURS
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kube import Children, Manifest
@@ -92,6 +93,7 @@ async def looping(server: ApiServer, *, connect: int = 1, me: str = "loop", clus
                 kafkas=kafkas,
                 entrances=Entrances(kube),
                 agents=Agents(session, kept=0),
+                relays=Relays(session),
             ),
             lease=lease,
             settings=worlds.SETTINGS,

@@ -26,6 +26,8 @@ SHOWN = {
                   "that Connect refuses", "without its Secret", "with an edit"),
     "Consumer": ("new", "runs", "that lags and has dead letters", "without its topic", "whose pods fail",
                  "that is paused", "while Kafka is silent", "with a bad edit"),
+    "OutboxRelay": ("new", "runs", "whose database is away", "whose rows wait for a topic", "with failed rows",
+                    "without its Secret", "with a bad edit"),
 }  # fmt: skip
 
 
@@ -54,6 +56,7 @@ def test_columns_are_the_promised_ones(shown: ApiServer) -> None:
     wide = {kind: _head(shown, kind, "-o", "wide") for kind in SHOWN}
 
     assert normal["Consumer"] == ["NAME", "READY", "REPLICAS", "LAG", "LAG SECONDS", "DEAD", "REASON", "AGE"]
+    assert normal["OutboxRelay"][2:6] == ["REPLICAS", "BACKLOG", "OLDEST SECONDS", "FAILED"]
     assert normal["Connector"] == ["NAME", "READY", "STATE", "TASKS", "LAG SECONDS", "REASON", "AGE"]
     assert all(columns[1] == "READY" and columns[-1] == "AGE" for columns in normal.values())
     assert all("REASON" in columns for columns in normal.values())
@@ -67,7 +70,7 @@ def _put(server: ApiServer, whole: dict[str, object], name: str) -> None:
 
 
 def _slug(name: str, kind: str) -> str:
-    words = re.sub(rf"^a (.*?){kind}( that)?", r"\1", name)
+    words = re.sub(rf"^an? (.*?){kind}( that)?", r"\1", name)
     return re.sub(r"[^a-z]+", "-", words.lower()).strip("-")
 
 

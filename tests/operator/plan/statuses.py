@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from headrace.outbox import Told
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation
 from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen
@@ -164,6 +165,11 @@ BEHIND = BacklogSeen(
     dead_letters_total=12000,
     dead_letters_outstanding=11999,
 )
+FAILED_ROWS = Told(pending=12, failed=3, oldest=1.2)
+AWAY = Told(database="could not read outbox in parcels at parcels-db:3306: access denied (1045)")
+WAITING = Told(
+    rows="rows wait for 1 topics; topic shop.parcels.outbox.a: it does not exist", pending=9, failed=0, oldest=70
+)
 BURST = {"rates": worlds.BEHIND}
 LOGIN = {**worlds.KAFKA_SPEC, "sasl": {"mechanism": "PLAIN", "credentials": {"secret": "login"}}}
 CASES: tuple[tuple[str, Seen, str], ...] = (
@@ -194,6 +200,10 @@ CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a Consumer that is paused", _paused(), "Current"),
     ("a new OutboxRelay", new("OutboxRelay"), "InProgress"),
     ("an OutboxRelay that runs", running("OutboxRelay"), "Current"),
+    ("an OutboxRelay with failed rows", running("OutboxRelay", told=(FAILED_ROWS,)), "Current"),
+    ("an OutboxRelay whose database is away", running("OutboxRelay", told=(AWAY,)), "InProgress"),
+    ("an OutboxRelay whose rows wait for a topic", running("OutboxRelay", told=(WAITING,)), "InProgress"),
+    ("an OutboxRelay whose pods are silent", running("OutboxRelay", told=(SILENT,)), "Current"),
     ("an OutboxRelay without its KafkaConnection", new("OutboxRelay", kafka=Absent()), "InProgress"),
     ("an OutboxRelay without its Secret", new("OutboxRelay", secrets={"parcels-db": Absent()}), "InProgress"),
     ("an OutboxRelay while objects cannot be read", new("OutboxRelay", children=SILENT), "InProgress"),

@@ -10,7 +10,8 @@ from headrace import outbox
 from headrace.config import Tls
 from headrace_operator.observed.kube import SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan.actions import Apply
+from headrace_operator.plan import figures
+from headrace_operator.plan.actions import Apply, Plan
 from tests.operator import worlds
 from tests.operator.plan import leaves, statuses
 
@@ -170,3 +171,64 @@ def test_the_status_says_where_rows_go_and_how_many_pods_there_are() -> None:
     assert status["topicPrefix"] == "shop.parcels.outbox."
     assert (status["replicas"], status["readyReplicas"], status["replicasReady"]) == (2, 2, "2/2")
     assert status["conditions"][0]["status"] == "True"
+
+
+WELL = outbox.Told(pending=3, failed=0, oldest=1.4)
+SILENT = Unknown(reason="GET http://10.0.0.7:8080/standing: the relay's pod did not answer within 5 s.")
+
+
+def planned(*told: outbox.Told | Unknown) -> Plan:
+    """Return the plan of a relay that runs, whose pods tell this."""
+    return statuses.planned(statuses.changed(statuses.settled("OutboxRelay"), told=told))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ({"database": "could not read outbox in parcels at parcels-db:3306: denied (1045)"}, "OutboxUnreadable"),
+        ({"kafka": "Kafka does not take records: no broker"}, "KafkaUnreachable"),
+        ({"rows": "rows wait for 1 topics; topic shop.parcels.outbox.x: it does not exist"}, "RowsWait"),
+        ({"rows": "rows wait for 1 topics", "kafka": "silence", "database": "away"}, "OutboxUnreadable"),
+    ],
+)
+def test_what_is_in_the_way_of_a_pod_is_told_of_the_relay(trouble: dict[str, str], reason: str) -> None:
+    """In the pod's words, also where another pod is well; the worst of several."""
+    plan = planned(WELL, outbox.Told(**trouble))
+    ready, publishing = worlds.condition(plan, "Ready"), worlds.condition(plan, "Publishing")
+
+    assert (publishing["status"], publishing["reason"]) == ("False", reason)
+    assert publishing["message"][1:] == f"{list(trouble.values())[-1][1:]}."
+    assert (ready["status"], ready["reason"], ready["message"]) == ("False", reason, publishing["message"])
+
+
+@pytest.mark.parametrize("told", [(), (SILENT,), (SILENT, WELL), (WELL,)])
+def test_that_a_pod_does_not_tell_is_no_failure(told: tuple[Any, ...]) -> None:
+    """Whether it is ready the kubelet knows; what is not known is not told as zero."""
+    plan = planned(*told)
+    expected = {(): None, (SILENT,): "Unknown"}.get(told, "True")
+
+    assert worlds.condition(plan, "Publishing").get("status") == expected
+    assert worlds.condition(plan, "Ready")["status"] == "True"
+    counts = (plan.status["backlog"], plan.status["oldestPendingSeconds"], plan.status["failedRows"])
+    assert counts == ((3, 1, 0) if WELL in told else (None, None, None))
+
+
+def test_rows_that_were_given_up_are_told_with_the_way_back() -> None:
+    """They are no reason not to be Ready, as dead letters are none."""
+    plan = planned(WELL, outbox.Told(pending=1, failed=2, oldest=0))
+    found = worlds.condition(plan, "NoRowsFailed")
+
+    assert (found["status"], found["reason"]) == ("False", "RowsFailed")
+    assert found["message"].startswith("2 rows are FAILED")
+    assert "kubectl -n shop exec deploy/parcels-relay -- headrace outbox retry --all" in found["message"]
+    assert worlds.condition(plan, "Ready")["status"] == "True"
+    assert worlds.condition(planned(WELL), "NoRowsFailed")["reason"] == "NoRowsFailed"
+
+
+def test_rows_that_come_and_go_make_no_write() -> None:
+    """Until one waits for longer than looks explain, or none waits any more."""
+    before = planned(WELL).status
+    for told, is_due in ((9, 2.0), False), ((9, 30.0), True), ((0, 0.0), True):
+        pending, oldest = told
+        after = planned(outbox.Told(pending=pending, failed=0, oldest=oldest)).status
+        assert figures.due(before, after, 60.0) is is_due, told

@@ -19,6 +19,7 @@ from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.errors import Invalid, Unreachable
 from headrace_operator.clients.kafka_connections import SECRETS, SUPERSEDED, Kafkas
 from headrace_operator.clients.kube import Kube
+from headrace_operator.clients.relay import Relays
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Unknown
 from headrace_operator.plan import kafkaconnection
@@ -71,7 +72,15 @@ async def remote(server: ApiServer, login: None, clock: list[float]) -> AsyncIte
     async with aiohttp.ClientSession() as session:
         kafkas, entrances = Kafkas(kube, now=lambda: clock[0]), Entrances(kube)
         connect, agents = Connect(session), Agents(session)
-        made = Remote(kube=kube, near=kube, connect=connect, kafkas=kafkas, entrances=entrances, agents=agents)
+        made = Remote(
+            kube=kube,
+            near=kube,
+            connect=connect,
+            kafkas=kafkas,
+            entrances=entrances,
+            agents=agents,
+            relays=Relays(session),
+        )
         yield made
         made.kafkas.close()
     await api.close()

@@ -49,7 +49,9 @@ async def test_what_hangs_is_given_up_in_time(action: Action, kube: Any, kafkas:
     clock = asyncio.get_running_loop()
     begun = clock.time()
 
-    remote = Remote(kube=kube, near=kube, connect=kube, kafkas=kafkas, entrances=Entrances(kube), agents=kube)
+    remote = Remote(
+        kube=kube, near=kube, connect=kube, kafkas=kafkas, entrances=Entrances(kube), agents=kube, relays=kube
+    )
 
     with pytest.raises(Unreachable, match="no answer within"):
         await execute(action, remote)

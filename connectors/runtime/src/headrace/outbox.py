@@ -1,4 +1,4 @@
-"""The contract of a relay: the operator, or a person, writes it into a file, and ``headrace relay`` reads it.
+"""The contract of a relay: the operator, or a person, writes it into a file, and ``headrace relay`` reads it and tells.
 
 It must not know either side: no I/O beyond parsing the text it is given, no database, no Kafka client.
 """
@@ -13,6 +13,9 @@ from headrace.config import Document, Kafka, Seconds, Tls
 
 PATH = "/etc/headrace/config/relay.json"
 """Where a relay's pod finds this document; the environment variable ``HEADRACE_CONFIG`` names another place."""
+
+STANDING = "/standing"
+"""Where on its port a relay's pod answers with `Told`."""
 
 DATABASE_CREDENTIALS = "/etc/headrace/database"
 """Where a relay's pod finds the mounted credentials of its database."""
@@ -101,6 +104,21 @@ class Relay(Document):
     def patience(self) -> float:
         """Seconds that the database has for a statement: five of them fit into a lease."""
         return self.lease / 5
+
+
+class Told(Document):
+    """How one pod of a relay stands: what is in its way, in sentences, and what it last counted of the whole table.
+
+    ``oldest`` is the age of the first pending row in seconds, 0 where none is pending. Until the first count, which
+    fails with the database, nobody knows.
+    """
+
+    database: str | None = None
+    kafka: str | None = None
+    rows: str | None = None
+    pending: int | None = None
+    failed: int | None = None
+    oldest: float | None = Field(None, allow_inf_nan=False)
 
 
 def load(text: str) -> Relay:

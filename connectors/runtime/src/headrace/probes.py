@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -10,11 +10,20 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 Answer = tuple[bool, str]
 """Whether it is well, and the words for it."""
 
+NONE: Mapping[str, Callable[[], str]] = {}
+
 
 async def serve(
-    alive: Callable[[], Answer], ready: Callable[[], Answer], registry: CollectorRegistry, port: int
+    alive: Callable[[], Answer],
+    ready: Callable[[], Answer],
+    registry: CollectorRegistry,
+    port: int,
+    documents: Mapping[str, Callable[[], str]] = NONE,
 ) -> web.AppRunner:
-    """Listen on ``port`` of all addresses; the caller cleans up the runner. Raises ``OSError`` when it is taken."""
+    """Listen on ``port`` of all addresses; the caller cleans up the runner. Raises ``OSError`` when it is taken.
+
+    ``documents`` makes the JSON that further paths answer.
+    """
 
     async def liveness(_: web.Request) -> web.Response:
         return _response(*alive())
@@ -25,10 +34,18 @@ async def serve(
     async def measured(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    def document(make: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def made(_: web.Request) -> web.Response:
+            return web.Response(text=make(), content_type="application/json")
+
+        return made
+
     app = web.Application()
     app.router.add_get("/healthz", liveness)
     app.router.add_get("/readyz", readiness)
     app.router.add_get("/metrics", measured)
+    for path, make in documents.items():
+        app.router.add_get(path, document(make))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, port=port).start()

@@ -314,7 +314,16 @@ KINDS = (
         description="OutboxRelay publishes the rows of an outbox table by polling it, where CDC is not possible.",
         spec=OutboxRelaySpec,
         status=OutboxRelayStatus,
-        columns=(READY, Column(name="Replicas", path=".status.replicasReady"), REASON, AGE, MESSAGE),
+        columns=(
+            READY,
+            Column(name="Replicas", path=".status.replicasReady"),
+            Column(name="Backlog", path=".status.backlog", type="integer"),
+            Column(name="Oldest seconds", path=".status.oldestPendingSeconds", type="integer"),
+            Column(name="Failed", path=".status.failedRows", type="integer"),
+            REASON,
+            AGE,
+            MESSAGE,
+        ),
         rules={
             "spec": (OutboxRelaySpec.rule(),),
             **{

@@ -172,3 +172,8 @@ class OutboxRelayStatus(Status):
     replicas: int | None = Field(None, description="Pods that are wanted.")
     ready_replicas: int | None = Field(None, description="Pods that are ready.")
     replicas_ready: str | None = Field(None, description="Ready pods of wanted pods, such as 2/2.")
+    backlog: int | None = Field(None, description="Pending rows of the table, a million at most.")
+    oldest_pending_seconds: int | None = Field(
+        None, description="Age of the first pending row in seconds, by the database's clock; 0 without one."
+    )
+    failed_rows: int | None = Field(None, description="Rows of the table that were given up, as status FAILED says.")

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from headrace.discreet import discreet
 from headrace_agent import places, told
 from headrace_operator.clients import answers, errors
-from headrace_operator.clients.answers import PLAIN, body
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
 from headrace_operator.observed.source import SourceSeen
@@ -46,20 +45,7 @@ class Agents:
     @measured("agent")
     async def _read(self, url: str) -> Mapping[str, SourceSeen]:
         at = f"{url}{places.SOURCES}"
-        try:
-            within = aiohttp.ClientTimeout(total=self._deadline)
-            async with self._session.get(at, timeout=within, headers=PLAIN, allow_redirects=False) as response:
-                status, text = response.status, await body(response, LONGEST)
-        except TimeoutError as error:
-            raise errors.Unreachable(
-                f"GET {at}: the source agent did not answer within {self._deadline:.0f} s."
-            ) from error
-        except (OSError, aiohttp.ClientError) as error:
-            raise errors.Unreachable(
-                f"GET {at}: the source agent did not answer: {str(error) or repr(error)}."
-            ) from error
-        except ValueError as error:
-            raise errors.Unreachable(f"GET {at}: the source agent's answer {error}, and was not read.") from error
+        status, text = await answers.page(self._session, at, "the source agent", self._deadline, LONGEST)
         return _understood(at, status, text)
 
 

@@ -45,6 +45,23 @@ async def body(response: aiohttp.ClientResponse, most: int) -> bytes:
     return b"".join(parts)
 
 
+async def page(session: aiohttp.ClientSession, at: str, who: str, deadline: float, most: int) -> tuple[int, bytes]:
+    """Return status and text, of at most ``most`` bytes, of what ``who`` answers at an address of ours.
+
+    Raises `Unreachable` also where that takes more than ``deadline`` seconds.
+    """
+    try:
+        within = aiohttp.ClientTimeout(total=deadline)
+        async with session.get(at, timeout=within, headers=PLAIN, allow_redirects=False) as response:
+            return response.status, await body(response, most)
+    except TimeoutError as error:
+        raise errors.Unreachable(f"GET {at}: {who} did not answer within {deadline:.0f} s.") from error
+    except (OSError, aiohttp.ClientError) as error:
+        raise errors.Unreachable(f"GET {at}: {who} did not answer: {str(error) or repr(error)}.") from error
+    except ValueError as error:
+        raise errors.Unreachable(f"GET {at}: {who}'s answer {error}, and was not read.") from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class Server:
     """Who answers, what its 409 means, and how many commas are read of its success.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from headrace.outbox import Told
 from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, CapturedSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Children, ContractsSeen, Inputs, Resource, SecretSeen
@@ -84,13 +85,15 @@ class ConnectorWorld:
 class OutboxRelayWorld:
     """An OutboxRelay, its KafkaConnection, the Secrets it names, the Connector of its name, and its children.
 
-    `contracts` is None while it is not looked for those that nothing refers to.
+    `told` has what each of its pods that has an address tells. `contracts` is None while it is not looked for those
+    that nothing refers to.
     """
 
     resource: Resource
     kafka: Reference
     namesake: Reference
     children: Children | Unknown
+    told: tuple[Told | Unknown, ...] = ()
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
     contracts: ContractsSeen | Unknown | None = None

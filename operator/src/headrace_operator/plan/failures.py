@@ -16,7 +16,7 @@ from headrace_operator.plan.actions import Note, Plan
 from headrace_operator.plan.conditions import LONGEST_MESSAGE, dated, true
 from headrace_operator.plan.reasons import Reason
 
-UNMENDED = frozenset({"TargetHealthy", "SourceReady", "SlotHealthy", "Streaming"})
+UNMENDED = frozenset({"TargetHealthy", "SourceReady", "SlotHealthy", "Streaming", "Publishing"})
 """Conditions that no action changes: that nobody knows says nothing of what is to be done."""
 
 

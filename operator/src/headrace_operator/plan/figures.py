@@ -18,7 +18,7 @@ EVERY = 10.0
 SELDOM = 600.0
 """Seconds between two writes of what is on its way."""
 
-FIGURES = ("lag", "lagSeconds", "lagBytes", "offsets")
+FIGURES = ("lag", "lagSeconds", "lagBytes", "offsets", "backlog", "oldestPendingSeconds")
 RATES = ("arrivalsPerSecond", "handledPerSecond")
 SCALING = ("message", "fewerSince", "capacityTime", "capacityPerReplica", *RATES)
 
@@ -50,6 +50,7 @@ def _resting(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
         "offsets": bool(before.get("offsets") and after.get("offsets")),
         "lagSeconds": _is_short(before.get("lagSeconds"), after.get("lagSeconds"), EXPLAINED),
         "lagBytes": _is_short(before.get("lagBytes"), after.get("lagBytes"), SEGMENT),
+        **dict.fromkeys(("backlog", "oldestPendingSeconds"), _is_going_on(before, after)),
     }
     return {name: before[name] for name, holds in same.items() if holds}
 
@@ -88,6 +89,12 @@ def _is_on_its_way(before: Mapping[str, Any] | None, after: Mapping[str, Any] | 
     if not before or not after or "seconds" not in before or "seconds" not in after:
         return False
     return bool(after.get("records") and max(before["seconds"], after["seconds"]) <= EXPLAINED)
+
+
+def _is_going_on(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Tell whether rows of an outbox wait, and none for longer than looks explain, as they did before."""
+    oldest = (before.get("oldestPendingSeconds"), after.get("oldestPendingSeconds"))
+    return bool(before.get("backlog") and after.get("backlog")) and _is_short(*oldest, EXPLAINED)
 
 
 def _is_short(before: float | None, after: float | None, most: float) -> bool:

@@ -21,6 +21,7 @@ from headrace_operator.plan import (
     needs,
     pipeline,
     pods,
+    publishing,
     relaying,
 )
 from headrace_operator.plan.acceptance import Acceptance
@@ -32,6 +33,8 @@ from headrace_operator.settings import Settings
 
 MEMORY = "template.resources.limits.memory"
 NEEDED = frozenset({"Accepted", "KafkaKnown", "Deployed"})
+"""And `Publishing` while it is known not to be so: what pods do not tell, their readiness does."""
+
 NONE_SEEN: Secrets = {}
 
 
@@ -43,12 +46,16 @@ def plan(world: OutboxRelayWorld, settings: Settings, now: datetime) -> Plan:
     if judged.spec is not None and taken(resource, world.children) is None:
         actions = _objects(world, judged.spec, settings)
         actions += contracts.removals(resource, world.contracts, contract(world))
+    told = publishing.findings(resource, world.told)
+    stands = any((one.type, one.status) == (publishing.PUBLISHING, "False") for one in told)
     found = [
         judged.finding,
         connectcluster.kafka_known(resource, world.kafka),
+        *told,
         _deployed(world, judged.spec, actions, now),
     ]
-    findings = with_ready(found, NEEDED, judged.stalled)
+    needed = NEEDED | {publishing.PUBLISHING} if stands else NEEDED
+    findings = with_ready(found, needed, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     status = _status(world, judged.spec) | {"conditions": conditions, "accepted": judged.accepted}
@@ -167,6 +174,7 @@ def _status(world: OutboxRelayWorld, spec: OutboxRelaySpec | None) -> dict[str, 
         "replicas": wanted,
         "readyReplicas": ready,
         "replicasReady": pods.counted(ready, wanted),
+        **publishing.figures(world.told),
     }
     if isinstance(world.children, Unknown):
         status |= {name: resource.status.get(name) for name in ("replicas", "readyReplicas", "replicasReady")}

@@ -13,6 +13,7 @@ from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.connections import Connections
 from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
+from headrace_operator.clients.relay import Relays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Remote:
     kafkas: Kafkas
     entrances: Entrances
     agents: Agents
+    relays: Relays
 
     @property
     def live(self) -> Remote:
@@ -37,5 +39,12 @@ async def opened(kube: Kube, near: Kube, stack: AsyncExitStack) -> Remote:
     kafkas = Kafkas(kube)
     stack.callback(kafkas.close)
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=Connections(limit=0)))
-    entrances, agents = Entrances(kube), Agents(session)
-    return Remote(kube=kube, near=near, connect=Connect(session), kafkas=kafkas, entrances=entrances, agents=agents)
+    return Remote(
+        kube=kube,
+        near=near,
+        connect=Connect(session),
+        kafkas=kafkas,
+        entrances=Entrances(kube),
+        agents=Agents(session),
+        relays=Relays(session),
+    )

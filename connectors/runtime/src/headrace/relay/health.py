@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from headrace import probes
+from headrace import outbox, probes
 from headrace.relay.metrics import Metrics
 from headrace.relay.standing import Standing
 
@@ -26,4 +26,5 @@ async def serve(standing: Standing, metrics: Metrics, port: int) -> web.AppRunne
             return False, "; ".join(standing.troubles.values())
         return standing.looked or standing.figures is not None, "the table is read"
 
-    return await probes.serve(alive, ready, metrics.registry, port)
+    told = {outbox.STANDING: lambda: standing.told.model_dump_json(exclude_none=True)}
+    return await probes.serve(alive, ready, metrics.registry, port, told)

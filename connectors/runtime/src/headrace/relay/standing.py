@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
+from headrace import outbox
 from headrace.discreet import discreet
 from headrace.relay.source import Figures
 
@@ -43,6 +44,13 @@ class Standing:
         if where in self.troubles:
             log.info("%s: going on", where)
             self.troubles = {name: words for name, words in self.troubles.items() if name != where}
+
+    @property
+    def told(self) -> outbox.Told:
+        """What the operator is told; figures of a table that cannot be read now are none."""
+        counted = None if DATABASE in self.troubles else self.figures
+        figures = {} if counted is None else {**counted._asdict(), "oldest": counted.oldest or 0.0}
+        return outbox.Told(**self.troubles, **figures)
 
     @property
     def silence(self) -> float:
