@@ -355,4 +355,4 @@ OF_CONNECTORS = (
     ),
 )
 OF_OTHERS = (*OF_KAFKA, *OF_WORKERS, *OF_CONNECTORS)
-"""All but Consumers."""
+"""All but Consumers and OutboxRelays."""

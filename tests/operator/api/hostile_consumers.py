@@ -13,7 +13,6 @@ from tests.operator.api.hostile import (
     LOCAL,
     LOGIN,
     MOST,
-    OF_OTHERS,
     PASSWORD,
     PATTERN,
     PLAIN,
@@ -154,4 +153,3 @@ OF_CONSUMERS = (
         argued="who asks is known to the API server alone",
     ),
 )
-CORPUS = (*OF_OTHERS, *OF_CONSUMERS)

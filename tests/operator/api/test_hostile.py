@@ -19,18 +19,20 @@ from tests.cluster import fast
 from tests.cluster.client import refusal
 from tests.operator import worlds
 from tests.operator.api.hostile import VICTIM, Hostile
-from tests.operator.api.hostile_consumers import CORPUS
+from tests.operator.api.hostile_relays import CORPUS
 from tests.operator.api.test_admission import NAMING
 from tests.operator.operator_process import install
 from tests.operator.plan import statuses
 from tests.waiting import until
 
-SPECS = {one.kind: dict(one.spec) for one in (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER)}
+GOOD = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER, worlds.OUTBOX_RELAY)
+SPECS = {one.kind: dict(one.spec) for one in GOOD}
 WHO = "mallory"
 USABLE = {"kafkaconnections": "kafka", "connectclusters": "main", "connectors": "orders-db"}
 SEEN = {
     VICTIM: SecretSeen(name=VICTIM, keys=frozenset({"username", "password"}), hosts=("friend",)),
     "shop-db": SecretSeen(name="shop-db", keys=frozenset({"username", "password"}), hosts=None),
+    "parcels-db": SecretSeen(name="parcels-db", keys=frozenset({"username", "password"}), hosts=None),
 }
 each = pytest.mark.parametrize("one", CORPUS, ids=lambda one: f"{one.kind}: {one.after}")
 
@@ -80,7 +82,8 @@ def _rights() -> list[dict[str, Any]]:
         for plural, name in USABLE.items()
     ]
     writes = {"apiGroups": ["headrace.dev"], "resources": ["*"], "verbs": ["create", "patch", "update", "get"]}
-    reads = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["shop-db", "a"], "verbs": ["get"]}
+    own = ["shop-db", "parcels-db", "a"]
+    reads = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": own, "verbs": ["get"]}
     of = {"apiVersion": f"{admission.RBAC}/v1", "metadata": {"name": WHO, "namespace": "shop"}}
     subject = {"kind": "User", "name": WHO, "apiGroup": admission.RBAC}
     bound = {"roleRef": {"kind": "Role", "name": WHO, "apiGroup": admission.RBAC}, "subjects": [subject]}

@@ -25,6 +25,9 @@ OUR_TOPICS = Refused(
 Column = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r'^[^"`%\x00-\x1f\x7f]+$')]
 """The name of a column, in the database's own letters."""
 
+TopicPrefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{0,150}$"), AfterValidator(unless(OUR_TOPICS))]
+"""What stands before a route; it may be empty."""
+
 DatabaseName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """The name of a database."""
 
@@ -128,9 +131,8 @@ class OutboxRelaySpec(OneOf):
         description="The outbox table, as TABLE or SCHEMA.TABLE; headrace outbox ddl prints what makes it.",
     )
     columns: OutboxColumns | None = Field(None, description="What the table's columns are called.")
-    topic_prefix: Annotated[str, AfterValidator(unless(OUR_TOPICS))] | None = Field(
+    topic_prefix: TopicPrefix | None = Field(
         None,
-        pattern=r"^[a-zA-Z0-9._-]{0,150}$",
         description="What stands before the route in the name of a topic; with an empty one the route is the topic. "
         "Default: <namespace>.<name>.outbox. with its last dot, as a Connector of this name has it.",
     )
