@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboards.src import consumers, source
+from dashboards.src import consumers, outboxes, source
 from dashboards.src.panels import DATASOURCE, Panel, Row, laid_out
 from dashboards.src.promql import ONLY, SHARED, WHERE, K, changed, most, quantile
 
@@ -191,7 +191,7 @@ def _process() -> tuple[Panel, ...]:
 
 def dashboard() -> dict[str, Any]:
     """Return the dashboard as Grafana reads it."""
-    rows = (_well(), *consumers.rows(), *source.rows(), _operator())
+    rows = (_well(), *consumers.rows(), *source.rows(), *outboxes.rows(), _operator())
     return {
         "uid": UID,
         "title": "Headrace / Overview",

@@ -9,8 +9,10 @@ SHARED = 'resource_namespace=~"$namespace|", pipeline=~"$pipeline|"'
 
 K = "resource_namespace, consumer"
 C = "resource_namespace, connector"
+R = "resource_namespace, outbox_relay"
 CONSUMER = "{{resource_namespace}}/{{consumer}}"
 CONNECTOR = "{{resource_namespace}}/{{connector}}"
+RELAY = "{{resource_namespace}}/{{outbox_relay}}"
 
 
 def most(by: str, metric: str, where: str = WHERE) -> str:

@@ -9,52 +9,19 @@ alert: what follows from it is silent. It reads and writes no file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-RUNBOOKS = "dashboards/runbooks"
-"""Where the pages are; the chart's value `monitoring.runbooks` puts a web address in its place."""
+from dashboards.src.alert import NAMESPACE, Alert
 
-NAMESPACE = "resource_namespace"
 CONSUMER = f"{NAMESPACE}, pipeline, consumer"
 CONNECTOR = f"{NAMESPACE}, pipeline, connector"
+RELAY = f"{NAMESPACE}, pipeline, outbox_relay"
 RESOURCE = f"{NAMESPACE}, pipeline, kind, name"
 WHO = "{{ $labels.resource_namespace }}/{{ $labels.consumer }}"
 SOURCE = "{{ $labels.resource_namespace }}/{{ $labels.connector }}"
+OUTBOX = "{{ $labels.resource_namespace }}/{{ $labels.outbox_relay }}"
 OBJECT = "{{ $labels.kind }} {{ $labels.resource_namespace }}/{{ $labels.name }}"
 KUBECTL = "kubectl -n {{ $labels.resource_namespace }}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alert:
-    """One alert: `expr` in PromQL, times as Prometheus writes them, `summary` fixed, the other texts templates.
-
-    `after` is how long it must hold. `namespace` is the label that tells which namespace it is about, and goes to the
-    team of.
-    """
-
-    name: str
-    expr: str
-    after: str
-    severity: Literal["critical", "warning"]
-    namespace: str = NAMESPACE
-    summary: str
-    description: str
-    next: str
-
-    def rule(self) -> dict[str, Any]:
-        """Return the rule as Prometheus reads it."""
-        return {
-            "alert": self.name,
-            "expr": self.expr,
-            "for": self.after,
-            "labels": {"severity": self.severity, "namespace": f"{{{{ $labels.{self.namespace} }}}}"},
-            "annotations": {
-                "summary": self.summary,
-                "description": f"{self.description} Next: `{self.next}`",
-                "runbook_url": f"{RUNBOOKS}/{self.name}.md",
-            },
-        }
 
 
 GAP = "3m"
@@ -68,18 +35,21 @@ def _told(metric: str) -> str:
 
 READY = 'headrace_resource_condition{condition="Ready", status="True"}'
 NOT_READY = _told(READY.replace("status=", "status!="))
+RELAYS = _told('headrace_resource_condition{kind="OutboxRelay", condition="Accepted"}')
 RECORDS = {
     "headrace:operator_settled": "max by (namespace) (headrace_build_info"
     " and on (namespace, pod, instance) time() - process_start_time_seconds > 120)",
     "headrace:consumer_exists": f"max by ({CONSUMER}) ({_told('headrace_consumer_desired_replicas')} * 0 + 1"
     " or headrace_consumer_in_flight * 0 + 1)",
     "headrace:connector_exists": f"max by ({CONNECTOR}) ({_told('headrace_connector_restarts_total')} * 0 + 1)",
+    "headrace:outbox_relay_exists": f'max by ({RELAY}) (label_replace({RELAYS}, "outbox_relay", "$1", "name", "(.*)"))',
     "headrace:resource_not_ready": f"max by ({RESOURCE}) ({NOT_READY}) unless on ({RESOURCE}) {READY}",
 }
 """What alerts rest on, in this order. A settled operator has had time to look at everything: what it does not tell of
 is gone."""
 
 CONSUMER_EXISTS = f"and on ({CONSUMER}) headrace:consumer_exists"
+RELAY_EXISTS = f"and on ({RELAY}) headrace:outbox_relay_exists"
 
 
 def _last(metric: str, by: str) -> str:
@@ -157,6 +127,10 @@ TARGET_AWAY = f"(max by ({CONSUMER}) (max_over_time(headrace_consumer_circuit_op
 PAUSED = _told('headrace_resource_condition{kind="Consumer", condition="Paused", status="True"}')
 NOT_PAUSED = f'unless on ({CONSUMER}) label_replace({PAUSED}, "consumer", "$1", "name", "(.*)")'
 """A Consumer that is paused on purpose wakes nobody for what waits meanwhile."""
+ROWS_STAND = (
+    f"max by ({RELAY}) (min_over_time(headrace_relay_backlog[{GAP}])) > 0"
+    f" unless on ({RELAY}) sum by ({RELAY}) (increase(headrace_relay_published_total[4m])) > 0 {RELAY_EXISTS}"
+)
 STORE_AWAY = f"(max by ({CONSUMER}) (max_over_time(headrace_consumer_store_away[{GAP}])) > 0)"
 CONSUMERS = (
     Alert(
@@ -300,15 +274,47 @@ CONNECTORS = (
     ),
     Alert(
         name="HeadraceResourceNotReady",
-        expr=f"{_not_ready('Connector|Consumer')}"
+        expr=f"{_not_ready('Connector|Consumer|OutboxRelay')}"
         f" unless on ({NAMESPACE}) {_not_ready('KafkaConnection|ConnectCluster')}"
         f" unless on ({NAMESPACE}, kind, name) {_as_resource(TASK_FAILED)}"
         f" unless on ({NAMESPACE}, kind, name) {_as_resource(CONNECTOR_FAILED)}",
         after="10m",
         severity="warning",
-        summary="A Connector or Consumer has not been Ready for ten minutes.",
+        summary="A Connector, Consumer or OutboxRelay has not been Ready for ten minutes.",
         description=f"{OBJECT} is not Ready, and no failed task, Connect or Kafka explains it; its conditions say why.",
         next=f"{KUBECTL} describe {{{{ $labels.kind }}}} {{{{ $labels.name }}}}",
+    ),
+)
+OUTBOXES = (
+    Alert(
+        name="HeadraceOutboxStandsStill",
+        expr=f"{ROWS_STAND} unless on ({NAMESPACE}) {KAFKA_NOT_READY}",
+        after="15m",
+        severity="critical",
+        summary="An outbox has rows to publish, and its relay publishes none.",
+        description=f"OutboxRelay {OUTBOX} has had pending rows for 15 minutes ({{{{ $value }}}} now) and published"
+        " none.",
+        next=f"{KUBECTL} describe hrrelay {{{{ $labels.outbox_relay }}}}",
+    ),
+    Alert(
+        name="HeadraceOutboxBacklogOld",
+        expr=f"{_last('headrace_relay_oldest_pending_seconds', RELAY)} > 300 {RELAY_EXISTS}",
+        after="10m",
+        severity="warning",
+        summary="Rows of an outbox wait for more than five minutes.",
+        description=f"The first pending row of OutboxRelay {OUTBOX} is {{{{ $value | humanizeDuration }}}} old; effects"
+        " come late.",
+        next=f"{KUBECTL} describe hrrelay {{{{ $labels.outbox_relay }}}}",
+    ),
+    Alert(
+        name="HeadraceOutboxRowsFailed",
+        expr=f"{_last('headrace_relay_failed_rows', RELAY)} > 0 {RELAY_EXISTS}",
+        after="10m",
+        severity="warning",
+        summary="Rows of an outbox were given up.",
+        description=f"{{{{ $value }}}} rows of OutboxRelay {OUTBOX} are FAILED: Kafka refused them, and their"
+        " effects are missing.",
+        next=f"{KUBECTL} exec deploy/{{{{ $labels.outbox_relay }}}}-relay -- headrace outbox list",
     ),
 )
 OPERATOR = (
@@ -350,6 +356,7 @@ GROUPS = {
     "headrace.consumers": CONSUMERS,
     "headrace.dead-letters": DEAD_LETTERS,
     "headrace.connectors": CONNECTORS,
+    "headrace.outboxes": OUTBOXES,
     "headrace.operator": OPERATOR,
 }
 

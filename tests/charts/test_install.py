@@ -35,6 +35,8 @@ PODS = (
     "client-certificate-stock",
     "kafka-oauth-oauth",
     "kafka-oauth-ledger",
+    "outbox-relay-shipping",
+    "outbox-relay-parcels",
     "payments-in-order-payments",
     "protected-connect-orders",
     "python-database-ledger",

@@ -23,9 +23,13 @@ ORDERS_DB = f'{ORDERS}, connector="orders-db"'
 BUILD = 'headrace_build_info{version="1"}'
 STARTED = "process_start_time_seconds"
 CONSUMER = f"headrace_consumer_desired_replicas{{{BILLING}}}"
+PARCELS = f'{ORDERS}, outbox_relay="parcels"'
+RELAY = (
+    f'headrace_resource_condition{{{ORDERS}, kind="OutboxRelay", name="parcels", condition="Accepted", status="True"}}'
+)
 CONNECTOR = f"headrace_connector_restarts_total{{{ORDERS_DB}}}"
-THERE: Series = {BUILD: "1x90", STARTED: "0x90", CONSUMER: "1x90", CONNECTOR: "0x90"}
-"""An operator that runs, and the Consumer and Connector that it tells of."""
+THERE: Series = {BUILD: "1x90", STARTED: "0x90", CONSUMER: "1x90", CONNECTOR: "0x90", RELAY: "1x90"}
+"""An operator that runs, and the Consumer, Connector and OutboxRelay that it tells of."""
 
 
 def values(notation: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dashboards.src import rules
+from dashboards.src.alert import RUNBOOKS
 from tests.dashboards import exported
 
 PAGE = Path(__file__).parents[2] / "docs/observability.md"
@@ -24,7 +25,7 @@ def current(text: str) -> str:
 
 def _alerts() -> str:
     every = (one for group in rules.GROUPS.values() for one in group)
-    rows = (f"| [{a.name}](../{rules.RUNBOOKS}/{a.name}.md) | {a.severity} | {a.summary} |\n" for a in every)
+    rows = (f"| [{a.name}](../{RUNBOOKS}/{a.name}.md) | {a.severity} | {a.summary} |\n" for a in every)
     return "| alert | severity | meaning |\n|---|---|---|\n" + "".join(rows)
 
 

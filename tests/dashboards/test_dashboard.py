@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from dashboards.src import __main__ as generate
 from dashboards.src import overview, queries, rules
+from dashboards.src.alert import RUNBOOKS
 from headrace.metrics import Metrics
 from headrace_operator.metrics import Fleet
 from tests.dashboards import exported, promtool
@@ -152,7 +153,7 @@ def test_runbooks_name_panels_that_exist() -> None:
     titles = {panel["title"] for panel in PANELS} | {name for name, _ in ALERTS}
     named = {
         (path.stem, name)
-        for path in (ROOT / rules.RUNBOOKS).glob("*.md")
+        for path in (ROOT / RUNBOOKS).glob("*.md")
         for name in re.findall(r"(?<!\*)\*([A-Z][\w ]+)\*(?!\*)", path.read_text())
     }
 

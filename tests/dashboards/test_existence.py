@@ -13,7 +13,19 @@ from prometheus_client import generate_latest
 
 from headrace_operator.metrics import Fleet
 from tests.dashboards import alerting
-from tests.dashboards.alerting import ALERTS, BILLING, BUILD, CONNECTOR, CONSUMER, ORDERS, ORDERS_DB, STARTED, Series
+from tests.dashboards.alerting import (
+    ALERTS,
+    BILLING,
+    BUILD,
+    CONNECTOR,
+    CONSUMER,
+    ORDERS,
+    ORDERS_DB,
+    PARCELS,
+    RELAY,
+    STARTED,
+    Series,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.case("seeing-1")]
 
@@ -61,6 +73,12 @@ BAD: dict[str, Series] = {
     },
     "HeadraceSlotAtRisk": _false("SlotHealthy"),
     "HeadraceResourceNotReady": _ready("Consumer", "billing"),
+    "HeadraceOutboxStandsStill": {
+        f"headrace_relay_backlog{{{PARCELS}}}": "5x90",
+        f"headrace_relay_published_total{{{PARCELS}}}": "7x90",
+    },
+    "HeadraceOutboxBacklogOld": {f"headrace_relay_oldest_pending_seconds{{{PARCELS}}}": "301x90"},
+    "HeadraceOutboxRowsFailed": {f"headrace_relay_failed_rows{{{PARCELS}}}": "1x90"},
     "HeadraceOperatorNotReconciling": {f'{PASSES}outcome="ok"}}': "9x90", "headrace_operator_queue_depth": "4x90"},
     "HeadraceReconcileFailing": {f'{PASSES}kind="Consumer", outcome="failed"}}': "0+6x90"},
 }
@@ -82,6 +100,9 @@ WAITS = {
     "HeadraceConnectorStandsStill": 5,
     "HeadraceSlotAtRisk": 10,
     "HeadraceResourceNotReady": 10,
+    "HeadraceOutboxStandsStill": 15,
+    "HeadraceOutboxBacklogOld": 10,
+    "HeadraceOutboxRowsFailed": 10,
     "HeadraceOperatorNotReconciling": 10,
     "HeadraceReconcileFailing": 15,
 }
@@ -108,7 +129,9 @@ def _cut(told: list[str], kept: list[range]) -> list[str]:
 
 def _thing(alert: str) -> Series:
     """Return the series of what the alert is about: they come and go with it."""
-    there = {BUILD: "1x90", STARTED: "0x90"} if alert in OPERATORS else {CONSUMER: "1x90", CONNECTOR: "0x90"}
+    there = (
+        {BUILD: "1x90", STARTED: "0x90"} if alert in OPERATORS else {CONSUMER: "1x90", CONNECTOR: "0x90", RELAY: "1x90"}
+    )
     return BAD[alert] | there
 
 

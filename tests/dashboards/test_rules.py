@@ -9,9 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.src import rules
+from dashboards.src.alert import NAMESPACE, RUNBOOKS
 from tests.dashboards import alerting, promtool
-from tests.dashboards.alerting import ALERTS, BILLING, BUILD, CONSUMER, FILE, ORDERS, ORDERS_DB, THERE, Series
+from tests.dashboards.alerting import (
+    ALERTS,
+    BILLING,
+    BUILD,
+    CONSUMER,
+    FILE,
+    ORDERS,
+    ORDERS_DB,
+    PARCELS,
+    RELAY,
+    THERE,
+    Series,
+)
 
 ROOT = Path(__file__).parents[2]
 PARTITION = f'{BILLING}, topic="t", partition="0"'
@@ -113,6 +125,21 @@ def _circuit(values: str, pod: str = "") -> Series:
 
 def _store(values: str, pod: str = "") -> Series:
     return {f"headrace_consumer_store_away{{{pod}{BILLING}}}": values}
+
+
+def _outbox(backlog: str, published: str, pod: str = "") -> Series:
+    return {
+        f"headrace_relay_backlog{{{pod}{PARCELS}}}": backlog,
+        f"headrace_relay_published_total{{{pod}{PARCELS}}}": published,
+    }
+
+
+def _pending(oldest: str, pod: str = "") -> Series:
+    return {f"headrace_relay_oldest_pending_seconds{{{pod}{PARCELS}}}": oldest}
+
+
+def _given_up(count: str) -> Series:
+    return {f"headrace_relay_failed_rows{{{PARCELS}}}": count}
 
 
 def _cases(alert: str, *made: tuple[bool, str, Series]) -> tuple[Case, ...]:
@@ -277,6 +304,7 @@ CASES = (
         (True, "since 11 minutes", _ready("Consumer", "billing", "False", "_x28 1x60")),
         (True, "the operator has just been away", _ready("Consumer", "billing", "False", "1x37 stale _x9") | _away(37)),
         (True, "a Consumer", _ready("Consumer", "billing", "False")),
+        (True, "an OutboxRelay", _ready("OutboxRelay", "parcels", "False")),
         (True, "a Connector without a failed task", _ready("Connector", "orders-db", "False") | _tasks("0x90")),
         (True, "a Consumer called as a failed Connector",
          _ready("Consumer", "orders-db", "False") | _tasks("1x90")),
@@ -286,6 +314,32 @@ CASES = (
         (False, "the connector failed", _ready("Connector", "orders-db", "False") | _state("1x90")),
         (False, "Connect is the cause",
          _ready("Connector", "orders-db", "False") | _ready("ConnectCluster", "main", "False")),
+    ),
+    *_cases(
+        "HeadraceOutboxStandsStill",
+        (True, "nothing is published", _outbox("5x90", "7x90")),
+        (True, "since 20 minutes", _outbox("5x90", "0+1x20 20x60")),
+        (False, "since 13 minutes", _outbox("5x90", "0+1x27 27x60")),
+        (False, "another pod publishes", _outbox("5x90", "7x90", OLD) | _outbox("5x90", "0+3x90", NEW)),
+        (False, "no row waits", _outbox("0x90", "7x90")),
+        (False, "Kafka is the cause", _outbox("5x90", "7x90") | _ready("KafkaConnection", "kafka", "False")),
+        (False, "the OutboxRelay is gone", _outbox("5x30 stale _x60", "7x30 stale _x60") | {RELAY: "1x30 stale _x60"}),
+    ),
+    *_cases(
+        "HeadraceOutboxBacklogOld",
+        (True, "one pod tells it", _pending("0x90", OLD) | _pending("301x90", NEW)),
+        (True, "since 15 minutes", _pending("0x25 900x60")),
+        (False, "since 8 minutes", _pending("0x32 900x60")),
+        (False, "five minutes are allowed", _pending("300x90")),
+        (False, "the OutboxRelay is gone", _pending("900x30 stale _x60") | {RELAY: "1x30 stale _x60"}),
+    ),
+    *_cases(
+        "HeadraceOutboxRowsFailed",
+        (True, "one", _given_up("1x90")),
+        (True, "the operator has just been away", _given_up("1x90") | _away(37)),
+        (False, "they were put back", _given_up("3x30 0x60")),
+        (False, "none", _given_up("0x90")),
+        (False, "the OutboxRelay is gone", _given_up("1x30 stale _x60") | {RELAY: "1x30 stale _x60"}),
     ),
     *_cases(
         "HeadraceOperatorDown",
@@ -356,7 +410,7 @@ def test_alert_says_whom_it_concerns_and_what_to_type(name: str) -> None:
     case = next(case for case in CASES if case.alert == name and case.fires)
     (one,) = [one for one in fired(case) if one.labels["alertname"] == name]
 
-    if ALERTS[name].namespace == rules.NAMESPACE:
+    if ALERTS[name].namespace == NAMESPACE:
         assert one.labels["namespace"] == one.labels["resource_namespace"] == "shop"
         assert one.labels["pipeline"] == "orders"
     assert one.labels["severity"] in ("critical", "warning")
@@ -377,7 +431,7 @@ def test_rules_are_valid() -> None:
 
 def test_every_alert_is_tested_and_has_its_page() -> None:
     """No alert without a world where it fires and one where it does not, no page without an alert, nor the reverse."""
-    pages = {path.stem: path.read_text() for path in (ROOT / rules.RUNBOOKS).glob("*.md")}
+    pages = {path.stem: path.read_text() for path in (ROOT / RUNBOOKS).glob("*.md")}
     tested = {wanted: {case.alert for case in CASES if case.fires == wanted} for wanted in (True, False)}
 
     assert set(ALERTS) == tested[True] == tested[False] == set(pages)
