@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Protocol
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from headrace_operator.clients.kafka import Kafka
 from tests.fakes.kafka import END, PARTITIONS, FakeKafka
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_client import write_commits
 from tests.waiting import PATIENCE
 
 GROUP = "headrace.contract"
@@ -60,7 +61,5 @@ class RealBench:
         return name
 
     def _read(self, topic: str) -> None:
-        consumer = Consumer({**self._properties, "group.id": GROUP})
         ends = [TopicPartition(topic, partition, END) for partition in range(PARTITIONS)]
-        consumer.commit(offsets=ends, asynchronous=False)
-        consumer.close()
+        write_commits(self._properties, GROUP, ends)

@@ -9,18 +9,16 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    KafkaError,
-    KafkaException,
     Message,
     Producer,
     TopicPartition,
@@ -36,22 +34,10 @@ from headrace.progress import Progress, decode
 from tests import lines
 from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import BACK_SOON, KafkaBroker
+from tests.kafka_client import answered, write_commits
 from tests.ports import free_port
 from tests.runtime.history import Effect
 from tests.waiting import PATIENCE
-
-NOT_YET = frozenset(
-    {
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError._TRANSPORT,
-        KafkaError._TIMED_OUT,
-    }
-)
-"""What a broker answers that is new or busy, or has just been started anew: it is asked again."""
-
-Answer = TypeVar("Answer")
 
 HANDLER = """
 import json, os, time
@@ -166,18 +152,6 @@ def taken(effect: Mapping[str, object]) -> Effect:
     return Effect(str(effect["key"]), number, str(effect["pid"]), float(str(effect["at"])))
 
 
-def answered(ask: Callable[[], Answer]) -> Answer:
-    """Return what Kafka answers, asked again while it answers `NOT_YET`."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if error.args[0].code() not in NOT_YET or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-
-
 def committed_offsets(client: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
     """Return what the group of ``client`` has committed."""
     return answered(lambda: list(client.committed(asked, timeout=PATIENCE)))
@@ -185,11 +159,8 @@ def committed_offsets(client: Consumer, asked: list[TopicPartition]) -> list[Top
 
 def write_commit(world: World, offset: int, **more: Any) -> None:
     """Commit an offset of partition 0 of the source in the name of the group, which has no members now."""
-    client = Consumer({"bootstrap.servers": world.broker.bootstrap_servers, "group.id": world.config.group})
     place = TopicPartition(world.source, 0, offset, **more)
-    (written,) = answered(lambda: client.commit(offsets=[place], asynchronous=False))
-    client.close()
-    assert written.error is None, written
+    write_commits({"bootstrap.servers": world.broker.bootstrap_servers}, world.config.group, [place])
 
 
 def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = PATIENCE) -> list[Message]:
@@ -199,10 +170,11 @@ def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = PAT
     """
     settings = {"group.id": "read", "enable.auto.commit": "false"}
     client = Consumer({"bootstrap.servers": broker.bootstrap_servers, **settings})
-    known = answered(lambda: client.list_topics(topic, timeout=PATIENCE)).topics[topic]
-    client.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions])
-    found: list[Message] = []
     deadline = time.monotonic() + timeout
+    while not (places := _beginnings(client, topic)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    client.assign(places)
+    found: list[Message] = []
     while len(found) < count and time.monotonic() < deadline:
         message = client.poll(0.2)
         if message is not None and message.error() is None:
@@ -210,6 +182,12 @@ def read_topic(broker: KafkaBroker, topic: str, count: int, timeout: float = PAT
     client.close()
     assert len(found) == count, f"{len(found)} of {count} records in {topic}"
     return found
+
+
+def _beginnings(client: Consumer, topic: str) -> list[TopicPartition]:
+    """Return where the partitions of a topic begin; none while it is not made."""
+    known = answered(lambda: client.list_topics(topic, timeout=PATIENCE)).topics[topic]
+    return [TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions]
 
 
 def make_world(

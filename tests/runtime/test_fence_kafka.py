@@ -138,7 +138,7 @@ def test_a_pod_that_stood_still_while_it_stopped_writes_nothing_of_what_others_h
     kafka_broker: KafkaBroker, tmp_path: Path
 ) -> None:
     """Asked to end, it waits for its records; stopped then for longer than its session, it leaves them to the other."""
-    world = make_world(kafka_broker, tmp_path, retry={"attempts": 1})
+    world = make_world(kafka_broker, tmp_path, stop=PATIENCE, retry={"attempts": 1})
     kafka = world.config.kafka.model_copy(update={"properties": {"session.timeout.ms": "10000"}})
     config = world.config.model_copy(update={"kafka": kafka})
     for partition in (0, 1):

@@ -13,13 +13,14 @@ from contextlib import closing
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace_operator.clients.errors import Invalid, Retryable, Unreachable
 from headrace_operator.clients.kafka import Kafka
 from headrace_operator.observed.kafka import Committed, LogSeen, Partition, RecordSeen, Span
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_client import write_commits
 from tests.operator.asking import answered
 from tests.ports import free_port
 from tests.waiting import PATIENCE
@@ -50,9 +51,7 @@ async def test_it_reads_topics_and_offsets(kafka_broker: KafkaBroker, kafka: Kaf
     for number in range(3):
         producer.produce("orders", str(number).encode(), partition=1)
     assert producer.flush(PATIENCE) == 0
-    consumer = Consumer({"bootstrap.servers": kafka_broker.bootstrap_servers, "group.id": "g"})
-    consumer.commit(offsets=[TopicPartition("orders", 1, 2)], asynchronous=False)
-    consumer.close()
+    write_commits({"bootstrap.servers": kafka_broker.bootstrap_servers}, "g", [TopicPartition("orders", 1, 2)])
 
     every = [("orders", 0), ("orders", 1)]
     ends = {("orders", 0): Span(start=0, end=0), ("orders", 1): Span(start=0, end=3)}

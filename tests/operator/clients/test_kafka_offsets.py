@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace.progress import Progress, Stop, encode
@@ -27,6 +27,7 @@ from headrace_operator.clients.kafka_link import LONGEST
 from headrace_operator.observed.kafka import Committed, Partition, Span, StopSeen
 from tests.cluster import authority
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_client import write_commits
 from tests.mock_cluster import mocked
 from tests.operator import asking
 from tests.operator.asking import refused
@@ -48,8 +49,7 @@ async def answered(kafka: Kafka, group: str, partitions: list[Partition]) -> Map
 
 def commit(broker: KafkaBroker, group: str, *offsets: TopicPartition) -> None:
     """Commit for a group that has no members."""
-    with closing(Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": group})) as consumer:
-        consumer.commit(offsets=list(offsets), asynchronous=False)
+    write_commits({"bootstrap.servers": broker.bootstrap_servers}, group, offsets)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from headrace import config as contract
 from headrace import names
@@ -22,6 +22,7 @@ from headrace_operator.observed.kafka import BacklogSeen, LogSeen, Partition, Sp
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import backlog as observe
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_client import write_commits
 from tests.operator import worlds
 from tests.operator.asking import answered
 from tests.raw_producer import raw_producer
@@ -313,10 +314,8 @@ def lags(seen: BacklogSeen, topic: str) -> dict[int, int]:
 
 def _commit(shop: Shop, offsets: dict[int, int], topic: str = "", told: Mapping[int, str] | None = None) -> None:
     """Commit offsets of the retry topic, or of ``topic``, each with what is ``told`` of its partition."""
-    consumer = Consumer({**shop.connection, "group.id": names.group("shop", shop.name)})
     places = [
         TopicPartition(topic or shop.topics.retry, number, offset, metadata=(told or {}).get(number, ""))
         for number, offset in offsets.items()
     ]
-    consumer.commit(offsets=places, asynchronous=False)
-    consumer.close()
+    write_commits(shop.connection, names.group("shop", shop.name), places)

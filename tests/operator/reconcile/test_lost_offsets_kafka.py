@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace import names
@@ -16,6 +16,7 @@ from headrace_operator.observed.kafka import PartitionSeen
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import backlog as observe
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_client import write_commits
 from tests.operator import worlds
 from tests.operator.asking import answered
 from tests.waiting import PATIENCE
@@ -41,10 +42,8 @@ class Shop:
 
     def commit(self, topic: str, *offsets: int) -> None:
         """Commit offsets of the partitions of a topic."""
-        client = Consumer({**self.connection, "group.id": self.group})
         places = [TopicPartition(topic, number, offset) for number, offset in enumerate(offsets)]
-        client.commit(offsets=places, asynchronous=False)
-        client.close()
+        write_commits(self.connection, self.group, places)
 
     def delete_before(self, topic: str, offset: int) -> None:
         """Let the log of partition 0 begin at ``offset``."""

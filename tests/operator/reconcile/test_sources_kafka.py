@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from headrace import names
 from headrace_operator.api.schema import API_VERSION
@@ -14,6 +14,7 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_client import write_commits
 from tests.operator import loops
 from tests.operator.operator_process import read
 from tests.waiting import PATIENCE
@@ -70,10 +71,8 @@ async def until_accepted(server: ApiServer, loop: Loop, name: str, words: str, r
 def handle_all(broker: KafkaBroker, name: str) -> None:
     """Commit the end of the topic that shall be left, as the Consumer's pods would."""
     group = names.group("shop", name)
-    client = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": group})
     done = [TopicPartition(f"{name}.left", number, RECORDS // 3) for number in range(3)]
-    client.commit(offsets=done, asynchronous=False)
-    client.close()
+    write_commits({"bootstrap.servers": broker.bootstrap_servers}, group, done)
 
 
 @pytest.mark.case("clusters-12")

@@ -1,0 +1,44 @@
+"""Kafka's client as tests use it: what a broker that is new or busy cannot answer yet is asked again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from tests.waiting import PATIENCE
+
+NOT_YET = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+    }
+)
+"""What a broker answers that is new or busy, or has just been started anew: it is asked again."""
+
+Answer = TypeVar("Answer")
+
+
+def answered(ask: Callable[[], Answer]) -> Answer:
+    """Return what Kafka answers, asked again while it answers `NOT_YET`."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in NOT_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def write_commits(connection: dict[str, str], group: str, places: Sequence[TopicPartition]) -> None:
+    """Commit in the name of a group that has no members now."""
+    with closing(Consumer({**connection, "group.id": group})) as client:
+        written = answered(lambda: client.commit(offsets=list(places), asynchronous=False))
+    assert [one.error for one in written] == [None] * len(places), written
