@@ -149,7 +149,7 @@ async def life() -> AsyncIterator[Life]:
         names = aiohttp.TCPConnector(resolver=EveryName(port))
         async with aiohttp.ClientSession(connector=names) as session:
             connect = Connect(session, PATIENCE, metrics_port=port, kept=0)
-            own, rest = {"kube": shelf, "near": shelf, "connect": connect}, ("kafkas", "entrances", "agents")
+            own, rest = {"kube": shelf, "near": shelf, "connect": connect}, ("kafkas", "entrances", "agents", "relays")
             made = Life(fake=fake, remote=Remote(**cast(Any, own | dict.fromkeys(rest))), shelf=shelf)
             await made.look_at_workers(1)
             yield made

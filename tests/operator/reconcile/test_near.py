@@ -104,7 +104,10 @@ class Says:
 @pytest.mark.parametrize("named", [("Secret", "shop-db"), ("ConfigMap", "greeting")])
 async def test_what_pods_read_may_be_remembered_but_in_the_first_pass_after_an_edit(named: tuple[str, str]) -> None:
     """What was edited together with the resource replaces pods once, with it."""
-    clients = dict.fromkeys(("connect", "kafkas", "entrances", "agents")) | {"kube": Says("new"), "near": Says("old")}
+    clients = dict.fromkeys(("connect", "kafkas", "entrances", "agents", "relays")) | {
+        "kube": Says("new"),
+        "near": Says("old"),
+    }
     remote = Remote(**cast(Any, clients))
     for kind, name in (("Consumer", "billing"), ("ConnectCluster", "main")):
         seen = worlds.resource(kind, name, {}, generation=2, status={"observedGeneration": 2})

@@ -40,7 +40,7 @@ class Listed(Shelf):
 
 
 async def observed(shelf: Listed, resource: Resource, watched: tuple[str, ...] = ("shop", "bakery")) -> Any:
-    clients = dict.fromkeys(("connect", "kafkas", "entrances", "agents")) | {"kube": shelf, "near": shelf}
+    clients = dict.fromkeys(("connect", "kafkas", "entrances", "agents", "relays")) | {"kube": shelf, "near": shelf}
     remote = Remote(**cast(Any, clients))
     return await observe.connector(resource, remote, Progress(), worlds.NOW, watched)
 
