@@ -36,6 +36,9 @@ def _told(metric: str) -> str:
 READY = 'headrace_resource_condition{condition="Ready", status="True"}'
 NOT_READY = _told(READY.replace("status=", "status!="))
 RELAYS = _told('headrace_resource_condition{kind="OutboxRelay", condition="Accepted"}')
+OF_SOURCES = 'headrace_resource_condition{kind="Connector", condition=~"SlotHealthy|Streaming", status="True"}'
+SOURCE_WRONG = _told(OF_SOURCES.replace('"True"', '"False"'))
+CONNECTOR_RUNS = _told('headrace_connector_state{state="RUNNING"}')
 RECORDS = {
     "headrace:operator_settled": "max by (namespace) (headrace_build_info"
     " and on (namespace, pod, instance) time() - process_start_time_seconds > 120)",
@@ -44,6 +47,9 @@ RECORDS = {
     "headrace:connector_exists": f"max by ({CONNECTOR}) ({_told('headrace_connector_restarts_total')} * 0 + 1)",
     "headrace:outbox_relay_exists": f'max by ({RELAY}) (label_replace({RELAYS}, "outbox_relay", "$1", "name", "(.*)"))',
     "headrace:resource_not_ready": f"max by ({RESOURCE}) ({NOT_READY}) unless on ({RESOURCE}) {READY}",
+    "headrace:source_wrong": f"max by ({RESOURCE}, condition) ({SOURCE_WRONG})"
+    f" unless on ({RESOURCE}, condition) {OF_SOURCES}",
+    "headrace:connector_runs": f"max by ({CONNECTOR}) ({CONNECTOR_RUNS}) > 0",
 }
 """What alerts rest on, in this order. A settled operator has had time to look at everything: what it does not tell of
 is gone."""
@@ -75,13 +81,9 @@ def _not_ready(kinds: str) -> str:
 
 
 def _false(condition: str) -> str:
-    """Return the Connectors of which a condition is false, beside `Ready`, which may be true meanwhile."""
-    told = f'headrace_resource_condition{{kind="Connector", condition="{condition}", status="False"}}'
-    true = told.replace('"False"', '"True"')
-    return (
-        f"max by ({RESOURCE}) ({_told(told)}) unless on ({RESOURCE}) {true}"
-        f" unless on ({RESOURCE}) headrace:resource_not_ready"
-    )
+    """Return the Connectors of which a condition is false, though they are Ready."""
+    found = f'headrace:source_wrong{{condition="{condition}"}}'
+    return f"max by ({RESOURCE}) ({found}) unless on ({RESOURCE}) headrace:resource_not_ready"
 
 
 def _as_resource(expr: str) -> str:
@@ -114,8 +116,6 @@ RETRIES = (
     f" and on ({CONSUMER}) sum by ({CONSUMER}) (increase({RETRIED})) > 10 {CONSUMER_EXISTS}"
 )
 CONNECTOR_FAILED, TASK_FAILED = _failed("headrace_connector_state"), _failed("headrace_connector_tasks")
-RUNS = _told('headrace_connector_state{state="RUNNING"}')
-RUNNING = f"max by ({CONNECTOR}) ({RUNS}) > 0"
 KAFKA_NOT_READY = _not_ready("KafkaConnection")
 CONNECT_NOT_READY = _not_ready("ConnectCluster")
 PASSES = "headrace_operator_reconciliations_total"
@@ -255,7 +255,7 @@ CONNECTORS = (
     ),
     Alert(
         name="HeadraceConnectorStandsStill",
-        expr=f"{_false('Streaming')} and on ({NAMESPACE}, kind, name) {_as_resource(RUNNING)}",
+        expr=f"{_false('Streaming')} and on ({NAMESPACE}, kind, name) {_as_resource('headrace:connector_runs')}",
         after="5m",
         severity="critical",
         summary="A connector says that it runs, and does not follow its database.",
