@@ -16,6 +16,7 @@ import pytest
 from headrace_agent import declared, places, told
 from headrace_agent.told import Seen, Unknown
 from tests.agent.declarations import declaration, source
+from tests.agent.process import DECLARATION, begun
 from tests.agent.silence import silent
 from tests.agent.sources.postgres.shop import Shop
 from tests.canaries import Canary, seen
@@ -50,13 +51,9 @@ class Agent:
 @contextmanager
 def running(declaration: declared.Declaration, folder: Path) -> Iterator[Agent]:
     """Run an agent, with its log in ``folder``."""
-    (folder / "sources.json").write_text(declared.dump(declaration))
+    (folder / DECLARATION).write_text(declared.dump(declaration))
     ports = free_ports(2)
-    settings = {places.DECLARATION_VARIABLE: str(folder / "sources.json")}
-    settings |= {places.PORT_VARIABLE: str(ports[0]), places.METRICS_VARIABLE: str(ports[1])}
-    with (folder / "log").open("wb") as log:
-        words = [sys.executable, "-m", "headrace_agent"]
-        process = subprocess.Popen(words, env=os.environ | settings, stdout=log, stderr=log)
+    process = begun(folder, ports)
     try:
         yield Agent(process, ports)
     finally:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from headrace_agent import places
 from headrace_operator.clients.agent import Agents
 from headrace_operator.observed.kube import Children
 from headrace_operator.plan import names
+from tests.agent.process import DECLARATION, LOG, begun
 from tests.operator.loops import Loopback
 from tests.ports import free_ports
 
@@ -38,7 +37,7 @@ class AgentPod:
         self.end()
         if told is not None:
             self._declaration.write_text(told)
-            self._begin()
+            self.process = begun(self.folder, self.ports)
 
     def end(self) -> None:
         """End the process, as the pod's deletion does."""
@@ -50,21 +49,14 @@ class AgentPod:
     @property
     def log(self) -> str:
         """Return what it wrote."""
-        return (self.folder / "agent.log").read_text()
+        return (self.folder / LOG).read_text()
 
     @property
     def _declaration(self) -> Path:
-        return self.folder / "sources.json"
+        return self.folder / DECLARATION
 
     def _told(self) -> str | None:
         return self._declaration.read_text() if self._declaration.exists() else None
-
-    def _begin(self) -> None:
-        settings = {places.DECLARATION_VARIABLE: str(self._declaration)}
-        settings |= {places.PORT_VARIABLE: str(self.ports[0]), places.METRICS_VARIABLE: str(self.ports[1])}
-        with (self.folder / "agent.log").open("ab") as log:
-            words = [sys.executable, "-m", "headrace_agent"]
-            self.process = subprocess.Popen(words, env=os.environ | settings, stdout=log, stderr=log)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ _FIGURES: dict[str, tuple[str, Callable[[told.Postgres], float | None]]] = {
 
 _OF_SLOT: dict[str, tuple[str, Callable[[told.Slot], float | None]]] = {
     "headrace_source_slot_active": ("1 while somebody reads the slot.", lambda slot: float(slot.active)),
-    "headrace_source_slot_lost": ("1 once the slot is invalidated.", lambda slot: float(slot.wal_status == "lost")),
+    "headrace_source_slot_lost": ("1 once the slot is invalidated.", lambda slot: float(slot.lost is not None)),
     "headrace_source_slot_retained_bytes": ("WAL kept for the slot.", lambda slot: slot.retained_bytes),
     "headrace_source_slot_unconfirmed_bytes": (
         "WAL that the slot's reader has not confirmed.",

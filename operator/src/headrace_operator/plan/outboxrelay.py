@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace_operator.api import addresses, secrets
 from headrace_operator.api.outboxrelay import OutboxRelaySpec
-from headrace_operator.observed.kube import Children, Manifest, Resource, SecretSeen
+from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import OutboxRelayWorld, Reference, Secrets
 from headrace_operator.plan import (
@@ -20,6 +20,7 @@ from headrace_operator.plan import (
     names,
     needs,
     pipeline,
+    pod_secrets,
     pods,
     publishing,
     relaying,
@@ -132,17 +133,7 @@ def _deployment(world: OutboxRelayWorld) -> Manifest | None:
 
 def _unseen(spec: OutboxRelaySpec, seen: Secrets) -> Finding | None:
     """Say which Secret of the database was not seen, or lacks a key: pods would wait for it, and not say so."""
-    for name, key in needs.database_keys(spec.database):
-        found = seen.get(name, Absent())
-        if isinstance(found, Unknown):
-            return unknown("Deployed", Reason.UNKNOWN, found.reason)
-        if isinstance(found, Absent):
-            text = f"Secret {name} does not exist in this namespace: create it, or name another."
-            return false("Deployed", Reason.SECRET_NOT_FOUND, text)
-        if isinstance(found, SecretSeen) and key not in found.keys:
-            text = f"Secret {name} has no key {key}: add it, or name another key."
-            return false("Deployed", Reason.SECRET_KEY_MISSING, text)
-    return None
+    return pod_secrets.unseen(needs.database_keys(spec.database), seen, "add it, or name another key")
 
 
 def _deployed(

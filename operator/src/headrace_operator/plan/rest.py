@@ -11,12 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec, Rest
-from headrace_operator.observed.kube import Resource, SecretSeen
-from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.world import Secrets
-from headrace_operator.plan import acceptance, names
-from headrace_operator.plan.conditions import Finding, false, unknown
-from headrace_operator.plan.reasons import Reason
+from headrace_operator.plan import acceptance, names, pod_secrets
+from headrace_operator.plan.conditions import Finding
 
 PORT = 8083
 CERTIFICATE = ("tls.crt", "tls.key", "ca.crt")
@@ -64,16 +62,7 @@ def only_to_hosts(resource: Resource, spec: ConnectClusterSpec, seen: Secrets) -
 
 def unseen(rest: Rest | None, seen: Secrets) -> Finding | None:
     """Say which Secret was not seen, or lacks a key: where it may go is known before pods are given it."""
-    for name, key in keys(rest):
-        found = seen.get(name, Absent())
-        if isinstance(found, Unknown):
-            return unknown("Deployed", Reason.UNKNOWN, found.reason)
-        if isinstance(found, Absent):
-            text = f"Secret {name} does not exist in this namespace: create it, or name another."
-            return false("Deployed", Reason.SECRET_NOT_FOUND, text)
-        if isinstance(found, SecretSeen) and key not in found.keys:
-            return false("Deployed", Reason.SECRET_KEY_MISSING, f"Secret {name} has no key {key}: add it.")
-    return None
+    return pod_secrets.unseen(keys(rest), seen, "add it")
 
 
 def properties(rest: Rest | None) -> dict[str, str]:

@@ -64,6 +64,8 @@ class Postgres:
 
     async def _keep(self, session: Session) -> None:
         """Converge on what is declared; what cannot be seen now is told by the look that follows."""
+        if self._source.slot.state == "DroppedOnceLost":
+            await fact(slot.drop_lost(session, self._source, self._deeds))
         await fact(self._keep_publication(session))
         if self._source.heartbeat is not None:
             await self._heartbeat.keep(self._source.heartbeat, self._deeds, _now())
@@ -71,8 +73,6 @@ class Postgres:
     async def _keep_publication(self, session: Session) -> None:
         wanted, deeds = self._source, self._deeds
         is_gone = wanted.slot.state != "Dropped" or await slot.drop(session, wanted, deeds)
-        if wanted.slot.state == "DroppedOnceLost":
-            await fact(slot.drop_lost(session, wanted, deeds))
         match wanted.publication.state:
             case "Kept":
                 await publication.keep(session, wanted, deeds)

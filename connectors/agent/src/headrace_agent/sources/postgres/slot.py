@@ -30,15 +30,13 @@ FROM pg_replication_slots s, (SELECT """
 """
 )
 
-_DROP = sql.SQL(
-    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+_UNUSED = (
+    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots s "
     "WHERE slot_name = {} AND database = current_database() AND NOT active"
 )
-
+_DROP = sql.SQL(_UNUSED)
 _DROP_LOST = sql.SQL(
-    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots s "
-    "WHERE slot_name = {} AND database = current_database() AND NOT active "
-    "AND (to_jsonb(s) ->> 'wal_status' = 'lost' OR to_jsonb(s) ->> 'invalidation_reason' IS NOT NULL)"
+    _UNUSED + " AND (to_jsonb(s) ->> 'wal_status' = 'lost' OR to_jsonb(s) ->> 'invalidation_reason' IS NOT NULL)"
 )
 
 
