@@ -109,7 +109,7 @@ def pods() -> dict[str, dict[str, Any]]:
                     of_agent = "-agent" if action.manifest["metadata"]["name"] == agent_child(resource.name) else ""
                     made[f"{example.stem}-{resource.name}{of_agent}"] = json.loads(json.dumps(action.manifest))
     found = {name: _pod(deployment) for name, deployment in made.items()}
-    errand = errand_pod.manifest(made["outbox-billing"], "billing", ["headrace", "internal"])
+    errand = errand_pod.manifest(made["outbox-billing"], "billing", ["headrace", "internal"], "1")
     (test,) = of("Pod", render(tests=True))
     found["helm-test"] = {**test, "metadata": {}}
     return found | {"errand": {**errand, "metadata": {"name": "errand"}}, "every-field-of-a-template": _whole()}

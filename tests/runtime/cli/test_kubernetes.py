@@ -17,9 +17,12 @@ from typing import Any
 import pytest
 import yaml
 
+from headrace.cli import answers
+from headrace.letters.reading import Opened
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
 from tests.runtime.cli.test_pod import deployment
+from tests.runtime.cli.transcripts import letter
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
@@ -28,8 +31,39 @@ DOCS = Path(__file__).parents[3] / "docs" / "dead-letters.md"
 Json = dict[str, Any]
 
 
-INTERRUPTIBLE = ("env", "--default-signal=INT")
+INTERRUPTIBLE = ("env", "--default-signal=INT,HUP")
 """As from a terminal: a shell has what it starts in the background ignore interrupts, these tests included."""
+
+RUN = "from headrace.cli import app; app()"
+MEANWHILE = """
+from os import getpid, kill
+from headrace.cli import app
+from kubernetes.client import CoreV1Api
+from urllib3.exceptions import ReadTimeoutError
+
+asked = CoreV1Api.{call}
+
+def meanwhile(*given, **named):
+    {before}
+    answer = asked(*given, **named)
+    {after}
+    return answer
+
+CoreV1Api.{call} = meanwhile
+app()
+"""
+"""The command, to which something happens right before or after the API server answers a call."""
+
+TOLD = """
+from kubernetes.client import CoreV1Api
+
+class Log(list):
+    def stream(self, size): return iter(self)
+    def release_conn(self): pass
+
+CoreV1Api.read_namespaced_pod_log = lambda *_, **__: Log({lines!r})
+"""
+"""No kubelet tells what a pod has logged."""
 
 
 class Shop:
@@ -52,8 +86,8 @@ class Shop:
     def play_kubelet(self, pod: Json, status: Json) -> None:
         self.server.client.patch("pod", pod["metadata"]["name"], {"status": status}, "shop", part="status")
 
-    def start(self, kubeconfig: Path, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", "from headrace.cli import app; app()", *words, "-n", "shop"]
+    def start(self, kubeconfig: Path, *words: str, program: str = RUN) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", program, *words, "-n", "shop"]
         return subprocess.Popen(
             [*INTERRUPTIBLE, *command, "--kubeconfig", str(kubeconfig)],
             stdin=subprocess.DEVNULL,
@@ -63,8 +97,8 @@ class Shop:
             env={**os.environ, "NO_COLOR": "1"},
         )
 
-    def run(self, kubeconfig: Path, *words: str) -> tuple[int, str, str]:
-        process = self.start(kubeconfig, *words)
+    def run(self, kubeconfig: Path, *words: str, program: str = RUN) -> tuple[int, str, str]:
+        process = self.start(kubeconfig, *words, program=program)
         out, err = process.communicate(timeout=PATIENCE)
         return process.returncode, out, err
 
@@ -105,6 +139,11 @@ def _rights() -> tuple[Json, Json]:
     return role, binding
 
 
+def meanwhile(call: str, before: str = "pass", after: str = "pass") -> str:
+    """Return the command as a program to which that happens before or after the answer to ``call``."""
+    return MEANWHILE.format(call=call, before=before, after=after)
+
+
 def test_a_missing_right_is_named_with_verb_resource_and_namespace(shop: Shop) -> None:
     code, out, err = shop.run(shop.stranger, "dlq", "list", "billing")
     assert (code, out) == (4, "")
@@ -136,7 +175,7 @@ def test_a_pod_that_cannot_start_is_explained_and_removed(shop: Shop) -> None:
     assert shop.pods() == []
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_removes_the_pod(shop: Shop, ending: signal.Signals) -> None:
     process = shop.start(shop.user, "dlq", "show", "billing", "0/1")
     pod = shop.await_pod()
@@ -144,6 +183,47 @@ def test_an_interrupt_removes_the_pod(shop: Shop, ending: signal.Signals) -> Non
     process.send_signal(ending)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
+    assert shop.pods() == []
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_removes_the_pod_whose_name_it_does_not_know_yet(shop: Shop, ending: signal.Signals) -> None:
+    """It comes right after the API server has answered, before the command has the answer."""
+    program = meanwhile("create_namespaced_pod", after=f"kill(getpid(), {int(ending)})")
+    code, _, err = shop.run(shop.user, "dlq", "show", "billing", "0/1", program=program)
+    assert (code, err) == (130, "")
+    assert shop.pods() == []
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_interrupt_does_not_end_the_removal(shop: Shop, ending: signal.Signals) -> None:
+    program = meanwhile("delete_namespaced_pod", before=f"kill(getpid(), {int(ending)})")
+    process = shop.start(shop.user, "redrive", "billing", "--all", "--yes", program=program)
+    shop.await_pod()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (130, "")
+    assert shop.pods() == []
+
+
+def test_an_interrupt_amid_the_removal_is_not_lost(shop: Shop) -> None:
+    """The errand is done; what it found is not told, as nobody waits for it any more."""
+    found = Opened(letter=letter(), value="{}", value_encoding="text", headers=(), resolution=None)
+    lines = [answers.encode(one) + "\n" for one in (answers.Found(opened=found), answers.Done(count=1))]
+    told = TOLD.format(lines=[line.encode() for line in lines])
+    program = told + meanwhile("delete_namespaced_pod", before=f"kill(getpid(), {int(signal.SIGINT)})")
+    process = shop.start(shop.user, "dlq", "show", "billing", "0/1", program=program)
+    shop.play_kubelet(shop.await_pod(), {"phase": "Running"})
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert shop.pods() == []
+
+
+def test_a_pod_is_removed_also_when_the_answer_to_its_creation_is_lost(shop: Shop) -> None:
+    program = meanwhile("create_namespaced_pod", after="raise ReadTimeoutError(None, '', 'no answer in time')")
+    code, _, err = shop.run(shop.user, "redrive", "billing", "--all", "--yes", program=program)
+    assert code == 5
+    assert re.search(r"cannot create pods billing-cli-\w+ in namespace shop: the API server \S+ did not answer", err)
     assert shop.pods() == []
 
 

@@ -60,7 +60,7 @@ def deployment() -> Json:
 
 
 def made(**changes: Any) -> Json:
-    return errand_pod.manifest({**deployment(), **changes}, "billing", ["headrace", "internal", "dlq-list"])
+    return errand_pod.manifest({**deployment(), **changes}, "billing", ["headrace", "internal", "dlq-list"], "0a1b2c3d")
 
 
 def test_it_has_the_access_and_placement_of_a_replica() -> None:
@@ -108,7 +108,7 @@ def test_it_asks_for_nothing_of_which_a_replica_has_a_limit() -> None:
         container["resources"] = {
             "limits": {"cpu": "2", "memory": "4Gi", "ephemeral-storage": "9Gi", "nvidia.com/gpu": 1}
         }
-    (made_so,) = errand_pod.manifest(given, "billing", ["true"])["spec"]["containers"]
+    (made_so,) = errand_pod.manifest(given, "billing", ["true"], "1")["spec"]["containers"]
 
     assert made_so["resources"] == {
         "requests": {"cpu": "1m", "memory": "16Mi"}, "limits": {"cpu": "2", "memory": "4Gi"},

@@ -68,11 +68,10 @@ class Cluster:
         with self._telling("get", "pods", name):
             return self._json(self._core.read_namespaced_pod(name, self.namespace, _request_timeout=DEADLINE))
 
-    def create_pod(self, manifest: Json) -> str:
-        """Make a Pod and return its name; raises ``Failure``."""
-        with self._telling("create", "pods", manifest["metadata"]["generateName"]):
-            made = self._core.create_namespaced_pod(self.namespace, manifest, _request_timeout=DEADLINE)
-            return str(made.metadata.name)
+    def create_pod(self, manifest: Json) -> None:
+        """Make a Pod; raises ``Failure``, after which it may be there all the same."""
+        with self._telling("create", "pods", manifest["metadata"]["name"]):
+            self._core.create_namespaced_pod(self.namespace, manifest, _request_timeout=DEADLINE)
 
     def delete_pod(self, name: str) -> None:
         """Delete a Pod; one that is gone is well. Raises ``Failure``."""
@@ -143,15 +142,16 @@ class Cluster:
 
     @contextmanager
     def _telling(self, verb: str, resource: str, name: str | None) -> Iterator[None]:
+        what = f"{resource} {name or ''}".strip()
         where = "in all namespaces" if name is None else f"in namespace {self.namespace}"
         try:
             yield
         except client.ApiException as error:
-            raise _told(error, verb, f"{resource} {name or ''}".strip(), where) from error
+            raise _told(error, verb, what, where) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            host = self._api.configuration.host
             raise unreachable(
-                f"the API server {host} did not answer: {error}", "Check the network, and --context or --kubeconfig."
+                f"cannot {verb} {what} {where}: the API server {self._api.configuration.host} did not answer: {error}",
+                "Check the network, and --context or --kubeconfig.",
             ) from error
 
 

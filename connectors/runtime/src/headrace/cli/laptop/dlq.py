@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -125,8 +126,9 @@ def described(opened: Opened) -> str:
 def _fetch(cluster: Cluster, consumer: str, limit: int, among: Sequence[str]) -> tuple[list[Letter], int]:
     letters: list[Letter] = []
     total = 0
-    with progress() as note:
-        for answer in errand.run(cluster, consumer, ["dlq-list", "--limit", str(limit), *among], note):
+    words = ["dlq-list", "--limit", str(limit), *among]
+    with progress() as note, closing(errand.run(cluster, consumer, words, note)) as told:
+        for answer in told:
             if isinstance(answer, answers.Listed):
                 letters.append(answer.letter)
                 note(f"{output.counted(len(letters), 'dead letter')} read")
@@ -136,8 +138,8 @@ def _fetch(cluster: Cluster, consumer: str, limit: int, among: Sequence[str]) ->
 
 
 def _open(cluster: Cluster, consumer: str, place: str) -> Opened:
-    with progress() as note:
-        for answer in errand.run(cluster, consumer, ["dlq-show", place], note):
+    with progress() as note, closing(errand.run(cluster, consumer, ["dlq-show", place], note)) as told:
+        for answer in told:
             if isinstance(answer, answers.Found):
                 return answer.opened
     raise _silent(place)

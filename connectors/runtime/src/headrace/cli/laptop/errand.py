@@ -7,14 +7,15 @@ Each way a pod can fail to start is told with what to do about it. It must not p
 from __future__ import annotations
 
 import time
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 
 from headrace.cli import answers
 from headrace.cli.failure import Exit, Failure, not_found, unreachable, unwell
+from headrace.cli.laptop import errand_pod, interrupts
 from headrace.cli.laptop.cluster import Cluster, Json
-from headrace.cli.laptop.errand_pod import manifest
 
 START = 120.0
 """Seconds that a pod has to start: a node may have to be found, an image pulled."""
@@ -34,19 +35,23 @@ _HOPELESS = {
 }
 
 
-def run(cluster: Cluster, consumer: str, arguments: Sequence[str], note: Note) -> Iterator[answers.Answer]:
+def run(cluster: Cluster, consumer: str, arguments: Sequence[str], note: Note) -> Generator[answers.Answer, None, None]:
     """Yield the answers of ``headrace internal <arguments>`` run with the access of ``consumer``.
 
-    Raises ``Failure`` when the pod cannot be made, does not start, or says that it failed.
+    The pod is gone once it is exhausted or closed. Raises ``Failure`` when the pod cannot be made, does not start, or
+    says that it failed.
     """
-    deployment = _deployment(cluster, consumer)
-    try:
-        pod = manifest(deployment, consumer, ["headrace", "internal", *arguments])
-    except ValueError as error:
-        raise unwell(f"deployment {consumer}-consumer is not a Consumer's: {error}") from error
-    with _pod(cluster, pod, note) as name:
-        _await_start(cluster, name, note)
-        yield from _answers(cluster, name)
+    pod = _manifest(cluster, consumer, arguments)
+    name = pod["metadata"]["name"]
+    with interrupts.held() as signals:
+        note("making a pod")
+        _make(cluster, pod)
+        try:
+            with signals.allowed():
+                _await_start(cluster, name, note)
+                yield from _answers(cluster, name)
+        finally:
+            cluster.delete_pod(name)
 
 
 def waiting(pod: Json) -> tuple[str, str]:
@@ -67,6 +72,23 @@ def hopeless(name: str, pod: Json) -> Failure | None:
     reason, message = waiting(pod)
     remedy = _HOPELESS.get(reason)
     return unwell(f"pod {name} cannot start: {reason}: {message}", remedy) if remedy else None
+
+
+def _manifest(cluster: Cluster, consumer: str, arguments: Sequence[str]) -> Json:
+    deployment = _deployment(cluster, consumer)
+    try:
+        return errand_pod.manifest(deployment, consumer, ["headrace", "internal", *arguments], uuid.uuid4().hex[:8])
+    except ValueError as error:
+        raise unwell(f"deployment {consumer}-consumer is not a Consumer's: {error}") from error
+
+
+def _make(cluster: Cluster, pod: Json) -> None:
+    try:
+        cluster.create_pod(pod)
+    except Failure:
+        with suppress(Failure):  # only the answer may have been lost
+            cluster.delete_pod(pod["metadata"]["name"])
+        raise
 
 
 def _deployment(cluster: Cluster, consumer: str) -> Json:
@@ -90,16 +112,6 @@ def _absent(cluster: Cluster, consumer: str) -> Failure:
         f"Consumer {consumer} in namespace {cluster.namespace} has no Deployment yet",
         f"Its conditions say why: kubectl describe consumers.headrace.dev {consumer} -n {cluster.namespace}",
     )
-
-
-@contextmanager
-def _pod(cluster: Cluster, pod: Json, note: Note) -> Iterator[str]:
-    note("making a pod")
-    name = cluster.create_pod(pod)
-    try:
-        yield name
-    finally:
-        cluster.delete_pod(name)
 
 
 def _await_start(cluster: Cluster, name: str, note: Note) -> None:

@@ -22,6 +22,9 @@ REQUESTS = {"cpu": "1m", "memory": "16Mi"}
 PLACES = ("/etc/headrace/", "/tmp/")
 """Where Headrace mounts what access to Kafka takes; a volume of the user's may be one that a single node can have."""
 
+NAME = 63
+"""Characters of the longest name that is also that of the pod's host."""
+
 LIFETIME = 3600
 """Seconds after which the kubelet ends an errand whose command line is gone."""
 
@@ -61,9 +64,10 @@ class Template(Part):
     dns_policy: str | None = None
 
 
-def manifest(deployment: Json, consumer: str, command: Sequence[str]) -> Json:
+def manifest(deployment: Json, consumer: str, command: Sequence[str], unique: str) -> Json:
     """Return the Pod that runs ``command`` with the access of ``consumer``, whose Deployment is ``deployment``.
 
+    Its name ends with ``unique``: chosen here, it is known even when the answer to the creation is lost.
     Raises ``ValueError`` when the Deployment has no container of a Consumer.
     """
     template = Template.model_validate(deployment["spec"]["template"]["spec"])
@@ -71,7 +75,7 @@ def manifest(deployment: Json, consumer: str, command: Sequence[str]) -> Json:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "generateName": f"{consumer}-cli-",
+            "name": f"{consumer}-cli-"[: NAME - len(unique)] + unique,
             "namespace": deployment["metadata"]["namespace"],
             "labels": {
                 "app.kubernetes.io/name": "headrace-cli",

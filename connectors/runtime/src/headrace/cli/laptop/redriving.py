@@ -6,6 +6,7 @@ It shows what is meant and asks before it does it; it must not act on less than 
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -107,8 +108,8 @@ def _kind(arguments: list[str]) -> str:
 def _send(cluster: Cluster, consumer: str, arguments: list[str], *, announce: bool) -> tuple[answers.Planned, int]:
     planned: answers.Planned | None = None
     done = 0
-    with progress() as note:
-        for answer in errand.run(cluster, consumer, ["redrive", *arguments], note):
+    with progress() as note, closing(errand.run(cluster, consumer, ["redrive", *arguments], note)) as told:
+        for answer in told:
             match answer:
                 case answers.Planned():
                     planned = answer
