@@ -181,6 +181,28 @@ async def test_offsets_are_set_and_reset_while_a_connector_is_stopped(bench: Ben
     assert found == [changed, [], [], list(offsets)]
 
 
+@pytest.mark.case("databases-12")
+@pytest.mark.parametrize("removed", [False, True], ids=["kept", "removed"])
+async def test_offsets_outlive_their_connector_unless_they_are_removed_before_it(
+    bench: Bench, connect: Connect, *, removed: bool
+) -> None:
+    """One that is made anew by its name goes on from them."""
+    name, config = await running(bench, connect)
+    await until(connect, bench.url, name, lambda seen: bool(seen.offsets))
+    await connect.set_state(bench.url, name, "stop")
+    stopped = await until(connect, bench.url, name, lambda seen: seen.state == "STOPPED" and not seen.tasks)
+    if removed:
+        await connect.change_offsets(bench.url, name, None)
+    await connect.remove(bench.url, name)
+    with pytest.raises(errors.Missing):
+        await connect.change_offsets(bench.url, name, None)
+    await connect.put(bench.url, name, config, "STOPPED")
+    anew = await until(connect, bench.url, name, lambda seen: seen.state == "STOPPED")
+
+    assert stopped.offsets
+    assert anew.offsets == (() if removed else stopped.offsets)
+
+
 async def test_a_new_configuration_does_not_resume(bench: Bench, connect: Connect) -> None:
     name, config = await running(bench, connect)
     await connect.set_state(bench.url, name, "stop")

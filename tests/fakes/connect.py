@@ -67,17 +67,22 @@ class FakeConnect:
     """What the worker holds, and how it misbehaves.
 
     `secrets` is what ``${secrets:NAMESPACE/NAME:KEY}`` stands for, `passwords` are those of the database's users.
+    `kept` has the offsets of connectors that were removed, from which those made by their names go on.
+    It `lacks` the writes that end so, as earlier versions do, and what `answers_late` is done all the same.
     `metrics` is the page of the exporter, which the real one has at a port of its own.
     """
 
     url: str = ""
     connectors: dict[str, Connector] = field(default_factory=dict)
+    kept: dict[str, list[Json]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     publications: set[str] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
     rebalancing: tuple[int, str] | None = None
     hanging: bool = False
+    lacks: frozenset[str] = frozenset()
+    answers_late: bool = False
     tracks_topics: bool = True
     metrics: str = ""
 
@@ -177,8 +182,13 @@ def _application(fake: FakeConnect) -> web.Application:
             await asyncio.sleep(3600)
         if request.method in ("PUT", "POST", "PATCH") and request.content_type != "application/json":
             return web.json_response({"error_code": 415, "message": "HTTP 415 Unsupported Media Type"}, status=415)
+        if request.method != "GET" and request.path.endswith(tuple(fake.lacks)):
+            status = 405 if request.path.endswith("offsets") else 404
+            return web.json_response({"error_code": status, "message": f"HTTP {status}"}, status=status)
         try:
             answer: web.StreamResponse = await handler(request)
+            if fake.answers_late and request.method != "GET":
+                raise _Failure(500, "Request timed out. The worker is currently flushing updates.")
         except _Failure as failure:
             return web.json_response({"error_code": failure.status, "message": str(failure)}, status=failure.status)
         return answer
@@ -319,7 +329,7 @@ class _Answers:
 
     async def delete(self, request: web.Request) -> web.Response:
         self._check_rebalance()
-        self._one(request)
+        self.fake.kept[request.match_info["name"]] = self._one(request).offsets
         del self.fake.connectors[request.match_info["name"]]
         return web.Response(status=204)
 
@@ -347,7 +357,7 @@ class _Answers:
         if self.fake.problems(config):
             raise _Failure(500, BROKEN_PUT)
         known = self.fake.connectors.get(name)
-        one = known or Connector(config=config, target=state)
+        one = known or Connector(config=config, target=state, offsets=self.fake.kept.get(name, []))
         self.fake.connectors[name] = one
         if known is None or known.config != config:
             one.config = config

@@ -32,7 +32,7 @@ from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.observed.kafka import CapturedSeen
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.plan import connectcluster, connector, names
-from headrace_operator.plan.actions import Apply, Plan
+from headrace_operator.plan.actions import Apply, Plan, Remove
 from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.looks import Looks
 from headrace_operator.reconcile.observe import captured_topics
@@ -108,8 +108,20 @@ class Capturing:
         given = {"postgres": self.postgres, "topics": {"partitions": 1}, **more}
         spec = {"connect": "main", "capture": capture, **given}
         old = self.shelf.objects.get(("Connector", name))
-        new = worlds.resource("Connector", name, spec, uid=f"uid-{name}")
+        new = worlds.resource("Connector", name, spec, uid=f"uid-{name}-{next(_numbers)}")
         self.shelf.put(dataclasses.replace(old, spec=spec, generation=old.generation + 1) if old else new)
+
+    async def delete(self, name: str) -> None:
+        """Delete a Connector, and wait until nothing of it leaves any more; its status says how far that is."""
+        self.shelf.objects.pop(("Connector", name))
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            await self.look_at_workers()
+            told = self.shelf.objects["ConnectCluster", "main"].status.get("leaving")
+            if not told:
+                return
+            assert time.monotonic() < deadline, f"not within {PATIENCE} s: {told}\n{self._trouble()}"
+            await asyncio.sleep(0.5)
 
     async def ask(self, annotation: str, value: str) -> None:
         """Annotate the shop's Connector with ``headrace.dev/<annotation>``, and wait until that operation is over."""
@@ -154,16 +166,21 @@ class Capturing:
         lines = [line for line in self.worker.log.splitlines() if '"WARN"' in line or '"ERROR"' in line]
         return "\n".join(line[:1500] for line in lines[-8:])
 
-    async def look(self, name: str) -> None:
-        """Make a pass over the ConnectCluster and over one Connector."""
+    async def look_at_workers(self) -> None:
+        """Make a pass over the ConnectCluster."""
         cluster = self.shelf.objects["ConnectCluster", "main"]
         seen = await observe_connections.connect_cluster(cluster, self.remote)
-        now = datetime.now(UTC).replace(microsecond=0)
-        plan = connectcluster.plan(seen, worlds.SETTINGS, now)
+        plan = connectcluster.plan(seen, worlds.SETTINGS, datetime.now(UTC).replace(microsecond=0))
         self.shelf.made = worlds.applied(self.shelf.made, plan.actions)
         if self.agent is not None:
-            self.shelf.put(dataclasses.replace(cluster, status=plan.status))
             await asyncio.to_thread(self.agent.follow, self.shelf.made)
+        of_connect = tuple(action for action in plan.actions if not isinstance(action, Apply | Remove))
+        await self._do(cluster, dataclasses.replace(plan, actions=of_connect))
+
+    async def look(self, name: str) -> None:
+        """Make a pass over the ConnectCluster and over one Connector."""
+        await self.look_at_workers()
+        now = datetime.now(UTC).replace(microsecond=0)
         resource = self.shelf.objects["Connector", name]
         world = await observe_connector.connector(
             resource, self.remote, self.progress.setdefault(name, Progress()), now

@@ -77,6 +77,14 @@ MARKED = {"headrace.resource.uid": "x", "headrace.namespace.uid": HOME}
 """Of a connector that a resource of that namespace made, which is gone."""
 
 
+def lost(name: str, **more: Any) -> dict[str, Any]:
+    """Return what a ConnectCluster's world knows of a connector whose Connector is gone, and which has no offsets."""
+    known: dict[str, Any] = {"name": name, "config": MARKED, "state": "STOPPED", "trace": None, "tasks": ()}
+    seen = ConnectorSeen(**{**known, "offsets": (), **more})
+    workers = WorkersSeen(version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={name: seen})
+    return {"workers": workers, "owners": {name: Absent()}, "orphans": {name: seen}}
+
+
 class Place:
     """Says which namespace shop is, as the client of the API server does."""
 
@@ -281,10 +289,13 @@ def after_connect(world: ConnectClusterWorld, actions: tuple[Action, ...]) -> Co
     removed = {action.connector for action in actions if isinstance(action, RemoveConnector)}
     left = {name: seen for name, seen in world.workers.connectors.items() if name not in removed}
     workers = dataclasses.replace(world.workers, connectors=left)
+    orphans = {name: seen for name, seen in world.orphans.items() if name not in removed}
     ours = tuple(action for action in actions if _is_of_agent(world, action))
     rest = tuple(action for action in actions if action not in ours)
     agent = applied(world.agent, ours) if isinstance(world.agent, Children) else world.agent
-    return dataclasses.replace(world, children=applied(world.children, rest), agent=agent, workers=workers)
+    return dataclasses.replace(
+        world, children=applied(world.children, rest), agent=agent, workers=workers, orphans=orphans
+    )
 
 
 def _is_of_agent(world: ConnectClusterWorld, action: Action) -> bool:

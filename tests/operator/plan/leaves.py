@@ -107,6 +107,7 @@ SPECS: dict[str, tuple[Json, ...]] = {
             "topics": {"prefix": "shop", "partitions": 6, "replicationFactor": 2, "maxRecordBytes": 5000000},
             "config": {"poll.interval.ms": "100"},
             "restart": {"maxAttempts": 3},
+            "onDelete": {"offsets": "Keep"},
         },
         {
             "connect": "main",

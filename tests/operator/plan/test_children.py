@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.kube import Children
-from headrace_operator.observed.value import Absent
 from headrace_operator.plan.actions import Apply
 from tests.operator import worlds
 from tests.operator.plan import statuses
@@ -62,9 +60,7 @@ def test_replicas_of_someone_elses_deployment_are_not_told_as_ours(kind: str) ->
 
 def test_no_connector_is_removed_from_workers_behind_someone_elses_service() -> None:
     world = statuses.settled("ConnectCluster")
-    marked = ConnectorSeen(name="shop.x", config=worlds.MARKED, state="RUNNING", trace=None, tasks=())
-    workers = dataclasses.replace(world.workers, connectors={"shop.x": marked})
-    world = dataclasses.replace(world, workers=workers, owners={"shop.x": Absent()})
+    world = dataclasses.replace(world, **worlds.lost("shop.x"))
     theirs = {"kind": "Service", "metadata": {"name": "main-connect", "uid": "theirs"}}
 
     assert len(statuses.planned(world).actions) == 1

@@ -14,7 +14,7 @@ from headrace_operator.api.properties import IDENTITY
 from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation, WorkersSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import Reference
-from headrace_operator.plan import connectcluster, connector, needs, workers
+from headrace_operator.plan import connectcluster, connector, marks, needs, workers
 from headrace_operator.plan.actions import Apply, PutConnector, RemoveConnector, RestartConnector, SetState
 from tests.operator import worlds
 from tests.operator.plan import statuses
@@ -91,8 +91,9 @@ def test_only_marked_connectors_without_a_resource_are_removed() -> None:
     seen = WorkersSeen(
         version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={"shop.gone": ours, "elsewhere": theirs}
     )
-    orphans = needs.orphans(worlds.CONNECT, seen, (worlds.CONNECTOR,))
-    world = worlds.connect_world(workers=seen, owners=dict.fromkeys(orphans, Absent()))
+    lost = worlds.lost("shop.gone")
+    assert needs.orphans(worlds.CONNECT, seen, (worlds.CONNECTOR,)).keys() == lost["orphans"].keys()
+    world = worlds.connect_world(**{**lost, "workers": seen})
     world = worlds.after_connect(world, connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions)
 
     plan = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
@@ -105,15 +106,14 @@ def test_only_marked_connectors_without_a_resource_are_removed() -> None:
     ("owner", "removed"),
     [
         (Absent(), True),
-        (dataclasses.replace(worlds.CONNECTOR, name="made-since"), False),
+        (dataclasses.replace(worlds.CONNECTOR, name="made-since", uid=worlds.MARKED[marks.RESOURCE]), False),
+        (dataclasses.replace(worlds.CONNECTOR, name="made-since"), True),
         (dataclasses.replace(worlds.CONNECTOR, name="made-since", spec={"connect": "other"}), True),
         (Unknown(reason="no answer"), False),
     ],
 )
 def test_a_connector_goes_only_when_its_very_resource_says_so(owner: Reference, removed: bool) -> None:
-    one = ConnectorSeen(name="shop.made-since", config=worlds.MARKED, state="RUNNING", trace=None, tasks=())
-    seen = WorkersSeen(version="4.3.1", kafka_cluster_id="k", plugins=(), connectors={"shop.made-since": one})
-    world = worlds.connect_world(workers=seen, owners={"shop.made-since": owner})
+    world = worlds.connect_world(**{**worlds.lost("shop.made-since"), "owners": {"shop.made-since": owner}})
     world = worlds.after_connect(world, connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions)
 
     plan = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headrace_operator.observed.value import Absent, Unknown
+from headrace_operator.observed.value import Unknown
 from headrace_operator.plan import connectcluster, consumer, failures
 from headrace_operator.plan.actions import Plan
 from tests.operator import worlds
@@ -86,7 +86,7 @@ def test_a_failure_stays_while_it_is_unknown_whether_there_is_something_to_do() 
 def test_what_is_ready_stays_ready_and_says_what_it_tries() -> None:
     world = worlds.connect_world()
     world = worlds.after_connect(world, connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions)
-    world = dataclasses.replace(world, owners={"shop.gone": Absent()})
+    world = dataclasses.replace(world, **worlds.lost("shop.gone"))
     plan = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
 
     shown = failures.shown(plan, world.resource, "Could not remove connector shop.gone: busy", worlds.NOW)

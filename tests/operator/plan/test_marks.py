@@ -16,6 +16,7 @@ from tests.operator import worlds
 from tests.operator.worlds import condition
 
 ELSEWHERE = {marks.RESOURCE: "b7a0", marks.NAMESPACE: "c0ffee"}
+NAMESAKE = {marks.RESOURCE: "b7a0", marks.NAMESPACE: worlds.HOME}
 BEFORE = {marks.RESOURCE: "b7a0"}
 """As releases before wrote it, for a resource of this name, here or elsewhere."""
 
@@ -56,11 +57,12 @@ def test_what_to_do_names_the_annotation_and_its_value() -> None:
     [
         ({marks.RESOURCE: worlds.CONNECTOR.uid}, ()),
         ({marks.RESOURCE: worlds.CONNECTOR.uid, marks.NAMESPACE: "c0ffee"}, ()),
-        ({marks.RESOURCE: "b7a0", marks.NAMESPACE: worlds.HOME}, ()),
+        ({**NAMESAKE, marks.OFFSETS: "Keep"}, ()),
+        (NAMESAKE, ("b7a0", worlds.HOME)),
         (ELSEWHERE, ("a", "c0ffee")),
         (BEFORE, ("b7a0",)),
     ],
-    ids=["of an earlier release", "its very own", "a namesake before it", "taken over", "of an earlier, taken over"],
+    ids=["of an earlier release", "its very own", "kept", "a namesake's", "taken over", "of an earlier, taken over"],
 )
 def test_what_is_its_own_is_marked_and_configured(config: dict[str, str], takes_over: tuple[str, ...]) -> None:
     plan = found(config, takes_over=takes_over)
@@ -68,6 +70,16 @@ def test_what_is_its_own_is_marked_and_configured(config: dict[str, str], takes_
 
     assert [one.verb for one in plan.actions if isinstance(one, SetState)] == ["stop"]
     assert marks.mark(worlds.CONNECTOR, worlds.HOME).items() <= put.config.items()
+
+
+@pytest.mark.case("databases-12")
+def test_what_a_namesake_before_it_left_is_not_gone_on_with() -> None:
+    """It leaves with its offsets, by the pass over the ConnectCluster."""
+    plan = found(NAMESAKE)
+
+    assert plan.actions == ()
+    assert condition(plan, "Ready")["reason"] == "NamesakeLeaves"
+    assert "restarts" not in plan.status
 
 
 def test_nothing_is_made_or_told_taken_while_the_namespace_is_not_known() -> None:
@@ -94,7 +106,8 @@ def workers(home: str | Unknown, **status: list[str]) -> Plan:
     }
     asked = WorkersSeen(version="4.3.1", kafka_cluster_id="k", plugins=(), connectors=seen)
     orphans = needs.orphans(worlds.CONNECT, asked, (worlds.CONNECTOR,))
-    world = worlds.connect_world(workers=asked, owners=dict.fromkeys(orphans, Absent()), home=home)
+    lost = {name: dataclasses.replace(seen[name], state="STOPPED", offsets=()) for name in orphans}
+    world = worlds.connect_world(workers=asked, owners=dict.fromkeys(orphans, Absent()), orphans=lost, home=home)
     world = worlds.with_status(world, status)
     world = worlds.after_connect(world, connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).actions)
     return connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)

@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec
-from headrace_operator.observed.connect import ConnectorSeen, WorkersSeen
 from headrace_operator.observed.kube import Manifest, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import Secrets
@@ -152,11 +151,9 @@ def test_connectors_are_put_and_removed_where_their_workers_are() -> None:
 
 def test_what_is_nobodys_is_removed_there_too() -> None:
     name = names.connector("shop", "gone")
-    lost = ConnectorSeen(name=name, config=worlds.MARKED, state="RUNNING", tasks=(), trace=None)
-    workers = WorkersSeen(version="4", kafka_cluster_id="k", plugins=(), connectors={name: lost})
-    first = worlds.connect_world(resource=cluster(TLS), secrets=SECRETS, workers=workers, owners={name: Absent()})
+    first = worlds.connect_world(resource=cluster(TLS), secrets=SECRETS, **worlds.lost(name))
     world = worlds.after_connect(first, connectcluster.plan(first, worlds.SETTINGS, worlds.NOW).actions)
-    found = connectcluster.plan(dataclasses.replace(world, owners={name: Absent()}), worlds.SETTINGS, worlds.NOW)
+    found = connectcluster.plan(world, worlds.SETTINGS, worlds.NOW)
 
     removals = [one.url for one in found.actions if isinstance(one, RemoveConnector)]
     assert removals == ["https://main-connect.shop.svc:8083"]

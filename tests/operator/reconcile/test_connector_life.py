@@ -6,6 +6,7 @@ Times are given; nothing waits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import socket
@@ -20,10 +21,11 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from headrace_operator.clients.connect import Connect
+from headrace_operator.clients.errors import HeadraceError
 from headrace_operator.observed.kube import Children, PodSeen, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
 from headrace_operator.plan import connectcluster, connector
-from headrace_operator.plan.actions import Apply, Plan
+from headrace_operator.plan.actions import Apply, Note, Plan
 from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.observe import connections as observe_connections
 from headrace_operator.reconcile.observe import connector as observe_connector
@@ -94,6 +96,7 @@ class Life:
     progress: Progress = field(default_factory=Progress)
     now: datetime = worlds.NOW
     again: float = 0
+    notes: list[Note] = field(default_factory=list)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -119,13 +122,17 @@ class Life:
             self.now += timedelta(seconds=every)
         return self.fake.written()[before:]
 
-    async def look_at_workers(self, times: int = 2) -> list[str]:
-        """Make passes over the ConnectCluster and return what they wrote to Connect."""
+    async def look_at_workers(self, times: int = 2, *, every: float = 0, record_only: bool = False) -> list[str]:
+        """Make passes over the ConnectCluster and return what they wrote to Connect; an action that fails ends one."""
         before = len(self.fake.written())
         for _ in range(times):
             resource = self.shelf.objects["ConnectCluster", "main"]
             world = await observe_connections.connect_cluster(resource, self.remote)
-            await self._do(resource, connectcluster.plan(world, worlds.SETTINGS, self.now))
+            plan = connectcluster.plan(world, worlds.SETTINGS, self.now)
+            self.again, self.notes = plan.look_again.total_seconds(), [*self.notes, *plan.notes]
+            with contextlib.suppress(HeadraceError):
+                await self._do(resource, dataclasses.replace(plan, actions=()) if record_only else plan)
+            self.now += timedelta(seconds=every)
         return self.fake.written()[before:]
 
     async def _do(self, resource: Resource, plan: Plan) -> None:
@@ -455,7 +462,7 @@ async def test_a_connector_whose_resource_is_gone_is_removed_and_others_are_neve
     del life.shelf.objects["Connector", "orders-db"]
 
     assert kept == []
-    assert await life.look_at_workers() == [f"DELETE /connectors/{NAME}"]
+    assert (await life.look_at_workers(4))[-1] == f"DELETE /connectors/{NAME}"
     assert list(life.fake.connectors) == ["theirs"]
     assert life.fake.connectors["theirs"].config == theirs
     assert not [one for one in life.fake.written() if "theirs" in one]

@@ -20,7 +20,7 @@ from headrace_operator.clients.remembered import Remembered
 from headrace_operator.clients.remembering import Remembering
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
-from headrace_operator.plan import connectcluster
+from headrace_operator.plan import connectcluster, marks
 from headrace_operator.plan.actions import Action
 from headrace_operator.reconcile.execute import execute
 from headrace_operator.reconcile.loop import Loop
@@ -338,13 +338,16 @@ def _remembered(loop: Loop, key: Key) -> list[bool]:
 
 async def test_a_connector_made_while_its_workers_are_asked_is_no_orphan(server: ApiServer, place: str) -> None:
     """Its resource appears after the pass began and before Connect lists it; one without a resource is read as gone."""
-    mark = worlds.MARKED
-    one = {"info": {"config": mark}, "status": {"connector": {"state": "RUNNING"}}}
+
+    def marked(uid: str) -> dict[str, Any]:
+        config = {**worlds.MARKED, marks.RESOURCE: uid}
+        return {"info": {"config": config}, "status": {"connector": {"state": "RUNNING"}}}
 
     async def connect(request: web.Request) -> web.Response:
         if request.path == "/connectors":
             server.client.apply(CONNECTOR, place)
-            return web.json_response({f"{place}.orders-db": one, f"{place}.gone": one})
+            uid = server.client.get("Connector", "orders-db", place)["metadata"]["uid"]
+            return web.json_response({f"{place}.orders-db": marked(uid), f"{place}.gone": marked("x")})
         return web.json_response([] if request.path != "/" else {"version": "4.3.1", "kafka_cluster_id": "k"})
 
     async with answering(connect) as port, looping(server, connect=port) as loop:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from datetime import datetime
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -125,6 +126,19 @@ class Plugin(Model):
     version: str = Field(description="Version of the plug-in.")
 
 
+class LeavingConnector(Model):
+    """A connector whose Connector is gone, and how far its removal is."""
+
+    connector: str = Field(description="Its name in Kafka Connect.")
+    resource: str = Field(description="UID of the Connector that is gone.")
+    phase: Literal["Stopping", "Forgetting", "Removing"] = Field(
+        description="Stopping, Forgetting while its offsets are being removed, then Removing."
+    )
+    tries: int = Field(description="How often Kafka Connect was asked for that.")
+    since: datetime = Field(description="When this phase began.")
+    message: str = Field(description="What is being done, or was not.")
+
+
 class ConnectClusterStatus(Status):
     """What Headrace observed."""
 
@@ -140,4 +154,7 @@ class ConnectClusterStatus(Status):
     unmanaged_connectors: tuple[str, ...] | None = Field(
         None,
         description="Connectors on these workers that no Connector of Headrace made (500 at most), left alone.",
+    )
+    leaving: tuple[LeavingConnector, ...] | None = Field(
+        None, description="Connectors that are being removed, as their Connectors are gone (500 at most)."
     )

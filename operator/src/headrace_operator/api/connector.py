@@ -126,6 +126,16 @@ class Restart(Model):
     )
 
 
+class OnDelete(Model):
+    """What becomes of what belongs to the Connector once it is deleted."""
+
+    offsets: Literal["Delete", "Keep"] | None = Field(
+        None,
+        description="How far its database was read, as Kafka Connect keeps it: Delete, so that a Connector made anew "
+        "by this name begins with a snapshot, or Keep, so that it goes on from there. Default: Delete.",
+    )
+
+
 class ConnectorSpec(Model):
     """What a user writes."""
 
@@ -147,6 +157,9 @@ class ConnectorSpec(Model):
         None, description="What the connector should do: Running, Paused or Stopped. Default: Running."
     )
     restart: Restart | None = Field(None, description="How failed tasks are restarted.")
+    on_delete: OnDelete | None = Field(
+        None, description="What becomes of what belongs to the Connector once it is deleted."
+    )
 
 
 class Task(Model):

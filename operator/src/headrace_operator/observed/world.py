@@ -33,9 +33,9 @@ class ConnectClusterWorld:
     """A ConnectCluster, its Kafka, every Connector of the namespace by a live list, its workers and its children.
 
     `contracts` is None while it is not looked for those that nothing refers to.
-    `owners` has, for each connector on the workers that seems to have lost its Connector, what a live read of that very
-    Connector said after the workers were asked; one that is missing here was not read. `home` is the UID of the
-    namespace, read live where there are owners. `secrets` are those that its templates and `rest` name. `agent`
+    `orphans` has, for each connector on the workers that seems to have lost its Connector, what a live read of it said,
+    and `owners` what a later one said of that very Connector; one that is missing here was not read. `home` is the UID
+    of the namespace, read live where there are owners. `secrets` are those that its templates and `rest` name. `agent`
     has the objects of its source agent, and `sources` the Secrets of its Connectors' databases, while it has one.
     """
 
@@ -46,6 +46,7 @@ class ConnectClusterWorld:
     owners: Mapping[str, Reference]
     children: Children | Unknown
     home: str | Unknown
+    orphans: Mapping[str, ConnectorSeen | Absent | Unknown] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
     contracts: ContractsSeen | Unknown | None = None

@@ -9,7 +9,7 @@ from headrace_operator.api import properties as raw
 from headrace_operator.api import secrets as api_secrets
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, accepted
-from headrace_operator.observed.connect import WorkersSeen
+from headrace_operator.observed.connect import ConnectorSeen, WorkersSeen
 from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, Reference, Secrets
@@ -20,6 +20,7 @@ from headrace_operator.plan import (
     connector,
     contracts,
     inputs,
+    leaving,
     marks,
     names,
     needs,
@@ -28,9 +29,10 @@ from headrace_operator.plan import (
     workers,
 )
 from headrace_operator.plan.acceptance import Acceptance
-from headrace_operator.plan.actions import Action, Plan, RemoveConnector
+from headrace_operator.plan.actions import Action, Plan
 from headrace_operator.plan.children import applies, own_deployment, taken
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
+from headrace_operator.plan.leaving import Gone
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
 
@@ -43,10 +45,11 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     resource = world.resource
     judged = judge(resource, world.secrets)
     kafka = kafka_spec(world.kafka)
-    children = _children(world, judged.spec, kafka, settings)
     ready = pods.rollout(_deployment(world))[1] > 0
     is_ours = taken(resource, world.children) is None
-    removals = _removals(world) if ready and is_ours else ()
+    gone = _gone(world) if ready and is_ours else {}
+    children = _children(world, judged.spec, kafka, gone, settings)
+    leaves = leaving.decide(gone, tuple(resource.status.get("leaving") or ()), rest.url(resource), now)
     beside = agent.actions(world, judged.spec, settings)
     unused = contracts.removals(resource, world.contracts, contract(world)) if is_ours else ()
     protected = judged.spec.rest if judged.spec else None
@@ -58,10 +61,10 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     conditions = dated(findings, previous, resource.generation, now)
     status = _status(world, conditions) | {"accepted": judged.accepted}
     is_ready = conditions[0]["status"] == "True"
-    again = timedelta(seconds=20 if is_ready else 3)
-    status["agentReady"] = agent.ready(world, judged.spec)
-    actions = (*children, *removals, *unused, *beside)
-    return Plan(actions=actions, status=status, notes=notes(previous, conditions), look_again=again)
+    again = timedelta(seconds=20 if is_ready and not leaves.records else 3)
+    status |= {"agentReady": agent.ready(world, judged.spec), "leaving": list(leaves.records) or None}
+    actions = (*children, *unused, *beside, *leaves.actions)
+    return Plan(actions=actions, status=status, notes=(*notes(previous, conditions), *leaves.notes), look_again=again)
 
 
 def contract(world: ConnectClusterWorld) -> Manifest | None:
@@ -104,7 +107,11 @@ def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:
 
 
 def _children(
-    world: ConnectClusterWorld, spec: ConnectClusterSpec | None, kafka: KafkaConnectionSpec | None, settings: Settings
+    world: ConnectClusterWorld,
+    spec: ConnectClusterSpec | None,
+    kafka: KafkaConnectionSpec | None,
+    gone: Gone,
+    settings: Settings,
 ) -> tuple[Action, ...]:
     if spec is None or kafka is None or not isinstance(world.children, Children):
         return ()
@@ -120,6 +127,7 @@ def _children(
             if one.spec.get("connect") == world.resource.name
             for secret in _secrets(one)
         ),
+        *leaving.still_read(gone, world.children.objects.get(("Role", names.connect_child(world.resource.name)))),
     ]
     read = inputs.of_workers(spec.model_dump(by_alias=True, exclude_none=True), kafka)
     started_with = inputs.annotation(read, world.inputs, _deployment(world))
@@ -144,21 +152,23 @@ def _is_sent_elsewhere(resource: Resource) -> bool:
     return (said.get("reason"), said.get("observedGeneration")) == (Reason.HOST_NOT_ALLOWED, resource.generation)
 
 
-def _removals(world: ConnectClusterWorld) -> tuple[RemoveConnector, ...]:
-    """Return the removals of connectors whose very resource was read and is gone, or belongs to other workers now.
+def _gone(world: ConnectClusterWorld) -> Gone:
+    """Return the connectors whose very resource was read and is gone, is another one, or belongs to other workers now.
 
-    Only those are removed that were made in this very namespace, as the mark on them says.
+    Only those leave that were made in this very namespace, as the mark on them says.
     """
-    seen = world.workers.connectors if isinstance(world.workers, WorkersSeen) else {}
-    return tuple(
-        RemoveConnector(url=rest.url(world.resource), connector=name)
-        for name, owner in world.owners.items()
-        if name in seen and marks.is_at(seen[name].config, world.home) and _lets_go(owner, world.resource)
-    )
+    return {
+        name: one
+        for name, one in world.orphans.items()
+        if not isinstance(one, ConnectorSeen)
+        or (marks.is_at(one.config, world.home) and _lets_go(world.owners[name], one, world.resource))
+    }
 
 
-def _lets_go(owner: Reference, cluster: Resource) -> bool:
-    return isinstance(owner, Absent) or (isinstance(owner, Resource) and owner.spec.get("connect") != cluster.name)
+def _lets_go(owner: Reference, seen: ConnectorSeen, cluster: Resource) -> bool:
+    if isinstance(owner, Resource):
+        return owner.spec.get("connect") != cluster.name or marks.is_left(seen.config, owner)
+    return isinstance(owner, Absent)
 
 
 def _deployment(world: ConnectClusterWorld) -> Manifest | None:

@@ -42,6 +42,10 @@ VERBS: Mapping[str, Literal["pause", "stop", "resume"]] = {"Running": "resume", 
 INITIAL: Mapping[str | None, Literal["PAUSED", "STOPPED"]] = {"Paused": "PAUSED", "Stopped": "STOPPED"}
 FIGURES = ("offsets", "topics")
 NONE_SEEN: Secrets = {}
+NAMESAKE = (
+    "Kafka Connect still has what an earlier Connector of this name left: it is being removed, with its offsets, and "
+    "this one then begins anew. How far that is says status.leaving of the ConnectCluster."
+)
 SOON = timedelta(seconds=1)
 """When to look again for a right that the ConnectCluster's own pass is about to give."""
 
@@ -67,7 +71,8 @@ def wanted(
 
 def _configuration(resource: Resource, spec: ConnectorSpec, home: str | Unknown, *, has_agent: bool) -> dict[str, str]:
     made = debezium.configuration(resource, spec, has_agent=has_agent)
-    return {**made, **marks.mark(resource, home if isinstance(home, str) else "")}
+    kept = {marks.OFFSETS: "Keep"} if spec.on_delete and spec.on_delete.offsets == "Keep" else {}
+    return {**made, **marks.mark(resource, home if isinstance(home, str) else ""), **kept}
 
 
 def unprepared(resource: Resource, others: tuple[Resource, ...], secrets: Secrets, source: Source) -> str | None:
@@ -247,12 +252,14 @@ def _applying(validation: Validation | Unknown | None) -> str:
 
 
 def _foreign(world: ConnectorWorld) -> Finding | None:
-    """Say that someone else made a connector of this name, or may have: it is then never touched."""
+    """Say that someone else made a connector of this name, or may have: its pass then never touches it."""
     seen = world.seen
     if not isinstance(seen, ConnectorSeen) or marks.is_for(seen.config, world.resource, world.home):
         return None
     if isinstance(world.home, Unknown) and marks.NAMESPACE in seen.config:
         return unknown("Running", Reason.UNKNOWN, world.home.reason)
+    if marks.is_at(seen.config, world.home):
+        return false("Running", Reason.NAMESAKE_LEAVES, NAMESAKE)
     return false("Running", Reason.NAME_TAKEN, marks.stranger(seen.name, seen.config))
 
 

@@ -20,6 +20,9 @@ from headrace_operator.plan.reasons import Reason
 RESOURCE = "headrace.resource.uid"
 NAMESPACE = "headrace.namespace.uid"
 
+OFFSETS = "headrace.on.delete.offsets"
+"""Says Keep where offsets shall outlive the resource, which can no longer be asked then; else they are removed."""
+
 UID = r"[A-Za-z0-9-]{1,64}"
 """What may be a UID; whoever reaches Kafka Connect may write other text there."""
 
@@ -30,13 +33,28 @@ def mark(resource: Resource, home: str) -> dict[str, str]:
 
 
 def is_for(config: Mapping[str, str], resource: Resource, home: str | Unknown) -> bool:
-    """Tell whether ``resource`` may change what is configured so: it, a namesake before it, or nobody else made it.
+    """Tell whether ``resource`` may change what is configured so: it, or nobody else made it, or it goes on with it.
 
-    Releases before named no namespace, so that what they made is only that very resource's.
+    It goes on with what it takes over, and with what a namesake before it left to be kept. Releases before named no
+    namespace, so that what they made is only that very resource's.
     """
     if config.get(RESOURCE) == resource.uid:
         return True
-    return _origin(config) in resource.takes_over or is_at(config, home)
+    return _origin(config) in resource.takes_over or (is_at(config, home) and keeps_offsets(config))
+
+
+def is_left(config: Mapping[str, str], resource: Resource) -> bool:
+    """Tell whether a namesake before ``resource`` in its namespace left what is configured so, to leave with offsets.
+
+    Whether it was the same namespace says `is_at`.
+    """
+    is_another = NAMESPACE in config and config.get(RESOURCE) != resource.uid
+    return is_another and _origin(config) not in resource.takes_over and not keeps_offsets(config)
+
+
+def keeps_offsets(config: Mapping[str, str]) -> bool:
+    """Tell whether the offsets of what is configured so shall outlive its resource."""
+    return config.get(OFFSETS) == "Keep"
 
 
 def is_at(config: Mapping[str, str], home: str | Unknown) -> bool:

@@ -108,13 +108,18 @@ def orphans(
     """Return connectors on the workers of ``cluster`` that seem to be nobody's, with the name of the Connector to read.
 
     Only those count that carry our mark and a name of this namespace; nothing is an orphan while something is unknown.
+    Nobody's is also what a namesake before a Connector left, unless that goes on with it.
     """
     if isinstance(workers, Unknown) or isinstance(connectors, Unknown):
         return {}
     here = names.connector(cluster.place, "")
-    wanted = {names.connector(one.place, one.name) for one in connectors if one.spec.get("connect") == cluster.name}
+    wanted = {
+        names.connector(one.place, one.name): one for one in connectors if one.spec.get("connect") == cluster.name
+    }
     return {
         name: name.removeprefix(here)
         for name, seen in sorted(workers.connectors.items())
-        if marks.NAMESPACE in seen.config and name.startswith(here) and name not in wanted
+        if marks.NAMESPACE in seen.config
+        and name.startswith(here)
+        and (name not in wanted or marks.is_left(seen.config, wanted[name]))
     }

@@ -9,7 +9,7 @@ from functools import partial
 
 from headrace_operator.api.kafkaconnection import accepted
 from headrace_operator.clients.kube import Kube
-from headrace_operator.observed.connect import WorkersSeen
+from headrace_operator.observed.connect import ConnectorSeen, WorkersSeen
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Children, Input, Inputs, Resource
 from headrace_operator.observed.value import Absent, Unknown
@@ -93,6 +93,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
     )
     connectors = await ask(remote.kube.resources("Connector", namespace))
     orphans = needs.orphans(resource, workers, connectors)
+    leaving = await _orphans(remote, resource, orphans)
     started_with = pods_read.of_workers(resource.spec, plan_connect.kafka_spec(kafka))
     started_with |= pods_read.of_workers(needs.accepted(resource), None)
     started_with |= pods_read.of_agent(resource.spec) | pods_read.of_agent(needs.accepted(resource))
@@ -103,6 +104,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         connectors=connectors,
         workers=workers,
         owners=await _owners(remote, namespace, orphans),
+        orphans=leaving,
         children=children,
         home=await ask(remote.kube.namespace_uid(namespace)) if orphans else place,
         secrets=await secrets(remote.kube, namespace, tuple(dict.fromkeys(given))),
@@ -134,6 +136,15 @@ def all_run(name: str, children: Children) -> bool:
 async def _owners(remote: Remote, namespace: str, orphans: Mapping[str, str]) -> dict[str, Reference]:
     found = (ask(remote.kube.resource("Connector", namespace, name)) for name in orphans.values())
     return dict(zip(orphans, await asyncio.gather(*found), strict=True))
+
+
+async def _orphans(
+    remote: Remote, cluster: Resource, orphans: Mapping[str, str]
+) -> dict[str, ConnectorSeen | Absent | Unknown]:
+    """Read the connectors that seem to be nobody's, live: what is done next to each rests on what it is seen to be."""
+    url = rest.url(cluster)
+    found = await asyncio.gather(*(ask(remote.connect.connector(url, name)) for name in orphans))
+    return dict(zip(orphans, found, strict=True))
 
 
 def known(found: Reference | None) -> Resource | None:
