@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from tests.waiting import PATIENCE
 
@@ -42,3 +42,14 @@ def write_commits(connection: dict[str, str], group: str, places: Sequence[Topic
     with closing(Consumer({**connection, "group.id": group})) as client:
         written = answered(lambda: client.commit(offsets=list(places), asynchronous=False))
     assert [one.error for one in written] == [None] * len(places), written
+
+
+def hide(connection: dict[str, str], topic: str) -> Producer:
+    """Open a transaction in partition 0 of ``topic``: who reads what is committed sees nothing behind it."""
+    transaction = {"transactional.id": f"open-{topic}", "transaction.timeout.ms": str(int(PATIENCE * 1000))}
+    producer = Producer({**connection, **transaction})
+    producer.init_transactions(PATIENCE)
+    producer.begin_transaction()
+    producer.produce(topic, b"{}", key=b"nobody's", partition=0)
+    assert producer.flush(PATIENCE) == 0
+    return producer

@@ -26,6 +26,7 @@ from headrace.kafka.topics import FencedError, Outgoing, Reader, Stored, Writer
 from headrace.letters import redrive
 from headrace.record import Headers, Position, Record
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_client import hide
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
@@ -256,6 +257,15 @@ def test_only_what_got_lost_is_told_so_and_put_back_once_more(shop: Shop) -> Non
     assert _count(shop.ask("dlq-list", "--lost")[1]) == 0
     _eventually(lambda: len(shop.committed(shop.config.topics.retry)), 4)
     assert _count(shop.ask("dlq-list")[1]) == 1
+
+
+@pytest.mark.case("delivery-2")
+def test_what_lies_behind_an_open_transaction_is_not_lost(shop: Shop) -> None:
+    shop.bury(3)
+    hidden = hide(shop.connection(), shop.config.topics.retry)
+    assert _count(shop.ask("redrive", "--offset", "0/0")[1]) == 1
+    assert _count(shop.ask("dlq-list", "--lost")[1]) == 0
+    hidden.abort_transaction(PATIENCE)
 
 
 @pytest.mark.case("delivery-2")

@@ -116,6 +116,13 @@ class Reader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._client.close()
 
+    def uncommitted(self) -> Reader:
+        """Return a reader of all that is written.
+
+        What one partition shows of a transaction, another shows later: each learns by itself that it is committed.
+        """
+        return Reader(self._connection, isolation="read_uncommitted")
+
     def spans(self, topic: str) -> dict[int, Span]:
         """Return what each partition of ``topic`` holds now; raises what ``_named`` names."""
         numbers = self._numbers(topic)

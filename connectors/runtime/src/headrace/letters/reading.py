@@ -164,6 +164,15 @@ def wanted(reader: Reader, topics: Topics, *, put_back: bool, gone: bool) -> Ite
     return resolved(reader, topics) if put_back else outstanding(reader, topics)
 
 
+def written(reader: Reader, retry: str) -> dict[int, int]:
+    """Return where the partitions of the retry topic end.
+
+    What was put back lies before that, where its resolution was read before. Raises what ``Reader`` raises.
+    """
+    with reader.uncommitted() as every:
+        return {number: span.end for number, span in every.spans(retry).items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Known:
     """What the dead-letter topic held, and what had become of that a moment later."""
@@ -187,11 +196,12 @@ def _place(one: Letter) -> Place:
 
 
 def _put_back(reader: Reader, retry: str) -> Iterator[tuple[str | None, Position | None]]:
-    """Yield of which redrive each record of the retry topic is, and where it first was."""
-    for partition, span in reader.spans(retry).items():
-        for stored in reader.read(retry, partition, span):
-            said = headers.decode(stored.headers)
-            yield said.redrive_id, said.origin
+    """Yield of which redrive each record of the retry topic is, and where it first was, as soon as it is written."""
+    with reader.uncommitted() as every:
+        for partition, span in every.spans(retry).items():
+            for stored in every.read(retry, partition, span):
+                said = headers.decode(stored.headers)
+                yield said.redrive_id, said.origin
 
 
 def _sent(one: Letter, resolution: bytes | None) -> tuple[str, Position] | None:

@@ -28,7 +28,7 @@ from headrace.flow.sequences import NOTHING, Found, Known, Seen, known, lane_of_
 from headrace.flow.waiting import Chunk, Follower, Listed, Wish
 from headrace.headers import DeadLetter
 from headrace.kafka import connection
-from headrace.kafka.topics import FencedError, Outgoing, Reader, RefusedError, Stored, UnansweredError, Writer
+from headrace.kafka.topics import Outgoing, Reader, RefusedError, Stored, Writer
 from headrace.letters import reading, redrive
 from headrace.letters.parked import Scan
 from headrace.letters.reading import Place
@@ -101,30 +101,36 @@ def scanned(
     """Yield with each retry partition that was scanned which keys wait of its number, of which that is ``begun``.
 
     And where the resolutions ended before. Where nothing told from which letter on keys wait, all that the topic has
-    are looked at. Raises what ``Reader`` does, and what ``scans`` do.
+    are looked at. The ``scans`` begin once the resolutions are read, so that what was put back until then is in them.
+    Raises what ``Reader`` and ``Writer`` do, and what ``scans`` do.
     """
-    done: Resolved | None = None
+    done = _settled(config, begun) if begun else None
     for number, found in scans:
-        if number not in begun:
+        if done is None or number not in begun:
             yield number, found, NOTHING, {}
             continue
         with Reader(connection.properties(config.kafka), group=config.group) as reader:
-            done = done or resolved(reader, config.topics)
-            seen = _seen(reader, config, number, begun[number], found, done)
-            if any(one.follows for one in seen.keys.values()):
-                _end_what_was_left_open(config, number)
-            yield number, found, seen, done.ends
+            yield number, found, _seen(reader, config, number, begun[number], found, done), done.ends
 
 
-def _end_what_was_left_open(config: Config, number: int) -> None:
-    """End a transaction in which an owner before was killed: nothing behind it is read of the partition till then.
+def _settled(config: Config, begun: Mapping[int, Sequence[Begun]]) -> Resolved:
+    """Return what became of letters, once no owner before moves followers of these partitions any more."""
+    with Reader(connection.properties(config.kafka), group=config.group) as reader:
+        for number, held in reader.spans(config.topics.dead_letters).items():
+            if any(_start(one) < held.end for one in begun.get(number, ())):
+                _fence(config, number)
+        return resolved(reader, config.topics)
 
-    Kafka does so as the transactional id is begun with anew (KIP-98), and by itself later.
+
+def _fence(config: Config, number: int) -> None:
+    """End what an owner before moves back, who may live on or have been killed: all of it or nothing is there then.
+
+    Kafka does so as the transactional id is begun with anew (KIP-98). Where this login may not, nobody's did.
     """
     try:
         with Writer(connection.properties(config.kafka), transactional_id(config, number)):
             pass
-    except (RefusedError, UnansweredError, FencedError) as error:
+    except RefusedError as error:
         log.warning("what an owner before left open ends by itself: %s", error)
 
 
@@ -199,7 +205,7 @@ def work(
             _move(reader, config, task)
             moved |= task.free
     found = [place for place in heads if done is not None and place in done.resolutions]
-    return Outcome(until, found, listed, moved, _ends(reader, config.topics.retry))
+    return Outcome(until, found, listed, moved, reading.written(reader, config.topics.retry))
 
 
 def _ends(reader: Reader, topic: str) -> dict[int, int]:

@@ -13,7 +13,7 @@ from headrace.config import Topics
 from headrace.flow.offsets import Span
 from headrace.flow.partitions import Partition
 from headrace.kafka.topics import Reader
-from headrace.letters.reading import Place, resolutions
+from headrace.letters.reading import Place, resolutions, written
 from headrace.progress import Stop
 
 Ends = tuple[Mapping[int, Span], Mapping[int, Span]]
@@ -44,7 +44,7 @@ def look(reader: Reader, topics: Topics, stops: Mapping[Partition, Stop]) -> Loo
         source: _first(reader, topics.dead_letters, source, stop, spans.get(stop.partition), resolved)
         for source, stop in stops.items()
     }
-    return Look(first, {number: span.end for number, span in reader.spans(topics.retry).items()})
+    return Look(first, written(reader, topics.retry))
 
 
 def _first(

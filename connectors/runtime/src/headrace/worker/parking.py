@@ -24,7 +24,7 @@ from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.parking import beyond, followed
 from headrace.flow.partitions import Partition, listed
 from headrace.flow.sequences import Seen
-from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
+from headrace.kafka.topics import FencedError, RefusedError, TopicMissingError, UnansweredError
 from headrace.letters.parked import Scan, scans
 from headrace.letters.parking import Parked
 from headrace.letters.sequences import Begun, scanned
@@ -130,9 +130,10 @@ class Parking:
         while left := {number: one for number, one in left.items() if not one.given_away}:
             try:
                 found = scans(self._config, {number: one.initial for number, one in left.items()}, parkers)
-                for number, scan, waiting, since in scanned(self._config, begun, found):
+                waited = {number: begun[number] for number in left if number in begun}
+                for number, scan, waiting, since in scanned(self._config, waited, found):
                     yield Learnt(left.pop(number), scan, waiting, since)
-            except (RefusedError, UnansweredError, TopicMissingError, OSError) as error:
+            except (RefusedError, UnansweredError, TopicMissingError, FencedError, OSError) as error:
                 self._unanswered = str(error)
                 names = listed(one.name for one in left.values())
                 log.warning("not read, nor are its sources, until it is known what is parked: %s: %s", names, error)

@@ -1,0 +1,113 @@
+"""What is put back while others look: who owns its key next, and what an open transaction beside it hides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headrace.cli import answers
+from tests.kafka_broker import KafkaBroker
+from tests.kafka_client import hide
+from tests.runtime.cli.test_round_trip_kafka import ask
+from tests.runtime.consumer_process import World, consuming, make_world
+from tests.runtime.test_sequences_kafka import discard_heads, letters, live, make, numbers
+from tests.waiting import PATIENCE, until
+
+pytestmark = pytest.mark.slow
+
+MOVED_MEANWHILE = """
+import contextlib
+from headrace.flow.waiting import Follower
+from headrace.kafka import connection
+from headrace.kafka.topics import FencedError, Reader, Writer
+from headrace.letters import sequences
+from headrace.worker import parking
+scanned = parking.scanned
+
+def followers(reader, config):
+    (span,) = reader.spans(config.topics.dead_letters).values()
+    found = [one for one in sequences._letters(reader, config, 0, span) if one.said.follows]
+    return sorted(Follower(one.delivery.mark, one.offset) for one in found)
+
+def move(reader, writer, config):
+    with contextlib.suppress(FencedError):
+        sequences.Mover(reader, writer, config, 0, lambda: True).move([followers(reader, config)])
+
+def then(scans, *about):
+    for one in scans:
+        move(*about)
+        yield one
+
+def meanwhile(config, begun, scans):
+    properties = connection.properties(config.kafka)
+    with Reader(properties) as reader, Writer(properties, sequences.transactional_id(config, 0)) as writer:
+        yield from scanned(config, begun, then(scans, reader, writer, config))
+
+parking.scanned = meanwhile
+"""
+"""As an owner before does that lives on: it moves followers back once its successor has read the retry topic."""
+
+
+def look_often(world: World, partition: int) -> None:
+    """Have records handled one after the other, in which time all that looks has looked."""
+    for n in range(20):
+        world.produce([("other", {"n": n})], partition=partition)
+        until("the next", lambda: numbers(world, "other") == list(range(n + 1)))  # noqa: B023
+
+
+def test_what_an_owner_before_still_moves_back_goes_before_what_comes(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    world = make(kafka_broker, tmp_path)
+    world.produce([("a", {"n": n, "reject": n == 0}) for n in range(30)])
+    with consuming(world) as running:
+        until("all of them", lambda: len(letters(world)) == 30)
+        until("committed", lambda: world.committed() == {0: 30})
+        running.process.kill()
+    assert discard_heads(world) == 1
+    world.produce([("a", {"n": n}) for n in range(30, 60)])
+    hidden = hide({"bootstrap.servers": kafka_broker.bootstrap_servers}, world.config.topics.retry)
+    with consuming(world, before=MOVED_MEANWHILE) as running:
+        until("what comes", lambda: len(letters(world)) == 60 or numbers(world, "a"))
+        hidden.abort_transaction(PATIENCE)
+        until("all of them", lambda: len(numbers(world, "a")) == 59)
+        live(world, running)
+        assert running.stop() == 0
+    assert numbers(world, "a") == list(range(1, 60))
+
+
+def test_a_key_waits_for_what_was_put_back_of_it_behind_an_open_transaction(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    world = make(kafka_broker, tmp_path)
+    world.produce([("a", {"n": n, "poison": n == 0}) for n in range(10)])
+    with consuming(world) as running:
+        until("all of them", lambda: len(letters(world)) == 10)
+        hidden = hide({"bootstrap.servers": kafka_broker.bootstrap_servers}, world.config.topics.retry)
+        assert ask(world, "redrive")[-1] == answers.Done(count=1)
+        look_often(world, 0)
+        world.produce([("a", {"n": n}) for n in range(10, 20)])
+        until("what comes", lambda: len(letters(world)) == 20 or numbers(world, "a"))
+        hidden.abort_transaction(PATIENCE)
+        until("all of them", lambda: len(numbers(world, "a")) == 20)
+        live(world, running)
+        assert running.stop() == 0
+    assert numbers(world, "a") == list(range(20))
+
+
+def test_a_partition_stands_for_what_was_put_back_of_it_behind_an_open_transaction(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    world = make_world(kafka_broker, tmp_path, partitions=2, on_dead_letter={"action": "Stop"})
+    kafka_broker.create_topic(world.config.topics.resolutions, 1, {"cleanup.policy": "compact"})
+    world.produce([("a", {"n": n, "poison": n == 0}) for n in range(10)], partition=0)
+    with consuming(world) as running:
+        until("it stands", lambda: len(letters(world)) == 1)
+        hidden = hide({"bootstrap.servers": kafka_broker.bootstrap_servers}, world.config.topics.retry)
+        assert ask(world, "redrive")[-1] == answers.Done(count=1)
+        look_often(world, 1)
+        hidden.abort_transaction(PATIENCE)
+        until("all of them", lambda: len(numbers(world, "a")) == 10)
+        assert running.stop() == 0
+    assert numbers(world, "a") == list(range(10))
