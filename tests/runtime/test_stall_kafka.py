@@ -71,7 +71,7 @@ class Consumer:
         started.set()
         await asyncio.to_thread(self.poller.join)
         runners.cancel()
-        await server.cleanup()
+        server.close()
 
     def get(self, path: str) -> tuple[int, str]:
         try:

@@ -5,7 +5,7 @@ Liveness fails only when the loop stands still: a database or a Kafka that is aw
 
 from __future__ import annotations
 
-from aiohttp import web
+import asyncio
 
 from headrace import outbox, probes
 from headrace.relay.metrics import Metrics
@@ -15,8 +15,8 @@ SILENT = 60.0
 """Seconds without a turn of the loop."""
 
 
-async def serve(standing: Standing, metrics: Metrics, port: int) -> web.AppRunner:
-    """Listen on ``port`` of all addresses; the caller cleans up the runner. Raises ``OSError`` when it is taken."""
+async def serve(standing: Standing, metrics: Metrics, port: int) -> asyncio.Server:
+    """Listen on ``port`` of all addresses until the server is closed. Raises ``OSError`` when it is taken."""
 
     def alive() -> probes.Answer:
         return standing.silence < SILENT, f"the loop last turned {standing.silence:.0f} s ago"

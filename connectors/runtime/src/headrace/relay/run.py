@@ -51,7 +51,7 @@ async def _run(settings: Relay, port: int) -> BaseException | None:
         asyncio.get_running_loop().add_signal_handler(number, loop.stop)
     loop.start()
     await asyncio.to_thread(loop.join)
-    await server.cleanup()
+    server.close()
     return loop.fault
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from headrace.config import Config
+from headrace.config import Config, Http
 from headrace.flow.policy import Failed
-from headrace.handlers.http import HttpHandler
+from headrace.handlers import Handler
 from headrace.letters.commands import Commands
 from headrace.record import Record
 from headrace.worker.attempts import Handle
@@ -29,11 +29,8 @@ class Compensation:
     def __init__(self, config: Config) -> None:
         """Open nothing yet; raises Broken for an address that nobody can be at."""
         wish = config.delivery.on_dead_letter.compensate
-        concurrency = config.delivery.concurrency
         self._topic = Commands(config, wish.topic) if wish and wish.topic else None
-        self._http = (
-            HttpHandler(wish.http, namespace=config.namespace, concurrency=concurrency) if wish and wish.http else None
-        )
+        self._http = _http(config, wish.http) if wish and wish.http else None
 
     def beside(self, handle: Handle) -> Handle:
         """Return what handles commands here, and all other records with ``handle``."""
@@ -52,3 +49,9 @@ class Compensation:
         """Close the connections."""
         if self._http is not None:
             await self._http.close()
+
+
+def _http(config: Config, target: Http) -> Handler:
+    from headrace.handlers.http import HttpHandler
+
+    return HttpHandler(target, namespace=config.namespace, concurrency=config.delivery.concurrency)

@@ -6,9 +6,8 @@ reason to restart.
 
 from __future__ import annotations
 
+import asyncio
 import time
-
-from aiohttp import web
 
 from headrace import probes
 from headrace.metrics import Metrics
@@ -18,8 +17,8 @@ SILENT = 30.0
 """Seconds without a turn of the poll thread."""
 
 
-async def serve(poller: Poller, metrics: Metrics, port: int) -> web.AppRunner:
-    """Listen on ``port`` of all addresses; the caller cleans up the runner. Raises ``OSError`` when it is taken."""
+async def serve(poller: Poller, metrics: Metrics, port: int) -> asyncio.Server:
+    """Listen on ``port`` of all addresses until the server is closed. Raises ``OSError`` when it is taken."""
 
     def alive() -> probes.Answer:
         silent = time.monotonic() - poller.beat

@@ -21,8 +21,7 @@ from headrace import config as contract
 from headrace import logs
 from headrace.config import Config
 from headrace.flow.lease import Lease
-from headrace.handlers import Broken, timers
-from headrace.handlers.http import HttpHandler
+from headrace.handlers import Broken, Handler, timers
 from headrace.handlers.isolated import IsolatedHandler
 from headrace.handlers.python import PythonHandler
 from headrace.kafka.consumer import Fatal
@@ -83,7 +82,7 @@ async def _run(config: Config, port: int) -> int:
         fault = ended.result() if ended.done() else runners.exception()
     except asyncio.CancelledError:
         return _end(Fatal("the event loop or its tasks were ended by something else than Headrace: by the handler"))
-    await server.cleanup()
+    server.close()
     await handler.close()
     await compensation.close()
     if once is not None:
@@ -109,13 +108,15 @@ def _joined(poller: Poller) -> BaseException | None:
     return poller.fault
 
 
-def _hands(handler: object) -> IsolatedHandler | None:
+def _hands(handler: Handler) -> IsolatedHandler | None:
     return handler if isinstance(handler, IsolatedHandler) else None
 
 
-async def _handler(config: Config, metrics: Metrics) -> HttpHandler | PythonHandler | IsolatedHandler:
+async def _handler(config: Config, metrics: Metrics) -> Handler:
     concurrency = config.delivery.concurrency
     if config.handler.http is not None:
+        from headrace.handlers.http import HttpHandler  # aiohttp is half of what a start loads
+
         return HttpHandler(config.handler.http, namespace=config.namespace, concurrency=concurrency)
     python = config.handler.python
     assert python is not None
