@@ -44,8 +44,8 @@ def mariadb_server() -> Iterator[MariadbServer]:
 
 
 @contextmanager
-def running() -> Iterator[MariadbServer]:
-    """Run a server until the end of the block."""
+def running(*options: str) -> Iterator[MariadbServer]:
+    """Run a server until the end of the block, with ``options`` of its own."""
     if shutil.which("mariadb-install-db") is None:
         pytest.fail("MariaDB is not installed: run `make packages`")
     with folder("mariadb", USER) as directory:
@@ -55,7 +55,7 @@ def running() -> Iterator[MariadbServer]:
         own = (f"--socket={directory / 'socket'}", f"--pid-file={directory / 'pid'}", "--skip-log-bin")
         address = ("--bind-address=127.0.0.1", f"--port={server.port}")
         program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
-        with serving(USER, [program, *where, *own, *address], directory / "log", partial(_answers, server)):
+        with serving(USER, [program, *where, *own, *address, *options], directory / "log", partial(_answers, server)):
             yield server
 
 

@@ -60,6 +60,19 @@ OF_RELAYS = (
         ELSEWHERE,
         mariadb={"host": "evil", "credentials": {"secret": VICTIM}},
     ),
+    *(
+        _relay(
+            f"somebody's Secret, as {what} for a database of one's own",
+            "you name the Secret victim and may not get it",
+            "Secret victim may be sent to friend only",
+            ELSEWHERE,
+            mariadb={"host": "evil", "tls": tls},
+        )
+        for what, tls in (
+            ("authority", {"ca": {"secret": VICTIM, "key": "password"}}),
+            ("client certificate", {"certificate": {"secret": VICTIM}}),
+        )
+    ),
     _relay(
         "somebody's Secret, in the pods",
         "you name the Secret victim and may not get it",

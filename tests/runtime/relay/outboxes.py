@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from tests.mariadb_server import MariadbServer
 from tests.ports import free_port
 from tests.postgres_server import PostgresServer
 from tests.runtime.consumer_process import Running
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 LEASE = 20.0
 
@@ -108,6 +111,30 @@ class Outbox:
             spans = reader.spans(topic)
             return [one for number, span in spans.items() for one in reader.read(topic, number, span)]
 
+    @contextmanager
+    def unmarked(self) -> Iterator[None]:
+        """Let nobody mark rows until the end of the block, only read them."""
+        with closing(self.place.connect()) as connection, connection.cursor() as cursor:
+            if self.place.dialect is Dialect.POSTGRESQL:
+                cursor.execute("BEGIN")
+                cursor.execute(f"LOCK TABLE {self.table} IN SHARE MODE")
+            else:
+                cursor.execute(f"LOCK TABLES {self.table} READ")
+            yield
+
+    def end_waiting(self) -> None:
+        """End the sessions that wait for a lock: a server would go on for one whose client has died."""
+        if self.place.dialect is Dialect.POSTGRESQL:
+            self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            return
+        for (session,) in self.run("SELECT id FROM information_schema.processlist WHERE state LIKE 'Waiting for%'"):
+            self.run(f"KILL {session}")
+
+    def under_way(self) -> set[int]:
+        """Return the numbers of the rows that are published and not marked."""
+        marked = self.run(f"SELECT payload FROM {self.table} WHERE status = '{outbox.PROCESSED}'")
+        return {number(one.value) for one in self.published()} - {number(payload) for (payload,) in marked}
+
     def is_done(self, count: int) -> Callable[[], bool]:
         """Return the condition that so many rows are processed."""
         return lambda: self.counts().get(outbox.PROCESSED, 0) >= count
@@ -169,3 +196,35 @@ def relaying(made: Outbox, relay: Relay | None = None) -> Iterator[Running]:
     finally:
         process.kill()
         process.wait(PATIENCE)
+
+
+def says(running: Running, *words: str) -> None:
+    """Await that the pod is not ready and says why."""
+
+    def said() -> bool:
+        status, text = running.get("/readyz")
+        return status == 503 and all(word in text for word in words)
+
+    until(f"{words} of /readyz", said)
+    assert running.get("/healthz")[0] == 200
+
+
+def killed_in_mid_batch(made: Outbox, running: Running) -> set[int]:
+    """Kill one of two replicas while both have published what is not marked yet, and return the numbers of that."""
+    with made.unmarked():
+        until("both have a batch under way", lambda: len(made.under_way()) > made.relay.batch)
+        running.process.kill()
+        running.process.wait(PATIENCE)
+        made.end_waiting()
+        return made.under_way()
+
+
+def by_key(records: Sequence[Stored]) -> dict[bytes, list[int]]:
+    """Return the numbers of each key in the order of the topic."""
+    found = sorted(records, key=lambda one: (one.key or b"", one.offset))
+    return {key or b"": [number(one.value) for one in of] for key, of in groupby(found, attrgetter("key"))}
+
+
+def number(payload: str | bytes | None) -> int:
+    """Return the number that a row's payload has."""
+    return int(json.loads(payload or "")["n"])

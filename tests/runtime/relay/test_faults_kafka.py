@@ -15,23 +15,11 @@ from headrace.sql.dialects import Dialect
 from tests.kafka_broker import KafkaBroker
 from tests.mariadb_server import MariadbServer
 from tests.postgres_server import PostgresServer
-from tests.runtime.consumer_process import Running
 from tests.runtime.relay import outboxes
-from tests.runtime.relay.outboxes import Outbox, Place, relaying
+from tests.runtime.relay.outboxes import Outbox, Place, relaying, says
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
-
-
-def _says(running: Running, *words: str) -> None:
-    """Await that the pod is not ready and says why."""
-
-    def said() -> bool:
-        status, text = running.get("/readyz")
-        return status == 503 and all(word in text for word in words)
-
-    until(f"{words} of /readyz", said)
-    assert running.get("/healthz")[0] == 200
 
 
 def test_a_row_too_large_fails_by_name_and_holds_up_its_key_alone(made: Outbox) -> None:
@@ -63,7 +51,7 @@ def test_rows_of_a_missing_topic_wait_and_no_others(made: Outbox) -> None:
     made.insert([("a", "3"), ("b", "4")], kind="order")
     with relaying(made) as running:
         until("the others", made.is_done(2))
-        _says(running, "late", "Unknown topic")
+        says(running, "late", "Unknown topic")
         made.topic("late", 1)
         until("all", made.is_done(4))
         until("ready", lambda: running.get("/readyz")[0] == 200)
@@ -100,10 +88,10 @@ def test_a_table_or_a_column_that_is_missing_is_told(place: Place, kafka_broker:
     made = outboxes.make(place, kafka_broker, tmp_path, table=False)
     made.topic()
     with relaying(made) as running:
-        _says(running, "outbox_leases", "headrace outbox ddl")
+        says(running, "outbox_leases", "headrace outbox ddl")
         outboxes.make_table(made)
         made.run("ALTER TABLE outbox RENAME COLUMN payload TO body")
-        _says(running, "has no column payload", "body")
+        says(running, "has no column payload", "body")
         assert running.log.read_text().count("going on") <= 1
         made.run("ALTER TABLE outbox RENAME COLUMN body TO payload")
         made.insert([("a", "1")])
@@ -126,11 +114,27 @@ def test_a_password_that_was_changed_is_read_anew(
         until("the row", made.is_done(1))
         made.run("ALTER USER relay@localhost IDENTIFIED BY 'new-secret'")
         made.run("KILL USER relay@localhost")
-        _says(running, "Access denied", "relay")
+        says(running, "Access denied", "relay")
         (tmp_path / "password").write_text("new-secret\n")
         made.insert([("a", "2")])
         until("the next row", made.is_done(2))
         assert "secret" not in running.log.read_text()
+
+
+@pytest.mark.parametrize("password", ["pässwort", "密码", "a'b\"c\\d %s $e"])
+def test_a_password_is_what_its_file_says(
+    mariadb_server: MariadbServer, kafka_broker: KafkaBroker, tmp_path: Path, password: str
+) -> None:
+    """In any letters: the driver would take them for Latin-1."""
+    made = outboxes.make(outboxes.mariadb(mariadb_server), kafka_broker, tmp_path)
+    made.topic()
+    made.insert([("a", "1")])
+    made.run("CREATE OR REPLACE USER reader@localhost IDENTIFIED BY %s", [password])
+    made.run("GRANT ALL ON relay.* TO reader@localhost")
+    (tmp_path / "username").write_text("reader")
+    (tmp_path / "password").write_text(password)
+    with relaying(made):
+        until("the row", made.is_done(1))
 
 
 def test_an_old_row_and_one_of_the_future_are_published_now(made: Outbox) -> None:
@@ -166,7 +170,7 @@ def test_rows_wait_while_kafka_is_silent(made: Outbox) -> None:
         until("the first", made.is_done(1))
         with made.broker.silent():
             made.insert([("a", str(n)) for n in range(1, 200)])
-            _says(running, "Kafka")
+            says(running, "Kafka")
             until("it is measured", lambda: running.metric("headrace_relay_kafka_away") == 1)
         until("all", made.is_done(200))
         until("ready", lambda: running.get("/readyz")[0] == 200)
@@ -186,7 +190,7 @@ def test_a_database_that_takes_no_connections_is_waited_for(
         until("the row", made.is_done(1))
         admin.execute("ALTER DATABASE relay WITH ALLOW_CONNECTIONS false")
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'relay'")
-        _says(running, "not currently accepting connections")
+        says(running, "not currently accepting connections")
         until("it is measured", lambda: running.metric("headrace_relay_database_away") == 1)
         admin.execute("ALTER DATABASE relay WITH ALLOW_CONNECTIONS true")
         made.insert([("a", "2")])

@@ -7,11 +7,10 @@ It must not hold on to a secret or write one anywhere.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
+from headrace import mounted as files
 from headrace.config import Kafka, OAuth, Sasl, Tls
 
 
@@ -82,12 +81,12 @@ def _tokens(client: Login, oauth: OAuth) -> dict[str, str]:
 def _client(sasl: Sasl, oauth: OAuth) -> dict[str, bytes]:
     found = {"OAuth client": "\0".join(_login(sasl)).encode()}
     if oauth.ca_file:
-        found["certificate authority of the token endpoint"] = _authority(oauth.ca_file)
+        found["certificate authority of the token endpoint"] = files.authority(oauth.ca_file)
     return found
 
 
 def _login(sasl: Sasl) -> Login:
-    return Login(_secret(sasl.username_file), _secret(sasl.password_file))
+    return Login(files.text(sasl.username_file), files.text(sasl.password_file))
 
 
 def _tls(tls: Tls) -> dict[str, str]:
@@ -102,34 +101,7 @@ def _tls(tls: Tls) -> dict[str, str]:
 def _at_start(tls: Tls) -> dict[str, bytes]:
     found = {}
     if tls.ca_file:
-        found["certificate authority of Kafka"] = _authority(tls.ca_file)
+        found["certificate authority of Kafka"] = files.authority(tls.ca_file)
     if tls.certificate_file and tls.key_file:
-        found["client certificate"] = _pair(tls.certificate_file, tls.key_file)
+        found["client certificate"] = files.pair(tls.certificate_file, tls.key_file)
     return found
-
-
-def _authority(path: str) -> bytes:
-    """Return the certificates at ``path``, which a client would take."""
-    found = Path(path).read_bytes()
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError as error:
-        raise OSError(f"{path} holds no certificates as PEM: {error.reason}") from error
-    return found
-
-
-def _pair(certificate: str, key: str) -> bytes:
-    """Return a certificate and its key, which a client would take: while both are replaced they may not match."""
-    found = Path(certificate).read_bytes() + Path(key).read_bytes()
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        raise OSError(f"{certificate} and {key} are no certificate with its own key as PEM: {error.reason}") from error
-    return found
-
-
-def _secret(path: str) -> str:
-    try:
-        return Path(path).read_bytes().decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise OSError(f"{path} is not text: name the key of the Secret that holds text") from error

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from headrace import outbox
 from headrace.relay.statements import Asked
 
 
@@ -43,13 +41,3 @@ class Connection(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close it; never raises."""
-
-
-def login(settings: outbox.Database) -> tuple[str, str]:
-    """Return user name and password as they are mounted now; raises ``OSError``."""
-    user, password = (Path(file) for file in (settings.username_file, settings.password_file))
-    return _line(user), _line(password)
-
-
-def _line(path: Path) -> str:
-    return path.read_text(encoding="utf-8").rstrip("\r\n")

@@ -12,7 +12,8 @@ from pymysql.constants import ER
 
 from headrace import outbox
 from headrace.config import Tls
-from headrace.relay.database import Connection, Refused, Shape, TableMissing, login
+from headrace.relay import credentials
+from headrace.relay.database import Connection, Refused, Shape, TableMissing
 from headrace.relay.sharing import BUCKETS
 from headrace.relay.statements import DELETED_AT_ONCE, Asked, Dialect
 
@@ -64,14 +65,14 @@ class MySQLConnection(Connection):
 
     def __init__(self, settings: outbox.Database, patience: float) -> None:
         """Open it, with so many seconds for each statement; raises `Refused`, ``OSError`` for a credential."""
-        user, password = login(settings)
+        user, password = credentials.login(settings)
         with _telling():
             self._opened = pymysql.connect(
                 host=settings.host,
                 port=settings.port,
                 database=settings.name,
                 user=user,
-                password=password,
+                password=password.encode(),  # of text the driver makes Latin-1
                 autocommit=True,
                 charset="utf8mb4",
                 connect_timeout=max(2, int(patience)),
@@ -105,11 +106,13 @@ class MySQLConnection(Connection):
 
 
 def _tls(tls: Tls | None) -> ssl.SSLContext | None:
+    """Return a context as strict as libpq's: Python's default one refuses the authorities that MySQL makes itself."""
     if tls is None:
         return None
-    context = ssl.create_default_context(cafile=tls.ca_file)
-    if tls.certificate_file and tls.key_file:
-        context.load_cert_chain(tls.certificate_file, tls.key_file, password="")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(credentials.authorities(tls))
+    if pair := credentials.pair(tls):
+        context.load_cert_chain(*pair, password="")
     return context
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,7 +11,8 @@ from psycopg import errors, sql
 
 from headrace import outbox
 from headrace.config import Tls
-from headrace.relay.database import Connection, Refused, Shape, TableMissing, login
+from headrace.relay import credentials
+from headrace.relay.database import Connection, Refused, Shape, TableMissing
 from headrace.relay.sharing import BUCKETS
 from headrace.relay.statements import DELETED_AT_ONCE, Asked, Dialect
 
@@ -69,7 +69,7 @@ class PostgresConnection(Connection):
 
     def __init__(self, settings: outbox.Database, patience: float) -> None:
         """Open it, with so many seconds for each statement; raises `Refused`, ``OSError`` for a credential."""
-        user, password = login(settings)
+        user, password = credentials.login(settings)
         with _telling():
             self._opened = psycopg.connect(
                 host=settings.host,
@@ -110,9 +110,9 @@ class PostgresConnection(Connection):
 def _tls(tls: Tls | None) -> dict[str, Any]:
     if tls is None:
         return {}
-    authority = tls.ca_file or "system"
-    pair = {"sslcert": tls.certificate_file, "sslkey": tls.key_file} if tls.certificate_file else {}
-    return {"sslmode": "verify-full", "sslrootcert": str(Path(authority)) if tls.ca_file else authority, **pair}
+    pair = credentials.pair(tls)
+    shown = {"sslcert": pair[0], "sslkey": pair[1]} if pair else {}
+    return {"sslmode": "verify-full", "sslrootcert": credentials.authorities(tls), **shown}
 
 
 @contextmanager
