@@ -127,6 +127,49 @@ def test_what_fails_again_holds_it_again(kafka_broker: KafkaBroker, tmp_path: Pa
         assert running.stop() == 0
 
 
+FAILS_DURING_A_LOOK = """
+import asyncio, time
+from headrace.handlers.python import PythonHandler
+from headrace.letters import stops
+from headrace.worker.stops import Stops
+handle, look, stop, looked, stood = PythonHandler.handle, stops.look, Stops.stop, [], []
+
+async def after_a_look(self, record):
+    while record.redriven and not looked:
+        await asyncio.sleep(0.05)
+    return await handle(self, record)
+
+def slow(*about):
+    found = look(*about)
+    if None in found.stops.values():
+        looked.append(found)
+        while len(stood) < 2:
+            time.sleep(0.05)
+    return found
+
+def stand(self, letter):
+    stood.append(stop(self, letter))
+    return stood[-1]
+
+PythonHandler.handle, stops.look, Stops.stop = after_a_look, slow, stand
+"""
+"""Whether the letter has a resolution is known only after what was put back of it has failed again."""
+
+
+def test_what_fails_again_while_its_letters_are_looked_at_holds_it(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    world = make(kafka_broker, tmp_path)
+    put(world, 0, ("a", {"n": 0, "reject": True}))
+    with consuming(world, before=FAILS_DURING_A_LOOK) as running:
+        until("the stop", lambda: stands(running))
+        put(world, 0, *(("a", {"n": n}) for n in range(1, 10)))
+        assert ask(world, "redrive")[-1] == answers.Done(count=1)
+        until("the new letter", lambda: world.told().stopped == Stop(0, 1, 0) or handled(world))
+        assert handled(world) == []
+        discard(world, "0/1")
+        until("the rest", lambda: handled(world) == [*range(1, 10)])
+        assert running.stop() == 0
+
+
 def test_several_letters_of_a_partition_must_all_have_one(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """Records of other keys that run as the first one fails end; their letters count, too."""
     world = make(kafka_broker, tmp_path)

@@ -57,6 +57,7 @@ class Stops:
         self._metrics = metrics
         self._looking: Looking[Look] = Looking("stops", LOOK_EVERY)
         self._seen: tuple[Mapping[Partition, Stop], Ends] | None = None
+        self._asked: set[Assignment] = set()
         self._resolved: dict[Assignment, int] = {}
         self._places: dict[tuple[Assignment, int], Written] = {}
 
@@ -90,6 +91,7 @@ class Stops:
             return None
         assignment.halted = True
         self._loop.call_soon_threadsafe(self._dispatcher.halt, assignment.name)
+        self._asked.discard(assignment)
         self._resolved.pop(assignment, None)
         if assignment.stopped is None:
             assignment.stopped = Stop(at.partition, at.offset, source.offset)
@@ -106,6 +108,7 @@ class Stops:
         halted = self._hold()
         standing = {one.name: one.stopped for one in halted if one.stopped is not None}
         if standing and self._looking.is_due(now):
+            self._asked = {*halted}
             self._looking.begin(now, partial(self._look, standing))
         return [one for one in halted if self._may_go_on(one, writing=writing)]
 
@@ -124,16 +127,16 @@ class Stops:
         return end is not None and (retry is None or _handled(retry) >= end)
 
     def _take(self) -> None:
-        """Learn what was found; what is not ours any more, or stands behind another letter now, is found anew."""
+        """Learn what was found; what came here, or failed once more, since it was asked for is looked at anew."""
         found = self._looking.take()
         if found is None:
             return
         self._resolved = {one: end for one, end in self._resolved.items() if not one.given_away}
         for partition, stop in found.stops.items():
             assignment = self._ledger.find(*partition)
-            if assignment is None or assignment.stopped is None:
-                continue
-            if stop is None:
+            if assignment is None or assignment not in self._asked:
+                self._seen = None
+            elif stop is None:
                 self._resolved[assignment] = found.ends.get(assignment.partition, 0)
             else:
                 assignment.stopped = stop
