@@ -1,5 +1,6 @@
 """A crowd of Connectors and as many Consumers settles: nothing fails for want of time, and the Lease is kept.
 
+While the API server itself is late nobody keeps a Lease: what fails then is not judged.
 ``CROWD=500`` sets how many; 500 need about two minutes of one processor.
 """
 
@@ -9,7 +10,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -18,10 +19,11 @@ import pytest
 from headrace_operator.clients.api import Api, connection, path
 from headrace_operator.reconcile.lease import NAME, VERSION
 from tests.cluster import fast
-from tests.operator import crowd, scraped
+from tests.operator import crowd, punctual, scraped
 from tests.operator.operator_process import Operator, install, operator
+from tests.operator.punctual import Punctuality
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SIZE = int(os.environ.get("CROWD", "100"))
 CONNECTS = 10
@@ -59,19 +61,19 @@ async def test_a_crowd_settles_and_stays_looked_at(empty: fast.ApiServer, api: A
         await crowd.connects(stack, CONNECTS)
         await crowd.create(api, crowd.resources(SIZE, CONNECTS))
         await stack.enter_async_context(crowd.rolling_out(api))
+        punctuality = await stack.enter_async_context(punctual.watched(api, crowd.PLACE))
         with operator(empty, tmp_path, program=crowd.PROGRAM) as running:
             settled = await _settled(api, running)
-            seen = await _watched(running, 30)
+            seen = await _watched(running, punctuality, 30)
             lease = await api.send("GET", path(VERSION, "Lease", "headrace-system", NAME))
             assert running.stop() == 0
-    print(f"\n{SIZE} + {SIZE} settled within {settled:.0f} s; then {seen}")
+    late = punctuality.count()
+    print(f"\n{SIZE} + {SIZE} settled within {settled:.0f} s; then {seen}; the API server was late {late} times")
 
-    complaints = [line for line in running.log.read_text().splitlines() if "level=info" not in line]
-    assert seen["failed"] == seen["bug"] == 0, "\n".join(complaints[:20])
+    _assert_well(running, punctuality, seen)
     assert seen["delay"] <= LATE
     assert seen["looks"] >= SIZE
     assert seen["leader"] == lease["spec"]["leaseTransitions"] == 1
-    assert running.log.read_text().count("Hold the Lease") == 1
 
 
 @pytest.mark.case("clusters-3")
@@ -86,6 +88,7 @@ async def test_a_connect_that_hangs_holds_up_its_own_connectors_only(
         hanging.hanging = True
         await crowd.create(api, crowd.resources(size, 2))
         await stack.enter_async_context(crowd.rolling_out(api))
+        punctuality = await stack.enter_async_context(punctual.watched(api, crowd.PLACE))
         with operator(empty, tmp_path, program=crowd.PROGRAM) as running:
             await _settled(api, running, held)
             await _are_unreachable(api, held - {"ConnectCluster c0"})
@@ -94,7 +97,7 @@ async def test_a_connect_that_hangs_holds_up_its_own_connectors_only(
             page = await scraped.page(running.metrics_port)
             assert running.stop() == 0
 
-    assert [scraped.total(page, scraped.PASSES, outcome=word) for word in ("failed", "bug")] == [0, 0]
+    _assert_well(running, punctuality, _ended(page))
 
 
 async def _are_unreachable(api: Api, connectors: Collection[str]) -> None:
@@ -115,17 +118,27 @@ async def _settled(api: Api, running: Operator, besides: Collection[str] = ()) -
     return time.monotonic() - begun
 
 
-async def _watched(running: Operator, seconds: float) -> dict[str, float]:
+async def _watched(running: Operator, punctuality: Punctuality, seconds: float) -> dict[str, float]:
+    """Return what was seen in the next ``seconds`` on end in which the API server was never late."""
+    async with asyncio.timeout(SETTLED):
+        while True:
+            begun = time.time()
+            seen = await _seen(running, seconds)
+            if not punctuality.lacked(begun, time.time()):
+                return seen
+
+
+async def _seen(running: Operator, seconds: float) -> dict[str, float]:
     """Return passes by outcome since the start, and of the next ``seconds`` the longest delay and the least leader."""
-    begun, delays, leads, counts = time.monotonic(), [0.0], [1.0], dict[str, float]()
+    begun, delays, leads = time.monotonic(), [0.0], [1.0]
     page = await scraped.page(running.metrics_port)
-    at_first, cpu_at_first = scraped.total(page, scraped.PASSES, outcome="ok"), scraped.total(page, scraped.CPU)
+    at_first, cpu_at_first = _ended(page)["ok"], scraped.total(page, scraped.CPU)
     while time.monotonic() < begun + seconds:
         page = await scraped.page(running.metrics_port)
-        counts = {word: scraped.total(page, scraped.PASSES, outcome=word) for word in ("ok", "failed", "bug")}
         delays.append(scraped.total(page, scraped.DELAY))
         leads.append(scraped.total(page, scraped.LEADER))
         await asyncio.sleep(5)
+    counts = _ended(page)
     rate, cores = (counts["ok"] - at_first) / seconds, (scraped.total(page, scraped.CPU) - cpu_at_first) / seconds
     return {
         **counts,
@@ -135,3 +148,15 @@ async def _watched(running: Operator, seconds: float) -> dict[str, float]:
         "leader": min(leads),
         "looks": scraped.total(page, scraped.INTERVALS, kind="Consumer", le="+Inf"),
     }
+
+
+def _ended(page: Collection[str]) -> dict[str, float]:
+    """Return how many passes have ended since the start, by outcome."""
+    return {word: scraped.total(page, scraped.PASSES, outcome=word) for word in ("ok", "failed", "bug")}
+
+
+def _assert_well(running: Operator, punctuality: Punctuality, ended: Mapping[str, float]) -> None:
+    """No pass failed and the Lease was never lost, but where the API server was late; each failure is in the log."""
+    assert punctuality.unexcused(running.log) == []
+    assert ended["bug"] == 0
+    assert ended["failed"] <= running.log.read_text().count("; again in ")

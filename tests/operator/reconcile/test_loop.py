@@ -223,6 +223,28 @@ class Short:
         return self.held(deadline, term)
 
 
+class Renewed(Short):
+    """One that is waited for where it is too short."""
+
+    async def lasts(self, deadline: float, term: int) -> bool:
+        """Return what `held` does once it is renewed."""
+        return self.held(deadline, term) or self.held(deadline, term)
+
+
+async def test_an_event_is_posted_once_the_lease_is_long_enough(server: ApiServer, place: str) -> None:
+    """It is short at one step of a pass, whichever, that of sending the Event included, and then renewed."""
+    key = Key("ConnectCluster", place, "main")
+    kubectl(server, "create", "role", "main-connect", "-n", place, "--verb=get", "--resource=pods")
+    for at in range(2, 12):
+        async with looping(server) as loop:
+            lease: Any = Renewed(at)
+            await look(dataclasses.replace(loop, lease=lease), key, 2)
+        assert (at, events(server, place).count("NameTaken")) == (at, 1)
+
+        kubectl(server, "delete", "events", "--all", "-n", place)
+        server.client.patch("connectcluster", "main", {"status": None}, place, part="status")
+
+
 async def test_what_was_not_recorded_is_not_done(server: ApiServer, place: str) -> None:
     """The Lease is short at one step of a pass, whichever: no child is there without the status that foretells it."""
     recorded = []

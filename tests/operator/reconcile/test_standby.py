@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headrace_operator.reconcile.lease import NAME
 from tests import lines
 from tests.cluster.fast import ApiServer
 from tests.operator import scraped, worlds
-from tests.operator.operator_process import Operator, kubectl, operator, read, relayed
+from tests.operator.operator_process import Operator, kubectl, operator, relayed
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
+
+LEASE = "the Lease"
 
 
 @pytest.fixture
@@ -73,17 +74,25 @@ def acts(server: ApiServer, place: str) -> None:
     until("somebody makes it again", lambda: server.client.exists(*where))
 
 
-def writes(server: ApiServer, user: str) -> list[tuple[str, str]]:
-    """Return when ``user`` wrote what, Leases left out."""
-    events = lines.events(server.audit_log)
-    return [
-        (event["requestReceivedTimestamp"], f"{event['verb']} {event['objectRef']['resource']}")
-        for event in events
+def writes(server: ApiServer, place: str, *users: str) -> list[tuple[str, str, str]]:
+    """Return when which of ``users`` wrote what, in order, and each time that one of them took or renewed the Lease."""
+    names = {f"headrace:{user}-{place}": user for user in users}
+    found = [
+        (event["requestReceivedTimestamp"], names[event["user"]["username"]], _what(event))
+        for event in lines.events(server.audit_log)
         if event["stage"] == "ResponseComplete"
-        and event["user"]["username"] == user
+        and event["user"]["username"] in names
         and event["verb"] not in ("get", "list", "watch")
-        and event.get("objectRef", {}).get("resource") != "leases"
     ]
+    return sorted((when, user, what) for when, user, what in found if what)
+
+
+def _what(event: dict[str, Any]) -> str:
+    """Return what was written; nothing for a Lease that another had written first."""
+    resource = event["objectRef"]["resource"]
+    if resource != "leases":
+        return f"{event['verb']} {resource}"
+    return LEASE if event["responseStatus"]["code"] < 300 else ""
 
 
 def rests(server: ApiServer, place: str, one: Operator) -> None:
@@ -92,7 +101,7 @@ def rests(server: ApiServer, place: str, one: Operator) -> None:
 
     def quiet() -> bool:
         nonlocal seen
-        before, seen = seen, (passes(one), len(writes(server, f"headrace:first-{place}")))
+        before, seen = seen, (passes(one), len(acted(writes(server, place, "first"))))
         if seen[1] == before[1] and seen[0] < before[0] + 2:
             seen = before
         return seen[1] == before[1] and seen[0] > before[0]
@@ -114,18 +123,29 @@ def page(one: Operator, path: str = "metrics") -> str:
         return ""
 
 
-def taken_over(server: ApiServer, place: str) -> dict[str, Any]:
-    """Return the Lease once it has had two holders."""
-    until("another holds it", lambda: read(server, "lease", NAME, place)["spec"]["leaseTransitions"] == 2)
-    return read(server, "lease", NAME, place)
+def acted(written: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Return who wrote each thing but the Lease, in order."""
+    return [user for _, user, what in written if what != LEASE]
 
 
-def assert_one_after_the_other(server: ApiServer, place: str, lease: dict[str, Any]) -> None:
-    """The first wrote before the second held the Lease, the second after."""
-    first, second = (writes(server, f"headrace:{user}-{place}") for user in ("first", "second"))
-    assert first
-    assert second
-    assert max(first)[0] < lease["spec"]["acquireTime"] < min(second)[0], (first[-3:], second[:3])
+def await_handover(server: ApiServer, place: str) -> None:
+    """Wait until the second has the Lease, as the first has gone."""
+
+    def has_it() -> bool:
+        return [user for _, user, what in writes(server, place, "first", "second") if what == LEASE][-1] == "second"
+
+    until("the second has the Lease", has_it)
+
+
+def assert_one_at_a_time(server: ApiServer, place: str) -> None:
+    """Both wrote, each only while it was the last to take or to renew the Lease, whoever lost it how often."""
+    written = writes(server, place, "first", "second")
+    holder, past = "", list[tuple[str, str, str]]()
+    for when, user, what in written:
+        holder = user if what == LEASE else holder
+        past.append((when, user, what))
+        assert user == holder, past[-6:]
+    assert {*acted(written)} == {"first", "second"}
 
 
 @pytest.mark.case("clusters-1")
@@ -133,13 +153,13 @@ def test_a_holder_that_stood_still_does_nothing_when_it_goes_on(server: ApiServe
     """It is stopped until the other has acted; then there is something to do again, which the other does alone."""
     with leading(server, tmp_path, place) as first, running(server, tmp_path, place, "second") as second:
         os.kill(first.process.pid, signal.SIGSTOP)
-        lease = taken_over(server, place)
+        await_handover(server, place)
         acts(server, place)
         os.kill(first.process.pid, signal.SIGCONT)
         until("it finds out", lambda: has_yielded(first))
         acts(server, place)
         assert first.stop() == second.stop() == 0
-    assert_one_after_the_other(server, place, lease)
+    assert_one_at_a_time(server, place)
 
 
 @pytest.mark.case("clusters-1")
@@ -152,12 +172,12 @@ def test_a_holder_that_is_cut_off_stops_before_the_other_begins(server: ApiServe
         running(server, tmp_path, place, "second") as second,
     ):
         os.kill(relay.pid, signal.SIGSTOP)
-        lease = taken_over(server, place)
+        await_handover(server, place)
         acts(server, place)
         os.kill(relay.pid, signal.SIGCONT)
         acts(server, place)
         assert first.stop() == second.stop() == 0
-    assert_one_after_the_other(server, place, lease)
+    assert_one_at_a_time(server, place)
 
 
 @pytest.mark.case("clusters-1")
@@ -170,4 +190,4 @@ def test_one_that_is_killed_is_replaced_by_the_other(server: ApiServer, tmp_path
         acts(server, place)
         until("it tells of them", lambda: "headrace_resource_condition{" in page(second))
         assert second.stop() == 0
-    assert_one_after_the_other(server, place, taken_over(server, place))
+    assert_one_at_a_time(server, place)

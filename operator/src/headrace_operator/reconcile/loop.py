@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,7 @@ from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
 from headrace_operator.plan import children, failures, figures, needs, requests
-from headrace_operator.plan.actions import Plan
+from headrace_operator.plan.actions import Note, Plan
 from headrace_operator.reconcile.apart import apart
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import BEGIN, execute, told
@@ -182,14 +183,24 @@ class Loop:
         return None if at is None else time.monotonic() - at
 
     async def _notes(self, look: Look, term: int) -> None:
-        about, now = look.resource, look.now
         for note in look.plan.notes:
             log.info("%s: %s", note.reason, note.message)
-            await self._may("post an Event", term)
             try:
-                await self.remote.kube.note(about, kind=note.type, reason=note.reason, message=note.message, now=now)
+                await self._post(look, note, term)
+            except Fenced:
+                raise
             except HeadraceError as error:
                 log.warning("An Event was not posted: %s", error)
+
+    async def _post(self, look: Look, note: Note, term: int) -> None:
+        """Post an Event, as soon as the Lease is not too short for it: the status is recorded, no later pass would."""
+        about, now = look.resource, look.now
+        while True:
+            await self._may("post an Event", term)
+            with suppress(Fenced):
+                return await self.remote.kube.note(
+                    about, kind=note.type, reason=note.reason, message=note.message, now=now
+                )
 
     async def _act(self, key: Key, plan: Plan, term: int) -> None:
         for action in plan.actions:
