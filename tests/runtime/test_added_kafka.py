@@ -67,6 +67,46 @@ def test_a_key_is_finished_where_it_was_before_it_goes_on(
     assert numbers(world, "k") == list(range(22))
 
 
+ONE_COMES_DURING_A_LOOK = """
+import time
+from headrace.worker import added
+look, begin, came = added.look, added.Added.begin, []
+
+def slow(config, partitions, *about):
+    found, asked = look(config, partitions, *about), {number for _, number in partitions}
+    while 1 in asked and 2 not in asked and not came:
+        time.sleep(0.05)
+    return found
+
+def note(self, partitions):
+    begin(self, partitions)
+    came.extend(one for one in partitions if one[1] == 2)
+
+added.look, added.Added.begin = slow, note
+"""
+"""What the second partition waits for is known only after the third one has come."""
+
+
+def test_one_that_comes_while_others_are_looked_at_waits_too(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    world = make_world(kafka_broker, tmp_path, partitions=1, retry=PATIENT)
+    gate = tmp_path / "gate"
+    put(world, 0, "k", {"n": 0, "until": str(gate)})
+    with consuming(world, before=ONE_COMES_DURING_A_LOOK) as running:
+        until("the head is tried", lambda: world.effects("begin"))
+        grow(world, 2)
+        until("the second", lambda: counted(running, "rebalances_total") >= 2)
+        grow(world, 3)
+        put(world, 2, "k", {"n": 1})
+        until("both wait", lambda: waits(running) or numbers(world, "k"))
+        put(world, 0, "old", {"n": 0})
+        until("others go on", lambda: numbers(world, "old") == [0])
+        assert numbers(world, "k") == []
+        gate.touch()
+        until("all of it", lambda: len(numbers(world, "k")) == 2)
+        assert running.stop() == 0
+    assert numbers(world, "k") == [0, 1]
+
+
 def test_what_is_parked_is_finished_first_in_another_pod_and_after_a_restart(
     kafka_broker: KafkaBroker, tmp_path: Path
 ) -> None:

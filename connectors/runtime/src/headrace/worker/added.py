@@ -42,6 +42,7 @@ class Added:
         self._uncounted: set[Partition] = set()
         self._reached: set[Partition] = set()
         self._told: set[Partition] = set()
+        self._asked: set[Partition] = set()
         self._looking: Looking[list[Seen]] = Looking("added", LOOK_EVERY)
 
     def begin(self, partitions: Collection[Partition]) -> None:
@@ -61,6 +62,7 @@ class Added:
         for one in partitions:
             self._free(one)
             self._uncounted.discard(one)
+            self._asked.discard(one)
 
     def within(self, read: Read) -> tuple[Read, frozenset[Partition]]:
         """Return what was read as far as it may be, and the partitions of which more was, which is to be read again."""
@@ -79,8 +81,8 @@ class Added:
         """Learn what was found, look when it is due, and hold back what must wait; called often."""
         self._take()
         if (self._limits or self._uncounted) and self._looking.is_due(now):
-            about = ({*self._limits} | self._uncounted, dict(self._barriers))
-            self._looking.begin(now, partial(self._look, *about))
+            self._asked = {*self._limits} | self._uncounted
+            self._looking.begin(now, partial(self._look, frozenset(self._asked), dict(self._barriers)))
         self._hold()
 
     def _hold(self) -> None:
@@ -91,9 +93,10 @@ class Added:
         return one.position >= self._limits[one.name] or one.name in self._reached
 
     def _take(self) -> None:
+        """Learn what was found of what was asked about; what came here since is asked about anew."""
         for seen in self._looking.take() or ():
             for one in self._ledger.owned:
-                if one.topic == seen.topic:
+                if one.topic == seen.topic and one.name in self._asked:
                     self._learn(one, seen)
 
     def _learn(self, one: Assignment, seen: Seen) -> None:
