@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -134,6 +135,21 @@ def test_it_says_in_a_sentence_why_no_record_goes_through(
     assert failed.startswith(why)
     assert len(failed.splitlines()) == 1
     assert "headrace-test" not in kubectl(kafkas.server, "get", "consumers.headrace.dev", "-n", PLACE, "-o", "name")
+
+
+@pytest.mark.apiserver
+@pytest.mark.parametrize("endings", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)])
+def test_what_it_made_is_gone_when_it_is_asked_to_end(kafkas: Everywhere, endings: tuple[signal.Signals, ...]) -> None:
+    """As when its pod is deleted or its node drained; a second signal does not end the removal."""
+    rights = everywhere.may_test(kafkas.server, f"test.namespace={PLACE}", "test.secrets={kafka-user}")
+    process = _trying(rights, "kafka")
+    until("its Consumer", lambda: kafkas.server.client.exists("consumers.headrace.dev", NAME, PLACE))
+    for ending in endings:
+        process.send_signal(ending)
+    said, failed = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, said, failed) == (1, "", "It was asked to end before a record went through.\n")
+    assert not kafkas.server.client.exists("consumers.headrace.dev", NAME, PLACE)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ chart's test. It ends with one sentence either way.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -73,6 +74,7 @@ async def run(trial: Trial, kubeconfig: str | None) -> str:
     """Move one record and return a sentence that says so; raises `HeadraceError` with one that says why not."""
     begun = time.monotonic()
     async with AsyncExitStack() as stack:
+        stack.enter_context(_ended_by_signals())
         api = Api(await connection(kubeconfig))
         stack.push_async_callback(api.close)
         kube = Kube(api)
@@ -83,8 +85,7 @@ async def run(trial: Trial, kubeconfig: str | None) -> str:
         try:
             async with asyncio.timeout(trial.within):
                 await _sent(trial, record, begun + trial.within, kube, kafkas)
-                await kube.apply(trial.consumer())
-                stack.push_async_callback(kube.remove, "Consumer", trial.namespace, NAME)
+                await _make_consumer(trial, kube, stack)
                 await came.wait()
         except TimeoutError:
             raise Invalid(await _why_not(trial, kube)) from None
@@ -109,6 +110,41 @@ async def _sent(trial: Trial, record: str, end: float, kube: Kube, kafkas: Kafka
             if time.monotonic() + LOOK > end:
                 raise
         await asyncio.sleep(LOOK)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Cancel what runs within by the first signal that asks for an end, so that it cleans up; raises `Invalid`.
+
+    Later ones do not cancel that; and without a handler a process 1, as in a pod, is killed in the end.
+    """
+    task, asked = asyncio.current_task(), False
+    assert task is not None
+
+    def end() -> None:
+        nonlocal asked
+        if not asked:
+            asked = task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise Invalid("It was asked to end before a record went through.") from None
+
+
+async def _make_consumer(trial: Trial, kube: Kube, stack: AsyncExitStack) -> None:
+    """Make the Consumer, which the end of ``stack`` removes: also when only the answer that it was made is lost."""
+    refused = False
+    try:
+        await kube.apply(trial.consumer())
+    except (Invalid, Unauthorized):
+        refused = True
+        raise
+    finally:
+        if not refused:
+            stack.push_async_callback(kube.remove, "Consumer", trial.namespace, NAME)
 
 
 async def _kafka(trial: Trial, kube: Kube) -> Resource:
