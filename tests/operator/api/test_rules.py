@@ -79,6 +79,13 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("ConnectCluster", "spec.workers.image", 0, {"workers": {"image": "me:s3cret@registry.example/connect:1"}}),
     ("ConnectCluster", "spec.workers.resources", 0, {"workers": {"resources": {"requests": {"memory": "2Gi"}}}}),
     ("ConnectCluster", "spec.workers.resources", 1, {"workers": {"resources": {"limits": {"cpu": "100m"}}}}),
+    (
+        "Connector",
+        "spec",
+        0,
+        {"postgres": {**worlds.CONNECTOR.spec["postgres"], "slot": "mine"}, "onDelete": {"slot": "Delete"}},
+    ),
+    ("Connector", "spec.onDelete", 0, {"onDelete": {"offsets": "Keep", "slot": "Delete"}}),
     ("Connector", "spec.capture", 0, {"capture": {"outbox": {"table": "a.b"}, "tables": ["a.c"]}}),
     ("Connector", "spec.capture.outbox.table", 0, {"capture": {"outbox": {"table": "outbox"}}}),
     ("Connector", "spec.capture.tables[]", 0, {"capture": {"tables": ["public.orders", "customers"]}}),

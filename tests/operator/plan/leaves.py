@@ -114,6 +114,7 @@ SPECS: dict[str, tuple[Json, ...]] = {
             "postgres": {"host": "shop-db", "database": "shop", "credentials": {"secret": "login"}},
             "capture": {"tables": ["public.orders", "public.lines"]},
             "state": "Paused",
+            "onDelete": {"slot": "Delete"},
         },
     ),
     "Consumer": (

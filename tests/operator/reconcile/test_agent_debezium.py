@@ -168,3 +168,38 @@ async def test_a_login_that_is_refused_names_its_secret_and_rows_flow_once_it_fi
     assert await keys(shop, "public.t", 1) == [b'{"id":1}']
     assert shop.agent is not None
     assert "second" not in shop.agent.log
+
+
+@pytest.mark.case("databases-12")
+@pytest.mark.case("databases-13")
+async def test_slot_and_publication_go_with_the_connector_where_that_is_asked_for(shop: Capturing) -> None:
+    """Those of others stay, also where they have rows to read; one that is applied again finds every row."""
+    shop.run("CREATE TABLE public.t (id int PRIMARY KEY)", "INSERT INTO public.t VALUES (1)")
+    shop.run("SELECT pg_create_logical_replication_slot('of_others', 'pgoutput')", superuser=True)
+    shop.run("CREATE PUBLICATION of_others FOR TABLE public.t")
+    capture, gone = {"tables": ["public.t"]}, {"onDelete": {"slot": "Delete"}}
+    shop.apply(shop.name, capture, **gone)
+    await well(shop)
+    await keys(shop, "public.t", 1)
+    await shop.delete(shop.name)
+    left = shop.run("SELECT slot_name FROM pg_replication_slots WHERE database = current_database()", superuser=True)
+    publications = shop.run("SELECT pubname FROM pg_publication")
+    shop.run("INSERT INTO public.t VALUES (2)", "SELECT pg_drop_replication_slot('of_others')", superuser=True)
+    shop.apply(shop.name, capture, **gone)
+    await well(shop)
+
+    assert (left, publications) == ([("of_others",)], [("of_others",)])
+    assert await keys(shop, "public.t", 3) == [b'{"id":1}', b'{"id":1}', b'{"id":2}']
+
+
+@pytest.mark.case("databases-12")
+async def test_a_publication_of_the_users_stays_while_the_slot_goes(shop: Capturing) -> None:
+    shop.run("CREATE TABLE public.t (id int PRIMARY KEY)", "INSERT INTO public.t VALUES (1)")
+    shop.run("CREATE PUBLICATION mine FOR TABLE public.t WITH (publish_via_partition_root = true)")
+    own = {"postgres": {**shop.postgres, "publication": "mine"}}
+    shop.apply(shop.name, {"tables": ["public.t"]}, onDelete={"slot": "Delete"}, **own)
+    await well(shop)
+    await shop.delete(shop.name)
+
+    assert shop.run("SELECT slot_name FROM pg_replication_slots WHERE database = current_database()") == []
+    assert shop.run("SELECT pubname FROM pg_publication") == [("mine",)]

@@ -131,10 +131,11 @@ class LeavingConnector(Model):
 
     connector: str = Field(description="Its name in Kafka Connect.")
     resource: str = Field(description="UID of the Connector that is gone.")
-    phase: Literal["Stopping", "Forgetting", "Removing"] = Field(
-        description="Stopping, Forgetting while its offsets are being removed, then Removing."
+    phase: Literal["Stopping", "Dropping", "Forgetting", "Removing"] = Field(
+        description="Stopping, Dropping while the source agent drops its slot where that is asked for, Forgetting "
+        "while its offsets are being removed, then Removing."
     )
-    tries: int = Field(description="How often Kafka Connect was asked for that.")
+    tries: int = Field(description="How often that was asked for.")
     since: datetime = Field(description="When this phase began.")
     message: str = Field(description="What is being done, or was not.")
 

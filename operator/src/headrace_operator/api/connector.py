@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from headrace_operator.api.operations import Operations
-from headrace_operator.api.schema import ClusterName, Credentials, Model, Status
+from headrace_operator.api.schema import ClusterName, Credentials, Model, Rule, Status
 from headrace_operator.api.tables import Table
 from headrace_operator.api.words import OneOf, Refused
 
@@ -126,6 +126,10 @@ class Restart(Model):
     )
 
 
+NO_USE = "offsets that are kept are of no use without their slot: keep or delete both"
+NAMED = "a slot that you named is never dropped: onDelete.slot is for one that Headrace names"
+
+
 class OnDelete(Model):
     """What becomes of what belongs to the Connector once it is deleted."""
 
@@ -134,6 +138,25 @@ class OnDelete(Model):
         description="How far its database was read, as Kafka Connect keeps it: Delete, so that a Connector made anew "
         "by this name begins with a snapshot, or Keep, so that it goes on from there. Default: Delete.",
     )
+    slot: Literal["Delete", "Keep"] | None = Field(
+        None,
+        description="The replication slot, and the publication where Headrace made it: Delete, so that the source "
+        "agent drops both, or Keep, so that you do, as the server keeps its log for the slot. Default: Keep.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!has(self.offsets) || !has(self.slot) || self.offsets != 'Keep' || self.slot != 'Delete'",
+            message=NO_USE,
+            field_path=".slot",
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _keeps_a_slot_with_its_offsets(self) -> Self:
+        if self.offsets == "Keep" and self.slot == "Delete":
+            raise ValueError(NO_USE)
+        return self
 
 
 class ConnectorSpec(Model):
@@ -160,6 +183,21 @@ class ConnectorSpec(Model):
     on_delete: OnDelete | None = Field(
         None, description="What becomes of what belongs to the Connector once it is deleted."
     )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!has(self.onDelete) || !has(self.onDelete.slot) || self.onDelete.slot != 'Delete'"
+            " || !has(self.postgres.slot)",
+            message=NAMED,
+            field_path=".onDelete",
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _drops_no_slot_of_the_users(self) -> Self:
+        if self.on_delete is not None and self.on_delete.slot == "Delete" and self.postgres.slot is not None:
+            raise ValueError(NAMED)
+        return self
 
 
 class Task(Model):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from headrace_operator.api import address_rules
 from headrace_operator.api.address_rules import NO_LOGIN, NO_LOGIN_AT_ALL
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
-from headrace_operator.api.connector import COLUMNS, RESERVED, Capture, ConnectorSpec, ConnectorStatus, OutboxColumns
+from headrace_operator.api.connector import (
+    COLUMNS,
+    RESERVED,
+    Capture,
+    ConnectorSpec,
+    ConnectorStatus,
+    OnDelete,
+    OutboxColumns,
+)
 from headrace_operator.api.consumer import (
     Compensate,
     ConsumerSpec,
@@ -240,6 +248,8 @@ KINDS = (
                 ),
                 NOT_RESERVED,
             ),
+            "spec": ConnectorSpec.rules,
+            "spec.onDelete": OnDelete.rules,
             "spec.capture": (Capture.rule(),),
             "spec.capture.outbox.table": (IS_TABLE,),
             "spec.capture.tables[]": (IS_TABLE,),

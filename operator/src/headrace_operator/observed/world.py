@@ -34,9 +34,10 @@ class ConnectClusterWorld:
 
     `contracts` is None while it is not looked for those that nothing refers to.
     `orphans` has, for each connector on the workers that seems to have lost its Connector, what a live read of it said,
-    and `owners` what a later one said of that very Connector; one that is missing here was not read. `home` is the UID
-    of the namespace, read live where there are owners. `secrets` are those that its templates and `rest` name. `agent`
-    has the objects of its source agent, and `sources` the Secrets of its Connectors' databases, while it has one.
+    and `owners` what a later one said of that very Connector; one that is missing here was not read. `databases` has
+    what the source agent tells of those whose slots go, too. `home` is the UID of the namespace, read live where there
+    are owners. `secrets` are those that its templates and `rest` name. `agent` has the objects of its source agent, and
+    `sources` the Secrets of its Connectors' databases, while it has one.
     """
 
     resource: Resource
@@ -47,6 +48,7 @@ class ConnectClusterWorld:
     children: Children | Unknown
     home: str | Unknown
     orphans: Mapping[str, ConnectorSeen | Absent | Unknown] = field(default_factory=dict)
+    databases: Mapping[str, SourceSeen | Absent | Unknown] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
     contracts: ContractsSeen | Unknown | None = None

@@ -44,8 +44,13 @@ def may_be_there(cluster: Resource) -> bool:
     return bool(written or source.is_on(cluster) or cluster.status.get("agentReady"))
 
 
-def actions(world: ConnectClusterWorld, spec: ConnectClusterSpec | None, settings: Settings) -> tuple[Action, ...]:
-    """Return what makes the agent as it is wanted, or takes it away."""
+def actions(
+    world: ConnectClusterWorld,
+    spec: ConnectClusterSpec | None,
+    settings: Settings,
+    left: tuple[declared.Postgres, ...] = (),
+) -> tuple[Action, ...]:
+    """Return what makes the agent as it is wanted, with what it drops of what ``left``, or takes it away."""
     if spec is None or not isinstance(world.agent, Children) or taken(world.resource, world.agent):
         return ()
     if not is_wanted(spec):
@@ -56,7 +61,7 @@ def actions(world: ConnectClusterWorld, spec: ConnectClusterSpec | None, setting
         or any(isinstance(one, Unknown) for one in world.sources.values())
     ):
         return ()
-    declaration = sources.declaration(world.resource, world.connectors, world.sources)
+    declaration = sources.declaration(world.resource, world.connectors, world.sources, left)
     read = inputs.of_agent(spec.model_dump(by_alias=True, exclude_none=True))
     started_with = inputs.annotation(read, world.inputs, _deployment(world))
     return applies(manifests(world.resource, spec, declaration, settings, started_with), world.agent)

@@ -19,6 +19,7 @@ from headrace_operator.plan import (
     complaints,
     connector,
     contracts,
+    declared,
     inputs,
     leaving,
     marks,
@@ -48,9 +49,12 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     ready = pods.rollout(_deployment(world))[1] > 0
     is_ours = taken(resource, world.children) is None
     gone = _gone(world) if ready and is_ours else {}
-    children = _children(world, judged.spec, kafka, gone, settings)
-    leaves = leaving.decide(gone, tuple(resource.status.get("leaving") or ()), rest.url(resource), now)
-    beside = agent.actions(world, judged.spec, settings)
+    readable = leaving.still_read(gone, _role(world))
+    children = _children(world, judged.spec, kafka, readable, settings)
+    before = tuple(resource.status.get("leaving") or ())
+    leaves = leaving.decide(gone, before, world.databases, rest.url(resource), now)
+    left = declared.left(resource, leaves.dropping, world.sources, readable)
+    beside = agent.actions(world, judged.spec, settings, left)
     unused = contracts.removals(resource, world.contracts, contract(world)) if is_ours else ()
     protected = judged.spec.rest if judged.spec else None
     deployed = rest.unseen(protected, world.secrets) or _deployed(world, bool(children), now)
@@ -110,7 +114,7 @@ def _children(
     world: ConnectClusterWorld,
     spec: ConnectClusterSpec | None,
     kafka: KafkaConnectionSpec | None,
-    gone: Gone,
+    still_read: tuple[str, ...],
     settings: Settings,
 ) -> tuple[Action, ...]:
     if spec is None or kafka is None or not isinstance(world.children, Children):
@@ -127,7 +131,7 @@ def _children(
             if one.spec.get("connect") == world.resource.name
             for secret in _secrets(one)
         ),
-        *leaving.still_read(gone, world.children.objects.get(("Role", names.connect_child(world.resource.name)))),
+        *still_read,
     ]
     read = inputs.of_workers(spec.model_dump(by_alias=True, exclude_none=True), kafka)
     started_with = inputs.annotation(read, world.inputs, _deployment(world))
@@ -169,6 +173,11 @@ def _lets_go(owner: Reference, seen: ConnectorSeen, cluster: Resource) -> bool:
     if isinstance(owner, Resource):
         return owner.spec.get("connect") != cluster.name or marks.is_left(seen.config, owner)
     return isinstance(owner, Absent)
+
+
+def _role(world: ConnectClusterWorld) -> Manifest | None:
+    objects = world.children.objects if isinstance(world.children, Children) else {}
+    return objects.get(("Role", names.connect_child(world.resource.name)))
 
 
 def _deployment(world: ConnectClusterWorld) -> Manifest | None:

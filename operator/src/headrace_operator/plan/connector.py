@@ -18,6 +18,7 @@ from headrace_operator.plan import (
     captured_topics,
     database,
     debezium,
+    left,
     marks,
     names,
     needs,
@@ -71,8 +72,7 @@ def wanted(
 
 def _configuration(resource: Resource, spec: ConnectorSpec, home: str | Unknown, *, has_agent: bool) -> dict[str, str]:
     made = debezium.configuration(resource, spec, has_agent=has_agent)
-    kept = {marks.OFFSETS: "Keep"} if spec.on_delete and spec.on_delete.offsets == "Keep" else {}
-    return {**made, **marks.mark(resource, home if isinstance(home, str) else ""), **kept}
+    return {**made, **marks.mark(resource, home if isinstance(home, str) else ""), **left.wanted(spec)}
 
 
 def unprepared(resource: Resource, others: tuple[Resource, ...], secrets: Secrets, source: Source) -> str | None:
@@ -112,7 +112,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     if running.status == "True" and isinstance(world.connect, Resource):
         actions = (*actions, *captured_topics.creations(resource, world.connect, world.captured.missing))
     ready, *others = source
-    found = [_accepted(judged), _connect(world), credentials, ready, *others, running]
+    found = [_accepted(world, judged), _connect(world), credentials, ready, *others, running]
     findings = with_ready(found, NEEDED | database.needed(source), judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
@@ -159,12 +159,12 @@ def judge(
     return acceptance.in_force_within(judged, only_to_hosts)
 
 
-def _accepted(judged: Acceptance[ConnectorSpec]) -> Finding:
+def _accepted(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Finding:
     """Return the condition `Accepted`, with what the database must have and nobody but the user can see to."""
     if judged.problem is not None or judged.spec is None:
         return judged.finding
-    message = f"{judged.finding.message} {publication.advice(judged.spec)}".strip()
-    return dataclasses.replace(judged.finding, message=message)
+    advice = (publication.advice(judged.spec), left.advice(judged.spec, world.connect))
+    return dataclasses.replace(judged.finding, message=" ".join(filter(None, (judged.finding.message, *advice))))
 
 
 def _failing(

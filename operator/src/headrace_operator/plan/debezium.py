@@ -95,11 +95,15 @@ def configuration(resource: Resource, spec: ConnectorSpec, *, has_agent: bool = 
 
 
 def addresses(resource: Resource, spec: ConnectorSpec) -> tuple[str, ...]:
-    """Return where the plug-in sends what it is given of Secrets: its database, and a Kafka of signals with its login.
+    """Return where the plug-in sends what it is given of Secrets, for a spec."""
+    return sent_to(configuration(resource, spec))
+
+
+def sent_to(made: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where a connector that is configured so sends them: its database, and a Kafka of signals with its login.
 
     The driver takes several hosts with commas between, each perhaps with a port of its own.
     """
-    made = configuration(resource, spec)
     hosts, port = made["database.hostname"].split(","), made["database.port"]
     databases = (host if re.search(r"^[^:]*:\d+$|\]:\d+$", host) else f"{_bracketed(host)}:{port}" for host in hosts)
     others = (re.sub(r"(://[^/?#]*).*", r"\1", value) for name, value in made.items() if name.endswith(ELSEWHERE))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import get_args
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -13,7 +13,7 @@ from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.world import Secrets
-from headrace_operator.plan import connector, debezium, publication
+from headrace_operator.plan import acceptance, connector, debezium, marks, names, publication
 from headrace_operator.plan.children import digest
 
 SKIPPED: Mapping[str, declared.Operation] = {"c": "insert", "u": "update", "d": "delete", "t": "truncate"}
@@ -25,11 +25,45 @@ MODES: Mapping[str, declared.TlsMode] = {mode: mode for mode in get_args(declare
 WITH_PORT = re.compile(r"^[^:]*:\d+(,|$)|\]:\d+(,|$)")
 
 
-def declaration(cluster: Resource, connectors: Iterable[Resource], secrets: Secrets) -> declared.Declaration:
-    """Return what the agent of ``cluster`` looks at: what its Connectors may have, by where ``secrets`` may go."""
-    of_it = sorted((one for one in connectors if one.spec.get("connect") == cluster.name), key=lambda one: one.name)
-    sources = tuple(found for one in of_it for found in _declared(one, secrets) if found is not None)
-    return declared.Declaration(namespace=cluster.namespace, cluster=cluster.name, sources=sources)
+def declaration(
+    cluster: Resource, connectors: Iterable[Resource], secrets: Secrets, left: tuple[declared.Postgres, ...] = ()
+) -> declared.Declaration:
+    """Return what the agent of ``cluster`` looks at: what its Connectors may have, by where ``secrets`` may go.
+
+    A Connector by the name of one that ``left`` waits until what is declared for that is done.
+    """
+    waiting = {one.name for one in left}
+    of_it = (one for one in connectors if one.spec.get("connect") == cluster.name and one.name not in waiting)
+    every = sorted(of_it, key=lambda one: one.name)
+    sources = tuple(found for one in every for found in _declared(one, secrets) if found is not None)
+    return declared.Declaration(namespace=cluster.namespace, cluster=cluster.name, sources=(*sources, *left))
+
+
+def left(
+    cluster: Resource, configs: Mapping[str, Mapping[str, str]], secrets: Secrets, readable: Collection[str]
+) -> tuple[declared.Postgres, ...]:
+    """Return what the agent drops for connectors that leave, by their configurations.
+
+    Their names are on Kafka Connect, which others may reach: only slots and publications that Headrace names for them
+    are dropped, and only by logins that the workers can read, and may send there.
+    """
+    found = ((_left(cluster, name, config), config) for name, config in sorted(configs.items()))
+    return tuple(one for one, config in found if one and _may_read(one.login.secret, config, secrets, readable))
+
+
+def _may_read(secret: str, config: Mapping[str, str], secrets: Secrets, readable: Collection[str]) -> bool:
+    return secret in readable and acceptance.only_to_hosts([secret], secrets, debezium.sent_to(config)) is None
+
+
+def _left(cluster: Resource, connector_name: str, config: Mapping[str, str]) -> declared.Postgres | None:
+    name = connector_name.removeprefix(names.connector(cluster.place, ""))
+    ours = names.slot(cluster.place, name)
+    published = config.get("publication.name", ours)
+    drops = marks.drops_publication(config)
+    if config.get("slot.name") != ours or (drops and published != ours):
+        return None
+    kept = declared.Publication(name=published, state="Dropped" if drops else "LookedAt")
+    return _reached(name, config, slot=declared.Slot(name=ours, state="Dropped"), publication=kept, tables=())
 
 
 def mounted(declaration: declared.Declaration) -> dict[str, tuple[str, ...]]:
@@ -87,24 +121,32 @@ def source(
     With ``keeps`` it writes heartbeats, and makes and alters the publication, if that is ours.
     """
     made = debezium.configuration(resource, spec)
-    user, password = (_file(made[f"database.{part}"]) for part in ("user", "password"))
+    return _reached(
+        resource.name,
+        made,
+        tables=captured,
+        publication=_publication(made, keeps=keeps and publication.is_kept(spec)),
+        slot=_slot(made, spec, keeps=keeps),
+        heartbeat=declared.Heartbeat(prefix=debezium.OURS) if keeps and debezium.beats(made) else None,
+    )
+
+
+def _reached(name: str, made: Mapping[str, str], **kept: Any) -> declared.Postgres | None:
+    """Return the source of a database as a connector that is configured so reaches it, and what is ``kept`` there."""
+    user, password = (_file(made.get(f"database.{part}", "")) for part in ("user", "password"))
     if user is None or password is None or WITH_PORT.search(made["database.hostname"]):
         return None
-    login = declared.Login(secret=password[0], username_file=user[1], password_file=password[1])
     try:
         return declared.Postgres(
-            name=resource.name,
+            name=name,
             host=re.sub(r"[\[\]]", "", made["database.hostname"]),
             port=int(made["database.port"]),
             database=made["database.dbname"],
-            login=login,
+            login=declared.Login(secret=password[0], username_file=user[1], password_file=password[1]),
             tls=declared.Tls(
                 mode=MODES.get(made.get("database.sslmode", ""), "prefer"), ca_file=made.get("database.sslrootcert")
             ),
-            tables=captured,
-            publication=_publication(made, keeps=keeps and publication.is_kept(spec)),
-            slot=_slot(made, spec, keeps=keeps),
-            heartbeat=declared.Heartbeat(prefix=debezium.OURS) if keeps and debezium.beats(made) else None,
+            **kept,
         )
     except ValidationError:
         return None

@@ -6,7 +6,6 @@ operator that ends anywhere forgets and repeats nothing, and no object waits for
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,47 +15,62 @@ from headrace_operator.api import properties as raw
 from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.kube import Manifest
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import marks
+from headrace_operator.plan import left, marks
 from headrace_operator.plan.actions import Action, ChangeOffsets, Note, RemoveConnector, SetState
 from headrace_operator.plan.conditions import instant, timestamp
-from headrace_operator.plan.reasons import Reason
+from headrace_operator.plan.source import Source
 
 Record = Mapping[str, Any]
 Gone = Mapping[str, ConnectorSeen | Absent | Unknown]
 """Connectors whose Connectors are gone, by name, each as a live read saw it."""
 
+Sources = Mapping[str, Source]
+"""What the source agent tells of their databases, by their names; nothing where there is no agent."""
+
 LONGEST = timedelta(minutes=5)
 TRIES = 10
-"""How long, and how often at least, Kafka Connect is asked for one step until the connector goes with its offsets kept.
+"""How long, and how often at least, one step is tried until the connector goes without it.
 
-Both count: an operator that was away has asked for nothing meanwhile.
+Both count: an operator that was away has tried nothing meanwhile.
 """
 
 DOING = {
     "Stopping": "The connector is being stopped, so that its offsets can be removed.",
+    "Dropping": "The source agent is dropping its replication slot and publication.",
     "Forgetting": "Its offsets are being removed.",
     "Removing": "The connector is being removed.",
 }
+AFTER_DROPPING = ("Forgetting", "Removing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leaving:
-    """What is done about connectors that leave: ``records`` is `status.leaving`."""
+    """What is done about connectors that leave: ``records`` is `status.leaving`.
+
+    ``dropping`` has the configurations of those whose slots the source agent is to drop now, by their names.
+    """
 
     records: tuple[Record, ...]
     actions: tuple[Action, ...]
     notes: tuple[Note, ...]
+    dropping: Mapping[str, Mapping[str, str]]
 
 
-def decide(gone: Gone, before: tuple[Record, ...], url: str, now: datetime) -> Leaving:
+def decide(gone: Gone, before: tuple[Record, ...], sources: Sources, url: str, now: datetime) -> Leaving:
     """Take each connector of ``gone`` one step further, by what is seen of it; one that is not known waits."""
     known = {name: one for name, one in gone.items() if isinstance(one, ConnectorSeen)}
     old = {record["connector"]: record for record in before}
-    records = {name: _next(seen, old.get(name), now) for name, seen in sorted(known.items())}
+    old = {name: one for name, one in old.items() if name not in known or _is_of(one, known[name])}
+    records = {name: _next(seen, old.get(name), sources.get(name), now) for name, seen in sorted(known.items())}
     waiting = [record for name, record in old.items() if isinstance(gone.get(name), Unknown)]
-    notes = [note for name, record in records.items() if (note := _note(known[name], record, old.get(name)))]
-    actions = [_action(record, url) for record in _in_turn(tuple(records.values()))]
-    return Leaving(records=(*records.values(), *waiting), actions=tuple(actions), notes=tuple(notes))
+    told = (_notes(known[name], old.get(name), new, sources.get(name)) for name, new in records.items())
+    actions = (_action(record, url) for record in _in_turn(tuple(records.values())))
+    return Leaving(
+        records=(*records.values(), *waiting),
+        actions=tuple(action for action in actions if action is not None),
+        notes=tuple(note for notes in told for note in notes),
+        dropping={name: known[name].config for name, record in records.items() if record["phase"] == "Dropping"},
+    )
 
 
 def still_read(gone: Gone, role: Manifest | None) -> tuple[str, ...]:
@@ -69,32 +83,41 @@ def still_read(gone: Gone, role: Manifest | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in named if name in readable))
 
 
+def _is_of(record: Record, seen: ConnectorSeen) -> bool:
+    return bool(record["resource"] == seen.config.get(marks.RESOURCE, ""))
+
+
 def _in_turn(records: tuple[Record, ...]) -> tuple[Record, ...]:
     """Begin with another one at each try: a pass ends with the first action that fails."""
     first = max((record["tries"] for record in records), default=0) % (len(records) or 1)
     return (*records[first:], *records[:first])
 
 
-def _next(seen: ConnectorSeen, before: Record | None, now: datetime) -> Record:
-    fresh = _record(seen, _phase(seen), now)
-    if before is None or before["resource"] != fresh["resource"]:
-        return fresh
+def _next(seen: ConnectorSeen, before: Record | None, database: Source | None, now: datetime) -> Record:
+    past = before is not None and before["phase"] in AFTER_DROPPING
+    phase = _phase(seen, drops=not past and left.is_to_drop(seen, database))
+    if before is None:
+        return _record(seen, phase, now)
     again = {**before, "tries": before["tries"] + 1}
     if before["phase"] == "Removing":
         return again
-    if before["phase"] != fresh["phase"]:
-        return fresh
-    return {**again, "phase": "Removing", "message": _in_vain(before)} if _is_in_vain(before, now) else again
+    if before["phase"] != phase:
+        return _record(seen, phase, now)
+    if not _is_in_vain(before, now):
+        return again
+    if phase == "Dropping":
+        return _record(seen, _phase(seen, drops=False), now)
+    return {**again, "phase": "Removing", "message": _in_vain(before)}
 
 
-def _phase(seen: ConnectorSeen) -> str:
-    if marks.keeps_offsets(seen.config) or (seen.offsets == () and _stands(seen)):
+def _phase(seen: ConnectorSeen, *, drops: bool) -> str:
+    if marks.keeps_offsets(seen.config):
         return "Removing"
-    return "Forgetting" if _stands(seen) else "Stopping"
-
-
-def _stands(seen: ConnectorSeen) -> bool:
-    return seen.state == "STOPPED" and not seen.tasks
+    if seen.state != "STOPPED" or seen.tasks:
+        return "Stopping"
+    if drops:
+        return "Dropping"
+    return "Removing" if seen.offsets == () else "Forgetting"
 
 
 def _record(seen: ConnectorSeen, phase: str, now: datetime) -> dict[str, Any]:
@@ -112,27 +135,26 @@ def _in_vain(record: Record) -> str:
     return f"Kafka Connect did not {what} within 5 minutes: the connector is being removed, and its offsets stay."
 
 
-def _action(record: Record, url: str) -> Action:
+def _action(record: Record, url: str) -> Action | None:
     match record["phase"]:
         case "Stopping":
             return SetState(url=url, connector=record["connector"], verb="stop")
+        case "Dropping":
+            return None
         case "Forgetting":
             return ChangeOffsets(url=url, connector=record["connector"], offsets=None)
         case _:
             return RemoveConnector(url=url, connector=record["connector"])
 
 
-def _note(seen: ConnectorSeen, record: Record, before: Record | None) -> Note | None:
-    """Return the Event of offsets that are about to go, with what they are; or of those that stay against the wish."""
-    if before is not None and (before["phase"], before["resource"]) == (record["phase"], record["resource"]):
-        return None
-    if record["phase"] == "Forgetting" and seen.offsets:
-        text = f"Connector {seen.name} leaves with its offsets, which were {json.dumps(list(seen.offsets))}."
-        return Note(type="Normal", reason=Reason.OFFSETS_REMOVED, message=text)
-    if record["phase"] == "Removing" and record["message"] != DOING["Removing"]:
-        text = (
-            f"{seen.name}: {record['message']} A Connector that is made anew by its name would go on from them, and "
-            "begin anew only by headrace connector offsets reset."
-        )
-        return Note(type="Warning", reason=Reason.OFFSETS_STAY, message=text)
-    return None
+def _notes(seen: ConnectorSeen, before: Record | None, now: Record, database: Source | None) -> tuple[Note, ...]:
+    """Return the Events of what is about to go, and of what stays behind, each on its transition."""
+    was, is_ = before["phase"] if before else None, now["phase"]
+    found: list[Note | None] = []
+    if is_ in AFTER_DROPPING and was not in AFTER_DROPPING:
+        found.append(left.in_database(seen, database, tried=was == "Dropping"))
+    if is_ == "Forgetting" and was != is_:
+        found.append(left.offsets_removed(seen))
+    if is_ == "Removing" and was != is_ and now["message"] != DOING[is_]:
+        found.append(left.offsets_stay(seen, str(now["message"])))
+    return tuple(note for note in found if note is not None)

@@ -23,6 +23,9 @@ NAMESPACE = "headrace.namespace.uid"
 OFFSETS = "headrace.on.delete.offsets"
 """Says Keep where offsets shall outlive the resource, which can no longer be asked then; else they are removed."""
 
+SLOT, PUBLICATION = "headrace.on.delete.slot", "headrace.on.delete.publication"
+"""Say Delete where slot and publication, which Headrace named, shall go with the resource."""
+
 UID = r"[A-Za-z0-9-]{1,64}"
 """What may be a UID; whoever reaches Kafka Connect may write other text there."""
 
@@ -60,6 +63,16 @@ def keeps_offsets(config: Mapping[str, str]) -> bool:
 def is_at(config: Mapping[str, str], home: str | Unknown) -> bool:
     """Tell whether what is configured so was made in the namespace whose UID is ``home``."""
     return isinstance(home, str) and config.get(NAMESPACE) == home
+
+
+def drops_slot(config: Mapping[str, str]) -> bool:
+    """Tell whether the slot of what is configured so goes with its resource."""
+    return config.get(SLOT) == "Delete"
+
+
+def drops_publication(config: Mapping[str, str]) -> bool:
+    """Tell whether the publication of what is configured so goes with its resource."""
+    return config.get(PUBLICATION) == "Delete"
 
 
 def stranger(name: str, config: Mapping[str, str]) -> str:

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     NAMESAKE_LEAVES = "NamesakeLeaves"
     OFFSETS_REMOVED = "OffsetsRemoved"
     OFFSETS_STAY = "OffsetsStay"
+    SLOT_STAYS = "SlotStays"
     AWAITING_TOPIC = "AwaitingTopic"
     TOPICS_EXIST = "TopicsExist"
     NO_RECORD_YET = "NoRecordYet"

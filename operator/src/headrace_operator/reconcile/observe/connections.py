@@ -105,11 +105,12 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         workers=workers,
         owners=await _owners(remote, namespace, orphans),
         orphans=leaving,
+        databases=await agent.left(resource, orphans, leaving, remote),
         children=children,
         home=await ask(remote.kube.namespace_uid(namespace)) if orphans else place,
         secrets=await secrets(remote.kube, namespace, tuple(dict.fromkeys(given))),
         inputs=await inputs(resource, remote, started_with),
-        **await agent.beside(resource, connectors, remote),
+        **await agent.beside(resource, connectors, leaving, remote),
     )
     made = await contracts.beside(children, plan_connect.contract(world), remote)
     return dataclasses.replace(world, children=made)
