@@ -14,10 +14,13 @@ from headrace.cli.laptop import interrupts
 
 @pytest.fixture(autouse=True)
 def as_from_a_terminal() -> Iterator[None]:
-    """A shell has what it starts in the background ignore interrupts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A shell has what it starts in the background ignore interrupts, and nohup the end of its terminal."""
+    before = {number: signal.getsignal(number) for number in interrupts.ENDS}
+    for number in interrupts.ENDS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def handlers() -> list[object]:
