@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.outbox import Backoff
-from headrace.relay.batches import MOST_BYTES, next_limit, together
+from headrace.relay.batches import MOST_BYTES, fitting, together
 from headrace.relay.holds import LOOK_AGAIN, MOST_LANES, MOST_ROUTES, Holds, wait
 from headrace.relay.messages import Record, Row
 
@@ -36,14 +36,13 @@ def test_a_suspect_is_alone_though_it_has_not_failed_yet() -> None:
     assert together(rows[1:], {2}) == rows[1:2]
 
 
-def test_limits_follow_the_size_of_rows() -> None:
-    large = [_row(number, size=MOST_BYTES // 4) for number in range(8)]
-
-    assert next_limit(50, 500, [_row(number) for number in range(50)]) == 100
-    assert next_limit(400, 500, [_row(number) for number in range(400)]) == 500
-    assert next_limit(50, 500, [_row(1)]) == 50
-    assert next_limit(8, 500, large) == 4
-    assert next_limit(1, 500, [_row(1, size=2 * MOST_BYTES)]) == 1
+def test_as_many_rows_are_read_as_fit() -> None:
+    """Of rows that do not fit at all, one."""
+    assert fitting([]) == 0
+    assert fitting([0, 2, 3]) == 3
+    assert fitting([MOST_BYTES + 1, 1]) == 1
+    assert fitting([MOST_BYTES // 4] * 8) == 4
+    assert fitting([1, MOST_BYTES, 1]) == 1
 
 
 def test_a_key_waits_until_it_is_due_and_then_is_forgotten() -> None:

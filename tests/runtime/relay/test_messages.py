@@ -18,8 +18,8 @@ def test_a_route_has_the_topic_that_debezium_gives_it(route: str) -> None:
 
 def _read(**given: Any) -> tuple[Any, ...]:
     found = {
-        "id": 7, "failures": None, "lane": "k", "message": "m", "type": "order", "payload": "{}", "key": "k",
-        "topic": None, "trace": None,
+        "id": 7, "failures": None, "lane": "k", "route": "order", "message": "m", "type": "order", "payload": "{}",
+        "key": "k", "topic": None, "trace": None,
     } | given  # fmt: skip
     return tuple(found.values())
 

@@ -26,7 +26,7 @@ PENDING, PROCESSED, FAILED = "PENDING", "PROCESSED", "FAILED"
 LONGEST_TABLE = 48
 """Characters of a table's name, so that no database cuts those of its index and of the leases' table."""
 
-TABLE = rf"^[^.\x00\"`%]+(\.[^.\x00\"`%]{{1,{LONGEST_TABLE}}})?$"
+TABLE = rf"^([^.\x00\"`%]{{1,63}}\.)?[^.\x00\"`%]{{1,{LONGEST_TABLE}}}$"
 """A table, as TABLE or SCHEMA.TABLE, each in the database's own letters."""
 
 Column = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00\"`%]+$")]

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 from typing import Any
 
 from headrace.relay.messages import Row
 
-FIRST = 50
-"""Rows that are read first: how large they are is known only then."""
-
 MOST_BYTES = 8 * 1024 * 1024
-"""Bytes of keys and values that a batch has, where its rows are about as large as those before."""
+"""Bytes of payloads that are read at once, beyond the first row."""
 
 
-def next_limit(limit: int, most: int, rows: Sequence[Row]) -> int:
-    """Return how many rows to read next, after these were read with ``limit``; at most ``most``."""
-    size = sum(row.size for row in rows)
-    if size > MOST_BYTES:
-        return max(1, len(rows) * MOST_BYTES // size)
-    if len(rows) == limit and 2 * size <= MOST_BYTES:
-        return min(most, 2 * limit)
-    return min(most, limit)
+def fitting(sizes: Sequence[int]) -> int:
+    """Return how many rows to read of those whose payloads have these sizes."""
+    fit = sum(1 for total in accumulate(sizes) if total <= MOST_BYTES)
+    return max(min(1, len(sizes)), fit)
 
 
 def is_alone(row: Row, suspects: Collection[Any]) -> bool:

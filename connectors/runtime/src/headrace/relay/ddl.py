@@ -5,19 +5,30 @@ Columns have the names that the relay takes when it is told no others.
 
 from __future__ import annotations
 
+import re
+
+from headrace import outbox
 from headrace.relay.statements import LEASES
-from headrace.sql.dialects import Dialect, quoted
+from headrace.sql.dialects import Dialect
 
 TABLE = "outbox"
 
 
 def ddl(dialect: Dialect, table: str) -> str:
     """Return the statements that make both tables; raises ``ValueError`` for what is no name of one."""
-    names = {"table": quoted(dialect, table), "leases": quoted(dialect, table + LEASES)}
+    if not re.fullmatch(outbox.TABLE, table):
+        rule = f"TABLE or SCHEMA.TABLE, without quotes and %, of at most {outbox.LONGEST_TABLE} characters"
+        raise ValueError(f"{table!r} is no name of an outbox table: {rule}")
+    names = {"table": _quoted(dialect, table), "leases": _quoted(dialect, table + LEASES)}
     bare = table.rpartition(".")[2]
     if dialect is Dialect.POSTGRESQL:
         return _POSTGRESQL.format(**names, waiting=f'"{bare}_waiting"', done=f'"{bare}_done"')
     return _MYSQL.format(**names)
+
+
+def _quoted(dialect: Dialect, table: str) -> str:
+    mark = '"' if dialect is Dialect.POSTGRESQL else "`"
+    return ".".join(f"{mark}{part}{mark}" for part in table.split("."))
 
 
 _POSTGRESQL = """\

@@ -19,6 +19,7 @@ LOOK_AGAIN = 5.0
 """Seconds after which a topic that takes nothing is looked at again."""
 
 Lane = str | bytes
+Route = str | bytes
 
 
 def wait(backoff: Backoff, failures: int) -> float:
@@ -31,13 +32,13 @@ class Holds:
     """Lanes (keys, or rows without one) and routes that wait, each with the time when it is due."""
 
     _lanes: dict[Lane, float] = field(default_factory=dict)
-    _routes: dict[str, tuple[float, str]] = field(default_factory=dict)
+    _routes: dict[Route, tuple[float, str]] = field(default_factory=dict)
 
     def hold_lane(self, lane: Lane, until: float) -> None:
         """Let a key wait behind its first row."""
         self._lanes[lane] = until
 
-    def hold_route(self, route: str, why: str, now: float) -> bool:
+    def hold_route(self, route: Route, why: str, now: float) -> bool:
         """Let the rows of a route wait for their topic; False: too many routes wait already."""
         if route not in self._routes and len(self._routes) >= MOST_ROUTES:
             return False
@@ -49,16 +50,16 @@ class Holds:
         self._lanes = {lane: due for lane, due in self._lanes.items() if due > now}
         return list(self._lanes)
 
-    def due_routes(self, now: float) -> list[str]:
+    def due_routes(self, now: float) -> list[Route]:
         """Return the routes whose topic is to be looked at again."""
         return [route for route, (due, _) in self._routes.items() if due <= now]
 
-    def release_route(self, route: str) -> None:
+    def release_route(self, route: Route) -> None:
         """Read the rows of a route again."""
         self._routes.pop(route, None)
 
     @property
-    def routes(self) -> dict[str, str]:
+    def routes(self) -> dict[Route, str]:
         """The routes that wait, each with why."""
         return {route: why for route, (_, why) in self._routes.items()}
 

@@ -98,7 +98,7 @@ class Leases:
 
     def _believe(self, asked: float) -> None:
         self._until = asked + self._seconds - MARGIN
-        self._next = asked + self._seconds / 3
+        self._next = asked + self._seconds / 4
 
     def _seen(self) -> tuple[list[Lease], set[str]]:
         leases, replicas = [], set()

@@ -26,8 +26,8 @@ from headrace.relay.standing import DATABASE, KAFKA, ROWS, Standing
 
 log = logging.getLogger(__name__)
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
-"""Seconds after a first failure, and at most: they double between."""
+FIRST_WAIT, SHORT_WAIT, LONGEST_WAIT = 0.5, 1.0, 15.0
+"""Seconds after a first failure, and at most, with rows to mark and without: they double between."""
 
 MEASURE_EVERY = 15.0
 LOOK_AT_CREDENTIALS_EVERY = 5.0
@@ -53,7 +53,6 @@ class Loop(threading.Thread):
         self._holds = Holds()
         self._suspects: set[Any] = set()
         self._unmarked: list[Any] = []
-        self._limit = min(batches.FIRST, settings.batch)
         self._failures = 0
         self._begun = 0.0
         self._due = {"look": 0.0, "measure": 0.0, "credentials": 0.0, "delete": 0.0}
@@ -91,7 +90,8 @@ class Loop(threading.Thread):
         finally:
             self._tell()
         self._failures += 1
-        return float(min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self._failures - 1, 10)))
+        longest = SHORT_WAIT if self._unmarked else LONGEST_WAIT
+        return float(min(longest, FIRST_WAIT * 2.0 ** min(self._failures - 1, 10)))
 
     def _step(self) -> float:
         self._mark()
@@ -109,14 +109,13 @@ class Loop(threading.Thread):
         self._look_at_topics(now)
         if self._holds.is_full and len(self._holds.lanes(now)) >= MOST_LANES:
             return 1.0
-        rows = self._source.look(self._limit, self._leases.held, self._holds, now)
+        rows = self._source.look(self._settings.batch, self._leases.held, self._holds, now)
         self._standing.looked = True
         self._standing.well(DATABASE)
         if not rows:
             self._standing.well(KAFKA)  # nothing is there that it would have to take
             self._due["look"] = now + self._settings.interval
             return min(1.0, self._settings.interval)
-        self._limit = batches.next_limit(self._limit, self._settings.batch, rows)
         self._write(batches.together(rows, self._suspects))
         return 0.0
 
@@ -201,6 +200,7 @@ class Loop(threading.Thread):
     def _mark(self) -> None:
         """Mark what Kafka has acknowledged; what cannot be marked now is kept, and nothing is read before."""
         if self._unmarked:
+            self._leases.renew()  # another would publish them again
             self._source.processed(self._unmarked)
             self._metrics.published.inc(len(self._unmarked))
             self._unmarked = []

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from headrace.names import outbox_topic
 from headrace.record import Headers
-from headrace.relay.holds import Lane
+from headrace.relay.holds import Lane, Route
 
 
 class Record(NamedTuple):
@@ -23,12 +23,12 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One pending row; ``lane`` is what is published in order, ``route`` as it stands in the table."""
+    """One pending row; ``lane`` is what is published in order; it and the route are as the database has them."""
 
     id: Any
     failures: int
     lane: Lane
-    route: str
+    route: Route
     record: Record
 
     @property
@@ -39,8 +39,7 @@ class Row:
 
 def row(read: Sequence[Any], prefix: str) -> Row:
     """Return a row as `Statements.look` reads it."""
-    id, failures, lane, message_id, kind, payload, key, topic, trace = read
-    route = _text(topic) or _text(kind)
+    id, failures, lane, route, message_id, kind, payload, key, topic, trace = read
     headers = (("id", _bytes(message_id)), ("eventType", _bytes(kind)), ("traceparent", _bytes(trace)))
     return Row(
         id=id,
@@ -48,7 +47,7 @@ def row(read: Sequence[Any], prefix: str) -> Row:
         lane=lane,
         route=route,
         record=Record(
-            topic=outbox_topic(prefix, route),
+            topic=outbox_topic(prefix, _text(topic) or _text(kind)),
             key=_bytes(key),
             value=_bytes(payload),
             headers=tuple((name, value) for name, value in headers if value is not None),

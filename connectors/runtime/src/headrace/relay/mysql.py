@@ -32,6 +32,12 @@ class MySQL(Dialect):
     def text(self, column: str, *, raw: bool) -> str:
         return column
 
+    def words(self, column: str) -> str:
+        return f"CAST({column} AS CHAR)"
+
+    def size(self, text: str) -> str:
+        return f"LENGTH({text})"
+
     def lane(self, columns: Sequence[str]) -> str:
         found = ", ".join(f"CAST({self.quoted(name)} AS BINARY)" for name in columns)
         return f"COALESCE({found})" if len(columns) > 1 else found

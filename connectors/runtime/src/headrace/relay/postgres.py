@@ -35,6 +35,12 @@ class Postgres(Dialect):
     def text(self, column: str, *, raw: bool) -> str:
         return column if raw else f"{column}::text"
 
+    def words(self, column: str) -> str:
+        return f"{column}::text"
+
+    def size(self, text: str) -> str:
+        return f"octet_length({text})"
+
     def lane(self, columns: Sequence[str]) -> str:
         found = ", ".join(f"{self.quoted(name)}::text" for name in columns)
         return f"COALESCE({found})" if len(columns) > 1 else found

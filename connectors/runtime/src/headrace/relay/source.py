@@ -6,17 +6,17 @@ Every failure is one `Trouble` that says what was tried, where, what came back a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from headrace import outbox
-from headrace.outbox import OPTIONAL, Relay
-from headrace.relay.database import Connection, Refused, TableMissing
+from headrace.outbox import OPTIONAL, PENDING, PROCESSED, Relay
+from headrace.relay.batches import fitting
+from headrace.relay.database import Connection, Refused, Shape, TableMissing
 from headrace.relay.holds import Holds
 from headrace.relay.messages import Row, row
 from headrace.relay.mysql import MySQL, MySQLConnection
 from headrace.relay.postgres import Postgres, PostgresConnection
-from headrace.relay.statements import LEASES, Asked, Dialect, Found, LeaseStatements, Statements
+from headrace.relay.statements import LEASES, Asked, Dialect, Found, LeaseStatements, Pending, Statements
 
 Value = TypeVar("Value")
 
@@ -41,7 +41,7 @@ class FailedRow(NamedTuple):
     message_type: Any
     key: Any
     failures: int | None
-    occurred_at: datetime | None
+    occurred_at: Any
     last_error: str | None
 
 
@@ -53,19 +53,31 @@ class Source:
         self._dialect: Dialect = Postgres() if settings.database.dialect == "postgresql" else MySQL()
         self._connection: Connection | None = None
         self._statements: Statements | None = None
+        self._shaped = Shape({})
+        self._is_rehearsed = False
         self.leases = LeaseStatements(self._dialect, settings.table, settings.lease)
         self.is_ordered: bool | None = None
         """Whether the table has a column for the key; None is not known."""
 
     def look(self, most: int, buckets: Collection[int], holds: Holds, now: float) -> list[Row]:
-        """Return the first pending rows of ``buckets`` that do not wait."""
-        lanes, routes = holds.lanes(now), tuple(holds.routes)
-        found = self.run("read", self._known().look(most, buckets=buckets, lanes=lanes, routes=routes))
+        """Return the first pending rows of ``buckets`` that do not wait; none where the table is altered meanwhile."""
+        known = self._rehearsed()
+        of = Pending(buckets, holds.lanes(now), tuple(holds.routes))
+        count = fitting([size for (size,) in self.run("read", known.sizes(most, of))])
+        found = self.run("read", known.look(count, of)) if count else []
+        if found and self._shape() != self._shaped:
+            self._statements = None  # by what it had before, a new column of theirs would be left out
+            return []
         return [row(one, self._settings.topic_prefix) for one in found]
 
     def processed(self, ids: Collection[Any]) -> None:
         """Mark rows as acknowledged by Kafka."""
-        self.run("mark rows in", self._known().processed(ids))
+        known = self._known()
+        self.run("mark rows in", known.processed(ids))
+        ((left,),) = self.run("read", known.still_pending(ids))
+        if left:
+            what = f"{left} rows that Kafka has were marked {PROCESSED}, and are {PENDING} still"
+            raise Trouble(f"{what}: a trigger, rule or policy of {self._settings.table} undoes it; let it be")
 
     def refused(self, id: Any, why: str, *, failed: bool) -> None:
         """Count a failure of a row, which is its last one where it has ``failed``."""
@@ -104,11 +116,23 @@ class Source:
 
     def _known(self) -> Statements:
         if self._statements is None:
-            shape = self._trying("look at", lambda connection: connection.shape(self._settings.table))
-            found = resolve(self._settings, shape.columns)
+            self._shaped, self._is_rehearsed = self._shape(), False
+            found = resolve(self._settings, self._shaped.columns)
             self.is_ordered = found.key is not None
             self._statements = Statements(self._dialect, self._settings.table, found)
         return self._statements
+
+    def _rehearsed(self) -> Statements:
+        """Return the statements, once it is known that this login may mark what it publishes."""
+        known = self._known()
+        if not self._is_rehearsed:
+            for one in known.rehearsals(deletes=self._settings.retention is not None):
+                self.run("mark rows in", one)
+            self._is_rehearsed = True
+        return known
+
+    def _shape(self) -> Shape:
+        return self._trying("look at", lambda connection: connection.shape(self._settings.table))
 
     def _trying(self, what: str, act: Callable[[Connection], Value]) -> Value:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from headrace.outbox import FAILED, PENDING, PROCESSED
 from headrace.relay.sharing import BUCKETS
@@ -45,6 +45,14 @@ class Found:
     raw: frozenset[str] = frozenset()
 
 
+class Pending(NamedTuple):
+    """Pending rows of buckets, without those of some lanes and routes, each as the database has it."""
+
+    buckets: Collection[int]
+    lanes: Collection[Any] = ()
+    routes: Collection[Any] = ()
+
+
 class Dialect(ABC):
     """What differs between databases."""
 
@@ -58,6 +66,14 @@ class Dialect(ABC):
     @abstractmethod
     def text(self, column: str, *, raw: bool) -> str:
         """Return an expression for a column's value as it is published."""
+
+    @abstractmethod
+    def words(self, column: str) -> str:
+        """Return an expression for a column's value as people are shown it."""
+
+    @abstractmethod
+    def size(self, text: str) -> str:
+        """Return an expression for the bytes of what `text` returns."""
 
     @abstractmethod
     def lane(self, columns: Sequence[str]) -> str:
@@ -101,16 +117,38 @@ class Statements:
         self._table = dialect.quoted(table)
         self._lane = dialect.lane([name for name in (columns.key, columns.id) if name])
 
-    def look(self, most: int, *, buckets: Collection[int], lanes: Collection[Any], routes: Collection[str]) -> Asked:
-        """Return what reads the first pending rows of ``buckets``, without those of these lanes and routes."""
+    def sizes(self, most: int, of: Pending) -> Asked:
+        """Return what reads the bytes of the payloads that `look` would read, in its order."""
+        size = self._dialect.size(self._text(self._columns.payload))
+        return self._first(most, of, f"COALESCE({size}, 0)")
+
+    def look(self, most: int, of: Pending) -> Asked:
+        """Return what reads the first pending rows."""
+        return self._first(most, of, ", ".join(self._read))
+
+    def rehearsals(self, *, deletes: bool) -> list[Asked]:
+        """Return statements that change nothing, and are refused to a login that may not mark rows, or delete them."""
+        columns = self._columns
+        changes = {columns.status: f"'{PROCESSED}'", columns.processed_at: self._dialect.now}
+        changes |= {name: self._name(name) for name in (columns.fail_count, columns.last_error) if name}
+        changed = ", ".join(f"{self._name(name)} = {value}" for name, value in changes.items())
+        none = [f"UPDATE {self._table} SET {changed} WHERE 1 = 0"]
+        return [(one, ()) for one in (*none, *([f"DELETE FROM {self._table} WHERE 1 = 0"] if deletes else []))]
+
+    def still_pending(self, ids: Collection[Any]) -> Asked:
+        """Return what counts the rows of these that are pending."""
+        of, given = self._dialect.among(self._name(self._columns.id), ids)
+        return f"SELECT COUNT(*) FROM {self._table} WHERE {of} AND {self._is(PENDING)}", given
+
+    def _first(self, most: int, of: Pending, read: str) -> Asked:
+        buckets, lanes, routes = of
         conditions = [self._of(buckets)] if len(buckets) < BUCKETS else []
         conditions += [self._dialect.among(self._lane, lanes, other=True)] if lanes else []
         conditions += [self._dialect.among(self._route, routes, other=True)] if routes else []
         where = "".join(f" AND {condition}" for condition, _ in conditions)
         given = tuple(value for _, values in conditions for value in values)
         return (
-            f"SELECT {', '.join(self._read)} FROM {self._table}"
-            f" WHERE {self._is(PENDING)}{where} ORDER BY {self._name(self._columns.id)} LIMIT {most}",
+            f"SELECT {read} FROM {self._table} WHERE {self._is(PENDING)}{where} {self._in_order} LIMIT {most}",
             given,
         )
 
@@ -150,14 +188,15 @@ class Statements:
     def retry(self, ids: Collection[Any]) -> Asked:
         """Return what lets failed rows be published after all; without ``ids`` all of them."""
         changed = f"{self._name(self._columns.status)} = '{PENDING}', {self._name(self._columns.fail_count)} = 0"
-        of, given = self._dialect.among(self._lane_of_id, ids) if ids else ("1 = 1", ())
+        name = self._dialect.words(self._name(self._columns.id))
+        of, given = self._dialect.among(name, ids) if ids else ("1 = 1", ())
         return f"UPDATE {self._table} SET {changed} WHERE {self._is(FAILED)} AND {of}", given
 
     def figures(self) -> Asked:
         """Return what counts pending and failed rows, and tells the age of the oldest pending one in seconds."""
         pending, failed = (self._count(status) for status in (PENDING, FAILED))
         since = self._dialect.seconds_since(self._name(self._columns.occurred_at))
-        first = f"{self._table} WHERE {self._is(PENDING)} ORDER BY {self._name(self._columns.id)} LIMIT 1"
+        first = f"{self._table} WHERE {self._is(PENDING)} {self._in_order} LIMIT 1"
         return f"SELECT {pending}, {failed}, (SELECT {since} FROM {first})", ()
 
     def delete_processed(self, age: float) -> Asked:
@@ -175,18 +214,20 @@ class Statements:
             self._name(columns.id),
             self._name(columns.fail_count),
             self._lane,
+            self._route,
             *("NULL" if name is None else self._text(name) for name in values),
         ]
+
+    @property
+    def _in_order(self) -> str:
+        """By the table's own column: PostgreSQL takes the bare name also for that of an expression that is read."""
+        return f"ORDER BY {self._table}.{self._name(self._columns.id)}"
 
     @property
     def _route(self) -> str:
         names = (self._columns.topic, self._columns.message_type)
         found = (f"NULLIF({self._dialect.lane([name])}, '')" for name in names if name)
         return f"COALESCE({', '.join(found)}, '')"
-
-    @property
-    def _lane_of_id(self) -> str:
-        return self._dialect.lane([self._columns.id])
 
     def _of(self, buckets: Collection[int]) -> Asked:
         return self._dialect.among(self._dialect.bucket(self._lane), buckets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,18 +77,22 @@ def columns(rows: Sequence[FailedRow]) -> dict[str, list[str]]:
         "TYPE": [_text(row.message_type) for row in rows],
         "KEY": [_text(row.key) for row in rows],
         "FAILURES": [str(row.failures or 0) for row in rows],
-        "OCCURRED": ["-" if row.occurred_at is None else f"{row.occurred_at:%Y-%m-%d %H:%M:%S}" for row in rows],
+        "OCCURRED": [_time(row.occurred_at) for row in rows],
         "ERROR": [" ".join((row.last_error or "-").split()) for row in rows],
     }
 
 
 def _plain(row: FailedRow) -> dict[str, Any]:
-    values = row._replace(occurred_at=None)._asdict()
-    at = None if row.occurred_at is None else row.occurred_at.isoformat()
+    at = row.occurred_at.isoformat() if isinstance(row.occurred_at, date) else row.occurred_at
+    values = row._replace(occurred_at=at)._asdict()
     return {name: None if value is None else _text(value) for name, value in values.items()} | {
         "failures": row.failures or 0,
-        "occurred_at": at,
     }
+
+
+def _time(value: Any) -> str:
+    """Return a time to the second; of a column that has none what it has."""
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, date) else _text(value)
 
 
 def _text(value: Any) -> str:
