@@ -6,6 +6,7 @@ pytest-asyncio asks for the thread's loop before its own; Python 3.11 then makes
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,7 @@ from tests.redis_server import redis_server
 
 __all__ = ["connect_worker", "kafka_broker", "mariadb_server", "postgres_server", "redis_server"]
 
+os.environ.setdefault("GOGC", "400")  # garbage of what tests start in Go: kubectl and promtool compute a quarter less
 settings.register_profile("headrace", deadline=None)  # how long one example takes says more of the machine than of us
 settings.load_profile("headrace")
 

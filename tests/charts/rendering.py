@@ -49,7 +49,7 @@ def render(
     """Return the objects that a chart makes; with ``tests`` also what only ``helm test`` makes."""
     done = template(*arguments, chart=chart, namespace=namespace, images=images, tests=tests)
     assert done.returncode == 0, done.stderr
-    return [one for one in yaml.safe_load_all(done.stdout) if one]
+    return [one for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one]
 
 
 def of(kind: str, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
