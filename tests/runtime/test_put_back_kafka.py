@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,62 @@ def test_a_partition_stands_for_what_was_put_back_of_it_behind_an_open_transacti
         until("all of them", lambda: len(numbers(world, "a")) == 10)
         assert running.stop() == 0
     assert numbers(world, "a") == list(range(10))
+
+
+MOVES_LATER = """
+import os, pathlib, time
+from headrace.letters import sequences
+from headrace.worker import ownership
+folder = pathlib.Path(os.environ["EFFECTS"]).parent
+move, confirm = sequences._move, ownership.Ownership._is_confirmed
+
+def later(*about):
+    (folder / "moves").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.05)
+    try:
+        move(*about)
+    finally:
+        (folder / "moved").touch()
+
+def slow(*about):
+    while not (folder / "moved").exists():
+        time.sleep(0.05)
+    return confirm(*about)
+
+sequences._move, ownership.Ownership._is_confirmed = later, slow
+"""
+"""Followers are moved back once the file `go` is there; that the group has others, it learns after that."""
+
+TELLS_NOTHING = "from headrace.worker import commits; commits.EVERY = commits.AFTER = 10**9"
+
+
+def left_behind(world: World) -> None:
+    """Have a process killed behind which nine records of a key wait for one that is discarded."""
+    world.produce([("a", {"n": n, "reject": n == 0}) for n in range(10)])
+    with consuming(world) as running:
+        until("all of them", lambda: len(letters(world)) == 10)
+        until("committed", lambda: world.committed() == {0: 10})
+        running.process.kill()
+    assert discard_heads(world) == 1
+
+
+def test_what_was_moved_back_is_not_moved_again_where_that_shows_late(
+    kafka_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    """Somebody's open transaction hides what became of it; that it comes a second time is for want of a commit."""
+    world = make(kafka_broker, tmp_path)
+    left_behind(world)
+    with consuming(world, before=MOVES_LATER + TELLS_NOTHING) as running:
+        until("it is about to", (tmp_path / "moves").exists)
+        hidden = hide({"bootstrap.servers": kafka_broker.bootstrap_servers}, world.config.topics.resolutions)
+        (tmp_path / "go").touch()
+        until("all of them", lambda: numbers(world, "a") == list(range(1, 10)))
+        running.process.kill()
+    with consuming(world) as running:
+        until("the next", lambda: "not read, nor are its sources" in running.said or len(numbers(world, "a")) == 27)
+        hidden.abort_transaction(PATIENCE)
+        until("once more", lambda: len(numbers(world, "a")) >= 18)
+        live(world, running)
+        assert running.stop() == 0
+    assert set(Counter(numbers(world, "a")).values()) == {2}

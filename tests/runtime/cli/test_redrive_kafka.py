@@ -269,6 +269,19 @@ def test_what_lies_behind_an_open_transaction_is_not_lost(shop: Shop) -> None:
 
 
 @pytest.mark.case("delivery-2")
+def test_nothing_is_put_back_twice_behind_an_open_transaction(shop: Shop) -> None:
+    shop.bury(3)
+    hidden = hide(shop.connection(), shop.config.topics.resolutions)
+    answered = [shop.ask("redrive", "--offset", "0/0")[1][-1] for _ in range(2)]
+    hidden.abort_transaction(PATIENCE)
+    for one in answered:
+        assert isinstance(one, answers.Failed)
+        assert f"a transaction is open in {shop.config.topics.resolutions}" in one.what
+    assert _count(shop.ask("redrive")[1]) == 3
+    assert len(shop.committed(shop.config.topics.retry)) == 3
+
+
+@pytest.mark.case("delivery-2")
 def test_what_was_put_back_is_lost_when_the_retry_topic_is_made_anew(shop: Shop) -> None:
     """Also what other tools wrote; one that says not whence it came is never called lost."""
     shop.bury(2, foreign=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,9 +22,12 @@ from headrace import headers, parsing
 from headrace import resolutions as keys
 from headrace.config import Topics
 from headrace.flow.offsets import Span
-from headrace.kafka.topics import Reader, Stored
+from headrace.kafka.topics import ANSWER, Reader, Stored, UnansweredError
 from headrace.letters import pointers
 from headrace.record import Position
+
+AGAIN = 0.1
+"""Seconds between looks whether a transaction is still open."""
 
 Encoding = Literal["text", "base64"]
 
@@ -164,13 +168,29 @@ def wanted(reader: Reader, topics: Topics, *, put_back: bool, gone: bool) -> Ite
     return resolved(reader, topics) if put_back else outstanding(reader, topics)
 
 
-def written(reader: Reader, retry: str) -> dict[int, int]:
-    """Return where the partitions of the retry topic end.
+def written(reader: Reader, topic: str) -> dict[int, int]:
+    """Return where the partitions of a topic end, also in open transactions.
 
-    What was put back lies before that, where its resolution was read before. Raises what ``Reader`` raises.
+    What was put back lies before that in the retry topic, where its resolution was read before. Raises what ``Reader``
+    raises.
     """
     with reader.uncommitted() as every:
-        return {number: span.end for number, span in every.spans(retry).items()}
+        return {number: span.end for number, span in every.spans(topic).items()}
+
+
+def _settled(reader: Reader, topic: str) -> dict[int, Span]:
+    """Return what a topic holds, once no transaction is open before its present end: it hides what lies behind it.
+
+    Raises UnansweredError where one is for ANSWER seconds, and what ``Reader`` raises.
+    """
+    ends, spans = written(reader, topic), reader.spans(topic)
+    deadline = time.monotonic() + ANSWER
+    while any(span.end < ends.get(number, 0) for number, span in spans.items()):
+        if time.monotonic() >= deadline:
+            raise UnansweredError(f"a transaction is open in {topic}, which hides what is behind it; try again later")
+        time.sleep(AGAIN)
+        spans = reader.spans(topic)
+    return spans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,10 +235,11 @@ def _sent(one: Letter, resolution: bytes | None) -> tuple[str, Position] | None:
 def resolutions(reader: Reader, topics: Topics, dead_letters: str) -> dict[Place, bytes]:
     """Return the last resolution of each letter in the topic with the id ``dead_letters``; a tombstone takes one back.
 
-    Those that name no topic count as long as none names another one.
+    All that was committed before it is asked is in it, whoever has a transaction open beside it. Those that name no
+    topic count as long as none names another one. Raises what ``Reader`` raises.
     """
     last: dict[keys.Key, bytes] = {}
-    for partition, span in reader.spans(topics.resolutions).items():
+    for partition, span in _settled(reader, topics.resolutions).items():
         for stored in reader.read(topics.resolutions, partition, span):
             _note(last, stored)
     made_anew = any(key.topic not in {dead_letters, keys.NO_ID} for key in last)
