@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -150,6 +151,28 @@ def left_behind(world: World) -> None:
         until("committed", lambda: world.committed() == {0: 10})
         running.process.kill()
     assert discard_heads(world) == 1
+
+
+def test_who_stood_still_moves_back_nothing_of_what_is_another_s(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """It had read what waits, and goes on with that when another process has handled it all."""
+    world = make(kafka_broker, tmp_path)
+    left_behind(world)
+    with consuming(world, before=MOVES_LATER) as first:
+        until("it is about to", (tmp_path / "moves").exists)
+        first.process.send_signal(signal.SIGSTOP)
+        with consuming(world) as second:
+            until("all of them", lambda: numbers(world, "a") == list(range(1, 10)))
+            live(world, second)
+            world.produce([("a", {"n": n}) for n in range(10, 20)])
+            until("what comes", lambda: len(numbers(world, "a")) == 19)
+            (tmp_path / "go").touch()
+            first.process.send_signal(signal.SIGCONT)
+            until("it has gone on", (tmp_path / "moved").exists)
+            world.produce([("a", {"n": 20})])
+            until("the last one", lambda: 20 in numbers(world, "a"))
+            live(world, second)
+            assert first.stop() == second.stop() == 0
+    assert numbers(world, "a") == list(range(1, 21))
 
 
 def test_what_was_moved_back_is_not_moved_again_where_that_shows_late(

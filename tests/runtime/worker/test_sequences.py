@@ -17,6 +17,7 @@ from headrace.flow import sequences as flow
 from headrace.flow import waiting
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lane, Lanes
+from headrace.flow.lease import Lease
 from headrace.flow.ledger import Ledger
 from headrace.flow.parking import Mark
 from headrace.flow.policy import Failed
@@ -87,7 +88,7 @@ class Pod:
         patches.setattr("headrace.worker.beside.threading.Thread", self.thread)
         dispatcher: Any = SimpleNamespace(keys=self.keys)
         loop: Any = self.loop
-        self.sequences = sequences.Sequences(PARKS, self.ledger, dispatcher, loop)
+        self.sequences = sequences.Sequences(PARKS, self.ledger, dispatcher, loop, Lease(1.0, 0.0))
         seen = Seen(frozenset({self.source.name}), 1, {}, frozenset())
         self.keys.followers.begin(0, seen)
         about: Any = (self.retry, None, seen, {})

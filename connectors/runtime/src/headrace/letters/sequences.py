@@ -28,7 +28,7 @@ from headrace.flow.sequences import NOTHING, Found, Known, Seen, known, lane_of_
 from headrace.flow.waiting import Chunk, Follower, Listed, Wish
 from headrace.headers import DeadLetter
 from headrace.kafka import connection
-from headrace.kafka.topics import Outgoing, Reader, RefusedError, Stored, Writer
+from headrace.kafka.topics import FencedError, Outgoing, Reader, RefusedError, Stored, Writer
 from headrace.letters import reading, redrive
 from headrace.letters.parked import Scan
 from headrace.letters.reading import Place
@@ -56,9 +56,13 @@ class Resolved(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What to do for the keys of one retry partition: list those ``unknown``, and move followers of the ``free``."""
+    """What to do for the keys of one retry partition: list those ``unknown``, and move followers of the ``free``.
+
+    ``may``: whether it is sure that they are ours still.
+    """
 
     retry: Assignment
+    may: Callable[[], bool]
     unknown: Mapping[Lane, Wish]
     free: Mapping[Lane, Chunk]
 
@@ -244,12 +248,15 @@ def _listed(reader: Reader, config: Config, task: Task, done: Resolved) -> dict[
 def _move(reader: Reader, config: Config, task: Task) -> None:
     number = task.retry.partition
     with Writer(connection.properties(config.kafka), transactional_id(config, number)) as writer:
-        mover = Mover(reader, writer, config, number, lambda: not task.retry.given_away)
+        mover = Mover(reader, writer, config, number, task.may)
         mover.move([chunk.followers for chunk in task.free.values()])
 
 
 class Mover:
-    """Moves followers of the partitions of a number back, as long as it ``may``."""
+    """Moves followers of the partitions of a number back, as long as it ``may``.
+
+    That is asked once the writer is entered: whoever has them later enters one later, and ends this one.
+    """
 
     def __init__(self, reader: Reader, writer: Writer, config: Config, number: int, may: Callable[[], bool]) -> None:
         """``writer`` is entered."""
@@ -264,14 +271,14 @@ class Mover:
     def move(self, keys: Collection[Sequence[Follower]]) -> None:
         """Move the followers of each of these keys, in their order; a record that has two letters once.
 
-        Raises what ``Reader`` and ``Writer`` raise.
+        Raises FencedError where it may not, else what ``Reader`` and ``Writer`` raise.
         """
         for places in _passes(keys):
             span = Span(min(places), max(places) + 1)
             letters = self._reader.read(self._config.topics.dead_letters, self._number, span)
             for batch in _batches(one for one in letters if one.offset in places):
                 if not self._may():
-                    return
+                    raise FencedError(f"it is not sure who has the partitions {self._number} now")
                 self._writer.append([*chain.from_iterable(self._moved(one, places[one.offset]) for one in batch)])
 
     def _moved(self, stored: Stored, is_second: bool) -> list[Outgoing]:

@@ -93,7 +93,7 @@ class Poller(threading.Thread):
         self._handed = 0
         self._pauses = Pauses(self._source, metrics)
         self._backpressure = Backpressure(self._ledger, self._pauses, self._lost, dispatcher, config.topics.retry)
-        self._sequences = Sequences(config, self._ledger, dispatcher, loop)
+        self._sequences = Sequences(config, self._ledger, dispatcher, loop, lease)
         self._parking = Parking(config, self._ledger, self._pauses, dispatcher, loop, self._on_parked)
         self._aside = Aside(self._source, self._ledger, dispatcher, loop)
         self._added = Added(config, self._ledger, self._pauses)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
@@ -22,7 +23,8 @@ from headrace.config import Config
 from headrace.failure import Reason
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Lane
-from headrace.flow.ledger import Ledger
+from headrace.flow.lease import Lease
+from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.partitions import Partition
 from headrace.flow.sequences import Seen, Written
 from headrace.flow.waiting import Chunk, Key, Wish
@@ -50,8 +52,11 @@ REFUSED_AGAIN = 10.0
 class Sequences:
     """The keys that wait, of the partitions in ``ledger``."""
 
-    def __init__(self, config: Config, ledger: Ledger, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, config: Config, ledger: Ledger, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, lease: Lease
+    ) -> None:
         self._config = config
+        self._lease = lease
         self._is_wanted = config.delivery.on_dead_letter.action == "ParkKey"
         self._ledger = ledger
         self._followers = dispatcher.keys.followers
@@ -138,7 +143,11 @@ class Sequences:
                     left -= len(chunk.followers)
             retry = self._ledger.find(self._config.topics.retry, number)
             if retry is not None and (unknown or free):
-                yield Task(retry, unknown, free)
+                yield Task(retry, partial(self._is_ours, retry), unknown, free)
+
+    def _is_ours(self, retry: Assignment) -> bool:
+        """Whether it is sure that what is moved back into a retry partition is ours; any thread may ask."""
+        return not retry.given_away and self._lease.holds(time.monotonic())
 
     def _is_settled(self, lane: Lane, key: Key) -> bool:
         """Whether a key waits for no resolution, and all that was put back of it was read."""
