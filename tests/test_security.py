@@ -16,7 +16,7 @@ ADDRESSES = [
 
 
 def test_every_threat_has_its_row() -> None:
-    assert [row[0] for row in THREATS] == [f"S{number}" for number in range(1, 20)]
+    assert [row[0] for row in THREATS] == [f"S{number}" for number in range(1, 21)]
     assert all(len(row) == 4 for row in THREATS)
 
 

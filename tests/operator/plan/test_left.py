@@ -90,6 +90,22 @@ def test_what_nobody_asked_to_be_dropped_stays_and_the_sql_is_told() -> None:
     assert "in database shop at shop-db" in note.message
 
 
+def test_a_slot_that_offsets_are_kept_for_is_not_told_to_be_dropped() -> None:
+    plan = planned(left(configured(onDelete={"offsets": "Keep"}), agent.source()))
+
+    assert phases(plan) == ["Removing"]
+    assert not {note.reason for note in plan.notes} & {"SlotStays", "OffsetsRemoved", "OffsetsStay"}
+
+
+def test_a_slot_that_may_never_have_been_made_is_told_as_that() -> None:
+    world = left(configured(), agent.source())
+    never = worlds.lost(NAME, config=configured())["orphans"]
+    plan = planned(dataclasses.replace(world, orphans=never))
+    (note,) = [note for note in plan.notes if note.reason == "SlotStays"]
+
+    assert f"may leave replication slot {SLOT} behind" in note.message
+
+
 @pytest.mark.parametrize("named", [{"publication": "mine"}, {"config": {"publication.name": "mine"}}])
 def test_a_publication_of_the_users_is_not_dropped_and_not_told_to_be(named: dict[str, Any]) -> None:
     spec = named if "config" in named else {"postgres": {**worlds.CONNECTOR.spec["postgres"], **named}}

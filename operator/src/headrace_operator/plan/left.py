@@ -66,9 +66,10 @@ def in_database(seen: ConnectorSeen, database: Source | None, *, tried: bool) ->
     if published.startswith(OURS):
         drops += f" DROP PUBLICATION {publication.identifier(published)};"
     where = f"{seen.config.get('database.dbname')} at {seen.config.get('database.hostname')}"
+    leaves = "leaves" if seen.offsets else "may leave"
     text = (
-        f"{_why(database) if tried else ''}Connector {seen.name} leaves replication slot {slot} behind, for which the "
-        f"server keeps its log until it is dropped. Once nobody else reads it, in database {where}: {drops}"
+        f"{_why(database) if tried else ''}Connector {seen.name} {leaves} replication slot {slot} behind, for which "
+        f"the server keeps its log until it is dropped. Once nobody else reads it, in database {where}: {drops}"
     )
     return Note(type="Warning", reason=Reason.SLOT_STAYS, message=text)
 
