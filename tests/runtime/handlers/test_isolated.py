@@ -199,6 +199,17 @@ async def test_what_cannot_be_loaded_is_told_at_the_start(tmp_path: Path, code: 
     assert "isolated_code" not in sys.modules, "the code runs in workers alone"
 
 
+async def test_a_worker_loads_nothing_but_what_it_needs(tmp_path: Path) -> None:
+    """There are as many of them as records in flight; what the function needs it loads itself."""
+    code = f"import sys\nopen('{tmp_path}/loaded', 'w').write(' '.join(sys.modules))\ndef handle(record): ..."
+    async with handling(tmp_path, code=code) as call:
+        assert await call("any") is None
+
+    loaded = set((tmp_path / "loaded").read_text().split())
+    assert "headrace.handlers.python" in loaded
+    assert loaded & {"pydantic", "headrace.config", "aiohttp", "confluent_kafka", "prometheus_client"} == set()
+
+
 async def test_a_plain_function_may_run_a_loop_of_its_own(tmp_path: Path) -> None:
     async with handling(tmp_path) as call:
         assert await call("loop") is None

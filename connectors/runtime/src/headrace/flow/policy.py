@@ -7,10 +7,13 @@ Backoff And Jitter"): a time between nothing and ``min(max, initial * factor ** 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from headrace.config import Retry
 from headrace.failure import Reason, Traced
 from headrace.flow.offset_map import Tried
+
+if TYPE_CHECKING:
+    from headrace.config import Retry  # else each worker process would load pydantic for nothing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from typing import NamedTuple, Self
 
 from headrace import config
 from headrace.flow.policy import Failed
-from headrace.handlers.wire import ANSWER, FRAME, LOADED, TICKET, TOO_LATE, packed
+from headrace.handlers.wire import ANSWER, FRAME, LOADED, TICKET, TOO_LATE, Told, packed
 from headrace.record import Record
 
 GRACE = 0.5
@@ -90,7 +91,8 @@ class Worker:
         ours, theirs = socket.socketpair()
         tickets, taken = socket.socketpair()
         given = theirs.fileno(), taken.fileno()
-        words = [sys.executable, "-P", "-m", MODULE, *map(str, given), str(os.getpid()), settings.model_dump_json()]
+        told = json.dumps(Told(settings.function, settings.path, settings.timeout, settings.memory))
+        words = [sys.executable, "-P", "-m", MODULE, *map(str, given), str(os.getpid()), told]
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(

@@ -14,9 +14,9 @@ import math
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from headrace import config, declared
+from headrace import declared
 from headrace.declared import Declared
 from headrace.flow.finals import is_final
 from headrace.flow.policy import Failed
@@ -29,11 +29,25 @@ from headrace.record import Record, Reject, Retry
 Function = Callable[[Record], object]
 log = logging.getLogger(__name__)
 
+
+class Settings(Protocol):
+    """Which function is called, and for how many seconds at most: of the contract's `headrace.config.Python`."""
+
+    @property
+    def function(self) -> str: ...
+
+    @property
+    def path(self) -> str | None: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+
 UNANSWERED = (TimeoutError, ConnectionError)
 """What a function raises when what it calls is away."""
 
 
-def load(settings: config.Python) -> Function:
+def load(settings: Settings) -> Function:
     """Import ``module:function``; raises Broken saying what failed."""
     module_name, _, name = settings.function.partition(":")
     if settings.path is not None and settings.path not in sys.path:
@@ -74,7 +88,7 @@ def _defined(function: Callable[..., object]) -> str:
 class PythonHandler:
     """A handler that calls one function in this process."""
 
-    def __init__(self, settings: config.Python, *, concurrency: int) -> None:
+    def __init__(self, settings: Settings, *, concurrency: int) -> None:
         """Load the function; raises Broken."""
         self._function = load(settings)
         self._declared = declared.of(self._function)

@@ -11,7 +11,7 @@ import pickle
 from dataclasses import fields
 from operator import attrgetter
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from headrace.flow.policy import Failed
 from headrace.record import Draft, Record, made
@@ -30,6 +30,16 @@ LOADED = 0
 
 TOO_LATE = 0xFFFF_FFFF
 """Instead of an answer's bytes: the record was not begun, as its time was over."""
+
+
+class Told(NamedTuple):
+    """What a worker is told with its arguments, as JSON: of the contract's `headrace.config.Python`."""
+
+    function: str
+    path: str | None
+    timeout: float
+    memory: int | None
+
 
 _VALUES: Any = attrgetter(*(one.name for one in fields(Record)))
 

@@ -3,6 +3,8 @@
 It ends with its parent, however that ends. Its memory is limited by ``RLIMIT_DATA``: an allocation beyond is refused at
 once, as a ``MemoryError`` that the record fails with, before the container as a whole has too much. Watching what is
 resident would come too late for one large allocation, and ``RLIMIT_AS`` counts addresses that libraries only reserve.
+
+There are many of them: what one loads for nothing is multiplied.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
-from headrace import config, logs
+from headrace import logs
 from headrace.flow.policy import Failed
 from headrace.handlers import Broken, timers
 from headrace.handlers.python import PythonHandler, judge
-from headrace.handlers.wire import ANSWER, FRAME, LOADED, TICKET, TOO_LATE, is_exhausted, unpacked
+from headrace.handlers.wire import ANSWER, FRAME, LOADED, TICKET, TOO_LATE, Told, is_exhausted, unpacked
 from headrace.record import Record
 
 PR_SET_PDEATHSIG = 1
@@ -86,15 +88,15 @@ class Channel:
 
 def main(arguments: Sequence[str]) -> int:
     """Answer until the parent closes the channel; returns the exit status."""
-    records, tickets, parent, settings = arguments
+    records, tickets, parent, told = arguments
     _end_with(int(parent))
     logs.start()
     faulthandler.enable()
     channel = Channel(int(records), int(tickets))
-    asked = config.Python.model_validate_json(settings)
-    _limit(asked.memory)
+    settings = Told(*json.loads(told))
+    _limit(settings.memory)
     try:
-        handler = InPlace(asked, concurrency=1)
+        handler = InPlace(settings, concurrency=1)
     except Broken as error:
         channel.send(LOADED, text=str(error).encode(errors="replace"))
         return 1
