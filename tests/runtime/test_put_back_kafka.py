@@ -194,3 +194,34 @@ def test_what_was_moved_back_is_not_moved_again_where_that_shows_late(
         live(world, running)
         assert running.stop() == 0
     assert set(Counter(numbers(world, "a")).values()) == {2}
+
+
+LOOKS_LATE = """
+import os, pathlib, time
+from headrace.worker import sequences
+folder, work = pathlib.Path(os.environ["EFFECTS"]).parent, sequences.work
+
+def late(*about):
+    (folder / "looks").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.05)
+    return work(*about)
+
+sequences.work = late
+"""
+"""Its first look at resolutions, for the first key that waits, ends once the file `go` is there."""
+
+
+def test_what_is_resolved_while_others_are_looked_at_is_noticed(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """A second key fails and is discarded, both after it was said for which ones to look."""
+    world = make(kafka_broker, tmp_path)
+    world.produce([("a", {"n": 0, "reject": True}), ("a", {"n": 1})])
+    with consuming(world, before=LOOKS_LATE) as running:
+        until("it looks", (tmp_path / "looks").exists)
+        world.produce([("b", {"n": 0, "reject": True}), ("b", {"n": 1})])
+        until("both keys", lambda: len(letters(world)) == 4)
+        assert discard_heads(world) == 2
+        (tmp_path / "go").touch()
+        until("the second key", lambda: numbers(world, "b") == [1])
+        live(world, running)
+        assert running.stop() == 0

@@ -64,6 +64,7 @@ class Sequences:
         self._keys: dict[Lane, Key] = {}
         self._ends: dict[Partition, int] = {}
         self._since: dict[int, int] = {}
+        self._asked: frozenset[Place] = frozenset()
         self._work: Beside[Outcome | None] = Beside("sequences")
         self._is_busy = False
         self._due = self._looked_at = 0.0
@@ -123,10 +124,13 @@ class Sequences:
         self._due = now + STEP
         self._tell()
         tasks = list(self._tasks())
-        heads = {Place(lane[1], one) for lane, key in self._keys.items() for one in key.heads}
+        heads = self._heads()
         if tasks or (heads and now - self._looked_at >= LOOK_EVERY):
-            self._looked_at, self._is_busy = now, True
+            self._looked_at, self._is_busy, self._asked = now, True, heads
             self._work.begin(partial(self._do, tasks, heads, dict(self._since)))
+
+    def _heads(self) -> frozenset[Place]:
+        return frozenset(Place(lane[1], one) for lane, key in self._keys.items() for one in key.heads)
 
     def _tasks(self) -> Iterator[Task]:
         """Return what can be done for keys; what needs the event loop's thread first is asked of it."""
@@ -216,7 +220,9 @@ class Sequences:
                 self._learn_outcome(found)
 
     def _learn_outcome(self, found: Outcome) -> None:
-        self._since.update(found.since)
+        """Learn what was done and found; of a head that was not asked about, what was resolved may have been read."""
+        if self._heads() <= self._asked:
+            self._since.update(found.since)
         for lane, key in self._keys.items():
             end = found.ends.get(lane[1], 0)
             key.resolve({place.offset for place in found.resolved if place.partition == lane[1]}, end)
