@@ -166,7 +166,10 @@ class Reader:
         return topic_id(found.get_most_significant_bits(), found.get_least_significant_bits())
 
     def read(self, topic: str, partition: int, span: Span) -> Iterator[Stored]:
-        """Yield the committed records of ``span`` in order; raises UnansweredError after ANSWER seconds of silence."""
+        """Yield the committed records of ``span`` in order; raises UnansweredError after ANSWER seconds of silence.
+
+        The log must have an end as far as that; a new leader says too early that it ends (KIP-207), which is passed by.
+        """
         if span.start >= span.end:
             return
         self._client.assign([TopicPartition(topic, partition, span.start)])
@@ -199,8 +202,11 @@ class Reader:
             if message is None:
                 continue
             silent_since = time.monotonic()
-            if _is_end(message, topic, self._seen) or _offset(message) >= end:
+            is_end = _is_end(message, topic, self._seen)
+            if _offset(message) >= end:
                 return
+            if is_end:
+                continue
             yield stored_of(message)
             if _offset(message) + 1 >= end:
                 return
