@@ -254,20 +254,45 @@ def test_ids_of_any_type_are_listed_and_put_back(made: Outbox, capfd: pytest.Cap
 
 
 @pytest.mark.case("tables-11")
-@pytest.mark.parametrize("table", ["Order-Outbox", "von müller", "select", "x" * 48])
+@pytest.mark.parametrize("table", ["Order-Outbox", "von müller", "select", "x" * 48, "relay.Order"])
 def test_the_command_prints_every_table_that_a_relay_takes(
     made: Outbox, capfd: pytest.CaptureFixture[str], table: str
 ) -> None:
     """Whatever it is called, and the table is published."""
+    if is_postgres(made):
+        made.run("CREATE SCHEMA relay")
     assert main(["outbox", "ddl", "--table", table, "--dialect", made.place.dialect.value]) == 0
     for statement in capfd.readouterr().out.split(";\n"):
         if statement.strip():
             made.run(statement)
     made.topic()
-    quoted = f'"{table}"' if is_postgres(made) else f"`{table}`"
+    mark = '"' if is_postgres(made) else "`"
+    quoted = ".".join(f"{mark}{part}{mark}" for part in table.split("."))
     made.run(f"INSERT INTO {quoted} (messageType, payload) VALUES ('order', '1')")
     with relaying(made, made.relay.model_copy(update={"table": table})):
         until("the row", lambda: made.run(f"SELECT count(*) FROM {quoted} WHERE status = '{PROCESSED}'") == [(1,)])
+
+
+@pytest.mark.case("tables-12")
+def test_an_outbox_has_one_relay(made: Outbox) -> None:
+    """A second one, under which half of the rows would go to other topics, waits until the first is gone."""
+    made.topic()
+    second = made.relay.model_copy(update={"relay": "second", "topic_prefix": f"{made.relay.topic_prefix}second."})
+    made.topic("second.order")
+    with relaying(made) as running:
+        made.insert([(str(n), "first") for n in range(50)])
+        until("the rows", made.is_done(50))
+        with relaying(made, second) as other:
+            says(other, f"shop/{made.relay.relay} publishes outbox", "shop/second")
+            made.insert([(str(n), "first") for n in range(50)])
+            until("more rows", made.is_done(100))
+            assert running.get("/readyz")[0] == 200
+            assert running.stop() == 0
+            made.insert([(str(n), "second") for n in range(50)])
+            until("all rows", made.is_done(150))
+
+    assert {one.value for one in made.published()} == {b"first"}
+    assert [one.value for one in made.published("second.order")] == [b"second"] * 50
 
 
 @pytest.mark.parametrize("table", ['x"y', "x`y", "a.b.c", "", "x%s", "x" * 49, "shop." + "x" * 49])

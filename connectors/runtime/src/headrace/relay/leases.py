@@ -14,7 +14,7 @@ import uuid
 
 from headrace.outbox import Relay
 from headrace.relay.sharing import BUCKETS, Lease, to_release, to_take, wanted
-from headrace.relay.source import Source
+from headrace.relay.source import Source, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class Leases:
         self._statements = source.leases
         self._seconds, self._patience = settings.lease, settings.patience
         self._own = f"{os.environ.get('HOSTNAME') or socket.gethostname()}/{uuid.uuid4().hex[:12]}"[:120]
+        self._relay, self._table = f"{settings.namespace}/{settings.relay}", settings.table
         self._is_prepared = False
         self._next = 0.0
         self._until = 0.0
@@ -53,6 +54,7 @@ class Leases:
         if time.monotonic() < self._next:
             return
         self._prepare()
+        self._claim()
         before = time.monotonic()
         self._ask(self._statements.announce(self._own))
         leases, replicas = self._seen()
@@ -88,6 +90,14 @@ class Leases:
             self._ask(self._statements.leave(""))
             self._is_prepared = True
 
+    def _claim(self) -> None:
+        """Take the outbox for this relay: two would publish a part of its rows each, to topics of their own."""
+        if self._source.changed("share out", self._statements.claim(self._relay)):
+            return
+        ((other,),) = self._source.run("read the leases of", self._statements.owner())
+        words = f"the relay {other} publishes {self._table} (this one is {self._relay}), and an outbox has one relay"
+        raise Trouble(f"{words}: let one of the two go, or give one another table")
+
     def _hold(self, asked: float) -> None:
         names = self._source.run("read the leases of", self._statements.held(self._own))
         held = frozenset(int(name.partition("/")[2]) for (name,) in names)
@@ -106,7 +116,7 @@ class Leases:
             kind, _, number = name.partition("/")
             if kind == "bucket":
                 leases.append(Lease(bucket=int(number), holder=holder, live=bool(live)))
-            elif live:
+            elif kind == "replica" and live:
                 replicas.add(holder)
         return leases, replicas
 

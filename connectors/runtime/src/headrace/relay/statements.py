@@ -25,6 +25,9 @@ DELETED_AT_ONCE = 1000
 LEASES = "_leases"
 """What follows the table's name in that of the leases' table."""
 
+RELAY = "relay"
+"""The lease of the whole outbox, which all replicas of one relay renew."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -247,7 +250,7 @@ class Statements:
 
 
 class LeaseStatements:
-    """The statements about the leases of an outbox: a row for each bucket, and one for each replica."""
+    """The statements about the leases of an outbox: a row for its relay, for each bucket, and for each replica."""
 
     def __init__(self, dialect: Dialect, table: str, seconds: float) -> None:
         self._dialect = dialect
@@ -255,9 +258,18 @@ class LeaseStatements:
         self._table = dialect.quoted(table + LEASES)
 
     def prepare(self) -> Asked:
-        """Return what makes the rows of the buckets, where they are missing."""
-        rows = ", ".join(f"('{bucket_name(number)}', '', {self._dialect.now})" for number in range(BUCKETS))
+        """Return what makes the rows of the relay and of the buckets, where they are missing."""
+        names = (RELAY, *map(bucket_name, range(BUCKETS)))
+        rows = ", ".join(f"('{name}', '', {self._dialect.now})" for name in names)
         return self._dialect.insert_missing(self._table, "name, holder, until", rows), ()
+
+    def claim(self, relay: str) -> Asked:
+        """Return what takes or renews the whole outbox for a relay, where no other has it."""
+        return self._lease("name = %s", (RELAY,), relay)
+
+    def owner(self) -> Asked:
+        """Return what reads which relay has the outbox."""
+        return f"SELECT holder FROM {self._table} WHERE name = %s", (RELAY,)
 
     def announce(self, own: str) -> Asked:
         """Return what says that a replica lives."""
@@ -269,7 +281,9 @@ class LeaseStatements:
 
     def take(self, buckets: Collection[int], own: str) -> Asked:
         """Return what takes or renews buckets that nobody else holds."""
-        of, given = self._dialect.among("name", [bucket_name(number) for number in buckets])
+        return self._lease(*self._dialect.among("name", [bucket_name(number) for number in buckets]), own)
+
+    def _lease(self, of: str, given: tuple[Any, ...], own: str) -> Asked:
         changed = f"holder = %s, until = {self._dialect.later(self._seconds)}"
         free = f"(holder = %s OR until <= {self._dialect.now})"
         return f"UPDATE {self._table} SET {changed} WHERE {of} AND {free}", (own, *given, own)
