@@ -37,6 +37,7 @@ SOURCE = "org.apache.kafka.common.config.provider.DirectoryConfigProvider"
 _CONFIG = {
     **{f"config.providers.{name}.param.source": SOURCE for name in ("secrets", "quoted")},
     "offset.flush.interval.ms": "500",
+    "fetch.max.wait.ms": "5000",  # asking twice a second is a third of what it and its broker compute at rest
     "offset.flush.timeout.ms": "60000",  # what was not flushed in time would be captured again after a stop
 }
 
