@@ -225,3 +225,23 @@ def test_what_is_resolved_while_others_are_looked_at_is_noticed(kafka_broker: Ka
         until("the second key", lambda: numbers(world, "b") == [1])
         live(world, running)
         assert running.stop() == 0
+
+
+def test_what_waits_behind_an_open_transaction_is_not_left_behind(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    """It is open in the topic of dead letters as the head of a key is discarded, whose followers lie behind it."""
+    world = make(kafka_broker, tmp_path)
+    world.produce([("a", {"n": 0, "reject": True})])
+    with consuming(world) as running:
+        until("the head", lambda: len(letters(world)) == 1)
+        hidden = hide({"bootstrap.servers": kafka_broker.bootstrap_servers}, world.config.topics.dead_letters)
+        world.produce([("a", {"n": n}) for n in range(1, 10)])
+        until("committed", lambda: world.committed() == {0: 10})
+        assert discard_heads(world) == 1
+        look_often(world, 0)
+        world.produce([("a", {"n": n}) for n in range(10, 20)])
+        until("they wait", lambda: "a transaction is open" in running.said or numbers(world, "a"))
+        hidden.abort_transaction(PATIENCE)
+        until("all of them", lambda: len(numbers(world, "a")) == 19)
+        live(world, running)
+        assert running.stop() == 0
+    assert numbers(world, "a") == list(range(1, 20))

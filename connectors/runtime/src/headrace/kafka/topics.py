@@ -123,11 +123,11 @@ class Reader:
         """
         return Reader(self._connection, isolation="read_uncommitted")
 
-    def spans(self, topic: str) -> dict[int, Span]:
-        """Return what each partition of ``topic`` holds now; raises what ``_named`` names."""
-        numbers = self._numbers(topic)
+    def spans(self, topic: str, number: int | None = None) -> dict[int, Span]:
+        """Return what partitions of ``topic`` hold, all or that of this ``number``; raises what ``_named`` names."""
+        numbers = [one for one in self._numbers(topic) if number in {None, one}]
         try:
-            return {number: self._span(topic, number) for number in numbers}
+            return {one: self._span(topic, one) for one in numbers}
         except KafkaException as error:
             self._client.poll(0)  # serves error_cb, which knows why
             raise _named(error, topic, self._seen) from error

@@ -168,28 +168,29 @@ def wanted(reader: Reader, topics: Topics, *, put_back: bool, gone: bool) -> Ite
     return resolved(reader, topics) if put_back else outstanding(reader, topics)
 
 
-def written(reader: Reader, topic: str) -> dict[int, int]:
-    """Return where the partitions of a topic end, also in open transactions.
+def written(reader: Reader, topic: str, number: int | None = None) -> dict[int, int]:
+    """Return where the partitions of a topic end, or that of this ``number``, also in open transactions.
 
     What was put back lies before that in the retry topic, where its resolution was read before. Raises what ``Reader``
     raises.
     """
     with reader.uncommitted() as every:
-        return {number: span.end for number, span in every.spans(topic).items()}
+        return {one: span.end for one, span in every.spans(topic, number).items()}
 
 
-def _settled(reader: Reader, topic: str) -> dict[int, Span]:
-    """Return what a topic holds, once no transaction is open before its present end: it hides what lies behind it.
+def settled(reader: Reader, topic: str, number: int | None = None) -> dict[int, Span]:
+    """Return what a topic, or its partition ``number``, holds, once no transaction is open before its present end.
 
-    Raises UnansweredError where one is for ANSWER seconds, and what ``Reader`` raises.
+    That hides what lies behind it, whoever wrote that. Raises UnansweredError where one is for ANSWER seconds, and what
+    ``Reader`` raises.
     """
-    ends, spans = written(reader, topic), reader.spans(topic)
+    ends, spans = written(reader, topic, number), reader.spans(topic, number)
     deadline = time.monotonic() + ANSWER
-    while any(span.end < ends.get(number, 0) for number, span in spans.items()):
+    while any(span.end < ends.get(one, 0) for one, span in spans.items()):
         if time.monotonic() >= deadline:
             raise UnansweredError(f"a transaction is open in {topic}, which hides what is behind it; try again later")
         time.sleep(AGAIN)
-        spans = reader.spans(topic)
+        spans = reader.spans(topic, number)
     return spans
 
 
@@ -239,7 +240,7 @@ def resolutions(reader: Reader, topics: Topics, dead_letters: str) -> dict[Place
     topic count as long as none names another one. Raises what ``Reader`` raises.
     """
     last: dict[keys.Key, bytes] = {}
-    for partition, span in _settled(reader, topics.resolutions).items():
+    for partition, span in settled(reader, topics.resolutions).items():
         for stored in reader.read(topics.resolutions, partition, span):
             _note(last, stored)
     made_anew = any(key.topic not in {dead_letters, keys.NO_ID} for key in last)

@@ -120,7 +120,7 @@ def scanned(
 def _settled(config: Config, begun: Mapping[int, Sequence[Begun]]) -> Resolved:
     """Return what became of letters, once no owner before moves followers of these partitions any more."""
     with Reader(connection.properties(config.kafka), group=config.group) as reader:
-        for number, held in reader.spans(config.topics.dead_letters).items():
+        for number, held in reading.settled(reader, config.topics.dead_letters).items():
             if any(_start(one) < held.end for one in begun.get(number, ())):
                 _fence(config, number)
         return resolved(reader, config.topics)
@@ -139,7 +139,7 @@ def _fence(config: Config, number: int) -> None:
 
 
 def _seen(reader: Reader, config: Config, number: int, begun: Sequence[Begun], parked: Scan, done: Resolved) -> Seen:
-    held = reader.spans(config.topics.dead_letters).get(number)
+    held = reading.settled(reader, config.topics.dead_letters, number).get(number)
     most = parked.counts.get(config.topics.retry)
     keeps = {one.name: one for one in begun if parked.counts.get(one.name[0]) == most}
     if held is None or not keeps:
@@ -180,7 +180,7 @@ def _note(found: dict[Lane, Found], letter: _Letter) -> None:
 
 def _letters(reader: Reader, config: Config, number: int, span: Span) -> Iterator[_Letter]:
     """Yield the letters of a partition that are of sequences, from where it begins now."""
-    held = reader.spans(config.topics.dead_letters).get(number)
+    held = reader.spans(config.topics.dead_letters, number).get(number)
     if held is None:
         return
     for stored in reader.read(config.topics.dead_letters, number, Span(max(span.start, held.start), span.end)):
@@ -233,7 +233,7 @@ def _listed(reader: Reader, config: Config, task: Task, done: Resolved) -> dict[
     number, wishes = task.retry.partition, task.unknown
     heads: dict[Lane, set[int]] = {lane: set() for lane in wishes}
     followers: dict[Lane, list[Follower]] = {lane: [] for lane in wishes}
-    end = reader.spans(config.topics.dead_letters)[number].end
+    end = reading.settled(reader, config.topics.dead_letters, number)[number].end
     for letter in _letters(reader, config, number, Span(min(wish.start for wish in wishes.values()), end)):
         wish = wishes.get(letter.lane)
         if wish is None or letter.offset < wish.start or Place(number, letter.offset) in done.resolutions:
