@@ -54,5 +54,7 @@ def test_one_of_a_target_loads_its_client(tmp_path: Path) -> None:
     assert found & WEIGHTY == {"aiohttp"}
 
 
-def test_a_relay_loads_drivers_of_databases(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "relay", outbox.dump(RELAY)) & WEIGHTY == {"psycopg", "pymysql", "cryptography"}
+@pytest.mark.parametrize(("dialect", "driver"), [("postgresql", {"psycopg"}), ("mysql", {"pymysql", "cryptography"})])
+def test_a_relay_loads_the_driver_of_its_database(tmp_path: Path, dialect: str, driver: set[str]) -> None:
+    database = RELAY.database.model_copy(update={"dialect": dialect})
+    assert loaded(tmp_path, "relay", outbox.dump(RELAY.model_copy(update={"database": database}))) & WEIGHTY == driver

@@ -14,8 +14,6 @@ from headrace.relay.batches import fitting
 from headrace.relay.database import Connection, Refused, Shape, TableMissing
 from headrace.relay.holds import Holds
 from headrace.relay.messages import Row, row
-from headrace.relay.mysql import MySQL, MySQLConnection
-from headrace.relay.postgres import Postgres, PostgresConnection
 from headrace.relay.statements import LEASES, Asked, Dialect, Found, LeaseStatements, Pending, Statements
 
 Value = TypeVar("Value")
@@ -50,7 +48,7 @@ class Source:
 
     def __init__(self, settings: Relay) -> None:
         self._settings = settings
-        self._dialect: Dialect = Postgres() if settings.database.dialect == "postgresql" else MySQL()
+        self._dialect, self._connect = _spoken(settings.database)
         self._connection: Connection | None = None
         self._statements: Statements | None = None
         self._shaped = Shape({})
@@ -145,15 +143,24 @@ class Source:
             raise Trouble(self._told(what, error, missing=missing)) from error
 
     def _opened(self) -> Connection:
-        database = self._settings.database
-        kind = PostgresConnection if database.dialect == "postgresql" else MySQLConnection
-        return kind(database, self._settings.patience)
+        return self._connect(self._settings.database, self._settings.patience)
 
     def _told(self, what: str, error: Exception, *, missing: bool) -> str:
         database, table = self._settings.database, self._settings.table
         where = f"{database.name} at {database.host}:{database.port}"
         advice = f"; headrace outbox ddl prints {table} and {table}{LEASES}" if missing else ""
         return f"could not {what} {table} in {where}: {error}{advice}"
+
+
+def _spoken(database: outbox.Database) -> tuple[Dialect, Callable[[outbox.Database, float], Connection]]:
+    """Return its SQL, and what connects to it; the driver of another one is not loaded."""
+    if database.dialect == "postgresql":
+        from headrace.relay.postgres import Postgres, PostgresConnection
+
+        return Postgres(), PostgresConnection
+    from headrace.relay.mysql import MySQL, MySQLConnection
+
+    return MySQL(), MySQLConnection
 
 
 def resolve(settings: Relay, columns: Mapping[str, bool]) -> Found:
