@@ -42,7 +42,7 @@ class Pod:
         self.source.parks = True
         found = list(parked_among(log, "Key", retry)) if log[retry.at :] else []
         self.keys.begin(0, found, Parker(len(log), secrets.token_hex(8)), {})
-        self.beyond = beyond(found).get((SOURCE, 0), -1)
+        self.beyond = beyond(found, {}).get((SOURCE, 0), -1)
         self.running: list[Job] = []
         self.next = {SOURCE: source.at, RETRY: retry.at}
 

@@ -11,7 +11,7 @@ Records are known by their lane and `Mark`. Pure: no Kafka, no clock. The event 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -289,13 +289,16 @@ def followed(parkers: Sequence[Parker], own: Parker, at: int) -> tuple[Parker, .
     return (*left[-BEFORE:], own)
 
 
-def beyond(found: Iterable[Found]) -> dict[Partition, int]:
-    """Return the last offset of each source partition that is parked: what is older may still come from the source."""
+def beyond(found: Iterable[Found], ends: Mapping[Partition, int]) -> dict[Partition, int]:
+    """Return the last offset of each source partition that is parked: what is older may still come from the source.
+
+    Or the last one of its log, by where those ``ends``: it may be another one by now that is shorter.
+    """
     last: dict[Partition, int] = {}
     for (topic, number, _), mark, done, _ in found:
         if not done:
             last[topic, number] = max(mark.offset, last.get((topic, number), 0))
-    return last
+    return {place: min(offset, ends.get(place, offset + 1) - 1) for place, offset in last.items()}
 
 
 def crowding(loads: Collection[Load]) -> list[Lane]:

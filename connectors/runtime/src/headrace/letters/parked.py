@@ -6,7 +6,9 @@ Not for the poll thread: it waits for Kafka's answers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from headrace import headers
@@ -29,12 +31,14 @@ class Scan(NamedTuple):
     """What a retry partition holds up to ``end`` that is parked, in its order; and how many partitions topics have.
 
     ``pending`` is what comes from there again, parked or put back; asked for with keys that wait behind dead letters.
+    ``ends`` are those of its sources, where anything is parked.
     """
 
     found: list[Found]
     counts: dict[str, int]
     end: int
     pending: frozenset[Known] = frozenset()
+    ends: Mapping[Partition, int] = MappingProxyType({})
 
 
 def scans(
@@ -55,7 +59,9 @@ def scans(
     is_wanted = config.delivery.on_dead_letter.action == "ParkKey"
     for number, stored in tails.read(properties, topic, {one: known.at for one, known in begun.items()}, before=MOST):
         if isinstance(stored, int):
-            yield number, Scan(found.pop(number), counts, stored, frozenset(pending.pop(number)))
+            parked = found.pop(number)
+            ends = {} if all(one.done for one in parked) else dict(_ends(config, number))
+            yield number, Scan(parked, counts, stored, frozenset(pending.pop(number)), ends)
         else:
             record = _record(stored, config.group)
             one = [] if is_late(record, parkers.get((record.source.topic, number), ())) else [record]
@@ -69,6 +75,14 @@ def _counts(reader: Reader, topics: Iterable[str]) -> Iterator[tuple[str, int]]:
             yield topic, reader.count(topic)
         except TopicMissingError:
             continue
+
+
+def _ends(config: Config, number: int) -> Iterator[tuple[Partition, int]]:
+    """Yield where the source partitions of a ``number`` end, as their leaders say once they know that (KIP-207)."""
+    with Reader(connection.properties(config.kafka)) as reader:
+        for topic in config.topics.sources:
+            with suppress(TopicMissingError):
+                yield from (((topic, one), span.end) for one, span in reader.spans(topic, number).items())
 
 
 def _record(stored: Stored, group: str) -> Record:

@@ -84,7 +84,6 @@ class Parking:
         self._fresh: dict[int, Assignment] = {}
         self._unknown: dict[Assignment, float] = {}
         self._beyond: dict[Assignment, dict[Partition, int]] = {}
-        self._ended: set[Assignment] = set()
         self._alike: set[str] = set()
         self._scans: Beside[Learnt] = Beside("parked")
         self._unanswered = ""
@@ -104,15 +103,8 @@ class Parking:
         now, left = time.monotonic(), {one: since for one, since in self._unknown.items() if not one.given_away}
         self._unknown = {**left, **dict.fromkeys(fresh.values(), now)}
         self._beyond = {one: places for one, places in self._beyond.items() if not one.given_away}
-        self._ended = {one for one in self._ended if not one.given_away}
         self.writer.look_anew()
         self._hold()
-
-    def reach(self, partition: Partition) -> None:
-        """Note that all that a partition had was read: nothing older than what is parked is to come from it."""
-        assignment = self._ledger.find(*partition)
-        if assignment is not None:
-            self._ended.add(assignment)
 
     @property
     def refusal(self) -> str | None:
@@ -199,7 +191,7 @@ class Parking:
         number, found, own = assignment.partition, seen.found, Parker(seen.end, secrets.token_hex(8))
         before = {one.name: one.parkers for one in self._ledger.owned}
         self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found, own, before)
-        waiting, places = sum(not one.done for one in found), beyond(found)
+        waiting, places = sum(not one.done for one in found), beyond(found, seen.ends)
         most = seen.counts.get(self._retry, 0)
         self._alike = {topic for topic in self._config.topics.sources if seen.counts.get(topic, 0) >= most}
         if waiting:
@@ -231,13 +223,12 @@ class Parking:
     def _is_passed(self, place: Partition, offset: int) -> bool:
         """Whether a source partition brings nothing more up to ``offset``.
 
-        One whose end was reached brings nothing older, though its log may be another that is shorter. One that is not
-        here comes, where its topic and the retry topic are assigned alike or will be.
+        One that is not here comes, where its topic and the retry topic are assigned alike or will be.
         """
         one = self._ledger.find(*place)
         if one is None:
             return place[0] not in self._alike
-        return one.halted or one in self._ended or one.position > offset
+        return one.halted or one.position > offset
 
     def _hold(self) -> None:
         retry = [one for one in self._ledger.owned if one.topic == self._retry]

@@ -177,7 +177,6 @@ class Poller(threading.Thread):
         jobs = [job for job in map(self._job, read.records) if job is not None]
         for (topic, number), offset in read.ends:
             self._ledger.reach(topic, number, offset)
-            self._parking.reach((topic, number))
         if jobs:
             if fresh := {job.assignment for job in jobs if not job.assignment.begun}:
                 self._commits.begin(fresh)
