@@ -114,7 +114,7 @@ def test_rows_whose_marks_the_database_undoes_are_not_published_again(made: Outb
         kept = f"SET NEW.status = IF({which}, OLD.status, NEW.status)"
         made.run(f"CREATE TRIGGER keep BEFORE UPDATE ON {made.table} FOR EACH ROW {kept}")
     with relaying(made) as running:
-        says(running, "are PENDING still", "trigger")
+        says(running, "were PENDING still", "trigger")
         made.run(f"DROP TRIGGER keep ON {made.table}" if is_postgres(made) else "DROP TRIGGER keep")
         until("all", made.is_done(10))
         until("ready", lambda: running.get("/readyz")[0] == 200)

@@ -5,12 +5,12 @@ Every failure is one `Trouble` that says what was tried, where, what came back a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from headrace import outbox
 from headrace.outbox import OPTIONAL, PENDING, PROCESSED, Relay
-from headrace.relay.batches import fitting
+from headrace.relay.batches import MOST_BYTES, fitting
 from headrace.relay.database import Connection, Refused, Shape, TableMissing
 from headrace.relay.holds import Holds
 from headrace.relay.messages import Row, row
@@ -53,6 +53,7 @@ class Source:
         self._statements: Statements | None = None
         self._shaped = Shape({})
         self._is_rehearsed = False
+        self._marked: frozenset[Any] = frozenset()
         self.leases = LeaseStatements(self._dialect, settings.table, settings.lease)
         self.is_ordered: bool | None = None
         """Whether the table has a column for the key; None is not known."""
@@ -61,21 +62,34 @@ class Source:
         """Return the first pending rows of ``buckets`` that do not wait; none where the table is altered meanwhile."""
         known = self._rehearsed()
         of = Pending(buckets, holds.lanes(now), tuple(holds.routes))
-        count = fitting([size for (size,) in self.run("read", known.sizes(most, of))])
-        found = self.run("read", known.look(count, of)) if count else []
+        found = [row(one, self._settings.topic_prefix) for one in self._fitting(known, most, of)]
         if found and self._shape() != self._shaped:
             self._statements = None  # by what it had before, a new column of theirs would be left out
             return []
-        return [row(one, self._settings.topic_prefix) for one in found]
+        self._see_undone(one.id for one in found)
+        return found
+
+    def _fitting(self, known: Statements, most: int, of: Pending) -> list[tuple[Any, ...]]:
+        """Read as many rows as fit into memory: again, and fewer, where some are larger than their share of it."""
+        share = MOST_BYTES // most
+        found = self.run("read", known.look(most, of, share))
+        sizes = [int(one[-1]) for one in found]
+        fits = max(sizes, default=0) <= share
+        return [one[:-1] for one in (found if fits else self.run("read", known.look(fitting(sizes), of)))]
+
+    def _see_undone(self, pending: Iterable[Any]) -> None:
+        """Mark once more what was just marked and is pending, instead of publishing it again; raises `Trouble`."""
+        undone = self._marked.intersection(pending)
+        self._marked = frozenset()
+        if undone:
+            self.processed(undone)
+            what = f"{len(undone)} rows that Kafka has were marked {PROCESSED}, and were {PENDING} still"
+            raise Trouble(f"{what}: does a trigger, rule or policy of {self._settings.table} undo it?")
 
     def processed(self, ids: Collection[Any]) -> None:
         """Mark rows as acknowledged by Kafka."""
-        known = self._known()
-        self.run("mark rows in", known.processed(ids))
-        ((left,),) = self.run("read", known.still_pending(ids))
-        if left:
-            what = f"{left} rows that Kafka has were marked {PROCESSED}, and are {PENDING} still"
-            raise Trouble(f"{what}: a trigger, rule or policy of {self._settings.table} undoes it; let it be")
+        self.run("mark rows in", self._known().processed(ids))
+        self._marked = frozenset(ids)
 
     def refused(self, id: Any, why: str, *, failed: bool) -> None:
         """Count a failure of a row, which is its last one where it has ``failed``."""

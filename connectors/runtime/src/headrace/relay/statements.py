@@ -120,14 +120,22 @@ class Statements:
         self._table = dialect.quoted(table)
         self._lane = dialect.lane([name for name in (columns.key, columns.id) if name])
 
-    def sizes(self, most: int, of: Pending) -> Asked:
-        """Return what reads the bytes of the payloads that `look` would read, in its order."""
-        size = self._dialect.size(self._text(self._columns.payload))
-        return self._first(most, of, f"COALESCE({size}, 0)")
+    def look(self, most: int, of: Pending, largest: int | None = None) -> Asked:
+        """Return what reads the first pending rows, each with the bytes of its payload behind all else.
 
-    def look(self, most: int, of: Pending) -> Asked:
-        """Return what reads the first pending rows."""
-        return self._first(most, of, ", ".join(self._read))
+        With ``largest`` payloads of more bytes are left out.
+        """
+        buckets, lanes, routes = of
+        conditions = [self._of(buckets)] if len(buckets) < BUCKETS else []
+        conditions += [self._dialect.among(self._lane, lanes, other=True)] if lanes else []
+        conditions += [self._dialect.among(self._route, routes, other=True)] if routes else []
+        where = "".join(f" AND {condition}" for condition, _ in conditions)
+        given = tuple(value for _, values in conditions for value in values)
+        return (
+            f"SELECT {', '.join(self._read(largest))} FROM {self._table}"
+            f" WHERE {self._is(PENDING)}{where} {self._in_order} LIMIT {most}",
+            given,
+        )
 
     def rehearsals(self, *, deletes: bool) -> list[Asked]:
         """Return statements that change nothing, and are refused to a login that may not mark rows, or delete them."""
@@ -137,23 +145,6 @@ class Statements:
         changed = ", ".join(f"{self._name(name)} = {value}" for name, value in changes.items())
         none = [f"UPDATE {self._table} SET {changed} WHERE 1 = 0"]
         return [(one, ()) for one in (*none, *([f"DELETE FROM {self._table} WHERE 1 = 0"] if deletes else []))]
-
-    def still_pending(self, ids: Collection[Any]) -> Asked:
-        """Return what counts the rows of these that are pending."""
-        of, given = self._dialect.among(self._name(self._columns.id), ids)
-        return f"SELECT COUNT(*) FROM {self._table} WHERE {of} AND {self._is(PENDING)}", given
-
-    def _first(self, most: int, of: Pending, read: str) -> Asked:
-        buckets, lanes, routes = of
-        conditions = [self._of(buckets)] if len(buckets) < BUCKETS else []
-        conditions += [self._dialect.among(self._lane, lanes, other=True)] if lanes else []
-        conditions += [self._dialect.among(self._route, routes, other=True)] if routes else []
-        where = "".join(f" AND {condition}" for condition, _ in conditions)
-        given = tuple(value for _, values in conditions for value in values)
-        return (
-            f"SELECT {read} FROM {self._table} WHERE {self._is(PENDING)}{where} {self._in_order} LIMIT {most}",
-            given,
-        )
 
     def processed(self, ids: Collection[Any]) -> Asked:
         """Return what marks rows as acknowledged by Kafka."""
@@ -208,17 +199,21 @@ class Statements:
         where = f"{self._is(PROCESSED)} AND {done} < {self._dialect.later(-age)}"
         return self._dialect.delete_old(self._table, self._name(self._columns.id), where, done), ()
 
-    @property
-    def _read(self) -> list[str]:
+    def _read(self, largest: int | None) -> list[str]:
         columns = self._columns
+        payload = self._text(columns.payload)
+        size = f"COALESCE({self._dialect.size(payload)}, 0)"
         optional = (columns.key, columns.topic, columns.traceparent)
-        values = (columns.message_id, columns.message_type, columns.payload, *optional)
         return [
             self._name(columns.id),
             self._name(columns.fail_count),
             self._lane,
             self._route,
-            *("NULL" if name is None else self._text(name) for name in values),
+            self._text(columns.message_id),
+            self._text(columns.message_type),
+            payload if largest is None else f"CASE WHEN {size} <= {largest} THEN {payload} END",
+            *("NULL" if name is None else self._text(name) for name in optional),
+            size,
         ]
 
     @property
