@@ -141,6 +141,12 @@ def test_a_login_is_sent_only_where_its_secret_may_go() -> None:
     assert declaration(planned(dataclasses.replace(world, sources={"shop-db": bound}))) == ()
 
 
+def test_a_role_of_somebody_else_may_name_no_secrets_at_all() -> None:
+    gone = worlds.lost(NAME, config=configured(), offsets=OFFSETS)["orphans"]
+    everything = {"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}
+    assert leaving.still_read(gone, everything) == ()
+
+
 @pytest.mark.parametrize("database", [Unknown(reason="no agent answers"), agent.source(), Absent()])
 def test_a_database_that_is_away_is_not_waited_for_for_ever(database: Any) -> None:
     world, seen, minutes = left(configured(**DELETE), database), [], timedelta()

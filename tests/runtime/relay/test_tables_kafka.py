@@ -18,8 +18,8 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-LARGE, LARGE_ROWS = 8 * 1024 * 1024, 40
-MEMORY = 256 * 1024 * 1024
+LARGE, LARGE_ROWS = 1024 * 1024, 120
+MEMORY = 128 * 1024 * 1024
 
 
 def is_postgres(made: Outbox) -> bool:
@@ -129,9 +129,7 @@ def test_large_rows_are_read_a_few_at_a_time(made: Outbox, after_small: bool) ->
     made.topic(max_message_bytes=str(2 * LARGE))
     small = 600 if after_small else 0
     made.insert([("a", str(n)) for n in range(small)])
-    number = "generate_series" if is_postgres(made) else "seq"
     of = f"FROM generate_series(1, {LARGE_ROWS})" if is_postgres(made) else f"FROM seq_1_to_{LARGE_ROWS}"
-    assert number in of
     text = f"repeat(md5('x'), {LARGE // 32})"
     made.run(f"INSERT INTO {made.table} (messageType, messageKey, payload) SELECT 'order', 'a', {text} {of}")
     with relaying(made) as running:

@@ -78,7 +78,7 @@ def still_read(gone: Gone, role: Manifest | None) -> tuple[str, ...]:
 
     Kafka Connect reads them before it changes offsets. How a connector is configured gives nobody a right anew.
     """
-    readable = {name for rule in (role or {}).get("rules") or () for name in rule["resourceNames"]}
+    readable = {name for rule in (role or {}).get("rules") or () for name in rule.get("resourceNames", ())}
     named = (name for one in gone.values() if isinstance(one, ConnectorSeen) for name in raw.referred(one.config))
     return tuple(dict.fromkeys(name for name in named if name in readable))
 
