@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pymysql
+from pymysql.constants import ER
 
 from headrace import outbox
 from headrace.config import Kafka
@@ -128,7 +130,15 @@ class Outbox:
             self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
             return
         for (session,) in self.run("SELECT id FROM information_schema.processlist WHERE state LIKE 'Waiting for%'"):
+            self._end(session)
+
+    def _end(self, session: int) -> None:
+        """End a session of MariaDB, which may have ended by itself since it was seen."""
+        try:
             self.run(f"KILL {session}")
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != ER.NO_SUCH_THREAD:
+                raise
 
     def under_way(self) -> set[int]:
         """Return the numbers of the rows that are published and not marked."""
