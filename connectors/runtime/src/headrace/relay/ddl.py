@@ -9,7 +9,7 @@ import re
 
 from headrace import outbox
 from headrace.relay.statements import LEASES
-from headrace.sql.dialects import Dialect
+from headrace.sql.dialects import Dialect, marked
 
 TABLE = "outbox"
 
@@ -19,16 +19,11 @@ def ddl(dialect: Dialect, table: str) -> str:
     if not re.fullmatch(outbox.TABLE, table):
         rule = f"TABLE or SCHEMA.TABLE, without quotes and %, of at most {outbox.LONGEST_TABLE} characters"
         raise ValueError(f"{table!r} is no name of an outbox table: {rule}")
-    names = {"table": _quoted(dialect, table), "leases": _quoted(dialect, table + LEASES)}
+    names = {"table": marked(dialect, table), "leases": marked(dialect, table + LEASES)}
     bare = table.rpartition(".")[2]
     if dialect is Dialect.POSTGRESQL:
         return _POSTGRESQL.format(**names, waiting=f'"{bare}_waiting"', done=f'"{bare}_done"')
     return _MYSQL.format(**names)
-
-
-def _quoted(dialect: Dialect, table: str) -> str:
-    mark = '"' if dialect is Dialect.POSTGRESQL else "`"
-    return ".".join(f"{mark}{part}{mark}" for part in table.split("."))
 
 
 _POSTGRESQL = """\

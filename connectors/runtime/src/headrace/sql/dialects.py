@@ -59,8 +59,13 @@ def quoted(dialect: Dialect, table: str) -> str:
     if len(parts) > 2 or not all(_NAME.fullmatch(part) for part in parts):
         rule = f"letters, digits and _, at most {LONGEST_NAME} characters, as in {TABLE} or shop.inbox"
         raise ValueError(f"{table!r} is no name of an inbox table: {rule}")
+    return marked(dialect, table)
+
+
+def marked(dialect: Dialect, table: str) -> str:
+    """Return a name that was judged before as the dialect quotes it."""
     mark = '"' if dialect is Dialect.POSTGRESQL else "`"
-    return ".".join(f"{mark}{part}{mark}" for part in parts)
+    return ".".join(f"{mark}{part}{mark}" for part in table.split("."))
 
 
 _POSTGRESQL = """\
