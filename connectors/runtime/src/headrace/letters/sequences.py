@@ -108,7 +108,7 @@ def scanned(
     are looked at. The ``scans`` begin once the resolutions are read, so that what was put back until then is in them.
     Raises what ``Reader`` and ``Writer`` do, and what ``scans`` do.
     """
-    done = _settled(config, begun) if begun else None
+    done = _final(config, begun) if begun else None
     for number, found in scans:
         if done is None or number not in begun:
             yield number, found, NOTHING, {}
@@ -117,11 +117,11 @@ def scanned(
             yield number, found, _seen(reader, config, number, begun[number], found, done), done.ends
 
 
-def _settled(config: Config, begun: Mapping[int, Sequence[Begun]]) -> Resolved:
+def _final(config: Config, begun: Mapping[int, Sequence[Begun]]) -> Resolved:
     """Return what became of letters, once no owner before moves followers of these partitions any more."""
     with Reader(connection.properties(config.kafka), group=config.group) as reader:
-        for number, held in reading.settled(reader, config.topics.dead_letters).items():
-            if any(_start(one) < held.end for one in begun.get(number, ())):
+        for number, end in reading.written(reader, config.topics.dead_letters).items():
+            if any(_start(one) < end for one in begun.get(number, ())):
                 _fence(config, number)
         return resolved(reader, config.topics)
 
