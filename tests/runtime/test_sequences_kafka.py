@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from headrace import headers
 from headrace.cli import answers
 from headrace.config import Config
 from headrace.failure import Reason
-from headrace.kafka.topics import Stored
+from headrace.kafka.topics import Stored, UnansweredError
 from headrace.letters import reading
 from headrace.resolutions import Key
 from tests.kafka_broker import KafkaBroker
@@ -59,9 +59,16 @@ def number_of(letter: Stored) -> int:
 
 
 def heads(world: World) -> list[reading.Letter]:
-    """The outstanding letters behind which keys wait."""
-    found = reading.outstanding(world.reader, world.config.topics)
+    """The outstanding letters behind which keys wait; asked again while a killed process has a transaction open."""
+    (found,) = until("what became of letters", lambda: outstanding(world))
     return [one for one in found if one.reason != Reason.KEY_PARKED]
+
+
+def outstanding(world: World) -> tuple[list[reading.Letter]] | None:
+    """The outstanding letters; None while an open transaction hides which they are."""
+    with suppress(UnansweredError):
+        return (list(reading.outstanding(world.reader, world.config.topics)),)
+    return None
 
 
 def discard_heads(world: World) -> int:
