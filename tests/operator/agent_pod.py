@@ -17,6 +17,7 @@ from headrace_operator.plan import names
 from tests.agent.process import DECLARATION, LOG, begun
 from tests.operator.loops import Loopback
 from tests.ports import free_ports
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -43,7 +44,7 @@ class AgentPod:
         """End the process, as the pod's deletion does."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(60)
+            self.process.wait(PATIENCE)
         self.process = None
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from tests import lines, waiting
 from tests.cluster.client import Refused
 from tests.cluster.fast import ApiServer
 from tests.ports import free_port
+from tests.probes import stopped
 from tests.waiting import PATIENCE
 
 NAMELESS = ("setpriv", "--reuid=65532", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
@@ -93,8 +93,7 @@ class Operator:
 
     def stop(self) -> int:
         """Ask it to end and return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        return stopped(self.process, self.health_port)
 
 
 def contract(server: ApiServer, workload: str, namespace: str = "shop") -> dict[str, Any]:

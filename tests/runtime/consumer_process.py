@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from tests.cluster.fast import END_WITH_PARENT
 from tests.kafka_broker import BACK_SOON, KafkaBroker
 from tests.kafka_client import answered, write_commits
 from tests.ports import free_port
+from tests.probes import asked, stopped
 from tests.runtime.history import Effect
 from tests.waiting import PATIENCE
 
@@ -253,14 +253,7 @@ class Running:
 
     def get(self, path: str, timeout: float = PATIENCE) -> tuple[int, str]:
         """Return status and text of its HTTP answer; (0, why) when there is none."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError as error:
-            return 0, str(error)
+        return asked(self.port, path, timeout)
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of the samples of this name that have these labels; fails without any, or an answer."""
@@ -274,8 +267,7 @@ class Running:
 
     def stop(self) -> int:
         """Ask it to end and return its exit status."""
-        self.process.terminate()
-        return self.process.wait(timeout=PATIENCE)
+        return stopped(self.process, self.port)
 
 
 def patient(world: World) -> contract.Config:

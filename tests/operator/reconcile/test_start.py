@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
 from tests.operator.operator_process import Operator, install, operator, read, relayed
+from tests.probes import asked
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
@@ -46,17 +45,6 @@ def bare() -> Iterator[ApiServer]:
     with fast.apiserver() as running:
         running.client.create_namespace("headrace-system")
         yield running
-
-
-def asked(port: int, path: str) -> tuple[int, str]:
-    """Return status and text of an answer of the operator; (0, "") when nobody listens."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
 
 
 def is_ready(running: Operator) -> bool:
