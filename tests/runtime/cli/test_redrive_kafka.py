@@ -278,7 +278,7 @@ def test_nothing_is_put_back_twice_behind_an_open_transaction(shop: Shop) -> Non
         assert isinstance(one, answers.Failed)
         assert f"a transaction is open in {shop.config.topics.resolutions}" in one.what
     assert _count(shop.ask("redrive")[1]) == 3
-    assert len(shop.committed(shop.config.topics.retry)) == 3
+    _each_once(shop, 3)
 
 
 @pytest.mark.case("delivery-2")
@@ -345,23 +345,24 @@ def test_dead_letters_written_by_spring_go_back_to_their_partition(shop: Shop) -
     }
 
 
-SLOW = """
+HALTS = """
 import time
 from headrace.kafka.topics import Writer
-append = Writer.append
-def slowly(self, records):
+append, count = Writer.append, iter(range(10**6))
+def halting(self, records):
     append(self, records)
-    time.sleep(0.5)
-Writer.append = slowly
+    if next(count) == 5:
+        time.sleep(3600)
+Writer.append = halting
 """
-"""Code that a command runs first, so that it is not done before it is ended."""
+"""Code that a command runs first, so that it is ended when its sixth transaction is committed, and not told yet."""
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
 def test_a_redrive_ended_in_mid_way_repeats_nothing_and_forgets_nothing(shop: Shop, ending: signal.Signals) -> None:
     count = 3000
     shop.bury(count)
-    words = shop.command("redrive", before=SLOW)
+    words = shop.command("redrive", before=HALTS)
     process = subprocess.Popen(words, env=shop.environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
