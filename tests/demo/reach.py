@@ -20,6 +20,10 @@ from typing import Any
 
 from tests.cluster import node
 from tests.cluster.places import ROOT
+from tests.waiting import PATIENCE
+
+IN_VAIN = PATIENCE + 30
+"""Seconds within which a program that waits for `PATIENCE` says that it did so in vain."""
 
 
 class DemoError(Exception):
@@ -41,7 +45,7 @@ class Reach:
         after = f" < {stdin.relative_to(ROOT)}" if isinstance(stdin, Path) else ""
         print(f"  $ {before}{shlex.join(words)}{after}", flush=True)
 
-    def run(self, *words: str, stdin: str | None = None, timeout: float = 120) -> str:
+    def run(self, *words: str, stdin: str | None = None, timeout: float = IN_VAIN) -> str:
         """Run ``kubectl …``, ``helm …`` or ``headrace …`` and return its output. Raises DemoError."""
         command = [*self._program(words[0]), *words[1:]]
         try:
@@ -54,7 +58,7 @@ class Reach:
             raise DemoError(f"`{shlex.join(words)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
-    def teach(self, *words: str, stdin: str | Path | None = None, timeout: float = 120) -> str:
+    def teach(self, *words: str, stdin: str | Path | None = None, timeout: float = IN_VAIN) -> str:
         """Show the command, then run it with ``stdin``, a text or a file of the repository. Raises DemoError."""
         self.show(*words, stdin=stdin)
         return self.run(*words, stdin=stdin.read_text() if isinstance(stdin, Path) else stdin, timeout=timeout)
@@ -75,7 +79,7 @@ class Reach:
             yield _local_port(process, target)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE)
             if process.stdout is not None:
                 process.stdout.close()
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tests.cluster.places import ROOT
+from tests.waiting import PATIENCE
 
 from . import account, applying, books, orders, watching
 from .reach import Reach
@@ -51,36 +52,34 @@ class Story:
 
     def _install(self) -> None:
         title("Install Headrace: two charts, in its own namespace, watching the namespace shop")
-        upgrade = ("helm", "upgrade", "--install", "--namespace", "headrace-system", "--wait", "--timeout", "3m")
+        upgrade = ("helm", "upgrade", "--install", "--namespace", "headrace-system", "--wait", "--timeout", "5m")
         images = [
             part
             for name in ("operator", "connect", "runtime", "agent")
             for part in ("--set", f"images.{name}={self.images[name]}")
         ]
-        self.reach.teach(*upgrade, "--create-namespace", "headrace-crds", "charts/headrace-crds", timeout=200)
+        self.reach.teach(*upgrade, "--create-namespace", "headrace-crds", "charts/headrace-crds")
         restricted = "pod-security.kubernetes.io/enforce=restricted"
         self.reach.teach("kubectl", "label", "--overwrite", "namespace", "headrace-system", restricted)
-        self.reach.teach(
-            *upgrade, "headrace", "charts/headrace", "--set", "watch.namespaces={shop}", *images, timeout=200
-        )
+        self.reach.teach(*upgrade, "headrace", "charts/headrace", "--set", "watch.namespaces={shop}", *images)
 
     def _prepare(self) -> None:
         title("The shop's tables, and billing with its own database")
         applying.tables(self.reach, "shop")
         applying.apply(self.reach, "billing.yaml", image=self.images["demo"])
-        self.reach.teach("kubectl", "-n", "shop", "rollout", "status", "deploy/billing", "--timeout=120s", timeout=130)
+        self.reach.teach("kubectl", "-n", "shop", "rollout", "status", "deploy/billing", "--timeout=5m")
 
     def _pipeline(self) -> None:
         title("The pipeline: four short resources")
         self.reach.teach("kubectl", "-n", "shop", "apply", "-f", str(PIPELINE.relative_to(ROOT)))
         for kind, name in RESOURCES:
-            ready = ("--for=condition=Ready", "--timeout=180s")
+            ready = ("--for=condition=Ready", "--timeout=5m")
             self.reach.show("kubectl", "-n", "shop", "wait", f"{kind}/{name}", *ready)
             watching.until(
                 f"{kind}/{name} becoming Ready",
                 lambda kind=kind, name=name: watching.readiness(self.reach.get(kind, name)),  # type: ignore[misc]
                 reach=self.reach,
-                seconds=180,
+                seconds=PATIENCE,
                 advice=f"kubectl -n shop describe {kind} {name}; {OPERATOR_LOG}",
             )
 
@@ -101,7 +100,7 @@ class Story:
             f"{wanted} effects and {orders.POISONED} dead letters",
             look,
             lambda seen: seen.handled >= wanted and seen.dead_letters == orders.POISONED,
-            seconds=60 + self.orders / 100,
+            seconds=PATIENCE + self.orders / 100,
             advice=f"kubectl -n shop logs deploy/billing-consumer (and job/orders-{first}); {OPERATOR_LOG}",
         )
         print(f"  most replicas that were ready at once: {self.view.most_replicas}")
@@ -114,7 +113,7 @@ class Story:
             f"{fewest} replica",
             look,
             lambda seen: seen.replicas == seen.ready == fewest,
-            seconds=150,
+            seconds=PATIENCE,
             advice=f"{shlex.join(CONSUMER)} -o jsonpath='{{.status.scaling.message}}'; {OPERATOR_LOG}",
         )
         print(f"  the replicas fell to {fewest} again")
@@ -143,7 +142,7 @@ class Story:
             "the redriven orders taking effect",
             lambda: (watch.effects() >= wanted, f"{watch.effects()} effects of {wanted}"),
             reach=self.reach,
-            seconds=90,
+            seconds=PATIENCE,
             advice="headrace dlq list billing -n shop; kubectl -n shop logs deploy/billing-consumer",
         )
 

@@ -98,7 +98,7 @@ def _values() -> list[str]:
 
 
 def _helm(*words: str) -> None:
-    reach.local().run("helm", *words, "--namespace", SYSTEM, "--wait", "--timeout", "5m", timeout=330)
+    reach.local().run("helm", *words, "--namespace", SYSTEM, "--wait", "--timeout", "5m")
 
 
 def _are_served() -> bool:

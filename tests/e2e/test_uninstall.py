@@ -36,7 +36,7 @@ def test_data_keeps_flowing_without_the_operator_and_an_upgrade_takes_it_up_agai
 
 def _install(watch: Watch, values: str, level: str) -> None:
     install = (*HELM, "upgrade", "--install", "headrace", "charts/headrace", "--wait", "--timeout", "5m", "-f", "-")
-    watch.reach.run(*install, "--set", f"logLevel={level}", stdin=values, timeout=330)
+    watch.reach.run(*install, "--set", f"logLevel={level}", stdin=values)
     until("the new operator holding the Lease", _leads)
     until("the Consumer being Ready", world.is_ready("shop", "consumers", "billing"))
 
