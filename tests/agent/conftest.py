@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from headrace_agent.sources.postgres import session
 from tests.agent.sources.postgres.shop import Shop, protected
 from tests.postgres_server import PostgresServer, created, served
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +19,14 @@ def server() -> Iterator[PostgresServer]:
         protected(made)
         with served(made):
             yield made
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a database on a busy machine take its time to answer what a test itself asks."""
+    monkeypatch.setattr(session, "CONNECT_WITHIN", int(PATIENCE))
+    monkeypatch.setattr(session, "ANSWER_WITHIN", PATIENCE)
+    monkeypatch.setattr(session, "_OPTIONS", f"-c statement_timeout={PATIENCE:.0f}s")
 
 
 @pytest.fixture

@@ -119,13 +119,13 @@ def test_a_pod_that_stood_still_begins_and_writes_nothing_of_what_others_have(
     with consuming(world, config) as first:
         until("both to begin", lambda: len(world.effects("begin")) == 2)
         if "after" in wish:
-            until("both to wait", lambda: first.log.read_text().count("again in") == 2)
+            until("both to wait", lambda: first.log.read_text().count("again in") >= 2)
         first.process.send_signal(signal.SIGSTOP)
         with consuming(world, config) as second:
             until("the other pod to bury both", lambda: world.committed() == {0: 1, 1: 1})
             first.process.send_signal(signal.SIGCONT)
             until("the first to learn it", lambda: "lost " in first.log.read_text())
-            until("the first to be given one again", lambda: first.log.read_text().count("assigned ") == 2)
+            until("the first to be given one again", lambda: first.log.read_text().count("assigned ") >= 2)
             assert first.stop() == second.stop() == 0
         begun = Counter(effect["pid"] for effect in world.effects("begin"))
         assert begun[first.process.pid] == 2
@@ -191,7 +191,7 @@ def test_letters_that_wait_to_be_written_are_dropped_with_their_partition(
         until("both letters to wait", lambda: first.log.read_text().count("is not written") >= 2)
         with consuming(world, before=SHORT_DRAIN) as second:
             until("the second to be given one", lambda: "assigned " in second.log.read_text())
-            until("the first to be given the other", lambda: first.log.read_text().count("assigned ") == 2)
+            until("the first to be given the other", lambda: first.log.read_text().count("assigned ") >= 2)
             kafka_broker.create_topic(world.config.topics.dead_letters, 2)
             until("both to be buried", lambda: world.committed() == {0: 1, 1: 1})
             assert first.stop() == second.stop() == 0

@@ -25,6 +25,7 @@ from tests.runtime.consumer_process import (
     read_topic,
     write_commit,
 )
+from tests.runtime.test_scaling_kafka import SLEEP, WAIT
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -142,19 +143,20 @@ def test_a_few_large_records_of_a_key_that_fails_hold_up_nobody(kafka_broker: Ka
 
 def test_a_slow_key_holds_up_itself_alone(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """Nine of ten records are its own and take a while; the others are through long before it, and its order holds."""
-    world = make_world(kafka_broker, tmp_path, partitions=1)
-    world.produce(
-        [(f"k{n % 7}" if n % 10 == 9 else "hot", {"n": n, "sleep": 0 if n % 10 == 9 else 0.03}) for n in range(1_500)]
-    )
-    others = [n for n in range(1_500) if n % 10 == 9]
-    with consuming(world, before=SMALL) as running:
-        until("the others", lambda: len(world.effects()) - len(numbers(world, "hot")) == len(others))
-        assert len(numbers(world, "hot")) < 900
+    world, go = make_world(kafka_broker, tmp_path, partitions=1), tmp_path / "go"
+    slowly = HANDLER.replace(SLEEP, f"{SLEEP}\n    {WAIT}")
+    (tmp_path / "code" / "effects_handler.py").write_text(slowly)
+    hot = [n for n in range(1_500) if n % 10 != 9]
+    takes = {n: {"sleep": 0.03} for n in hot} | {hot[900]: {"until": str(go)}}
+    world.produce([("hot" if n in takes else f"k{n % 7}", {"n": n} | takes.get(n, {})) for n in range(1_500)])
+    with consuming(world, patient(world), before=SMALL) as running:
+        until("the others", lambda: len(world.effects()) - len(numbers(world, "hot")) == 1_500 - len(hot))
+        go.touch()
         until("the slow one", lambda: len(numbers(world, "hot")) == 1_350)
         until("no lag", lambda: world.lag() == 0)
         until("live again", lambda: counted(running, "parked_keys") == 0)
         assert counted(running, "parked_records_total") > 0
-    assert numbers(world, "hot") == [n for n in range(1_500) if n % 10 != 9]
+    assert numbers(world, "hot") == hot
 
 
 def test_a_key_whose_next_attempt_is_far_away_is_waited_for_by_nothing(

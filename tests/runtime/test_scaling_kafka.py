@@ -23,6 +23,7 @@ AT_ONCE, STANDING, GOING = 8, 6, 100
 FAILING = [f"f{number}" for number in range(5)]
 """Keys whose first record fails until all hand-overs are over, with others of its key behind it."""
 
+SLEEP = 'time.sleep(wish.get("sleep", 0))'
 WAIT = """while not os.path.exists(wish.get("until", "/")):
         time.sleep(0.05)"""
 PATIENT = {"attempts": 100_000, "initial": 0.05, "factor": 2, "max": 1}
@@ -184,7 +185,7 @@ def test_a_key_with_more_records_than_are_read_ahead_does_not_keep_other_partiti
     kafka_broker: KafkaBroker, tmp_path: Path
 ) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=2, concurrency=AT_ONCE)
-    waits = HANDLER.replace('time.sleep(wish.get("sleep", 0))', WAIT)
+    waits = HANDLER.replace(SLEEP, WAIT)
     (tmp_path / "code" / "effects_handler.py").write_text(waits)
     let_go = tmp_path / "let-go"
     world.produce([("busy", {"n": n, "until": str(let_go)}) for n in range(HIGH + 1500)], partition=0)
@@ -205,7 +206,7 @@ def test_keys_that_stand_with_more_records_than_fit_do_not_keep_other_partitions
 ) -> None:
     """They fill the memory; what comes then of the other partition has its share beside."""
     world = make_world(kafka_broker, tmp_path, partitions=2, concurrency=2 * AT_ONCE)
-    waits = HANDLER.replace('time.sleep(wish.get("sleep", 0))', WAIT)
+    waits = HANDLER.replace(SLEEP, WAIT)
     (tmp_path / "code" / "effects_handler.py").write_text(waits)
     let_go, filling = tmp_path / "let-go", [("filling", b"x" * length)]
     keys = {n: f"{'goes' if n < GOING else 'stands'}-{n % STANDING}" for n in range(GOING + count)}

@@ -216,7 +216,7 @@ def test_what_became_a_letter_before_a_kill_is_none_again(kafka_broker: KafkaBro
     with consuming(world, before=BEFORE_THE_COMMIT) as running:
         until("all of them", lambda: len(letters(world)) == 30)
         running.process.kill()
-    assert world.committed() == {0: 0}
+    assert not any(world.committed().values())
     with consuming(world) as running:
         until("done with the source", lambda: world.committed() == {0: 30})
         assert len(letters(world)) == 30

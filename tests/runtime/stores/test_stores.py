@@ -60,6 +60,16 @@ async def until(store: Store, message: str, wanted: Standing) -> None:
         await asyncio.sleep(0.05)
 
 
+async def claimed(store: Store, message: str, token: str) -> Standing:
+    """Claim a message, and once more where Redis on a busy machine seems to be away."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await store.claim(message, token)
+        except Away:
+            assert time.monotonic() < deadline
+
+
 async def test_one_attempt_has_a_message_until_it_is_done(make: Make) -> None:
     store = make()
     assert await store.claim("m", "a") is NEW
@@ -148,13 +158,13 @@ async def test_a_redis_that_is_away_or_hangs_is_told_and_comes_back(
 ) -> None:
     monkeypatch.setattr(own, "PATIENCE", 3.0)
     store = RedisStore(config.Redis(url=redis_server.url), prefix="p:", window=600, lease=600)
-    assert await store.claim("m", "a") is NEW
+    assert await claimed(store, "m", "a") is NEW
     for gone in (redis_server.away, redis_server.silent):
         with gone():
             for ask in (store.claim("m", "b"), store.done("m"), store.release("m", "a")):
                 with pytest.raises(Away, match="Redis was asked to"):
                     await ask
-        assert await store.claim("m", "b") is HELD
+        assert await claimed(store, "m", "b") is HELD
     await store.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace_agent.declared import Tls
-from headrace_agent.sources.postgres import look
+from headrace_agent.sources.postgres import look, session
 from headrace_agent.sources.postgres.heartbeat import number
 from headrace_agent.told import Cause
 from tests.agent.silence import silent
@@ -143,21 +143,24 @@ async def test_a_database_that_is_not_there_is_not_reached(shop: Shop) -> None:
     assert unknown(told.login).cause == unknown(told.tables).cause == unknown(told.heartbeat).cause == "NotReached"
 
 
-async def test_an_address_that_hangs_is_not_reached(shop: Shop) -> None:
+async def test_an_address_that_hangs_is_not_reached(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "CONNECT_WITHIN", 2)
     with silent() as port:
         why = unknown((await looked(shop.declared(port=port))).login)
 
     assert why.cause == "NotReached"
 
 
-async def test_a_database_that_hangs_is_not_reached_and_seen_again(shop: Shop) -> None:
+async def test_a_database_that_hangs_is_not_reached_and_seen_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     looker = look.Postgres(shop.declared())
     seen((await looker.look()).login)
     backend = shop.one("SELECT pid FROM pg_stat_activity WHERE application_name = 'headrace-agent'")
 
     run(USER, "kill", "-STOP", str(backend))
     try:
-        assert unknown((await looker.look()).login).cause == "NotReached"
+        with monkeypatch.context() as hasty:
+            hasty.setattr(session, "ANSWER_WITHIN", 2.0)
+            assert unknown((await looker.look()).login).cause == "NotReached"
     finally:
         run(USER, "kill", "-CONT", str(backend))
 
