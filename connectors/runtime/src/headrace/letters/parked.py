@@ -5,7 +5,7 @@ Not for the poll thread: it waits for Kafka's answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -49,11 +49,12 @@ def scans(
     Yields each by its number as soon as it is read, whatever becomes of others. All that is written is read, as records
     of open transactions do not hide what is parked, but what is late by the ``parkers`` of its source. Of what is done
     the last `MOST` are read, unless all is: a record that was written again, as no answer came, lies no farther behind.
-    Raises UnansweredError for those of which nothing comes, and what `Reader` does.
+    Raises UnansweredError for those of which nothing comes, and what `Reader` does; TopicMissingError also of a source
+    that the ``parkers`` are told of, as it is assigned here.
     """
     properties, topic, order = connection.properties(config.kafka), config.topics.retry, config.delivery.order
     with Reader(properties) as reader:
-        counts = dict(_counts(reader, (*config.topics.sources, topic)))
+        counts = dict(_counts(reader, (*config.topics.sources, topic), here={topic, *(name for name, _ in parkers)}))
     found: dict[int, list[Found]] = {number: [] for number in begun}
     pending: dict[int, set[Known]] = {number: set() for number in begun}
     is_wanted = config.delivery.on_dead_letter.action == "ParkKey"
@@ -69,12 +70,14 @@ def scans(
             pending[number].update(pending_among(one, order, begun[number]) if is_wanted else ())
 
 
-def _counts(reader: Reader, topics: Iterable[str]) -> Iterator[tuple[str, int]]:
+def _counts(reader: Reader, topics: Iterable[str], here: Container[str]) -> Iterator[tuple[str, int]]:
+    """Yield how many partitions topics have that exist; of what is ``here`` a broker does not know that yet."""
     for topic in topics:
         try:
             yield topic, reader.count(topic)
         except TopicMissingError:
-            continue
+            if topic in here:
+                raise
 
 
 def _ends(config: Config, number: int) -> Iterator[tuple[Partition, int]]:
