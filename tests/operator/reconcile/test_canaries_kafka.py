@@ -128,7 +128,7 @@ async def test_what_kafka_connect_leaves_behind(shop: Capturing) -> None:
     await shop.await_(shop.name, lambda ready: "password authentication failed" in ready["message"])
     shop.write_secret(second.value)
     await shop.await_(shop.name, lambda ready: ready["reason"] in ("Recovering", "Ready"))
-    await shop.rows(f"shop.{shop.name}.public.t", 1)
+    await shop.rows_while_looking(f"shop.{shop.name}.public.t", 1)
 
     said = await asyncio.to_thread(fetched, f"{shop.worker.url}/connectors?expand=info&expand=status")
     left: dict[str, str | bytes] = {

@@ -33,7 +33,7 @@ async def test_a_password_that_changes_in_database_and_secret_loses_no_row(shop:
 
     assert (failed["status"], failed["reason"]) == ("False", "TaskFailed")
     assert "password authentication failed" in mended["message"]
-    assert (await shop.rows(topic, 1))[0][0] == b'{"id":1}'
+    assert (await shop.rows_while_looking(topic, 1))[0][0] == b'{"id":1}'
 
 
 @pytest.mark.case("databases-1")
@@ -47,7 +47,7 @@ async def test_a_database_that_is_away_is_told_and_its_rows_come_afterwards(shop
         await shop.until(shop.name, "False", "Recovering")
 
         assert failed["message"]
-        assert (await shop.rows(topic, 1))[0][0] == b'{"id":2}'
+        assert (await shop.rows_while_looking(topic, 1))[0][0] == b'{"id":2}'
 
 
 @pytest.mark.case("databases-1")
@@ -80,7 +80,7 @@ async def test_a_slot_that_another_holds_is_told_and_rows_come_once_it_is_free(s
     await shop.until(shop.name, "False", "Recovering")
 
     assert (failed["status"], failed["reason"]) == ("False", "TaskFailed")
-    assert (await shop.rows(topic, 1))[0][0] == b'{"id":3}'
+    assert (await shop.rows_while_looking(topic, 1))[0][0] == b'{"id":3}'
 
 
 @pytest.mark.case("databases-1")
@@ -101,7 +101,7 @@ async def test_a_publication_that_is_dropped_is_told(shop: Capturing) -> None:
     shop.run("INSERT INTO public.t VALUES (5)")
 
     assert f'publication "{own}" does not exist' in failed["message"]
-    keys = [key for key, _ in await shop.rows(topic, 1)]
+    keys = [key for key, _ in await shop.rows_while_looking(topic, 1)]
     if keys == [b'{"id":4}']:
-        keys = [key for key, _ in await shop.rows(topic, 2)][1:]
+        keys = [key for key, _ in await shop.rows_while_looking(topic, 2)][1:]
     assert keys == [b'{"id":5}']

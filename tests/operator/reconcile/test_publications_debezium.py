@@ -27,8 +27,8 @@ def published(shop: Capturing, publication: str) -> list[str]:
 
 
 async def keys(shop: Capturing, topic: str, count: int) -> list[bytes]:
-    """Return the keys of the first records of a topic of this shop, sorted."""
-    return sorted(key or b"" for key, _ in await shop.rows(f"shop.{shop.name}.{topic}", count))
+    """Return the keys of the first records of a topic of this shop, sorted, while passes are made."""
+    return sorted(key or b"" for key, _ in await shop.rows_while_looking(f"shop.{shop.name}.{topic}", count))
 
 
 @pytest.mark.case("databases-3")
