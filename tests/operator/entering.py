@@ -16,6 +16,7 @@ from headrace_operator.clients.kube import Kube
 from headrace_operator.plan import names
 from tests.cluster import authority
 from tests.operator.loops import Loopback
+from tests.waiting import PATIENCE
 
 HOST = names.connect_domain("shop", "main")
 URL = names.connect_url("shop", "main", tls=True)
@@ -49,6 +50,6 @@ async def enter(connect: Connect, secrets: Secrets, rest: Mapping[str, Any] = RE
 async def entering(port: int, secrets: Secrets) -> AsyncIterator[Connect]:
     """Give a client that takes the worker at ``port`` for all of them."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Loopback(port))) as session:
-        connect = Connect(session, deadline=60, kept=0)
+        connect = Connect(session, deadline=PATIENCE, kept=0)
         await enter(connect, secrets)
         yield connect

@@ -21,7 +21,7 @@ name, _, tag = rest.rpartition(":")
 accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
 request = urllib.request.Request(f"http://{host}/v2/{name}/manifests/{tag}", headers=accept, method="HEAD")
 try:
-    print(urllib.request.urlopen(request, timeout=5).status)
+    print(urllib.request.urlopen(request, timeout=60).status)
 except urllib.error.HTTPError as error:
     print(error.code)
 """

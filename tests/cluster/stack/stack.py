@@ -12,6 +12,7 @@ from tests.cluster import authority, node, places
 from tests.cluster.failure import ClusterError
 from tests.cluster.images import store
 from tests.cluster.progress import Steps, run_logged
+from tests.waiting import PATIENCE
 
 HERE = Path(__file__).resolve().parent
 LOG = places.CACHE / "log" / "stack.log"
@@ -19,7 +20,7 @@ FILLED = places.CACHE / "stack"
 """Where manifests are kept as they are applied: with their $names filled in, and what goes with them."""
 
 RULES = places.ROOT / "dashboards" / "rules" / "headrace.yaml"
-READY = "240s"
+READY = f"{PATIENCE:.0f}s"
 NAMESPACE = """
 apiVersion: v1
 kind: Namespace

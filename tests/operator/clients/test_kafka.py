@@ -94,7 +94,7 @@ async def test_many_consumers_cause_one_round_of_requests(kafka_broker: KafkaBro
     topics = [kafka_broker.create_topic(f"many-{number}") for number in range(20)]
     sent = Sent()
     kafka = Kafka("kafka", sent.watched(kafka_broker.bootstrap_servers))
-    await answered(lambda: kafka.offsets([(topics[0], 0)]))
+    await _readable(kafka, *topics)
     before = await sent.now(kafka)
 
     ends, seen = await asyncio.gather(
@@ -114,7 +114,7 @@ async def test_many_consumers_cause_one_round_of_requests(kafka_broker: KafkaBro
 async def test_the_failing_question_of_one_harms_no_other(kafka: Kafka) -> None:
     """A topic that is gone fails its own asker, in the same round and afterwards."""
     await answered(lambda: kafka.create("well", 1, {}))
-    await _there(kafka, "well")
+    await _readable(kafka, "well")
 
     bad, good = await asyncio.gather(kafka.offsets([("gone", 0)]), kafka.offsets([("well", 0)]), return_exceptions=True)
 
@@ -269,6 +269,11 @@ async def _there(kafka: Kafka, topic: str) -> None:
     await answered(lambda: kafka.topics([topic]), lambda found: topic in found)
 
 
+async def _readable(kafka: Kafka, *topics: str) -> None:
+    """Wait until brokers have the logs of topics of one partition: they know of the topics before."""
+    await answered(lambda: kafka.offsets([(topic, 0) for topic in topics]))
+
+
 async def _read(kafka: Kafka, at: Partition, span: Span) -> LogSeen:
     """Read the whole of a span in one go."""
     return await answered(lambda: kafka.read("reader", {at: span}), lambda found: found.reached == {at: span.end})
@@ -314,7 +319,7 @@ async def test_what_names_no_topic_blinds_nobody_else(kafka_broker: KafkaBroker,
 async def test_a_question_that_the_client_refuses_is_asked_apart(kafka_broker: KafkaBroker, kafka: Kafka) -> None:
     """It raises for an empty name and a negative partition, whatever else is asked with it."""
     topic = kafka_broker.create_topic("apart")
-    await _there(kafka, topic)
+    await _readable(kafka, topic)
     described = [kafka._described.ask([name]) for name in (topic, "", topic)]
     ends = [kafka._ends.ask([at]) for at in ((topic, 0), ("", 0), (topic, 0))]
     seen = await asyncio.gather(*described, *ends, return_exceptions=True)

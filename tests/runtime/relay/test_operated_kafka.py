@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,8 @@ def test_rows_flow_by_what_the_operator_makes(made: Outbox, tmp_path: Path) -> N
     assert all(found == sorted(found) for found in by_key)
 
 
-def told(running: Running) -> Told | None:
-    """Return what the operator reads of a relay's pod; None while it does not answer."""
+def told(running: Running, holds: Callable[[Told], bool] = lambda _: True) -> Told | None:
+    """Return what the operator reads of a relay's pod; None while it does not answer, or not so that ``holds``."""
 
     async def asked() -> Told | None:
         async with aiohttp.ClientSession() as session:
@@ -87,7 +88,8 @@ def told(running: Running) -> Told | None:
             except Unreachable:
                 return None
 
-    return asyncio.run(asked())
+    found = asyncio.run(asked())
+    return found if found is not None and holds(found) else None
 
 
 def test_the_operator_reads_what_is_in_the_way_and_what_waits(made: Outbox) -> None:
@@ -95,8 +97,8 @@ def test_the_operator_reads_what_is_in_the_way_and_what_waits(made: Outbox) -> N
     made.insert([("key", "{}")] * 3)
     topic = f"{made.relay.topic_prefix}order"
     with relaying(made) as running:
-        until("that rows wait", lambda: (found := told(running)) is not None and topic in (found.rows or ""))
-        world = statuses.changed(statuses.settled("OutboxRelay"), told=(told(running),))
+        found = until("that rows wait", lambda: told(running, lambda one: topic in (one.rows or "")))
+        world = statuses.changed(statuses.settled("OutboxRelay"), told=(found,))
         said = worlds.condition(statuses.planned(world), "Ready")
         assert (said["status"], said["reason"]) == ("False", "RowsWait")
         assert topic in said["message"]
@@ -111,10 +113,8 @@ def test_of_a_table_that_is_not_there_nothing_is_counted(
 ) -> None:
     made = outboxes.make(place, kafka_broker, tmp_path, table=False)
     with relaying(made) as running:
-        until("that it says so", lambda: (one := told(running)) is not None and one.database is not None)
-        found = told(running)
+        found = until("that it says so", lambda: told(running, lambda one: one.database is not None))
 
-    assert found is not None
     assert (found.pending, found.failed, found.oldest) == (None, None, None)
     assert "headrace outbox ddl prints" in str(found.database)
 
