@@ -48,6 +48,12 @@ def token(claims: Any) -> str:
     return json.dumps({"access_token": f"{part({})}.{part(claims)}.c2ln"})
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a provider on a busy machine take its time."""
+    monkeypatch.setattr(kafka_tokens, "DEADLINE", PATIENCE)
+
+
 @asynccontextmanager
 async def serving(provider: Socket) -> AsyncIterator[Client]:
     """Serve a provider on loopback, and give a client of it."""
@@ -55,6 +61,7 @@ async def serving(provider: Socket) -> AsyncIterator[Client]:
         yield Client(f"{provider.url}/token?p=s3cret", "orders", "a+b c", "kafka read", None)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_token_is_asked_for_by_id_and_secret() -> None:
     provider = Socket(whole(token({"exp": 1e9})))
     async with serving(provider) as client:
@@ -96,13 +103,23 @@ ELSEWHERE = "Location: http://127.0.0.1:9/elsewhere"
         (Socket(OK + f"Content-Encoding: gzip\r\nContent-Length: 15\r\n\r\n{SAID}".encode()), Unreachable, "packed"),
         (Socket(OK + b"\r\n", again=b"x" * 65_536), Unreachable, "longer than 1 MiB"),
         (Socket(OK + b"X: ", again=b"x" * 65_536), Unreachable, "no answer of a web service"),
-        (Socket(OK + b"\r\n{", again=b" ", pause=0.05), Unreachable, "no answer within 3 s"),
-        (Socket(b""), Unreachable, "no answer within 3 s"),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("patient")
 async def test_a_provider_that_gives_none_costs_little_and_is_not_quoted(
     provider: Socket, kind: type[HeadraceError], told: str
 ) -> None:
+    await is_refused(provider, kind, told)
+
+
+@pytest.mark.case("clusters-15")
+@pytest.mark.parametrize("provider", [Socket(OK + b"\r\n{", again=b" ", pause=0.05), Socket(b"")])
+async def test_a_provider_that_does_not_come_to_an_end_is_given_up(provider: Socket) -> None:
+    await is_refused(provider, Unreachable, "no answer within 3 s")
+
+
+async def is_refused(provider: Socket, kind: type[HeadraceError], told: str) -> None:
+    """Ask a provider, and assert that this is said of it, and nothing that it said itself."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with asyncio.timeout(PATIENCE), serving(provider) as client:
         with pytest.raises(kind, match=told) as failed:
@@ -121,6 +138,7 @@ async def test_a_provider_that_is_away_is_told() -> None:
         await get(Client("http://127.0.0.1:1/token", "a", "b", None, None))
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_provider_is_known_by_its_authority(tmp_path: Path) -> None:
     with token_provider.providing(tmp_path) as provider:
         provider.clients["orders"] = "x"
