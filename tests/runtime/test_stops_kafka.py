@@ -14,7 +14,8 @@ from headrace.config import Config, GroupProtocol, Handler, Isolation, OnDeadLet
 from headrace.progress import Stop
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
-from tests.runtime.consumer_process import Running, World, consuming, make_world
+from tests.runtime.consumer_process import HANDLER, Running, World, consuming, make_world
+from tests.runtime.test_scaling_kafka import SLEEP, WAIT
 from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -172,9 +173,12 @@ def test_what_fails_again_while_its_letters_are_looked_at_holds_it(kafka_broker:
 
 def test_several_letters_of_a_partition_must_all_have_one(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """Records of other keys that run as the first one fails end; their letters count, too."""
-    world = make(kafka_broker, tmp_path)
-    put(world, 0, *((f"k{n}", {"n": n, "sleep": 3, "reject": True}) for n in range(4)), ("k0", {"n": 4}))
+    world, go = make(kafka_broker, tmp_path), tmp_path / "go"
+    (tmp_path / "code" / "effects_handler.py").write_text(HANDLER.replace(SLEEP, WAIT))
+    put(world, 0, *((f"k{n}", {"n": n, "until": str(go), "reject": True}) for n in range(4)), ("k0", {"n": 4}))
     with consuming(world) as running:
+        until("four that run", lambda: len(world.effects("begin")) == 4)
+        go.touch()
         letters = world.dead_letters(4)
         until("the stop", lambda: stands(running))
         for letter in letters[:3]:

@@ -178,7 +178,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
 
 
 async def outcome(
-    module: tuple[str, str], function: str, seconds: float = 5.0, record: Record = RECORD
+    module: tuple[str, str], function: str, seconds: float = PATIENCE, record: Record = RECORD
 ) -> Failed | None:
     settings = config.Python(function=f"{module[0]}:{function}", path=module[1], timeout=seconds)
     handler = PythonHandler(settings, concurrency=2)
