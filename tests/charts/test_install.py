@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,12 @@ def test_an_upgrade_changes_definitions_and_no_uninstall_loses_a_resource(
 
 
 def pods() -> dict[str, dict[str, Any]]:
-    """Return every pod that Headrace makes, by what it is."""
+    """Return every pod that Headrace makes, by what it is: each time anew, to be changed."""
+    return copy.deepcopy(_pods())
+
+
+@cache
+def _pods() -> dict[str, dict[str, Any]]:
     (operator,) = of("Deployment", render())
     made = {"operator": operator}
     for example in golden.EXAMPLES:

@@ -173,6 +173,16 @@ async def test_operator_pods_and_command(broker: KafkaBroker, tmp_path: Path, lo
         assert len(log.records) == 1
 
 
+@pytest.mark.parametrize(
+    "login",
+    [
+        "SCRAM-SHA-512",
+        "certificate",
+        "OAUTHBEARER",
+        *(pytest.param(one, marks=pytest.mark.sweep) for one in ("PLAIN", "SCRAM-SHA-256")),
+    ],
+    indirect=True,
+)
 def test_workers(
     broker: KafkaBroker, postgres_server: PostgresServer, tmp_path: Path, login: Callable[[str], Login]
 ) -> None:

@@ -374,6 +374,13 @@ CASES = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case.alert}: {case.why}")
+def case(request: pytest.FixtureRequest) -> Case:
+    """Give a case to each test that judges it, one after the other: promtool evaluates it once."""
+    found: Case = request.param
+    return found
+
+
 @cache
 def fired(case: Case) -> list[Fired]:
     """Return what fires in a case: promtool is told to expect silence, and says what it got."""
@@ -388,14 +395,12 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}: {case.why}")
 def test_alert_fires_and_stays_quiet(case: Case) -> None:
     """The alert fires in the one world, and not in the other."""
     assert (case.alert in [one.labels["alertname"] for one in fired(case)]) == case.fires
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}: {case.why}")
 def test_one_cause_wakes_people_once(case: Case) -> None:
     """At most one alert is critical."""
     critical = {one.labels["alertname"] for one in fired(case) if one.labels["severity"] == "critical"}

@@ -32,7 +32,7 @@ def await_told(world: World, attempt: int) -> None:
 
 
 @pytest.mark.case("delivery-10")
-@pytest.mark.parametrize("partitions", [1, 4])
+@pytest.mark.parametrize("partitions", [pytest.param(1, marks=pytest.mark.sweep), 4])
 def test_three_attempts_are_three_through_rebalances(
     kafka_broker: KafkaBroker, tmp_path: Path, partitions: int
 ) -> None:

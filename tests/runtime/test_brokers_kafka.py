@@ -64,7 +64,7 @@ def await_committed(world: World, count: int) -> None:
     until(f"{count} committed", lambda: sum(world.committed().values()) == count)
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("protocol", ["classic", pytest.param("consumer", marks=pytest.mark.sweep)])
 def test_without_its_coordinator_a_group_works_on_and_commits_afterwards(
     cluster: MockCluster, tmp_path: Path, protocol: GroupProtocol
 ) -> None:

@@ -68,7 +68,7 @@ def done(world: World) -> set[object]:
     return {one["key"] for one in world.effects()}
 
 
-@pytest.mark.parametrize("world", ["classic", "consumer"], indirect=True)
+@pytest.mark.parametrize("world", [pytest.param("classic", marks=pytest.mark.sweep), "consumer"], indirect=True)
 def test_partitions_are_read_once_their_retry_partition_is_there_and_keys_stay_in_order(world: World) -> None:
     """Of two processes with 3 of 6 partitions each, only the first has partners for some: 0 and 1."""
     with consuming(world, before=KNOWN) as first, consuming(world, before=KNOWN) as second:

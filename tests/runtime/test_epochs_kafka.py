@@ -98,9 +98,9 @@ def test_the_epoch_of_what_was_read_is_committed_and_kept(kafka_broker: KafkaBro
     ("wish", "begun", "protocol"),
     [
         ("Stop", [], "classic"),
-        ("Earliest", [0, 1, 2, 3, 4], "classic"),
+        pytest.param("Earliest", [0, 1, 2, 3, 4], "classic", marks=pytest.mark.sweep),
         ("Earliest", [0, 1, 2, 3, 4], "consumer"),
-        ("Latest", [4], "classic"),
+        pytest.param("Latest", [4], "classic", marks=pytest.mark.sweep),
     ],
 )
 def test_an_offset_of_a_leader_that_the_log_never_had(

@@ -100,7 +100,7 @@ def pushing(world: World, url: str) -> Iterator[Running]:
 @pytest.mark.parametrize(
     ("wish", "protocol"),
     [
-        pytest.param({"after": 15, "fail": 9}, "classic", id="waiting for its next attempt"),
+        pytest.param({"after": 15, "fail": 9}, "classic", id="waiting for its next attempt", marks=pytest.mark.sweep),
         pytest.param({"sleep": 15, "fail": 9}, "classic", id="running"),
         pytest.param({"after": 15, "fail": 9}, "consumer", id="waiting, with the brokers' session"),
     ],

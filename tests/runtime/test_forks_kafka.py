@@ -49,8 +49,17 @@ async def coroutine(record):
 
 
 @pytest.mark.case("delivery-6")
-@pytest.mark.parametrize("function", ["plain", "coroutine"])
-@pytest.mark.parametrize("what", ["pool", "terminated", "interrupted"])
+@pytest.mark.parametrize(
+    ("what", "function"),
+    [
+        ("pool", "plain"),
+        ("terminated", "coroutine"),
+        ("interrupted", "plain"),
+        pytest.param("pool", "coroutine", marks=pytest.mark.sweep),
+        pytest.param("terminated", "plain", marks=pytest.mark.sweep),
+        pytest.param("interrupted", "coroutine", marks=pytest.mark.sweep),
+    ],
+)
 def test_a_signal_to_a_process_of_the_handler_does_not_stop_the_consumer(
     kafka_broker: KafkaBroker, tmp_path: Path, what: str, function: str
 ) -> None:

@@ -56,7 +56,7 @@ def test_two_keys_in_back_off_and_an_orderly_restart(kafka_broker: KafkaBroker, 
 
 
 @pytest.mark.case("delivery-3")
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("protocol", ["classic", pytest.param("consumer", marks=pytest.mark.sweep)])
 def test_a_rebalance_repeats_nothing_that_is_finished(
     kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol
 ) -> None:
@@ -115,7 +115,15 @@ def test_a_map_of_a_topic_that_was_made_anew_makes_no_record_be_skipped(
 
 
 @pytest.mark.case("delivery-3")
-@pytest.mark.parametrize("said", ["somebody else's", "h1 done=5 map=no_map", "h2 map=x", "x" * 4000])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "somebody else's",
+        "h1 done=5 map=no_map",
+        pytest.param("h2 map=x", marks=pytest.mark.sweep),
+        pytest.param("x" * 4000, marks=pytest.mark.sweep),
+    ],
+)
 def test_metadata_of_others_is_ignored_and_counted(kafka_broker: KafkaBroker, tmp_path: Path, said: str) -> None:
     world = make_world(kafka_broker, tmp_path, partitions=1)
     world.produce([(f"k{n}", {"n": n}) for n in range(20)])

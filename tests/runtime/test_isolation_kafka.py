@@ -163,7 +163,7 @@ def test_an_orderly_stop_lets_workers_finish(kafka_broker: KafkaBroker, tmp_path
     assert sum(world.committed().values()) == 3
 
 
-@pytest.mark.parametrize("do", ["hang", "spin"])
+@pytest.mark.parametrize("do", [pytest.param("hang", marks=pytest.mark.sweep), "spin"])
 def test_no_worker_outlives_a_consumer_that_is_killed(kafka_broker: KafkaBroker, tmp_path: Path, do: str) -> None:
     world = isolated(kafka_broker, tmp_path, timeout=600)
     world.produce([("bad", {"do": do})])

@@ -79,7 +79,7 @@ def test_what_a_frozen_process_writes_late_runs_no_more(kafka_broker: KafkaBroke
     assert len(world.dead_letters(1)) == 1
 
 
-@pytest.mark.parametrize("goes_on", [False, True], ids=["killed", "goes on"])
+@pytest.mark.parametrize("goes_on", [pytest.param(False, marks=pytest.mark.sweep), True], ids=["killed", "goes on"])
 def test_what_a_frozen_process_writes_while_nobody_has_its_partitions_runs_no_more(
     kafka_broker: KafkaBroker, tmp_path: Path, *, goes_on: bool
 ) -> None:

@@ -233,7 +233,10 @@ def test_what_a_handler_asks_for_or_does_to_its_task_stays_its_own_matter(
 
 
 @pytest.mark.case("delivery-6")
-@pytest.mark.parametrize("what", [b"cancel all", b"exit later", b"exit beside", b"stop"])
+@pytest.mark.parametrize(
+    "what",
+    [b"cancel all", b"exit later", *(pytest.param(one, marks=pytest.mark.sweep) for one in (b"exit beside", b"stop"))],
+)
 def test_a_process_whose_loop_a_handler_ends_ends_with_a_fault(
     kafka_broker: KafkaBroker, tmp_path: Path, what: bytes
 ) -> None:

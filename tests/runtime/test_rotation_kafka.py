@@ -117,7 +117,7 @@ def test_a_login(kafka_broker: KafkaBroker, tmp_path: Path, user: str, password:
         assert running.stop() == 0
 
 
-@pytest.mark.parametrize("mounted_first", [True, False])
+@pytest.mark.parametrize("mounted_first", [True, pytest.param(False, marks=pytest.mark.sweep)])
 def test_an_authority(kafka_broker: KafkaBroker, tmp_path: Path, mounted_first: bool) -> None:
     """Both are mounted first, as a careful rotation does; or the new one alone, when it is too late."""
     world = make_world(kafka_broker, tmp_path)
@@ -138,7 +138,7 @@ def test_an_authority(kafka_broker: KafkaBroker, tmp_path: Path, mounted_first: 
         assert running.stop() == 0
 
 
-@pytest.mark.parametrize("mounted_first", [True, False])
+@pytest.mark.parametrize("mounted_first", [pytest.param(True, marks=pytest.mark.sweep), False])
 def test_a_client_certificate(kafka_broker: KafkaBroker, tmp_path: Path, mounted_first: bool) -> None:
     """The new one is mounted while both are good; or when the brokers refuse the old one already."""
     world = make_world(kafka_broker, tmp_path)

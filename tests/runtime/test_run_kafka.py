@@ -218,7 +218,7 @@ def test_asked_to_stop_it_does_not_wait_for_another_attempt(kafka_broker: KafkaB
 
 @pytest.mark.case("delivery-18")
 @pytest.mark.case("clusters-7")
-@pytest.mark.parametrize("stop", [30.0, 5.0])
+@pytest.mark.parametrize("stop", [pytest.param(30.0, marks=pytest.mark.sweep), 5.0])
 def test_a_handler_longer_than_the_time_to_stop_is_cut_off_and_comes_again(
     kafka_broker: KafkaBroker, tmp_path: Path, stop: float
 ) -> None:

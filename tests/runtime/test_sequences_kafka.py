@@ -442,7 +442,15 @@ def test_keys_that_waited_go_on_where_that_is_wanted_no_more(kafka_broker: Kafka
         assert running.stop() == 0
 
 
-ENDS = [(how, protocol) for protocol in ("classic", "consumer") for how in ("kill", "stop", "rebalance")]
+ENDS = [
+    ("kill", "classic"),
+    ("stop", "consumer"),
+    ("rebalance", "classic"),
+    *(
+        pytest.param(*more, marks=pytest.mark.sweep)
+        for more in (("kill", "consumer"), ("stop", "classic"), ("rebalance", "consumer"))
+    ),
+]
 
 
 @contextmanager

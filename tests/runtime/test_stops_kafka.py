@@ -90,7 +90,7 @@ def test_its_partition_goes_no_further_until_it_is_put_back(kafka_broker: KafkaB
     assert len(handled(world, 1)) == 31
 
 
-@pytest.mark.parametrize("protocol", get_args(GroupProtocol))
+@pytest.mark.parametrize("protocol", [pytest.param("classic", marks=pytest.mark.sweep), "consumer"])
 def test_it_goes_on_after_a_discard_in_another_pod(
     kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol
 ) -> None:
@@ -112,7 +112,7 @@ def test_it_goes_on_after_a_discard_in_another_pod(
     assert sorted(handled(world)) == list(range(1, 40))
 
 
-@pytest.mark.parametrize("protocol", get_args(GroupProtocol))
+@pytest.mark.parametrize("protocol", ["classic", pytest.param("consumer", marks=pytest.mark.sweep)])
 def test_what_fails_again_holds_it_again(kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol) -> None:
     """The letter that it stands behind is the new one; no record of the partition is handled in between."""
     world = make(kafka_broker, tmp_path, protocol, order="Partition")

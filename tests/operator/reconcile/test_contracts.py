@@ -118,7 +118,7 @@ class Rollout:
         self.server.client.patch(self.kind, self.key.name, change, self.place)
 
 
-@pytest.fixture(params=WORKLOADS)
+@pytest.fixture(params=["Consumer", pytest.param("ConnectCluster", marks=pytest.mark.sweep)])
 async def rollout(
     request: pytest.FixtureRequest, server: ApiServer, kafka_broker: KafkaBroker
 ) -> AsyncIterator[Rollout]:

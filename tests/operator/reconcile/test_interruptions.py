@@ -114,7 +114,7 @@ def outcome(server: ApiServer, place: str, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("step", [12, pytest.param(1, marks=pytest.mark.sweep)])
 async def test_whichever_call_fails_the_end_is_the_same(
     server: ApiServer, kafka_broker: KafkaBroker, step: int, late: bool
 ) -> None:

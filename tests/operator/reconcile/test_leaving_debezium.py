@@ -54,7 +54,7 @@ async def streams(shop: Capturing, capture: str, **spec: Any) -> None:
     await shop.until(shop.name, "True", "Stopped")
 
 
-@pytest.mark.parametrize("capture", CAPTURES)
+@pytest.mark.parametrize("capture", ["tables", pytest.param("outbox", marks=pytest.mark.sweep)])
 async def test_one_that_is_applied_again_after_its_slot_was_dropped_brings_every_row(
     shop: Capturing, capture: str
 ) -> None:

@@ -188,7 +188,9 @@ async def test_a_namespace_that_was_restored_goes_on_once_it_says_whose_it_takes
     await west.until_reason("Ready")
 
 
-@pytest.mark.parametrize("shared", [("east", "west"), ("", "west")], indirect=True)
+@pytest.mark.parametrize(
+    "shared", [("east", "west"), pytest.param(("", "west"), marks=pytest.mark.sweep)], indirect=True
+)
 async def test_clusters_with_names_of_their_own_have_each_its_connector(shared: Shared) -> None:
     """Of one name in Kubernetes; each goes alone."""
     east, west = shared.east, shared.west

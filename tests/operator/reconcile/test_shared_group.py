@@ -95,7 +95,9 @@ async def test_no_pods_join_the_group_of_another_cluster(shared: Shared) -> None
     await east.until_reason("NameTaken")
 
 
-@pytest.mark.parametrize("shared", [("east", "west"), ("", "west")], indirect=True)
+@pytest.mark.parametrize(
+    "shared", [("east", "west"), pytest.param(("", "west"), marks=pytest.mark.sweep)], indirect=True
+)
 async def test_clusters_with_names_of_their_own_have_each_its_group(shared: Shared) -> None:
     """Each handles all."""
     world = shared.world
