@@ -13,7 +13,7 @@ import yaml
 
 from tests.charts.rendering import CHARTS, of, render
 from tests.cluster import fast
-from tests.operator.operator_process import Operator, await_kinds, kubectl, operator
+from tests.operator.operator_process import Operator, await_kinds, await_right, kubectl, operator
 from tests.operator.reconcile.test_conventions import ACCOUNT
 from tests.waiting import PATIENCE, until
 
@@ -57,6 +57,8 @@ def installed(folder: Path) -> Iterator[Everywhere]:
         apply(server, render(chart=CHARTS / "headrace-crds", images=()))
         await_kinds(server)
         apply(server, rights(render("--set", "watch.all=true")))
+        await_right(server, ACCOUNT, "list", "consumers.headrace.dev", "default")
+        await_right(server, ACCOUNT, "create", "leases.coordination.k8s.io", SYSTEM)
         account = server.kubeconfig_for(ACCOUNT, group="system:serviceaccounts")
         asked = folder / "asked"
         program = f"{AUDIT.format(file=str(asked))}\nfrom headrace_operator.cli import app; app(['run'])"

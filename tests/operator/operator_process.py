@@ -57,6 +57,16 @@ def _is_listed(server: ApiServer, path: str) -> bool:
         return False
 
 
+def await_right(server: ApiServer, user: str, verb: str, resource: str, namespace: str) -> None:
+    """Wait until ``user`` may do so: the API server learns of rights a moment after they were given."""
+    words = [*server.kubectl, "auth", "can-i", verb, resource, "-n", namespace, f"--as={user}"]
+
+    def may() -> bool:
+        return subprocess.run(words, capture_output=True, timeout=PATIENCE, check=False).returncode == 0
+
+    waiting.until(f"the right of {user} to {verb} {resource} in {namespace}", may)
+
+
 def read(server: ApiServer, kind: str, name: str, namespace: str = "shop") -> dict[str, Any]:
     """Return an object as JSON."""
     return server.client.get(kind, name, namespace)

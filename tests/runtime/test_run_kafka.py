@@ -21,6 +21,7 @@ from headrace import headers
 from headrace_operator.plan.consumption import SPARE
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import (
+    HANDLER,
     World,
     consuming,
     create_topics,
@@ -28,6 +29,7 @@ from tests.runtime.consumer_process import (
     read_topic,
 )
 from tests.runtime.history import SLACK, History, violations
+from tests.runtime.test_scaling_kafka import SLEEP, WAIT
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
@@ -72,14 +74,16 @@ def test_order_per_key_is_kept_while_heads_fail(kafka_broker: KafkaBroker, tmp_p
 
 
 def test_killed_in_the_middle_nothing_is_lost(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
-    world = make_world(kafka_broker, tmp_path)
-    world.produce(orders(600, sleep=0.1))
+    world, go = make_world(kafka_broker, tmp_path), tmp_path / "go"
+    (tmp_path / "code" / "effects_handler.py").write_text(HANDLER.replace(SLEEP, f"{SLEEP}\n    {WAIT}"))
+    world.produce([*orders(600, sleep=0.1)[:400], *orders(600, until=str(go))[400:]])
     with consuming(world) as running:
         until("a quarter", lambda: handled(world) > 150)
         running.process.kill()
         killed = {str(running.process.pid): time.time()}
         running.process.wait()
-    assert handled(world) < 600
+    assert handled(world) <= 400
+    go.touch()
     with consuming(world) as running:
         until("the rest", lambda: handled(world) == 600)
         assert running.stop() == 0

@@ -42,7 +42,7 @@ from tests import lines
 from tests.charts.rendering import of, render
 from tests.cluster import fast
 from tests.operator import worlds
-from tests.operator.operator_process import Operator, await_kinds, kubectl, operator, read
+from tests.operator.operator_process import Operator, await_kinds, await_right, kubectl, operator, read
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.apiserver
@@ -94,6 +94,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         manifests = _manifests()
         _by(server, "alice", manifests)
         _apply(server, [_contract_of_before(server)])
+        await_right(server, ACCOUNT, "list", "consumers.headrace.dev", "shop")
+        await_right(server, ACCOUNT, "create", "leases.coordination.k8s.io", "headrace-system")
         account = server.kubeconfig_for(ACCOUNT, group="system:serviceaccounts")
         with operator(server, tmp_path_factory.mktemp("operator"), kubeconfig=account) as running:
             for kind, name in KINDS.items():

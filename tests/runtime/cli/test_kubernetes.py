@@ -21,6 +21,7 @@ from headrace.cli import answers
 from headrace.letters.reading import Opened
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
+from tests.operator.operator_process import await_right
 from tests.runtime.cli.test_pod import deployment
 from tests.runtime.cli.transcripts import letter
 from tests.waiting import PATIENCE, until
@@ -111,6 +112,7 @@ def shop() -> Iterator[Shop]:
         made.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": labels}})
         account = {"name": "billing-consumer", "namespace": "shop"}
         made.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}, _deployment(), *_rights())
+        await_right(server, "ada", "get", "deployments.apps", "shop")
         yield made
 
 
