@@ -18,16 +18,21 @@ SELDOM = 2.0
 Value = TypeVar("Value")
 
 
-def until(what: str, holds: Callable[[], Value | None], every: float = 0.1) -> Value:
-    """Await a condition and return its value; raises ``AssertionError`` saying ``what`` was awaited in vain.
+def pause(taken: float, every: float = 0.1) -> float:
+    """Return how many seconds to wait before the next question, where the last one took ``taken`` seconds.
 
-    A question that takes long, as one by kubectl does, is asked less often: asking takes a quarter of the time at most.
+    Asking takes a quarter of the time at most: what takes long, as kubectl or a pass does, is asked less often.
     """
+    return max(every, min(SELDOM, 3 * taken))
+
+
+def until(what: str, holds: Callable[[], Value | None], every: float = 0.1) -> Value:
+    """Await a condition and return its value; raises ``AssertionError`` saying ``what`` was awaited in vain."""
     deadline = time.monotonic() + PATIENCE
     asked = time.monotonic()
     while not (value := holds()):
         answered = time.monotonic()
         assert answered < deadline, f"waited {PATIENCE:.0f} s in vain for {what}"
-        time.sleep(max(every, min(SELDOM, 3 * (answered - asked))))
+        time.sleep(pause(answered - asked, every))
         asked = time.monotonic()
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import looping
 from tests.operator.operator_process import read
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, pause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,12 @@ class Cluster:
         """Look at everything until something holds."""
         try:
             async with asyncio.timeout(PATIENCE):
+                rest = 0.0
                 while not holds():
+                    await asyncio.sleep(rest)
+                    begun = time.monotonic()
                     await self.look()
+                    rest = pause(time.monotonic() - begun)
         except TimeoutError:
             raise AssertionError(f"waited in vain for {what}: {self.condition()}") from None
 

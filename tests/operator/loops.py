@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -36,7 +37,7 @@ from headrace_operator.reconcile.remote import Remote
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.operator import worlds
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, pause
 
 
 class Loopback(AbstractResolver):
@@ -135,10 +136,13 @@ async def until(what: str, holds: Callable[[], object], loop: Loop, *keys: Key) 
     """Make passes over ``keys``, in order, until something holds; raises ``AssertionError`` saying ``what``."""
     try:
         async with asyncio.timeout(PATIENCE):
+            rest = 0.0
             while not holds():
+                await asyncio.sleep(rest)  # without the Lease a pass ends at once, and it is renewed meanwhile
+                begun = time.monotonic()
                 for key in keys:
                     await loop.reconcile(key)
-                await asyncio.sleep(0.02)  # without the Lease a pass ends at once, and it is renewed meanwhile
+                rest = pause(time.monotonic() - begun, every=0.02)
     except TimeoutError:
         raise AssertionError(f"waited {PATIENCE:.0f} s in vain for {what}") from None
 

@@ -39,6 +39,7 @@ async def test_a_table_has_its_topic_on_an_empty_database_as_connect_would_make_
     async with asyncio.timeout(PATIENCE):
         while not set(begun.values()) <= shop.topics():
             await shop.look(shop.name)
+            await asyncio.sleep(0.5)
     assert [shop.broker.partitions(topic) for topic in begun.values()] == [3, 2, 3]
 
     other = f"{shop.name}-connect"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.operator.crowd import LOGIN, MERGE, Patient, make_ready, prepare
 from tests.operator.loops import looping
 from tests.operator.operator_process import read
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, pause
 
 pytestmark = [pytest.mark.slow, pytest.mark.apiserver]
 
@@ -65,8 +66,12 @@ class Shop:
         """Look at everything until something holds: what Kafka said of ends may be some seconds old."""
         try:
             async with asyncio.timeout(PATIENCE):
+                rest = 0.0
                 while not holds():
+                    await asyncio.sleep(rest)
+                    begun = time.monotonic()
                     await self._tick()
+                    rest = pause(time.monotonic() - begun)
         except TimeoutError:
             raise AssertionError(f"waited in vain for {what}: {self.condition('Ready')}") from None
 

@@ -25,7 +25,7 @@ from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import answering, look, looping, with_remote
 from tests.operator.operator_process import kubectl, read
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, pause
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -143,7 +143,9 @@ async def ended(server: ApiServer, first: Loop, clean: Loop, place: str, name: s
     assert len(first.queue) == 1
     async with asyncio.timeout(PATIENCE):
         while well < 3:
+            begun = time.monotonic()
             await clean.reconcile(key)
+            await asyncio.sleep(pause(time.monotonic() - begun, every=0.02))
             said = str(outcome(server, place, name))
             known = "Ready=" in said and "=Unknown" not in said.replace("TargetHealthy=Unknown", "")
             settled = known and "SettingsDiffer" not in said
