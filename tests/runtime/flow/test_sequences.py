@@ -7,7 +7,8 @@ import pytest
 from headrace import headers
 from headrace.failure import Failure, Reason
 from headrace.flow.parking import Mark
-from headrace.flow.sequences import Found, Known, Seen, Sequences, Written, known
+from headrace.flow.seen import Found, Known, Seen, known
+from headrace.flow.sequences import Sequences, Written
 from headrace.flow.waiting import Follower, Key, Listed
 from headrace.record import Headers, Position, Record
 
@@ -48,8 +49,12 @@ def waiting(**found: object) -> Sequences:
 
 
 def test_what_comes_from_the_source_follows_its_key_and_nothing_else_does() -> None:
-    one = waiting(heads=frozenset({3}))
+    one = waiting(heads=frozenset({3}), oldest=Mark(3, 1_000))
     assert one.follows(LANE, record())
+    assert not one.follows(LANE, record(2)), "older, it comes again"
+    assert one.follows(LANE, record(2, timestamp=1_001)), "of a topic made anew"
+    one.note(LANE, head=Mark(1, 1_000))
+    assert one.follows(LANE, record(2)), "one before it failed"
     assert not one.follows((*SOURCE, b"b"), record(key=b"b"))
     assert not one.follows(LANE, back(Reason.MAX_ATTEMPTS)), "somebody put the head back"
 
@@ -57,7 +62,7 @@ def test_what_comes_from_the_source_follows_its_key_and_nothing_else_does() -> N
 def test_what_was_moved_back_waits_again_only_behind_another_head() -> None:
     one = waiting()
     assert not one.follows(LANE, back(Reason.KEY_PARKED))
-    one.note(LANE, is_head=True)
+    one.note(LANE, head=Mark(2, 1_000))
     assert one.follows(LANE, back(Reason.KEY_PARKED))
     one.free(LANE, 0)
     assert one.follows(LANE, back(Reason.KEY_PARKED)), "one more head was sent than was dealt with"
@@ -67,8 +72,8 @@ def test_what_was_moved_back_waits_again_only_behind_another_head() -> None:
 
 def test_a_key_is_live_only_when_all_its_letters_are_dealt_with() -> None:
     one = waiting()
-    one.note(LANE, is_head=True)
-    one.note(LANE, is_head=False)
+    one.note(LANE, head=Mark(2, 1_000))
+    one.note(LANE)
     assert not one.release(LANE, 1)
     assert one.written(LANE) == Written(2, 1)
     assert one.release(LANE, 2)

@@ -22,11 +22,10 @@ from headrace.flow.offset_map import OffsetMap
 from headrace.flow.parking import Found, is_late, parked_among
 from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
-from headrace.flow.sequences import NOTHING, Seen
+from headrace.flow.seen import NOTHING, Begun, Seen
 from headrace.kafka.consumer import CommitFailed, Committed, Read
 from headrace.kafka.messages import record_of
 from headrace.letters.parked import Scan
-from headrace.letters.sequences import Begun
 from headrace.metrics import Metrics
 from headrace.progress import Parker, Progress, encode
 from headrace.record import Headers, Record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -13,15 +13,16 @@ import pytest
 
 from headrace import headers
 from headrace.failure import Reason
-from headrace.flow import sequences as flow
+from headrace.flow import seen as flow
 from headrace.flow import waiting
 from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Ledger
-from headrace.flow.parking import Mark
+from headrace.flow.offset_map import OffsetMap
 from headrace.flow.policy import Failed
-from headrace.flow.sequences import Seen
+from headrace.flow.seen import Seen
+from headrace.flow.sequences import Sequences
 from headrace.flow.waiting import Follower, Listed
 from headrace.kafka.producer import Written
 from headrace.letters.reading import Place
@@ -31,7 +32,9 @@ from headrace.record import Headers, Position, Record
 from headrace.worker import burials, sequences
 from headrace.worker.keys import Keys
 from headrace.worker.parking import Learnt
+from tests.runtime import history as history_of
 from tests.runtime.configs import BILLING
+from tests.runtime.history import Effect, History, violations
 
 SOURCE, RETRY = "orders", BILLING.topics.retry
 PARKS = BILLING.model_copy(
@@ -47,41 +50,112 @@ FAILED = Failed(message="no", exception="E", retriable=False)
 class Letter(NamedTuple):
     record: Record
     said: Headers
-
-    @property
-    def follows(self) -> bool:
-        return headers.decode(self.said).follows
-
-    @property
-    def lane(self) -> Lane:
-        return (SOURCE, 0, self.record.key)
+    follows: bool
+    delivery: flow.Known
 
     @property
     def offset(self) -> int:
         return self.record.source.offset
 
 
+def written(item: Finished) -> Letter:
+    """Return a letter as it lies in the dead-letter topic."""
+    said = headers.decode(item.letter or ())
+    delivery = flow.known((SOURCE, 0, item.record.key), said)
+    assert delivery is not None
+    return Letter(item.record, item.letter or (), said.follows, delivery)
+
+
+class Committed(NamedTuple):
+    """What a pod told of its two partitions, and from which letter on keys may wait."""
+
+    source: OffsetMap = OffsetMap(at=0)
+    retry: OffsetMap = OffsetMap(at=0)
+    start: int = 0
+
+
+class Topics:
+    """What outlasts pods. Offset 0 of the dead letters is nobody's; a record put back by who died is None."""
+
+    def __init__(self, draw: random.Random) -> None:
+        self.draw = draw
+        self.produced = 0
+        self.dead: list[Letter | None] = [None]
+        self.resolved: set[int] = {0}
+        self.put_back: list[tuple[Record, bool]] = []
+        self.bad: set[int] = set()
+        self.given_up: list[int] = []
+        self.effects: list[Effect] = []
+        self.committed = Committed()
+
+    def produce(self) -> None:
+        if self.draw.random() < 0.15:
+            self.bad.add(self.produced)
+        self.produced += 1
+
+    def heads(self) -> list[int]:
+        return [n for n, one in enumerate(self.dead) if n not in self.resolved and one is not None and not one.follows]
+
+    def resolve(self) -> None:
+        """Somebody discards a head, or puts it back, having mended what made it fail, or not.
+
+        Nobody puts back what is not committed yet, as that takes a second: what came before it might come again after
+        it.
+        """
+        place = self.draw.choice(self.heads() or [0])
+        letter = self.dead[place]
+        if letter is None or self.draw.random() < 0.5:
+            return
+        if self.draw.random() < 0.4:
+            self.given_up.append(letter.offset)
+            self.resolved.add(place)
+            return
+        told = self.committed.source
+        if letter.offset >= told.at and not told.has_done(letter.offset):
+            return
+        if self.draw.random() < 0.7:
+            self.bad.discard(letter.offset)
+        self.back(place)
+
+    def back(self, place: int, *, aborted: bool = False) -> None:
+        """Put a letter back; nothing becomes of it if that is ``aborted``, but that it takes an offset."""
+        letter, offset = self.dead[place], len(self.put_back)
+        assert letter is not None
+        own = headers.for_redrive(letter.said, redrive_id=f"r{offset}", now=1.0)
+        about = {"topic": RETRY, "partition": 0, "offset": offset, "key": letter.record.key, "headers": own}
+        origin = Position(SOURCE, 0, letter.offset)
+        self.put_back.append((Record(**about, value=b"", timestamp=1, origin=origin), aborted))  # type: ignore[arg-type]
+        if not aborted:
+            assert place not in self.resolved
+            self.resolved.add(place)
+
+    def seen(self) -> Seen:
+        """Return what an heir sees of them, also of what is aborted."""
+        told, ends = self.committed, (len(self.dead), len(self.put_back))
+        begun = {(SOURCE, 0): flow.Begun((SOURCE, 0), told.start, told.source)}
+        dead = ((place, one) for place, one in enumerate(self.dead) if one is not None)
+        letters = (flow.Letter(place, one.delivery, one.follows) for place, one in dead)
+        pending = list(flow.pending_among((one for one, _ in self.put_back), "Key", told.retry))
+        return flow.seen(letters, pending, begun, resolved=self.resolved, ends=ends)
+
+
 class Pod:
     """One pod with one partition: its two threads, and a third that reads and moves, each going on when it may."""
 
-    def __init__(self, patches: pytest.MonkeyPatch, seed: int) -> None:
-        self.draw = random.Random(seed)
+    def __init__(self, patches: pytest.MonkeyPatch, topics: Topics, name: str = "only") -> None:
+        self.topics, self.draw, self.name = topics, topics.draw, name
         self.calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self.threads: deque[Callable[[], object]] = deque()
         self.finished: deque[Finished] = deque()
         self.ledger, self.lanes = Ledger(), Lanes()
         metrics = Metrics(PARKS)
         self.keys = Keys(PARKS, self.lanes, metrics, self.finished, changed=lambda: None, is_away=lambda: False)
-        self.source, self.retry = self.ledger.assign(SOURCE, 0, 0), self.ledger.assign(RETRY, 0, 0)
+        told = topics.committed
+        self.source = self.ledger.assign(SOURCE, 0, told.source.at, told.source)
+        self.retry = self.ledger.assign(RETRY, 0, told.retry.at, told.retry)
         self.loop = SimpleNamespace(call_soon_threadsafe=lambda call, *args: self.calls.append((call, args)))
-        self.dead: list[Letter | None] = [None]
-        self.resolved: set[int] = {0}
-        self.put_back: list[Record] = []
         self.under_way: list[Finished] = []
-        self.bad: set[int] = set()
-        self.given_up: set[int] = set()
-        self.arrived, self.now = 0, 0.0
-        self.effects: list[tuple[bytes | None, int]] = []
+        self.is_dying, self.now = False, 0.0
         patches.setattr(sequences, "work", self.work)
         patches.setattr(sequences, "MOST", 3)
         patches.setattr(sequences, "Reader", lambda *about, **more: nullcontext())
@@ -89,7 +163,7 @@ class Pod:
         dispatcher: Any = SimpleNamespace(keys=self.keys)
         loop: Any = self.loop
         self.sequences = sequences.Sequences(PARKS, self.ledger, dispatcher, loop, Lease(1.0, 0.0))
-        seen = Seen(frozenset({self.source.name}), 1, {}, frozenset())
+        seen = topics.seen()
         self.keys.followers.begin(0, seen)
         about: Any = (self.retry, None, seen, {})
         self.sequences.serve(deque([Learnt(*about)]), self.now)
@@ -98,48 +172,72 @@ class Pod:
         return SimpleNamespace(start=lambda: self.threads.append(lambda: target(*args)))
 
     def go_on(self, steps: int, *, arrivals: int) -> None:
-        """Let one of them do something, again and again; records arrive that often, of ten times."""
-        may = [self.arrive] * arrivals + [self.read, self.hear, self.hear, self.run, self.run, self.settle]
-        may += [self.acknowledge] * 2 + [self.serve, self.end_thread, self.resolve]
+        """Let one of them do something, again and again; records are produced that often, of ten times."""
+        may = [self.topics.produce] * arrivals + [self.arrive] * 3 + [self.read, self.hear, self.hear, self.run]
+        may += [self.run, self.settle, *[self.acknowledge] * 2, self.serve, self.end_thread, self.topics.resolve]
+        may += [self.commit]
         for _ in range(steps):
             self.draw.choice(may)()
 
     def see_it_end(self) -> None:
-        """In the end all but what was discarded is handled, once and in order, and the keys are live."""
-        for _ in range(100):
+        """In the end all but what was discarded is handled, in order, and the keys are live."""
+        for _ in range(1000):
             self.go_on(100, arrivals=0)
-            if not (self.heads() or self.source.unfinished or self.retry.unfinished or self.waits()):
+            if not (self.topics.heads() or self.is_behind() or self.waits()):
                 break
         self.go_on(100, arrivals=0)
-        for key in (b"a", b"b"):
-            numbers = [n for n in range(self.arrived) if key_of(n) == key and n not in self.given_up]
-            assert [n for one, n in self.effects if one == key] == numbers
         assert not self.waits()
         told = self.source.sequences
         assert told is not None
         assert told.keys == 0
-        assert not self.source.unfinished
+        assert not self.is_behind()
+
+    def is_behind(self) -> bool:
+        is_read = self.source.position == self.topics.produced and self.retry.position == len(self.topics.put_back)
+        return bool(not is_read or self.source.unfinished or self.retry.unfinished)
 
     def waits(self) -> bool:
         return any(self.keys.followers.waits((SOURCE, 0, key)) for key in (b"a", b"b"))
 
+    def die(self) -> None:
+        """It is killed: of the letters under way some are written, and some of what it moves back."""
+        self.is_dying = True
+        self.draw.shuffle(self.under_way)
+        for item in self.under_way[: self.draw.randint(0, len(self.under_way))]:
+            self.topics.dead.append(written(item))
+        if self.draw.random() < 0.5:
+            self.end_thread()
+
+    def commit(self) -> None:
+        told = self.source.sequences
+        source, retry = (one.offset_map() if one.frontier is not None else None for one in (self.source, self.retry))
+        before = self.topics.committed
+        start = before.start if told is None else told.letter
+        self.topics.committed = Committed(source or before.source, retry or before.retry, start)
+
     def arrive(self) -> None:
         """The poll thread reads a record of the source."""
-        number, self.arrived = self.arrived, self.arrived + 1
-        if self.draw.random() < 0.15:
-            self.bad.add(number)
-        record = Record(topic=SOURCE, partition=0, offset=number, key=key_of(number), value=b"", timestamp=number)
-        self.accept(Job(self.source, record))
+        number = self.source.position
+        if number == self.topics.produced:
+            self.ledger.reach(SOURCE, 0, number)
+        else:
+            record = Record(topic=SOURCE, partition=0, offset=number, key=key_of(number), value=b"", timestamp=number)
+            self.accept(Job(self.source, record))
 
     def read(self) -> None:
         """It reads records of the retry topic."""
         for _ in range(self.draw.randint(1, 3)):
-            if self.retry.position < len(self.put_back):
-                self.accept(Job(self.retry, self.put_back[self.retry.position]))
+            at = self.retry.position
+            if at < len(self.topics.put_back):
+                record, aborted = self.topics.put_back[at]
+                if aborted:
+                    self.ledger.reach(RETRY, 0, at + 1)
+                else:
+                    self.accept(Job(self.retry, record))
 
     def accept(self, job: Job) -> None:
-        assert self.ledger.deliver(job.assignment, job.record.offset, 1)
-        self.calls.append((self.sort, (job,)))
+        if self.ledger.deliver(job.assignment, job.record.offset, 1):
+            self.calls.append((self.sort, (job,)))
 
     def sort(self, job: Job) -> None:
         for one in self.keys.sort([job]):
@@ -160,15 +258,15 @@ class Pod:
         if job is None:
             return
         number = job.record.source.offset
-        is_bad, lane = number in self.bad, job.lane
+        is_bad, lane = number in self.topics.bad, job.lane
         self.lanes.finish(job)
         self.keys.finish(job)
         if is_bad:
             letter = burials.letter(job, FAILED, Reason.NON_RETRIABLE, group="g", now=1.0, parks_key=True)
             self.finished.append(Finished(job.assignment, job.record, letter, "non-retriable", lane))
-            self.keys.followers.hold(lane)
+            self.keys.followers.hold(job)
         else:
-            self.effects.append((job.record.key, number))
+            self.topics.effects.append(Effect(str(job.record.key), number, self.name, 0.0))
             self.finished.append(Finished(job.assignment, job.record, None, None))
 
     def settle(self) -> None:
@@ -186,8 +284,8 @@ class Pod:
         if not self.under_way:
             return
         item = self.under_way.pop(0 if self.draw.random() < 0.8 else self.draw.randrange(len(self.under_way)))
-        self.dead.append(Letter(item.record, item.letter or ()))
-        self.sequences.wrote(item, Written(0, len(self.dead) - 1))
+        self.topics.dead.append(written(item))
+        self.sequences.wrote(item, Written(0, len(self.topics.dead) - 1))
         assert self.ledger.complete(item.assignment, item.record.offset)
 
     def serve(self) -> None:
@@ -199,33 +297,6 @@ class Pod:
         while self.threads:
             self.threads.popleft()()
 
-    def heads(self) -> list[int]:
-        return [n for n, one in enumerate(self.dead) if n not in self.resolved and one is not None and not one.follows]
-
-    def resolve(self) -> None:
-        """Somebody discards a head, or puts it back, having mended what made it fail, or not."""
-        place = self.draw.choice(self.heads() or [0])
-        letter = self.dead[place]
-        if letter is None or self.draw.random() < 0.5:
-            return
-        if self.draw.random() < 0.4:
-            self.given_up.add(letter.offset)
-            self.resolved.add(place)
-            return
-        if self.draw.random() < 0.7:
-            self.bad.discard(letter.offset)
-        self.back(place)
-
-    def back(self, place: int) -> None:
-        letter = self.dead[place]
-        assert letter is not None
-        assert place not in self.resolved
-        self.resolved.add(place)
-        own = headers.for_redrive(letter.said, redrive_id="r", now=1.0)
-        key, origin = letter.record.key, Position(SOURCE, 0, letter.offset)
-        about = {"topic": RETRY, "partition": 0, "offset": len(self.put_back), "key": key, "value": b"", "headers": own}
-        self.put_back.append(Record(**about, timestamp=1, origin=origin))  # type: ignore[arg-type]
-
     def work(
         self,
         reader: object,
@@ -234,41 +305,62 @@ class Pod:
         heads: Collection[Place],
         since: Mapping[int, int],
     ) -> Outcome:
-        """What `headrace.letters.sequences.work` does on Kafka."""
+        """What `headrace.letters.sequences.work` does on Kafka; who dies may end the last transaction, or not."""
         listed: dict[Lane, tuple[waiting.Wish, Listed]] = {}
         for task in tasks:
             listed |= {lane: (wish, self.listed(lane, wish.start)) for lane, wish in task.unknown.items()}
             for chunk in task.free.values():
-                for one in chunk.followers:
-                    self.back(one.letter)
-        gone = [place for place in heads if place.offset in self.resolved]
+                self.move([one.letter for one in chunk.followers])
+        gone = [place for place in heads if place.offset in self.topics.resolved]
         moved = {lane: chunk for task in tasks for lane, chunk in task.free.items()}
-        return Outcome({}, gone, listed, moved, {0: len(self.put_back)})
+        return Outcome({}, gone, listed, moved, {0: len(self.topics.put_back)})
+
+    def move(self, places: Sequence[int]) -> None:
+        done = self.draw.randint(0, len(places)) if self.is_dying else len(places)
+        for n, place in enumerate(places):
+            self.topics.back(place, aborted=n >= done)
 
     def listed(self, lane: Lane, start: int) -> Listed:
+        dead, resolved = self.topics.dead, self.topics.resolved
         there = [
             (place, one)
-            for place, one in enumerate(self.dead)
-            if place >= start and place not in self.resolved and one is not None and one.lane == lane
+            for place, one in enumerate(dead)
+            if place >= start and place not in resolved and one is not None and one.delivery.lane == lane
         ]
-        found = [Follower(Mark(one.offset, one.offset), place) for place, one in there if one.follows]
-        return Listed(frozenset(place for place, one in there if not one.follows), sorted(found), len(self.dead))
+        found = [Follower(one.delivery.mark, place) for place, one in there if one.follows]
+        return Listed(frozenset(place for place, one in there if not one.follows), sorted(found), len(dead))
 
 
 def key_of(number: int) -> bytes:
     return b"b" if number % 4 == 3 else b"a"
 
 
-def lived(patches: pytest.MonkeyPatch, seed: int) -> None:
-    """Let a pod live, and see that it ends well."""
-    pod = Pod(patches, seed)
-    pod.go_on(600, arrivals=3)
-    pod.see_it_end()
+def lived(patches: pytest.MonkeyPatch, seed: int, pods: int = 1) -> None:
+    """Let pods live, one after the other, each killed but the last, and see that it ends well."""
+    topics = Topics(random.Random(seed))
+    names = [f"pod-{number}" for number in range(pods)]
+    for name in names[:-1]:
+        pod = Pod(patches, topics, name)
+        pod.go_on(topics.draw.randint(50, 600), arrivals=3)
+        pod.die()
+        while topics.heads() and topics.draw.random() < 0.8:
+            topics.resolve()
+    last = Pod(patches, topics, names[-1])
+    last.go_on(600, arrivals=3)
+    last.see_it_end()
+    history = History(
+        produced={number: str(key_of(number)) for number in range(topics.produced)},
+        effects=topics.effects,
+        letters=[history_of.Letter(number, "non-retriable") for number in topics.given_up],
+        discarded=frozenset(topics.given_up),
+        killed=dict.fromkeys(names[:-1], 0.0),
+    )
+    assert violations(history) == []
 
 
-def all_lived(patches: pytest.MonkeyPatch, seeds: Iterable[int]) -> None:
+def all_lived(patches: pytest.MonkeyPatch, seeds: Iterable[int], pods: int = 1) -> None:
     for seed in seeds:
-        lived(patches, seed)
+        lived(patches, seed, pods)
 
 
 @pytest.mark.parametrize("start", range(0, 40, 10))
@@ -276,20 +368,27 @@ def test_each_is_handled_once_in_its_order(monkeypatch: pytest.MonkeyPatch, star
     all_lived(monkeypatch, range(start, start + 10))
 
 
+@pytest.mark.case("delivery-3")
+@pytest.mark.parametrize("start", range(0, 100, 10))
+def test_keys_keep_their_order_though_pods_are_killed(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+    """Wherever they are killed, and whatever is resolved before the next one begins."""
+    all_lived(monkeypatch, range(start, start + 10), pods=3)
+
+
 def releases_at_once(patches: pytest.MonkeyPatch) -> None:
     """A key is live again though more letters of it are on their way."""
-    release = flow.Sequences.release
-    patches.setattr(flow.Sequences, "release", lambda self, lane, _: release(self, lane, self.written(lane).letters))
+    release = Sequences.release
+    patches.setattr(Sequences, "release", lambda self, lane, _: release(self, lane, self.written(lane).letters))
 
 
 def runs_behind_a_head(patches: pytest.MonkeyPatch) -> None:
     """What was moved back runs on though one before it failed."""
-    follows = flow.Sequences.follows
+    follows = Sequences.follows
 
-    def runs(self: flow.Sequences, lane: Lane, record: Record) -> bool:
+    def runs(self: Sequences, lane: Lane, record: Record) -> bool:
         return record.origin is None and follows(self, lane, record)
 
-    patches.setattr(flow.Sequences, "follows", runs)
+    patches.setattr(Sequences, "follows", runs)
 
 
 def moves_over_what_is_under_way(patches: pytest.MonkeyPatch) -> None:
@@ -313,3 +412,31 @@ def test_the_model_finds_what_is_broken(
     mutant(monkeypatch)
     with pytest.raises(AssertionError):
         all_lived(monkeypatch, range(400))
+
+
+def inherits(patches: pytest.MonkeyPatch, change: Callable[[Seen], Seen]) -> None:
+    seen = Topics.seen
+    patches.setattr(Topics, "seen", lambda self: change(seen(self)))
+
+
+def with_found(change: Callable[[flow.Found], flow.Found]) -> Callable[[Seen], Seen]:
+    return lambda seen: seen._replace(keys={lane: change(found) for lane, found in seen.keys.items()})
+
+
+HEIRS: Mapping[str, Callable[[Seen], Seen]] = {
+    "runs what was put back over followers": with_found(
+        lambda found: found if found.heads else found._replace(barrier=None)
+    ),
+    "moves letters over what its source gives again": with_found(lambda found: found._replace(until=0)),
+    "sends what is older than all behind it": with_found(lambda found: found._replace(oldest=None)),
+    "does again what is a letter": lambda seen: seen._replace(letters=frozenset()),
+}
+
+
+@pytest.mark.parametrize("change", HEIRS.values(), ids=HEIRS)
+def test_the_model_finds_an_heir_that_is_broken(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[Seen], Seen]
+) -> None:
+    inherits(monkeypatch, change)
+    with pytest.raises(AssertionError):
+        all_lived(monkeypatch, range(400), pods=3)

@@ -39,6 +39,10 @@ class Mark(NamedTuple):
     offset: int
     stamp: int
 
+    def is_older(self, other: Mark) -> bool:
+        """Whether this record lies before the other one, in the same log as far as times tell."""
+        return self.offset < other.offset and self.stamp <= other.stamp
+
 
 class Found(NamedTuple):
     """A record that a former owner parked, where the retry topic has it; ``done`` if it was finished there.

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from headrace.flow.parking import Mark
-from headrace.flow.sequences import Found, Written
+from headrace.flow.seen import Found
+from headrace.flow.sequences import Written
 
 
 class Follower(NamedTuple):
@@ -50,11 +51,24 @@ class Key:
     ``heads`` are the offsets of those that failed and have no resolution. What was ``sent`` is not all written: not
     what is ``under_way``, of records at these offsets. ``must_list``: letters from ``start`` on, or ``first``, may be
     outstanding that are not ``listed``, in the order of their records. Up to ``end`` the retry topic is read before
-    anything is done. ``idle``: nothing of it was in memory when so many heads were sent. ``closed``: no more than so
-    many letters are sent; -1 as long as that is asked.
+    anything is done, and up to ``until`` the source, or to its end where its log is another one by now. ``idle``:
+    nothing of it was in memory when so many heads were sent. ``closed``: no more than so many letters are sent; -1 as
+    long as that is asked.
     """
 
-    __slots__ = ("closed", "end", "first", "heads", "idle", "listed", "must_list", "sent", "start", "under_way")
+    __slots__ = (
+        "closed",
+        "end",
+        "first",
+        "heads",
+        "idle",
+        "listed",
+        "must_list",
+        "sent",
+        "start",
+        "under_way",
+        "until",
+    )
 
     def __init__(self, first: int, found: Found | None = None) -> None:
         self.first = first
@@ -62,6 +76,7 @@ class Key:
         self.heads = set(found.heads) if found else set[int]()
         self.must_list = found is not None and found.follows
         self.end = (found.end if found else None) or 0
+        self.until = found.until if found else 0
         self.listed: deque[Follower] = deque()
         self.sent = Written()
         self.under_way: set[int] = set()

@@ -16,7 +16,7 @@ from headrace.config import Config
 from headrace.flow.offset_map import OffsetMap
 from headrace.flow.parking import Found, is_late, parked_among
 from headrace.flow.partitions import Partition
-from headrace.flow.sequences import Known, pending_among
+from headrace.flow.seen import Known, pending_among
 from headrace.kafka import connection, tails
 from headrace.kafka.messages import is_parked
 from headrace.kafka.topics import Reader, Stored, TopicMissingError
@@ -30,14 +30,14 @@ from headrace.record import Record
 class Scan(NamedTuple):
     """What a retry partition holds up to ``end`` that is parked, in its order; and how many partitions topics have.
 
-    ``pending`` is what comes from there again, parked or put back; asked for with keys that wait behind dead letters.
-    ``ends`` are those of its sources, where anything is parked.
+    ``pending`` is what comes from there again, parked or put back, in its order; asked for with keys that wait behind
+    dead letters. ``ends`` are those of its sources, where anything is parked.
     """
 
     found: list[Found]
     counts: dict[str, int]
     end: int
-    pending: frozenset[Known] = frozenset()
+    pending: Sequence[Known] = ()
     ends: Mapping[Partition, int] = MappingProxyType({})
 
 
@@ -56,18 +56,18 @@ def scans(
     with Reader(properties) as reader:
         counts = dict(_counts(reader, (*config.topics.sources, topic), here={topic, *(name for name, _ in parkers)}))
     found: dict[int, list[Found]] = {number: [] for number in begun}
-    pending: dict[int, set[Known]] = {number: set() for number in begun}
+    pending: dict[int, list[Known]] = {number: [] for number in begun}
     is_wanted = config.delivery.on_dead_letter.action == "ParkKey"
     for number, stored in tails.read(properties, topic, {one: known.at for one, known in begun.items()}, before=MOST):
         if isinstance(stored, int):
             parked = found.pop(number)
             ends = {} if all(one.done for one in parked) else dict(_ends(config, number))
-            yield number, Scan(parked, counts, stored, frozenset(pending.pop(number)), ends)
+            yield number, Scan(parked, counts, stored, pending.pop(number), ends)
         else:
             record = _record(stored, config.group)
             one = [] if is_late(record, parkers.get((record.source.topic, number), ())) else [record]
             found[number] += parked_among(one, order, begun[number])
-            pending[number].update(pending_among(one, order, begun[number]) if is_wanted else ())
+            pending[number].extend(pending_among(one, order, begun[number]) if is_wanted else ())
 
 
 def _counts(reader: Reader, topics: Iterable[str], here: Container[str]) -> Iterator[tuple[str, int]]:

@@ -20,19 +20,15 @@ from headrace import headers, names, resolutions
 from headrace.config import Config, Topics
 from headrace.flow.lanes import Lane
 from headrace.flow.ledger import Assignment
-from headrace.flow.offset_map import OffsetMap
 from headrace.flow.offsets import Span
 from headrace.flow.parking import Mark
-from headrace.flow.partitions import Partition
-from headrace.flow.sequences import NOTHING, Found, Known, Seen, known, lane_of_letter
+from headrace.flow.seen import NOTHING, Begun, Letter, Seen, known, lane_of_letter, seen
 from headrace.flow.waiting import Chunk, Follower, Listed, Wish
-from headrace.headers import DeadLetter
 from headrace.kafka import connection
 from headrace.kafka.topics import FencedError, Outgoing, Reader, RefusedError, Stored, Writer
 from headrace.letters import reading, redrive
 from headrace.letters.parked import Scan
 from headrace.letters.reading import Place
-from headrace.progress import Sequences
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +36,15 @@ BATCH, BATCH_BYTES = 100, 4 << 20
 """Letters, and bytes of their values, in one transaction: the one with which it is reached is in it."""
 
 
-class Begun(NamedTuple):
-    """A source partition as it is assigned: from where on letters of it count, and what is handled of it."""
-
-    name: Partition
-    sequences: Sequences | None
-    handled: OffsetMap
-
-
 class Resolved(NamedTuple):
     """What became of letters, as known when the resolutions ended there."""
 
     resolutions: Mapping[Place, bytes]
     ends: Mapping[int, int]
+
+    def of(self, number: int) -> frozenset[int]:
+        """Return the offsets of those in a partition."""
+        return frozenset(place.offset for place in self.resolutions if place.partition == number)
 
 
 class Task(NamedTuple):
@@ -78,13 +70,6 @@ class Outcome(NamedTuple):
     listed: Mapping[Lane, tuple[Wish, Listed]]
     moved: Mapping[Lane, Chunk]
     ends: Mapping[int, int]
-
-
-class _Letter(NamedTuple):
-    offset: int
-    lane: Lane
-    said: DeadLetter
-    delivery: Known
 
 
 def transactional_id(config: Config, number: int) -> str:
@@ -121,7 +106,7 @@ def _final(config: Config, begun: Mapping[int, Sequence[Begun]]) -> Resolved:
     """Return what became of letters, once no owner before moves followers of these partitions any more."""
     with Reader(connection.properties(config.kafka), group=config.group) as reader:
         for number, end in reading.written(reader, config.topics.dead_letters).items():
-            if any(_start(one) < end for one in begun.get(number, ())):
+            if any(one.start < end for one in begun.get(number, ())):
                 _fence(config, number)
         return resolved(reader, config.topics)
 
@@ -144,41 +129,12 @@ def _seen(reader: Reader, config: Config, number: int, begun: Sequence[Begun], p
     keeps = {one.name: one for one in begun if parked.counts.get(one.name[0]) == most}
     if held is None or not keeps:
         return NOTHING
-    found, letters = dict[Lane, Found](), set[Known]()
-    for letter in _letters(reader, config, number, Span(min(map(_start, keeps.values())), held.end)):
-        one = keeps.get(letter.lane[:2])
-        if one is None or letter.offset < _start(one):
-            continue
-        if letter.delivery in parked.pending or _comes_again(letter.delivery, one.handled):
-            letters.add(letter.delivery)
-        if Place(number, letter.offset) not in done.resolutions:
-            _note(found, letter)
-    for delivery in parked.pending:
-        if delivery.redrive is not None and delivery.lane[:2] in keeps and isinstance(delivery.lane[2], bytes):
-            known_of = found.get(delivery.lane, Found(held.end))
-            found[delivery.lane] = known_of._replace(end=parked.end)
-    return Seen(frozenset(keeps), held.end, found, frozenset(letters))
+    span = Span(min(one.start for one in keeps.values()), held.end)
+    letters, ends = _letters(reader, config, number, span), (held.end, parked.end)
+    return seen(letters, parked.pending, keeps, resolved=done.of(number), ends=ends)
 
 
-def _start(begun: Begun) -> int:
-    return 0 if begun.sequences is None else begun.sequences.letter
-
-
-def _comes_again(delivery: Known, handled: OffsetMap) -> bool:
-    """Whether the source, of which that is ``handled``, gives the record once more."""
-    offset = delivery.mark.offset
-    return delivery.redrive is None and offset >= handled.at and not handled.has_done(offset)
-
-
-def _note(found: dict[Lane, Found], letter: _Letter) -> None:
-    before = found.get(letter.lane, Found(letter.offset))
-    if letter.said.follows:
-        found[letter.lane] = before._replace(follows=True)
-    else:
-        found[letter.lane] = before._replace(heads=before.heads | {letter.offset})
-
-
-def _letters(reader: Reader, config: Config, number: int, span: Span) -> Iterator[_Letter]:
+def _letters(reader: Reader, config: Config, number: int, span: Span) -> Iterator[Letter]:
     """Yield the letters of a partition that are of sequences, from where it begins now."""
     held = reader.spans(config.topics.dead_letters, number).get(number)
     if held is None:
@@ -188,7 +144,7 @@ def _letters(reader: Reader, config: Config, number: int, span: Span) -> Iterato
         lane, is_ours = lane_of_letter(stored.key, said), said.group == config.group
         delivery = None if lane is None else known(lane, said)
         if lane is not None and delivery is not None and is_ours and (said.parks_key or said.follows):
-            yield _Letter(stored.offset, lane, said, delivery)
+            yield Letter(stored.offset, delivery, said.follows)
 
 
 def work(
@@ -234,14 +190,16 @@ def _listed(reader: Reader, config: Config, task: Task, done: Resolved) -> dict[
     heads: dict[Lane, set[int]] = {lane: set() for lane in wishes}
     followers: dict[Lane, list[Follower]] = {lane: [] for lane in wishes}
     end = reading.settled(reader, config.topics.dead_letters, number)[number].end
+    resolved = done.of(number)
     for letter in _letters(reader, config, number, Span(min(wish.start for wish in wishes.values()), end)):
-        wish = wishes.get(letter.lane)
-        if wish is None or letter.offset < wish.start or Place(number, letter.offset) in done.resolutions:
+        lane = letter.delivery.lane
+        wish = wishes.get(lane)
+        if wish is None or letter.offset < wish.start or letter.offset in resolved:
             continue
-        if letter.said.follows:
-            followers[letter.lane].append(Follower(letter.delivery.mark, letter.offset))
+        if letter.follows:
+            followers[lane].append(Follower(letter.delivery.mark, letter.offset))
         else:
-            heads[letter.lane].add(letter.offset)
+            heads[lane].add(letter.offset)
     return {lane: (wish, Listed(frozenset(heads[lane]), sorted(followers[lane]), end)) for lane, wish in wishes.items()}
 
 

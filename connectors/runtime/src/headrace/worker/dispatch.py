@@ -371,7 +371,7 @@ class Dispatcher:
         letter = burials.letter(job, failed, reason, group=self._group, now=now, parks_key=waits)
         self._finish(job, letter, reason.value, job.lane if waits else None)
         if waits:
-            self.keys.hold(job.lane)
+            self.keys.hold(job)
         elif self._stops(job.record):
             self.halt((job.record.source.topic, job.record.source.partition))
 

@@ -17,7 +17,8 @@ from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.parking import Parking, mark_of
 from headrace.flow.partitions import Partition
-from headrace.flow.sequences import Seen, Sequences, Written
+from headrace.flow.seen import Seen
+from headrace.flow.sequences import Sequences, Written
 from headrace.metrics import Metrics
 from headrace.worker import burials
 
@@ -91,14 +92,14 @@ class Followers:
         """Whether a record follows the dead letter of its key."""
         return self._sequences.follows(job.lane, job.record)
 
-    def hold(self, lane: Lane) -> None:
+    def hold(self, head: Job) -> None:
         """Let a key wait of which a record was just dead-lettered, with all that is here of it."""
-        self._sequences.note(lane, is_head=True)
-        for job in self._lanes.take_out(lane, self.follows):
+        self._sequences.note(head.lane, mark_of(head.record))
+        for job in self._lanes.take_out(head.lane, self.follows):
             if job.record.parked:
-                self._parking.finish(lane, mark_of(job.record))
+                self._parking.finish(job.lane, mark_of(job.record))
             self._bury(job)
-        self.open(lane)
+        self.open(head.lane)
 
     def add(self, job: Job) -> None:
         """Take a record that follows its key: to the dead-letter topic, or into memory where that is closed."""
@@ -139,6 +140,6 @@ class Followers:
         self._changed()
 
     def _bury(self, job: Job) -> None:
-        self._sequences.note(job.lane, is_head=False)
+        self._sequences.note(job.lane)
         letter = burials.follower(job, group=self._group, now=time.time())
         self._finished.append(Finished(job.assignment, job.record, letter, Reason.KEY_PARKED.value, job.lane))

@@ -147,10 +147,10 @@ class Keys:
             self._parking.finish(job.lane, mark_of(job.record))
         self._want(job.lane)
 
-    def hold(self, lane: Lane) -> None:
+    def hold(self, head: Job) -> None:
         """Let a key wait behind a record of it that was just dead-lettered, with all that is here of it."""
-        self.followers.hold(lane)
-        self._want(lane)
+        self.followers.hold(head)
+        self._want(head.lane)
 
     def _want(self, lane: Lane) -> None:
         """Have what a lane gave up read again once it has nothing left."""

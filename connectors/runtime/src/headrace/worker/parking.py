@@ -23,11 +23,11 @@ from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.parking import beyond, followed
 from headrace.flow.partitions import Partition, listed
-from headrace.flow.sequences import Seen
+from headrace.flow.seen import Begun, Seen
 from headrace.kafka.topics import FencedError, RefusedError, TopicMissingError, UnansweredError
 from headrace.letters.parked import Scan, scans
 from headrace.letters.parking import Parked
-from headrace.letters.sequences import Begun, scanned
+from headrace.letters.sequences import scanned
 from headrace.letters.writing import REFUSED
 from headrace.progress import Parker
 from headrace.worker.beside import Beside
@@ -169,7 +169,8 @@ class Parking:
         begun: dict[int, list[Begun]] = {number: [] for number in self._fresh}
         for one in self._ledger.owned:
             if one.topic != self._retry and one.partition in begun:
-                begun[one.partition].append(Begun(one.name, one.sequences, one.initial))
+                start = 0 if one.sequences is None else one.sequences.letter
+                begun[one.partition].append(Begun(one.name, start, one.initial))
         return begun
 
     def _take_scans(self) -> None:

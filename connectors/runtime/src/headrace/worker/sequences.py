@@ -26,7 +26,8 @@ from headrace.flow.lanes import Lane
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.partitions import Partition
-from headrace.flow.sequences import Seen, Written
+from headrace.flow.seen import Seen
+from headrace.flow.sequences import Written
 from headrace.flow.waiting import Chunk, Key, Wish
 from headrace.kafka import connection, producer
 from headrace.kafka.topics import FencedError, NotTakenError, Reader, RefusedError, TopicMissingError, UnansweredError
@@ -154,9 +155,11 @@ class Sequences:
         return not retry.given_away and self._lease.holds(time.monotonic())
 
     def _is_settled(self, lane: Lane, key: Key) -> bool:
-        """Whether a key waits for no resolution, and all that was put back of it was read."""
-        retry = self._ledger.find(self._config.topics.retry, lane[1])
-        return not key.heads and retry is not None and retry.position >= key.end
+        """Whether a key waits for no resolution, all that was put back of it was read, and all before its letters."""
+        retry, source = self._ledger.find(self._config.topics.retry, lane[1]), self._ledger.find(*lane[:2])
+        if key.heads or retry is None or source is None:
+            return False
+        return retry.position >= key.end and (source.position >= key.until or source.ended)
 
     def _ready(self, lanes: Collection[Lane]) -> list[Lane]:
         """Return those of which nothing is in memory, or of which no more letters come; others are asked about."""
