@@ -8,6 +8,7 @@ source's log, so that each key goes on in its order. Pure.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from headrace import headers
@@ -83,16 +84,31 @@ def _least(mark: Mark, other: Mark | None) -> Mark:
     return mark if other is None else min(mark, other)
 
 
+class Again(NamedTuple):
+    """Up to where a source and its retry partition may give once more what is a letter already."""
+
+    source: int = 0
+    retry: int = 0
+
+    def with_delivery(self, delivery: Known, end: int) -> Again:
+        """Return it with a delivery of which there is a letter, where the retry partition ends there."""
+        if delivery.redrive is not None:
+            return self._replace(retry=end)
+        return self._replace(source=max(self.source, delivery.mark.offset + 1))
+
+
 class Seen(NamedTuple):
     """Of the partitions of one number, as they are assigned: keys that wait, and what is there as a letter already.
 
-    ``keeps`` are the source partitions of which keys can wait, ``end`` is that of the partition of dead letters.
+    ``keeps`` are the source partitions of which keys can wait, ``end`` is that of the partition of dead letters;
+    ``again`` is there of those from which something comes again that is a letter already.
     """
 
     keeps: frozenset[Partition]
     end: int
     keys: Mapping[Lane, Found]
     letters: frozenset[Known]
+    again: Mapping[Partition, Again] = MappingProxyType({})
 
 
 NOTHING = Seen(frozenset(), 0, {}, frozenset())
@@ -126,7 +142,15 @@ def seen(
         if lane[:2] in begun and isinstance(lane[2], bytes):
             before = found.get(lane, Found(ends[0]))
             found[lane] = before.with_put_back(delivery.mark, ends[1], overtaken=overtaken)
-    return Seen(frozenset(begun), ends[0], found, frozenset(there))
+    return Seen(frozenset(begun), ends[0], found, frozenset(there), _again(there, ends[1]))
+
+
+def _again(letters: Iterable[Known], end: int) -> Mapping[Partition, Again]:
+    found: dict[Partition, Again] = {}
+    for delivery in letters:
+        source = delivery.lane[:2]
+        found[source] = found.get(source, Again()).with_delivery(delivery, end)
+    return found
 
 
 def _put_back(pending: Iterable[Known], letters: Container[Known]) -> Iterator[tuple[Known, bool]]:

@@ -26,7 +26,7 @@ from headrace.flow.lanes import Lane
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.partitions import Partition
-from headrace.flow.seen import Seen
+from headrace.flow.seen import Again, Seen
 from headrace.flow.sequences import Written
 from headrace.flow.waiting import Chunk, Key, Wish
 from headrace.kafka import connection, producer
@@ -64,6 +64,7 @@ class Sequences:
         self._loop = loop
         self._keys: dict[Lane, Key] = {}
         self._ends: dict[Partition, int] = {}
+        self._again: dict[Partition, tuple[int, Again]] = {}
         self._since: dict[int, int] = {}
         self._asked: frozenset[Place] = frozenset()
         self._work: Beside[Outcome | None] = Beside("sequences")
@@ -81,11 +82,13 @@ class Sequences:
         """Forget what waits of these partitions."""
         gone = frozenset(partitions)
         self._ends = {name: end for name, end in self._ends.items() if name not in gone}
+        self._again = {name: what for name, what in self._again.items() if name not in gone}
         self._keys = {lane: key for lane, key in self._keys.items() if lane[:2] not in gone}
 
     def _learn(self, number: int, seen: Seen, since: Mapping[int, int]) -> None:
         """Learn which keys of the partitions of a number wait; the resolutions ended at ``since`` then."""
         self._ends |= dict.fromkeys(seen.keeps, seen.end)
+        self._again |= {name: (self._told_letter(name), again) for name, again in seen.again.items()}
         self._keys |= {lane: Key(found.first, found) for lane, found in seen.keys.items()}
         self._since |= {one: min(end, self._since.get(one, end)) for one, end in since.items()}
         self._tell()
@@ -210,7 +213,22 @@ class Sequences:
         for name, letters in firsts.items():
             source = self._ledger.find(*name)
             if source is not None:
-                source.sequences = Told(name[1], min(letters, default=self._ends[name]), len(letters))
+                first = min([self._ends[name], *letters, *self._letter_before(source)])
+                source.sequences = Told(name[1], first, len(letters))
+
+    def _told_letter(self, name: Partition) -> int:
+        source = self._ledger.find(*name)
+        return 0 if source is None or source.sequences is None else source.sequences.letter
+
+    def _letter_before(self, source: Assignment) -> Iterator[int]:
+        """Return from which letter on an owner before told, while what is a letter already may come once more.
+
+        Who has the partition next must know those, too.
+        """
+        letter, again = self._again.get(source.name, (0, None))
+        retry = self._ledger.find(self._config.topics.retry, source.partition)
+        if again is not None and not (_has_passed(source, again.source) and _has_passed(retry, again.retry)):
+            yield letter
 
     def _take(self, now: float) -> None:
         """Learn what became of the work; where Kafka did not do what was asked, all is asked anew."""
@@ -254,3 +272,7 @@ class Sequences:
 
 def _number(lane: Lane) -> int:
     return lane[1]
+
+
+def _has_passed(assignment: Assignment | None, offset: int) -> bool:
+    return assignment is not None and (assignment.frontier or 0) >= offset
