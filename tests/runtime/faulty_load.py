@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from headrace import config as contract
+from headrace.kafka.membership import SESSION
 from headrace.kafka.topics import Reader
 from headrace.letters import reading
 from tests.kafka_broker import KafkaBroker
@@ -29,6 +31,9 @@ POISONED = {"poison-0", "poison-1", "poison-2"}
 """Keys whose records the target answers with 500, each time: fewer than make it look away."""
 
 REJECTED = {"unwanted-0", "unwanted-1"}
+
+LOST = re.compile(r'ts=(\S+) .*msg="lost ')
+"""Said by a process which stood still for so long that the group took its partitions away."""
 
 SAID = re.compile(r'msg="(?:(the target fails)|(the target answers again)|dead-lettered \(([a-z-]+)\))')
 
@@ -153,7 +158,7 @@ class Load:
             letters=[Letter(_number(one), _reason(one)) for one in letters],
             discarded=frozenset(gone),
             killed=self.killed,
-            outages=self.outages,
+            outages=[*self.outages, *(one for running in self.processes.values() for one in _lost(running))],
             told={name: _told(running) for name, running in self.processes.items()},
         )
 
@@ -188,6 +193,13 @@ def _key(draw: random.Random) -> str:
 def _told(running: Running) -> list[Told]:
     found = SAID.finditer(running.said)
     return [Told("open") if one[1] else Told("closed") if one[2] else Told("letter", one[3]) for one in found]
+
+
+def _lost(running: Running) -> Iterator[tuple[float, float]]:
+    """Yield the times in which a process could commit nothing, as it stood still and the group went on without it."""
+    for said in LOST.finditer(running.said):
+        until = datetime.fromisoformat(said[1]).timestamp()
+        yield until - int(SESSION["session.timeout.ms"]) / 1000, until
 
 
 def _number(letter: Message) -> int:

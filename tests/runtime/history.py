@@ -43,7 +43,7 @@ class History:
 
     ``produced`` has the key of each number, ``effects`` are in the order in which the target took them, ``letters`` as
     they lie in the dead-letter topic, of which some numbers were ``discarded``. Processes that did not end in order
-    were ``killed`` then; Kafka was away in the ``outages``, from and until.
+    were ``killed`` then; Kafka was away, or out of a process's reach, in the ``outages``, from and until.
     """
 
     produced: Mapping[int, str]

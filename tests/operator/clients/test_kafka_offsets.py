@@ -32,7 +32,7 @@ from tests.mock_cluster import mocked
 from tests.operator import asking
 from tests.operator.asking import refused
 from tests.operator.clients import group_memory
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 GROUPS = 500
 LATE = 60.0
@@ -258,14 +258,17 @@ class Brokers:
     """Brokers that answer by hand, at ports of loopback; `homes` says which of them looks after a group.
 
     A broker says NOT_COORDINATOR of other groups, and `refused` of those in it. `odd` is what all answer instead, again
-    and again until that is as long as `length`.
+    and again until that is as long as `length`; `held` is what they
+    wait for with an answer. So many connections are `open`.
     """
 
     homes: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     odd: bytes | None = None
+    held: asyncio.Event | None = None
     length: int = 0
     sent: int = 0
+    open: int = 0
     ports: list[int] = field(default_factory=list)
     servers: list[asyncio.Server] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -280,6 +283,7 @@ class Brokers:
     async def serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection of a broker until it is closed."""
         self.writers.append(writer)
+        self.open += 1
         try:
             while True:
                 request = await reader.readexactly(int.from_bytes(await reader.readexactly(4)))
@@ -287,6 +291,8 @@ class Brokers:
                 if (key, version) not in ((18, 0), (10, 4), (9, 8)):
                     break  # that is the client for all else
                 self.asked.append((number, key))
+                if self.held is not None:
+                    await self.held.wait()
                 body = call + (self._answer(number, key, request[12:]) if self.odd is None or key == 18 else self.odd)
                 writer.write(max(len(body), self.length).to_bytes(4) + body)
                 while self.length and self.sent < self.length:
@@ -296,6 +302,7 @@ class Brokers:
         except (EOFError, ConnectionError):
             pass
         finally:
+            self.open -= 1
             writer.close()
 
     def _answer(self, number: int, key: int, request: bytes) -> bytes:
@@ -382,6 +389,23 @@ async def test_all_groups_of_a_coordinator_are_one_request(brokers: Brokers, kaf
 
     assert brokers.asked.count((0, 9)) == brokers.asked.count((1, 9)) == 1
     assert sum(key == 10 for _, key in brokers.asked) == 1
+
+
+@pytest.mark.case("clusters-5")
+@pytest.mark.parametrize("knows", [True, False], ids=["on an open connection", "on the first one"])
+async def test_who_is_closed_while_an_answer_is_due_leaves_no_connection(
+    brokers: Brokers, kafka: Kafka, knows: bool
+) -> None:
+    if knows:
+        assert await _all(kafka) == [7, 7, 8]
+    brokers.held, count = asyncio.Event(), len(brokers.asked)
+    asking = asyncio.create_task(kafka.committed("a", [("orders", 0)]))
+    await asyncio.to_thread(until, "the question", lambda: len(brokers.asked) > count)
+    kafka.close()
+    brokers.held.set()
+    with pytest.raises(HeadraceError):
+        await asking
+    await asyncio.to_thread(until, "the end of each connection", lambda: brokers.open == 0)
 
 
 @pytest.mark.case("clusters-6")

@@ -56,6 +56,7 @@ class Link:
         self._lock = asyncio.Lock()
         self._numbers = itertools.count()
         self._streams: Streams | None = None
+        self._has_ended = False
 
     async def ask(self, call: Call, body: bytes, read: Callable[[Reader], Answer]) -> Answer:
         """Return what ``read`` makes of the answer; raises `Outdated`, KafkaException, and what tokens raise.
@@ -73,6 +74,11 @@ class Link:
                 return await self._once(call, body, read)
             except (OSError, EOFError, ValueError) as error:
                 raise KafkaException(self._failure(error)) from error
+
+    def end(self) -> None:
+        """Let go of the connection for good: who waits for an answer gets none, and opens no other."""
+        self._has_ended = True
+        self.close()
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -97,7 +103,11 @@ class Link:
     async def _connected(self) -> Streams:
         host, port = self._address
         family = FAMILIES.get(self._properties.get("broker.address.family", ""), socket.AF_UNSPEC)
-        return await asyncio.open_connection(host, port, ssl=self._tls, family=family)
+        streams = await asyncio.open_connection(host, port, ssl=self._tls, family=family)
+        if self._has_ended:
+            streams[1].transport.abort()
+            raise ConnectionAbortedError("it was closed meanwhile")
+        return streams
 
     async def _greet(self) -> None:
         known = await self._exchange(VERSIONS, b"", versions)

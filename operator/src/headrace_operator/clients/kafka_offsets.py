@@ -60,6 +60,7 @@ class Offsets:
         self._servers = [_address(one) for one in properties["bootstrap.servers"].split(",") if one.strip()]
         self._links: dict[Address, Link] = {}
         self._places: dict[str, Address] = {}
+        self._is_closed = False
         self._since = now()
 
     async def read(self, asked: Asked, seconds: float) -> dict[str, Told]:
@@ -80,9 +81,9 @@ class Offsets:
 
     def close(self) -> None:
         """Let go of all connections."""
+        self._is_closed = True
         for link in self._links.values():
-            link.close()
-        self._links = {}
+            link.end()
 
     async def _look(self, asked: Asked, end: float) -> dict[str, Told]:
         found: dict[str, Told] = dict(await self._find([one for one in asked if one not in self._places], end))
@@ -136,7 +137,10 @@ class Offsets:
         return found
 
     def _link(self, address: Address) -> Link:
-        return self._links.setdefault(address, Link(address, self._properties, self._tls, self._tokens))
+        link = self._links.setdefault(address, Link(address, self._properties, self._tls, self._tokens))
+        if self._is_closed:
+            link.end()
+        return link
 
 
 def _parts(asked: Asked) -> list[dict[str, Iterable[Partition]]]:
