@@ -162,8 +162,13 @@ class Pod:
         patches.setattr("headrace.worker.beside.threading.Thread", self.thread)
         dispatcher: Any = SimpleNamespace(keys=self.keys)
         loop: Any = self.loop
+        self.dispatcher = dispatcher
         self.sequences = sequences.Sequences(PARKS, self.ledger, dispatcher, loop, Lease(1.0, 0.0))
-        seen = topics.seen()
+        self.begin(patches)
+
+    def begin(self, patches: pytest.MonkeyPatch) -> None:
+        """Learn what waits."""
+        seen = self.topics.seen()
         self.keys.followers.begin(0, seen)
         about: Any = (self.retry, None, seen, {})
         self.sequences.serve(deque([Learnt(*about)]), self.now)
@@ -310,15 +315,19 @@ class Pod:
         for task in tasks:
             listed |= {lane: (wish, self.listed(lane, wish.start)) for lane, wish in task.unknown.items()}
             for chunk in task.free.values():
-                self.move([one.letter for one in chunk.followers])
+                self.move(chunk.followers)
         gone = [place for place in heads if place.offset in self.topics.resolved]
         moved = {lane: chunk for task in tasks for lane, chunk in task.free.items()}
         return Outcome({}, gone, listed, moved, {0: len(self.topics.put_back)})
 
-    def move(self, places: Sequence[int]) -> None:
-        done = self.draw.randint(0, len(places)) if self.is_dying else len(places)
-        for n, place in enumerate(places):
-            self.topics.back(place, aborted=n >= done)
+    def move(self, followers: Sequence[Follower]) -> None:
+        """Move them back; of a record that has two letters the second is resolved alone."""
+        done = self.draw.randint(0, len(followers)) if self.is_dying else len(followers)
+        for n, one in enumerate(followers):
+            if n and one.mark == followers[n - 1].mark:
+                self.topics.resolved |= {one.letter} if n < done else set()
+            else:
+                self.topics.back(one.letter, aborted=n >= done)
 
     def listed(self, lane: Lane, start: int) -> Listed:
         dead, resolved = self.topics.dead, self.topics.resolved

@@ -149,6 +149,11 @@ class Parking:
         """Whether this record is parked."""
         return self._find(lane, mark) is not None
 
+    def comes(self, lane: Lane, mark: Mark) -> bool:
+        """Whether this record is parked, and not finished."""
+        one = self._find(lane, mark)
+        return one is not None and not one.finished
+
     def unread(self, number: int) -> int:
         """Return how many parked records were not read from the retry partition ``number``; any thread may ask."""
         return self._unread[number]
@@ -186,10 +191,10 @@ class Parking:
         One that is older than all that is to come was at the head of its key, in memory, when its pod ended. Of what
         only looks finished, as a copy of it is done, the source knows better: that one may have been passed over.
         """
-        key, one = self._lanes.get(lane), self._find(lane, mark)
+        key = self._lanes.get(lane)
         if key is None:
             return Verdict.RUN
-        if one is not None and not one.finished:
+        if self.comes(lane, mark):
             return Verdict.DONE
         oldest = key.oldest()
         if oldest is not None and mark.offset < oldest.offset:

@@ -233,7 +233,7 @@ class Keys:
 
     def _judge(self, job: Job) -> Verdict:
         """Judge a record that arrives; a parked one that is not to run is finished with that."""
-        if self._is_late(job):
+        if self._is_late(job) or self._comes_parked(job):
             return Verdict.DONE
         is_letter = self.followers.is_letter(job)
         verdict = self._arrived(job, is_letter=is_letter)
@@ -252,9 +252,13 @@ class Keys:
             return self._parking.from_retry(job.lane, mark, job.record.offset, may_go_back=may_go_back)
         if not self._parking or job.assignment.topic == self._retry_topic:
             return Verdict.RUN
-        if is_letter or self.followers.waits(job.lane):
+        if is_letter or self.followers.follows(job):
             return Verdict.DONE if self._parking.has(job.lane, mark) else Verdict.RUN
         return self._parking.from_source(job.lane, mark)
+
+    def _comes_parked(self, job: Job) -> bool:
+        """Whether a record from its source is parked, too: that copy is judged, and may be a letter already."""
+        return job.assignment.topic != self._retry_topic and self._parking.comes(job.lane, mark_of(job.record))
 
     def _is_late(self, job: Job) -> bool:
         number, source = job.assignment.partition, job.record.source.topic
