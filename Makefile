@@ -75,7 +75,7 @@ lifecycle: setup packages build ## Tests that bring the cluster up, kill it and 
 cluster: setup ## Tests on the cluster, which is up and has its images
 	@$(RUN) pytest -q -m cluster
 
-faults: setup packages build ## The sweeps of faults of which make test has samples (30 min)
+faults: setup packages build ## The sweeps of faults of which make test has samples (long)
 	@$(RUN) pytest -q -m sweep -n 4 --dist worksteal
 
 soak: setup ## Long runs: a target that is away for minutes (15 min); after make demo, a steady load on the cluster (20 min)

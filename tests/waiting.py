@@ -5,8 +5,9 @@ How quick a thing is, is no outcome. The one promise of seconds stands in tests/
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 PATIENCE = 300.0
@@ -24,6 +25,17 @@ def pause(taken: float, every: float = 0.1) -> float:
     Asking takes a quarter of the time at most: what takes long, as kubectl or a pass does, is asked less often.
     """
     return max(every, min(SELDOM, 3 * taken))
+
+
+async def look_until(holds: Callable[[], object], look: Callable[[], Awaitable[object]], every: float = 0.1) -> None:
+    """Look again and again until something holds; raises ``TimeoutError`` where it does not."""
+    async with asyncio.timeout(PATIENCE):
+        rest = 0.0
+        while not holds():
+            await asyncio.sleep(rest)
+            begun = time.monotonic()
+            await look()
+            rest = pause(time.monotonic() - begun, every)
 
 
 def until(what: str, holds: Callable[[], Value | None], every: float = 0.1) -> Value:

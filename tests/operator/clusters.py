@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
 from tests.operator.loops import looping
 from tests.operator.operator_process import read
-from tests.waiting import PATIENCE, pause
+from tests.waiting import look_until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +64,7 @@ class Cluster:
     async def until(self, what: str, holds: Callable[[], bool]) -> None:
         """Look at everything until something holds."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                rest = 0.0
-                while not holds():
-                    await asyncio.sleep(rest)
-                    begun = time.monotonic()
-                    await self.look()
-                    rest = pause(time.monotonic() - begun)
+            await look_until(holds, self.look)
         except TimeoutError:
             raise AssertionError(f"waited in vain for {what}: {self.condition()}") from None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -37,7 +36,7 @@ from headrace_operator.reconcile.remote import Remote
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.operator import worlds
-from tests.waiting import PATIENCE, pause
+from tests.waiting import PATIENCE, look_until
 
 
 class Loopback(AbstractResolver):
@@ -134,15 +133,13 @@ def _went_well(loop: Loop, key: Key) -> float:
 
 async def until(what: str, holds: Callable[[], object], loop: Loop, *keys: Key) -> None:
     """Make passes over ``keys``, in order, until something holds; raises ``AssertionError`` saying ``what``."""
+
+    async def passes() -> None:
+        for key in keys:
+            await loop.reconcile(key)
+
     try:
-        async with asyncio.timeout(PATIENCE):
-            rest = 0.0
-            while not holds():
-                await asyncio.sleep(rest)  # without the Lease a pass ends at once, and it is renewed meanwhile
-                begun = time.monotonic()
-                for key in keys:
-                    await loop.reconcile(key)
-                rest = pause(time.monotonic() - begun, every=0.02)
+        await look_until(holds, passes, every=0.02)  # without the Lease, renewed meanwhile, a pass ends at once
     except TimeoutError:
         raise AssertionError(f"waited {PATIENCE:.0f} s in vain for {what}") from None
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +26,7 @@ from headrace.worker.dispatch import Dispatcher
 from headrace.worker.poll import Poller
 from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
+from tests.probes import asked
 from tests.runtime.consumer_process import make_world
 from tests.waiting import PATIENCE, until
 
@@ -74,12 +73,7 @@ class Consumer:
         server.close()
 
     def get(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
+        return asked(self.port, path)
 
     def stalled(self) -> float:
         lines = self.get("/metrics")[1].splitlines()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.operator.crowd import LOGIN, MERGE, Patient, make_ready, prepare
 from tests.operator.loops import looping
 from tests.operator.operator_process import read
-from tests.waiting import PATIENCE, pause
+from tests.waiting import PATIENCE, look_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.apiserver]
 
@@ -65,13 +63,7 @@ class Shop:
     async def until(self, what: str, holds: Callable[[], bool]) -> None:
         """Look at everything until something holds: what Kafka said of ends may be some seconds old."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                rest = 0.0
-                while not holds():
-                    await asyncio.sleep(rest)
-                    begun = time.monotonic()
-                    await self._tick()
-                    rest = pause(time.monotonic() - begun)
+            await look_until(holds, self._tick)
         except TimeoutError:
             raise AssertionError(f"waited in vain for {what}: {self.condition('Ready')}") from None
 

@@ -34,8 +34,7 @@ from headrace.worker import burials, parking
 from headrace.worker.aside import Aside
 from headrace.worker.keys import Keys
 from headrace.worker.pauses import Pauses
-from tests.runtime import history as history_of
-from tests.runtime.history import Effect, History, violations
+from tests.runtime.history import Effect, violations
 from tests.runtime.pausing import Client
 from tests.runtime.worker import test_sequences as waiting
 from tests.runtime.worker.test_arrivals import Message
@@ -59,17 +58,11 @@ class Topics(waiting.Topics):
     is_late = staticmethod(is_late)
 
     def __init__(self, draw: random.Random, bad: float) -> None:
-        super().__init__(draw)
-        self.share_of_bad = bad
+        super().__init__(draw, bad)
         self.parkers: tuple[Parker, ...] = ()
         self.late: list[deque[Finished]] = []
         self.clock = 0.0
         self.killed: dict[str, float] = {}
-
-    def produce(self) -> None:
-        if self.draw.random() < self.share_of_bad:
-            self.bad.add(self.produced)
-        self.produced += 1
 
     def park(self, item: Finished) -> None:
         """Have a record in the retry topic."""
@@ -93,11 +86,9 @@ class Topics(waiting.Topics):
     ) -> Iterator[tuple[int, Scan, Seen, Mapping[int, int]]]:
         resolved = frozenset(self.resolved)
         for number, scan in scans:
-            dead = ((place, one) for place, one in enumerate(self.dead) if one is not None)
-            letters = (flow.Letter(place, one.delivery, one.follows) for place, one in dead)
             names = {one.name: one for one in begun[0]}
             ends = (len(self.dead), scan.end)
-            yield number, scan, flow.seen(letters, scan.pending, names, resolved=resolved, ends=ends), {}
+            yield number, scan, flow.seen(self.letters(), scan.pending, names, resolved=resolved, ends=ends), {}
 
 
 class Consumer(Client):
@@ -371,14 +362,7 @@ def lived(patches: pytest.MonkeyPatch, seed: int, bad: float, pods: int) -> Topi
     last.is_last = True
     last.go_on(200, arrivals=3)
     last.see_it_end()
-    history = History(
-        produced={number: str(key_of(number)) for number in range(topics.produced)},
-        effects=topics.effects,
-        letters=[history_of.Letter(number, "non-retriable") for number in topics.given_up],
-        discarded=frozenset(topics.given_up),
-        killed=topics.killed,
-    )
-    assert violations(history) == [], seed
+    assert violations(topics.history(topics.killed)) == [], seed
     return topics
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -75,10 +75,14 @@ class Committed(NamedTuple):
 
 
 class Topics:
-    """What outlasts pods. Offset 0 of the dead letters is nobody's; a record put back by who died is None."""
+    """What outlasts pods; ``bad`` is the share of what is produced that fails.
 
-    def __init__(self, draw: random.Random) -> None:
+    Offset 0 of the dead letters is nobody's; what who died put back may be aborted.
+    """
+
+    def __init__(self, draw: random.Random, bad: float = 0.15) -> None:
         self.draw = draw
+        self.share_of_bad = bad
         self.produced = 0
         self.dead: list[Letter | None] = [None]
         self.resolved: set[int] = {0}
@@ -89,7 +93,7 @@ class Topics:
         self.committed = Committed()
 
     def produce(self) -> None:
-        if self.draw.random() < 0.15:
+        if self.draw.random() < self.share_of_bad:
             self.bad.add(self.produced)
         self.produced += 1
 
@@ -129,14 +133,27 @@ class Topics:
             assert place not in self.resolved
             self.resolved.add(place)
 
+    def letters(self) -> Iterator[flow.Letter]:
+        """Return the dead letters as an heir reads them."""
+        dead = ((place, one) for place, one in enumerate(self.dead) if one is not None)
+        return (flow.Letter(place, one.delivery, one.follows) for place, one in dead)
+
+    def history(self, killed: Mapping[str, float]) -> History:
+        """Return what became of all that was produced."""
+        return History(
+            produced={number: str(key_of(number)) for number in range(self.produced)},
+            effects=self.effects,
+            letters=[history_of.Letter(number, "non-retriable") for number in self.given_up],
+            discarded=frozenset(self.given_up),
+            killed=killed,
+        )
+
     def seen(self) -> Seen:
         """Return what an heir sees of them, also of what is aborted."""
         told, ends = self.committed, (len(self.dead), len(self.put_back))
         begun = {(SOURCE, 0): flow.Begun((SOURCE, 0), told.start, told.source)}
-        dead = ((place, one) for place, one in enumerate(self.dead) if one is not None)
-        letters = (flow.Letter(place, one.delivery, one.follows) for place, one in dead)
         pending = list(flow.pending_among((one for one, _ in self.put_back), "Key", told.retry))
-        return flow.seen(letters, pending, begun, resolved=self.resolved, ends=ends)
+        return flow.seen(self.letters(), pending, begun, resolved=self.resolved, ends=ends)
 
 
 class Pod:
@@ -357,14 +374,7 @@ def lived(patches: pytest.MonkeyPatch, seed: int, pods: int = 1) -> None:
     last = Pod(patches, topics, names[-1])
     last.go_on(600, arrivals=3)
     last.see_it_end()
-    history = History(
-        produced={number: str(key_of(number)) for number in range(topics.produced)},
-        effects=topics.effects,
-        letters=[history_of.Letter(number, "non-retriable") for number in topics.given_up],
-        discarded=frozenset(topics.given_up),
-        killed=dict.fromkeys(names[:-1], 0.0),
-    )
-    assert violations(history) == []
+    assert violations(topics.history(dict.fromkeys(names[:-1], 0.0))) == []
 
 
 def all_lived(patches: pytest.MonkeyPatch, seeds: Iterable[int], pods: int = 1) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -37,14 +38,14 @@ BATCH, BATCH_BYTES = 100, 4 << 20
 
 
 class Resolved(NamedTuple):
-    """What became of letters, as known when the resolutions ended there."""
+    """The offsets of the letters of each partition with a resolution, as known when the resolutions ended there."""
 
-    resolutions: Mapping[Place, bytes]
+    offsets: Mapping[int, set[int]]
     ends: Mapping[int, int]
 
-    def of(self, number: int) -> frozenset[int]:
+    def of(self, number: int) -> Collection[int]:
         """Return the offsets of those in a partition."""
-        return frozenset(place.offset for place in self.resolutions if place.partition == number)
+        return self.offsets.get(number, ())
 
 
 class Task(NamedTuple):
@@ -80,8 +81,10 @@ def transactional_id(config: Config, number: int) -> str:
 def resolved(reader: Reader, topics: Topics) -> Resolved:
     """Return what became of letters; raises what ``Reader`` raises."""
     ends = _ends(reader, topics.resolutions)
-    topic = reader.id(topics.dead_letters)
-    return Resolved(reading.resolutions(reader, topics, topic), ends)
+    offsets: defaultdict[int, set[int]] = defaultdict(set)
+    for place in reading.resolutions(reader, topics, reader.id(topics.dead_letters)):
+        offsets[place.partition].add(place.offset)
+    return Resolved(offsets, ends)
 
 
 def scanned(
@@ -164,7 +167,7 @@ def work(
         if task.free:
             _move(reader, config, task)
             moved |= task.free
-    found = [place for place in heads if done is not None and place in done.resolutions]
+    found = [place for place in heads if done is not None and place.offset in done.of(place.partition)]
     return Outcome(until, found, listed, moved, reading.written(reader, config.topics.retry))
 
 
