@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster import fast
 from tests.cluster.fast import ApiServer
+from tests.operator import worlds
 from tests.operator.operator_process import Operator, install, operator, read, relayed
 from tests.probes import asked
 from tests.waiting import PATIENCE, until
@@ -113,6 +114,26 @@ def test_a_bug_in_the_queue_ends_the_process(server: ApiServer, tmp_path: Path) 
     with operator(server, tmp_path, program=bug) as running:
         assert running.process.wait(PATIENCE) == 1
     assert "LookupError: a bug" in running.log.read_text()
+
+
+@pytest.mark.case("clusters-1")
+def test_a_name_that_is_asked_for_at_an_orderly_stop_is_no_fault(server: ApiServer, tmp_path: Path) -> None:
+    """DNS is slow and says that Kafka Connect's name is unknown only after the stop began: the status is 0."""
+    server.client.apply(worlds.MANIFESTS, "shop")
+    slow = (
+        "import socket, time\n"
+        "ask = socket.getaddrinfo\n"
+        "def slowly(host, *rest, **more):\n"
+        "    if 'main-connect' not in str(host): return ask(host, *rest, **more)\n"
+        "    print('asked for', host, flush=True)\n"
+        "    time.sleep(3)\n"
+        "    raise socket.gaierror(socket.EAI_NONAME, 'not known')\n"
+        "socket.getaddrinfo = slowly\n"
+        "from headrace_operator.cli import app; app(['run'])"
+    )
+    with operator(server, tmp_path, program=slow) as running:
+        until("it asks", lambda: "asked for" in running.log.read_text())
+        assert running.stop() == 0, running.log.read_text()
 
 
 def test_a_silent_api_server_is_outlived(server: ApiServer, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -27,6 +28,8 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.loop import run as work
 from headrace_operator.reconcile.remote import opened
 from headrace_operator.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> None:
@@ -84,17 +87,33 @@ async def _beside_kopf(
     ours = asyncio.create_task(working, name="headrace")
     ours.add_done_callback(lambda _: stop.set())
     try:
-        await kopf.operator(
-            registry=registry,
-            standalone=True,
-            clusterwide=settings.watches_all,
-            namespaces=[] if settings.watches_all else list(settings.watch_namespaces),
-            stop_flag=stop,
-            # Else kopf asks for the name of its user, who has none in a pod; it exports no type for this text.
-            identity=settings.identity,  # type: ignore[arg-type]
-        )
+        await _kopf(registry, settings, stop)
     finally:
         ours.cancel()
         await asyncio.wait([ours])
     if not ours.cancelled():
         ours.result()
+
+
+async def _kopf(registry: kopf.OperatorRegistry, settings: Settings, stop: asyncio.Event) -> None:
+    """Watch until SIGTERM or ``stop``; raises what ended a task of kopf's.
+
+    At its end kopf awaits all that began after it and raises what that ended with. A question to DNS may outlive who
+    asked: that it found nothing is nobody's fault by then.
+    """
+    before = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=registry,
+        standalone=True,
+        clusterwide=settings.watches_all,
+        namespaces=[] if settings.watches_all else list(settings.watch_namespaces),
+        stop_flag=stop,
+        # Else kopf asks for the name of its user, who has none in a pod; it exports no type for this text.
+        identity=settings.identity,  # type: ignore[arg-type]
+    )
+    try:
+        await kopf.run_tasks(tasks, ignored=before)
+    except OSError as error:
+        if any(error is task.exception() for task in tasks if not task.cancelled()):
+            raise
+        log.info("What was still asked at the end had no answer: %s", error)
