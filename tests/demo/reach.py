@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import node
+from tests.cluster.passing import outlasted
 from tests.cluster.places import ROOT
 from tests.waiting import PATIENCE
 
@@ -46,11 +47,22 @@ class Reach:
         print(f"  $ {before}{shlex.join(words)}{after}", flush=True)
 
     def run(self, *words: str, stdin: str | None = None, timeout: float = IN_VAIN) -> str:
-        """Run ``kubectl …``, ``helm …`` or ``headrace …`` and return its output. Raises DemoError."""
+        """Run ``kubectl …``, ``helm …`` or ``headrace …`` and return its output. Raises DemoError.
+
+        It is run again for as long as the cluster cannot answer.
+        """
         command = [*self._program(words[0]), *words[1:]]
         try:
-            done = subprocess.run(
-                command, input=stdin, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+            done = outlasted(
+                lambda: subprocess.run(
+                    command,
+                    input=stdin,
+                    env=self.environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=timeout,
+                    check=False,
+                )
             )
         except subprocess.TimeoutExpired as error:
             raise DemoError(f"`{shlex.join(words)}` did not answer within {timeout:.0f} s") from error

@@ -15,6 +15,8 @@ from typing import Any
 
 import psycopg
 
+from tests.waiting import PATIENCE
+
 from .reach import DemoError, Reach
 from .view import Figures
 
@@ -90,7 +92,13 @@ def database(reach: Reach, name: str) -> Iterator[psycopg.Connection]:
     with (
         reach.forwarded(f"svc/{name}-db", 5432) as port,
         psycopg.connect(
-            host="127.0.0.1", port=port, dbname=name, user=user, password=password, autocommit=True, connect_timeout=10
+            host="127.0.0.1",
+            port=port,
+            dbname=name,
+            user=user,
+            password=password,
+            autocommit=True,
+            connect_timeout=int(PATIENCE),
         ) as connection,
     ):
         yield connection

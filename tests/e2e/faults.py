@@ -52,8 +52,12 @@ def kill(victim: Container) -> None:
 
 
 def has_restarted(victim: Container) -> bool:
-    """Tell whether the kubelet has started the container anew, and it is ready."""
-    pod = json.loads(world.kubectl("-n", victim.namespace, "get", "pod", victim.pod, "-o", "json"))
+    """Tell whether the kubelet has started the container anew, and it is ready; or its pod was taken down since.
+
+    So is a Consumer's that has just come back first, once there is less to do.
+    """
+    said = world.kubectl("-n", victim.namespace, "get", "pod", victim.pod, "-o", "json", "--ignore-not-found")
+    pod = json.loads(said) if said else {"status": {}}
     return all(one["restartCount"] > victim.restarts and one["ready"] for one in _statuses(pod))
 
 

@@ -17,7 +17,7 @@ from tests.waiting import until
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2000)]
 
 PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1"
-STORY = "[40m:10s]"
+STORY = "[1h:10s]"
 """A range that holds all of the story, and how often to look within it."""
 
 NOTHING_WRONG = "> 0"

@@ -5,7 +5,6 @@ Its namespace ends, though operator, Connect and Kafka are gone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,7 @@ def test_a_namespace_ends_without_operator_connect_and_kafka(namespace: str) -> 
     until("the source agent's word of the database", lambda: _true(namespace) >= OF_THE_DATABASE)
     _sql(ORDER)
     until("the Consumer reading", world.is_ready(namespace, "consumers", "billing"))
-    until("the dead letter of a target that is not there", lambda: len(_dead_letters(namespace)) == 1)
+    until("the dead letter of a target that is not there", lambda: len(world.dead_letters(namespace, "billing")) == 1)
     world.kubectl("-n", SYSTEM, "scale", "deployment/headrace-operator", "--replicas=0")
     until("the operator's end", lambda: _pods(SYSTEM, "app.kubernetes.io/name=headrace") == 0)
     world.kubectl("-n", namespace, "scale", "deployment/main-connect", "statefulset/kafka", "--replicas=0")
@@ -77,17 +76,6 @@ def _true(namespace: str) -> set[str]:
     """Return the conditions of the Connector that are true."""
     found = world.get(namespace, "connectors", "orders-db").get("status", {}).get("conditions", ())
     return {one["type"] for one in found if one["status"] == "True"}
-
-
-def _dead_letters(namespace: str) -> list[Any]:
-    """Return what the command lists; nothing where its pod, or Kafka, did not come to answer in its time."""
-    try:
-        listed = reach.local().run("headrace", "dlq", "list", "billing", "-n", namespace, "-o", "json")
-    except reach.DemoError as failure:
-        print(failure)
-        return []
-    found: list[Any] = json.loads(listed)
-    return found
 
 
 def _sql(statement: str) -> None:

@@ -38,8 +38,7 @@ def test_a_pause_ends_its_pods_and_a_resumption_brings_them_back(consumer: None)
     assert _headrace("pause") == f"{NAMESPACE}/{NAME}: paused\n"
     until("no pod", lambda: not world.listed(NAMESPACE, "pods", LABELS))
     until("that it says so", partial(_is, "Paused"))
-    until("no pods", lambda: _row()[:3] == [NAME, "True", "0/0"])
-    assert "Paused" in _row()
+    until("no pods", lambda: _row()[:3] == [NAME, "True", "0/0"] and "Paused" in _row())
 
     assert _headrace("resume") == f"{NAMESPACE}/{NAME}: resumed\n"
     until("its two pods", lambda: len(world.listed(NAMESPACE, "pods", LABELS)) == 2)

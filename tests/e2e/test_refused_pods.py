@@ -56,16 +56,19 @@ def test_missing_pods_are_said_in_the_clusters_words(
     world.apply(NAMESPACE, {**refusing(), "metadata": {"name": NAME}}, code, consumer)
 
     said = until(f"{ready} of 3 pods and why", lambda: _said(f"{ready} of 3 pods are ready; the cluster refuses more"))
-    row = world.kubectl("-n", NAMESPACE, "get", "consumers.headrace.dev", NAME, "--no-headers").split()
 
     assert words in said
-    assert row[:3] == [NAME, "False", f"{ready}/3"]
+    until("a row that shows it", lambda: _row()[:3] == [NAME, "False", f"{ready}/3"])
 
 
 def _counted() -> list[dict[str, Any]]:
     """Return the pods that count for a quota: those that have not come to their end."""
     pods = world.listed(NAMESPACE, "pods")
     return [pod for pod in pods if pod["status"].get("phase") not in ("Succeeded", "Failed")]
+
+
+def _row() -> list[str]:
+    return world.kubectl("-n", NAMESPACE, "get", "consumers.headrace.dev", NAME, "--no-headers").split()
 
 
 def _said(begin: str) -> str:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.cluster.images import buildah, ingredients, store
 from tests.cluster.stack import stack
-from tests.demo import reach
 from tests.e2e import world
 from tests.waiting import until
 
@@ -65,9 +63,7 @@ def test_changes_of_a_table_reach_a_python_function(customers: str) -> None:
     until("the dead letter of the row that is refused", lambda: _dead_letters() == before + 1)
 
     assert re.findall('logger=greeting msg="(hello (?:first|third))"', _log("greeting")) == list(GREETINGS)
-    [*_, letter] = yaml.safe_load(
-        reach.local().run("headrace", "dlq", "list", "greeting", "-n", customers, "-o", "json")
-    )
+    [*_, letter] = until("the command to list it", lambda: world.dead_letters(customers, "greeting"))
     assert "this is no e-mail address" in str(letter)
 
 

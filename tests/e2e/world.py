@@ -16,6 +16,8 @@ import yaml
 
 from tests import lines
 from tests.cluster import node, places
+from tests.cluster.passing import outlasted
+from tests.demo import reach
 from tests.waiting import PATIENCE, until
 
 EXAMPLE = Path(__file__).parents[2] / "operator" / "examples" / "outbox.yaml"
@@ -24,9 +26,13 @@ PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v
 
 
 def kubectl(*words: str, stdin: str | None = None, check: bool = True) -> str:
-    """Run kubectl and return its output; raises AssertionError with what it said when it fails and `check`."""
-    done = subprocess.run(
-        [*node.kubectl(), *words], input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
+    """Run kubectl and return its output; raises AssertionError with what it said when it fails and `check`.
+
+    It is run again for as long as the cluster cannot answer.
+    """
+    command = [*node.kubectl(), *words]
+    done = outlasted(
+        lambda: subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False)
     )
     if check:
         assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
@@ -98,13 +104,27 @@ def operator_writes(since: int) -> list[str]:
     return writes
 
 
-def connect_writes(namespace: str, name: str, seconds: float) -> list[str]:
-    """Return the requests of the last ``seconds`` that were no reads, from the request log of Connect's workers."""
+def dead_letters(namespace: str, consumer: str) -> list[Any]:
+    """Return what the command lists; nothing where its pod, or Kafka, did not come to answer in its time."""
+    try:
+        listed = reach.local().run("headrace", "dlq", "list", consumer, "-n", namespace, "-o", "json")
+    except reach.DemoError as failure:
+        print(failure)
+        return []
+    found: list[Any] = json.loads(listed)
+    return found
+
+
+def connect_requests(namespace: str, name: str, seconds: float) -> list[str]:
+    """Return the requests of the last ``seconds``, from the request log of Connect's workers."""
     labels = f"headrace.dev/connect={name}"
     said = kubectl("-n", namespace, "logs", "-l", labels, f"--since={seconds:.0f}s", "--tail=-1").splitlines()
-    requests = [line for line in said if "RestServer" in line and " HTTP/1.1" in line]
-    assert requests, "the workers log no requests, so that nothing is shown"
-    return [line for line in requests if '"GET /' not in line.replace("\\", "")]
+    return [line for line in said if "RestServer" in line and " HTTP/1.1" in line]
+
+
+def is_read(request: str) -> bool:
+    """Tell whether such a request asks for something only."""
+    return '"GET /' in request.replace("\\", "")
 
 
 def prometheus(query: str) -> float:
