@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from tests.waiting import PATIENCE
 
@@ -53,3 +56,28 @@ def hide(connection: dict[str, str], topic: str) -> Producer:
     producer.produce(topic, b"{}", key=b"nobody's", partition=0)
     assert producer.flush(PATIENCE) == 0
     return producer
+
+
+LEAVE_GROUP, VERSION = 13, 3
+
+
+def bury(admin: AdminClient, servers: str, group: str) -> None:
+    """Let a group of the classic protocol go on without its members, who have ended without a word.
+
+    Else it does after their session: one that is short enough to be waited for ends by itself where a machine is slow.
+    Asks the one broker at ``servers`` for all of them what each asks for itself (LeaveGroup, as Kafka's protocol guide
+    has it); raises ``AssertionError`` where it answers with an error.
+    """
+    members = answered(lambda: admin.describe_consumer_groups([group])[group].result(timeout=PATIENCE)).members
+    each = b"".join(_text(one.member_id) + struct.pack(">h", -1) for one in members)
+    asked = struct.pack(">hhih", LEAVE_GROUP, VERSION, 0, -1) + _text(group) + struct.pack(">i", len(members)) + each
+    host, port = servers.split(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as connection, connection.makefile("rb") as answer:
+        connection.sendall(struct.pack(">i", len(asked)) + asked)
+        (size,) = struct.unpack(">i", answer.read(4))
+        _, _, error = struct.unpack_from(">iih", answer.read(size))
+    assert error == 0, f"leaving {group} for {len(members)} members: error {error} of Kafka"
+
+
+def _text(value: str) -> bytes:
+    return struct.pack(">h", len(value.encode())) + value.encode()

@@ -222,9 +222,10 @@ def test_a_record_that_ends_its_process_is_dead_lettered_though_dead_pods_have_i
 
     ended = 0
     while not is_over() and ended < 8:
-        with consuming(world, crash.brief(world), before=SHORT_LEASE + crash.before(world)) as running:
+        with consuming(world, crash.patient(world), before=SHORT_LEASE + crash.before(world)) as running:
             until("its end, or that of the work", partial(_ends, running, is_over))
             ended += crash.ends(running)
+        crash.mourn(world)
 
     (letter,) = world.dead_letters(1)
     said = dict(letter.headers() or ())
