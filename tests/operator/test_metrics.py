@@ -19,6 +19,7 @@ from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan import connector, consumer
 from tests.operator import worlds
+from tests.waiting import PATIENCE
 
 BILLING = {"resource_namespace": "shop", "pipeline": "orders", "consumer": "billing"}
 ORDERS_DB = {"resource_namespace": "shop", "pipeline": "orders", "connector": "orders-db"}
@@ -146,7 +147,7 @@ async def test_requests_are_counted_by_how_they_end() -> None:
     app.router.add_put("/connectors/busy/pause", busy)
     async with test_utils.TestServer(app) as server, aiohttp.ClientSession() as session:
         url = str(server.make_url("")).rstrip("/")
-        connect = Connect(session)
+        connect = Connect(session, PATIENCE)
         assert await connect.connector(url, "gone") == Absent()
         with pytest.raises(HeadraceError, match="rebalancing"):
             await connect.set_state(url, "busy", "pause")

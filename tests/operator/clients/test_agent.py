@@ -13,6 +13,7 @@ from headrace_operator.clients.agent import Agents
 from headrace_operator.clients.errors import HeadraceError, Unreachable
 from headrace_operator.observed.value import Absent
 from tests.fakes.agent import FakeAgent, fake_agent, source
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_one_answer_serves_all_connectors(fake: FakeAgent, session: aiohttp.ClientSession) -> None:
-    agents = Agents(session)
+    agents = Agents(session, PATIENCE)
     found = await asyncio.gather(*(agents.source(fake.url, name) for name in ("orders-db", "other", "orders-db")))
 
     assert found == [source(), Absent(), source()]
@@ -49,7 +50,7 @@ async def test_what_is_no_answer_is_told_and_not_quoted(
 ) -> None:
     fake.body = body
     with pytest.raises(Unreachable, match=words) as told:
-        await Agents(session).source(fake.url, "orders-db")
+        await Agents(session, PATIENCE).source(fake.url, "orders-db")
 
     assert "s3cret" not in str(told.value)
 
@@ -58,7 +59,7 @@ async def test_what_is_no_answer_is_told_and_not_quoted(
 async def test_another_status_is_no_answer(fake: FakeAgent, session: aiohttp.ClientSession, status: int) -> None:
     fake.status = status
     with pytest.raises(HeadraceError, match=f"answered {status}"):
-        await Agents(session).source(fake.url, "orders-db")
+        await Agents(session, PATIENCE).source(fake.url, "orders-db")
 
 
 async def test_an_answer_without_end_is_not_read(
@@ -67,7 +68,7 @@ async def test_an_answer_without_end_is_not_read(
     monkeypatch.setattr(agent, "LONGEST", 2**20)
     fake.body = b" " * 2**21
     with pytest.raises(Unreachable, match="longer than 1 MiB"):
-        await Agents(session).source(fake.url, "orders-db")
+        await Agents(session, PATIENCE).source(fake.url, "orders-db")
 
 
 async def test_nobody_there_is_told_within_the_deadline(session: aiohttp.ClientSession) -> None:

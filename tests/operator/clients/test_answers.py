@@ -48,7 +48,7 @@ async def test_a_redirect_carries_no_configuration_elsewhere() -> None:
 
         async with serving(away) as url:
             with pytest.raises(errors.Unreachable, match=r"answered 307.*not followed"):
-                await Connect(session).put(url, "orders", {"database.hostname": "db"})
+                await Connect(session, PATIENCE).put(url, "orders", {"database.hostname": "db"})
 
     assert heard == []
 
@@ -61,7 +61,7 @@ async def test_a_page_is_no_answer_of_connect() -> None:
 
     async with serving(page) as url, aiohttp.ClientSession() as session:
         with pytest.raises(errors.Unreachable, match=r"not JSON.*Sign in"):
-            await Connect(session).workers(url)
+            await Connect(session, PATIENCE).workers(url)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,13 @@ def test_a_page_that_differs_each_time_is_told_alike() -> None:
 
 
 @pytest.mark.parametrize("said", ["", "null", "[]", '"ok"'])
-async def test_what_is_no_object_is_no_answer_of_an_api_server(said: str) -> None:
+async def test_what_is_no_object_is_no_answer_of_an_api_server(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     """It ended the operator, whose Lease could not be read."""
 
     async def half(_: web.Request) -> web.Response:
         return web.Response(text=said, content_type="application/json")
 
+    monkeypatch.setattr("headrace_operator.clients.api.READ", aiohttp.ClientTimeout(total=PATIENCE))
     async with serving(half) as url:
         configuration = client.Configuration()
         configuration.host = url

@@ -17,6 +17,7 @@ from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.value import Absent
 from tests.fakes.connect import Connector, FakeConnect, Task, fake_connect
 from tests.operator.loops import answering
+from tests.waiting import PATIENCE
 
 MANY = 30
 NAMES = [f"shop.db{number}" for number in range(MANY)]
@@ -38,7 +39,7 @@ async def fake() -> AsyncIterator[FakeConnect]:
 @pytest.fixture
 async def connect(fake: FakeConnect) -> AsyncIterator[Connect]:
     async with aiohttp.ClientSession() as session:
-        yield Connect(session, metrics_port=int(fake.url.rpartition(":")[2]), kept=TICK)
+        yield Connect(session, PATIENCE, metrics_port=int(fake.url.rpartition(":")[2]), kept=TICK)
 
 
 def _runs(seen: ConnectorSeen) -> bool:

@@ -18,6 +18,7 @@ from headrace_operator.plan import names
 from tests.cluster import authority
 from tests.operator.entering import HOST, URL, certify, enter, entering
 from tests.operator.loops import Loopback
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.case("clusters-18")
 
@@ -166,7 +167,7 @@ async def test_a_login_follows_no_redirect(pki: Path) -> None:
 async def test_what_is_asked_without_tls_is_told_no_login(pki: Path) -> None:
     """As once `rest` was taken away, and of a worker's page of metrics."""
     async with serving(None) as heard, aiohttp.ClientSession(connector=loopback(heard.port)) as session:
-        connect = Connect(session, kept=0, metrics_port=heard.port)
+        connect = Connect(session, PATIENCE, kept=0, metrics_port=heard.port)
         await enter(connect, secrets(pki))
         assert await connect.workers(names.connect_url("shop", "main"))
         assert await connect.lag("127.0.0.1", "shop") is None

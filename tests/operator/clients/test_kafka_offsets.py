@@ -20,6 +20,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, Producer, 
 from confluent_kafka.admin import AdminClient
 
 from headrace.progress import Progress, Stop, encode
+from headrace_operator.clients import kafka as clients_kafka
 from headrace_operator.clients.errors import HeadraceError, Invalid, Retryable, Unauthorized, Unreachable
 from headrace_operator.clients.kafka import MOST_GROUPS, Kafka
 from headrace_operator.clients.kafka_group import Group
@@ -356,7 +357,10 @@ async def brokers() -> AsyncIterator[Brokers]:
 
 
 @pytest.fixture
-def kafka(brokers: Brokers) -> Iterator[Kafka]:
+def kafka(brokers: Brokers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kafka]:
+    """Give a client that is patient with brokers that answer late."""
+    monkeypatch.setattr(clients_kafka, "DEADLINE", PATIENCE)
+    monkeypatch.setattr(clients_kafka, "ANSWER", PATIENCE)
     made = Kafka("kafka", {"bootstrap.servers": ",".join(f"127.0.0.1:{port}" for port in brokers.ports)})
     yield made
     made.close()

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 from headrace.outbox import Told
 from headrace_operator.clients.errors import Unreachable
 from headrace_operator.clients.relay import LONGEST, Relays
+from tests.waiting import PATIENCE
 
 HERE = "127.0.0.1"
 
@@ -23,7 +24,7 @@ async def told(answer: web.Response) -> Told:
     app = web.Application()
     app.router.add_get("/standing", standing)
     async with TestServer(app, host=HERE) as server, aiohttp.ClientSession() as session:
-        return await Relays(session, port=server.port or 0).told(HERE)
+        return await Relays(session, server.port or 0, PATIENCE).told(HERE)
 
 
 async def test_what_a_pod_tells_is_read() -> None:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from headrace_operator.clients.agent import Agents
-from headrace_operator.clients.api import Api, connection
+from headrace_operator.clients.api import connection
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.errors import Invalid, Unreachable
@@ -27,6 +27,7 @@ from headrace_operator.reconcile.observe import connections as observe
 from headrace_operator.reconcile.remote import Remote
 from tests.cluster.fast import ApiServer
 from tests.operator import worlds
+from tests.operator.crowd import Patient
 from tests.operator.operator_process import kubectl
 
 pytestmark = pytest.mark.apiserver
@@ -67,7 +68,7 @@ def clock() -> list[float]:
 
 @pytest.fixture
 async def remote(server: ApiServer, login: None, clock: list[float]) -> AsyncIterator[Remote]:
-    api = Api(await connection(str(server.kubeconfig)))
+    api = Patient(await connection(str(server.kubeconfig)))
     kube = Kube(api)
     async with aiohttp.ClientSession() as session:
         kafkas, entrances = Kafkas(kube, now=lambda: clock[0]), Entrances(kube)

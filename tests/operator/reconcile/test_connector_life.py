@@ -428,7 +428,7 @@ async def test_a_connect_that_hangs_is_said_and_forgets_no_figures(life: Life) -
 async def test_what_runs_as_wanted_is_read_from_a_list_and_nothing_is_written_on_its_word(life: Life) -> None:
     """A list of before an edit: what is then done rests on a live answer."""
     assert await life.look(3) == [PUT]
-    life.remote = dataclasses.replace(life.remote, connect=Connect(life.remote.connect._session, kept=3600))
+    life.remote = dataclasses.replace(life.remote, connect=Connect(life.remote.connect._session, PATIENCE, kept=3600))
     life.fake.requests.clear()
     at_rest = await life.look(3) or list(life.fake.requests)
     life.edit(state="Paused")

@@ -23,6 +23,7 @@ from headrace_operator.reconcile.loop import Loop
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.kafka_broker import KafkaBroker
+from tests.operator.asking import answered
 from tests.operator.loops import answering, look, looping, with_remote
 from tests.operator.operator_process import kubectl, read
 from tests.waiting import PATIENCE, pause
@@ -160,9 +161,8 @@ async def world(server: ApiServer, servers: str, place: str, connect: int = 1) -
     async with looping(server, connect=connect) as loop:
         await look(loop, Key("KafkaConnection", place, "kafka"))
         kafka = Kafka("kafka", {"bootstrap.servers": servers})
-        await kafka.create("interrupted.orders", 2, {})
-        while "interrupted.orders" not in await kafka.topics(["interrupted.orders"]):  # noqa: ASYNC110 - the broker tells nobody
-            await asyncio.sleep(0.05)
+        await answered(lambda: kafka.create("interrupted.orders", 2, {}))
+        await answered(lambda: kafka.topics(["interrupted.orders"]), lambda found: "interrupted.orders" in found)
         kafka.close()
         yield loop
     server.client.delete("namespace", place, wait=False)

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from headrace_operator.clients.api import Api, connection
+from headrace_operator.clients.api import connection
 from headrace_operator.observed.kube import Children
 from headrace_operator.reconcile.observe.connections import all_run, inputs
 from headrace_operator.reconcile.remote import Remote
@@ -130,7 +130,7 @@ async def test_at_rest_a_pass_asks_for_little(tmp_path: Path, monkeypatch: pytes
         account = _installed(server)
         async with AsyncExitStack() as stack:
             await _served(stack, monkeypatch)
-            api = Api(await connection(str(server.kubeconfig)))
+            api = crowd.Patient(await connection(str(server.kubeconfig)))
             stack.push_async_callback(api.close)
             await crowd.create(api, crowd.resources(SIZE, 1))
             await stack.enter_async_context(crowd.rolling_out(api))

@@ -19,6 +19,7 @@ from headrace_operator.plan.actions import Apply
 from headrace_operator.plan.children import is_as_wanted
 from tests.cluster.fast import ApiServer
 from tests.operator import loops, worlds
+from tests.operator.crowd import Patient
 from tests.operator.operator_process import kubectl
 from tests.operator.plan import statuses, templates
 
@@ -76,7 +77,7 @@ class Shop:
 @pytest.fixture
 async def shops(server: ApiServer) -> AsyncIterator[Callable[[str], Shop]]:
     """Return what makes a resource of a kind on the API server."""
-    api = Api(await connection(str(server.kubeconfig)))
+    api = Patient(await connection(str(server.kubeconfig)))
     try:
         yield lambda kind: Shop(api, kind)
     finally:
