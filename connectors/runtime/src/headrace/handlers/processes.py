@@ -22,7 +22,10 @@ from headrace.handlers.wire import ANSWER, FRAME, LOADED, TICKET, TOO_LATE, Told
 from headrace.record import Record
 
 GRACE = 0.5
-"""Seconds for what should happen by itself: an end, an ``async`` function's time-out."""
+"""Seconds in which an ``async`` function's time-out should end it by itself."""
+
+END = 3.0
+"""Seconds in which a process ends that has closed its channel, or was told to: a busy machine takes some for that."""
 
 LARGEST = 1 << 20
 """Bytes of an answer beyond which it is none of ours."""
@@ -236,7 +239,7 @@ class Worker:
         if not self.is_sound:
             await self.kill()
             return "answered nonsense"
-        await asyncio.wait((self._end,), timeout=GRACE)
+        await asyncio.wait((self._end,), timeout=END)
         lives = not self.has_ended
         await self.kill()
         return "has closed its channel" if lives else f"ended with {_status(self._end.result())}"
@@ -253,7 +256,7 @@ class Worker:
         """End the process, which first writes into the log where it is, also amid a call that holds the interpreter."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGABRT)
-        await asyncio.wait((self._end,), timeout=GRACE)
+        await asyncio.wait((self._end,), timeout=END)
         await self.kill()
 
     async def kill(self) -> None:
