@@ -12,6 +12,7 @@ import pytest
 
 from tests.cluster import build, fast
 from tests.cluster.images.__main__ import values
+from tests.cluster.passing import outlasted
 from tests.operator.operator_process import await_kinds, kubectl
 from tests.waiting import PATIENCE
 
@@ -56,10 +57,12 @@ def test_the_commands_install_a_pipeline_and_remove_it(tmp_path: Path) -> None:
 
 def _run(server: fast.ApiServer, words: list[str]) -> str:
     folder = build.folder()
-    done = subprocess.run(
-        [str(folder / words[0]), *words[1:]],
-        cwd=ROOT, env={**os.environ, "KUBECONFIG": str(server.kubeconfig), "KUBECACHEDIR": str(server.cache)},
-        capture_output=True, text=True, check=False, timeout=PATIENCE,
+    environment = {**os.environ, "KUBECONFIG": str(server.kubeconfig), "KUBECACHEDIR": str(server.cache)}
+    done = outlasted(
+        lambda: subprocess.run(
+            [str(folder / words[0]), *words[1:]],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE,
+        )
     )  # fmt: skip
     assert done.returncode == 0, f"{words}: {done.stderr}"
     if words[:1] == ["helm"] and "headrace-crds" in words:

@@ -20,6 +20,7 @@ from headrace_operator.api.schema import API_VERSION
 from tests import lines, waiting
 from tests.cluster.client import Refused
 from tests.cluster.fast import ApiServer
+from tests.cluster.passing import outlasted
 from tests.ports import free_port
 from tests.probes import stopped
 from tests.waiting import PATIENCE
@@ -30,8 +31,9 @@ NAMELESS = ("setpriv", "--reuid=65532", "--inh-caps=+dac_override", "--ambient-c
 
 def kubectl(server: ApiServer, *arguments: str, text: str | None = None) -> str:
     """Run kubectl as administrator and return what it says; raises ``AssertionError``."""
-    done = subprocess.run(
-        [*server.kubectl, *arguments], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False
+    words = [*server.kubectl, *arguments]
+    done = outlasted(
+        lambda: subprocess.run(words, input=text, capture_output=True, text=True, timeout=PATIENCE, check=False)
     )
     if done.returncode:
         raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
