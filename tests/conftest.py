@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.connect_worker import connect_worker
 from tests.kafka_broker import kafka_broker
@@ -21,7 +21,8 @@ from tests.redis_server import redis_server
 __all__ = ["connect_worker", "kafka_broker", "mariadb_server", "postgres_server", "redis_server"]
 
 os.environ.setdefault("GOGC", "400")  # garbage of what tests start in Go: kubectl and promtool compute a quarter less
-settings.register_profile("headrace", deadline=None)  # how long one example takes says more of the machine than of us
+# How long examples take, to make or to try, says more of the machine than of us.
+settings.register_profile("headrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("headrace")
 
 

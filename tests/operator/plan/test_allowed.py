@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from headrace_operator.api.schema import API_VERSION
@@ -70,7 +70,7 @@ LABELS = st.dictionaries(
     ),
     st.just("theirs"),
 )
-many = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=40)
 
 
 def manifests(plan: Plan) -> Iterator[Json]:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen, Rates
@@ -77,7 +77,7 @@ WORLDS = {
 
 @pytest.mark.parametrize("kind", WORLDS)
 @given(data=st.data())
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=20)
 def test_a_plan_that_was_applied_leaves_nothing_to_do(kind: str, data: st.DataObject) -> None:
     """Also when it was applied in two goes, with a crash at any place between."""
     world = data.draw(WORLDS[kind])
@@ -93,7 +93,7 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(kind: str, data: st.DataOb
 
 @pytest.mark.parametrize("kind", WORLDS)
 @given(data=st.data())
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=20)
 def test_so_does_the_plan_of_an_edit(kind: str, data: st.DataObject) -> None:
     """From what one spec made to what another wants: one plan, applied, and nothing is left."""
     before, wanted = data.draw(WORLDS[kind]), data.draw(WORLDS[kind])

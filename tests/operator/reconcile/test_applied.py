@@ -59,7 +59,7 @@ async def test_amounts_that_come_back_otherwise_are_the_same(server: ApiServer, 
 
 @pytest.mark.case("clusters-9")
 @given(amounts=AMOUNTS)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_so_are_amounts_of_any_notation(server: ApiServer, amounts: dict[str, str]) -> None:
     """A limit is a request as well, so that no request is above its limit."""
     assert not asyncio.run(_left_or_refused(server, with_resources({"requests": amounts, "limits": amounts})))
@@ -78,7 +78,7 @@ async def test_so_is_what_a_protected_rest_interface_brings(server: ApiServer, a
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_object_of_any_spec_is_applied_again(server: ApiServer, kind: str, data: st.DataObject) -> None:
     assert not asyncio.run(_left_or_refused(server, data.draw(WORLDS[kind])))
 
