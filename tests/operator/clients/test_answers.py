@@ -112,13 +112,12 @@ def test_a_page_that_differs_each_time_is_told_alike() -> None:
 
 
 @pytest.mark.parametrize("said", ["", "null", "[]", '"ok"'])
-async def test_what_is_no_object_is_no_answer_of_an_api_server(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+async def test_what_is_no_object_is_no_answer_of_an_api_server(said: str) -> None:
     """It ended the operator, whose Lease could not be read."""
 
     async def half(_: web.Request) -> web.Response:
         return web.Response(text=said, content_type="application/json")
 
-    monkeypatch.setattr("headrace_operator.clients.api.READ", aiohttp.ClientTimeout(total=PATIENCE))
     async with serving(half) as url:
         configuration = client.Configuration()
         configuration.host = url
@@ -148,7 +147,6 @@ async def test_an_api_server_that_answers_without_end_is_not_heard_out(
             closed.set()
 
     monkeypatch.setattr("headrace_operator.clients.api.LONGEST", 2**20)
-    monkeypatch.setattr("headrace_operator.clients.api.READ", aiohttp.ClientTimeout(total=PATIENCE))
     async with serving(flood) as url:
         configuration = client.Configuration()
         configuration.host = url
