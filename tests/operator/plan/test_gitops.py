@@ -63,7 +63,7 @@ def test_the_commands_of_the_page_end_once_all_is_well(server: ApiServer) -> Non
         settled = statuses.settled(kind.name).resource
         server.client.apply({**statuses.as_object(settled, {}), "metadata": {"name": name}}, "shop")
         wait = ("-n", "shop", "wait", f"{short}/{name}", "--for=condition=Ready")
-        with pytest.raises(AssertionError, match="timed out|deadline exceeded"):
+        with pytest.raises(AssertionError, match=r"timed out|deadline exceeded"):
             kubectl(server, *wait, "--timeout=1s")
         status = {**settled.status, "observedGeneration": 1}
         server.client.patch(kind.name, name, {"status": status}, "shop", part="status")
