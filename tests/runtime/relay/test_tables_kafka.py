@@ -20,6 +20,9 @@ pytestmark = pytest.mark.slow
 
 LARGE, LARGE_ROWS = 1024 * 1024, 120
 MEMORY = 128 * 1024 * 1024
+UUID = "0190163d-8694-739b-aea5-966c26f8ad91"
+BYTES = {Dialect.POSTGRESQL: ("bytea", "decode(%s, 'hex')"), Dialect.MYSQL: ("binary(16)", "unhex(%s)")}
+"""A type of bytes, and what makes them of hexadecimal digits."""
 
 
 def is_postgres(made: Outbox) -> bool:
@@ -97,6 +100,26 @@ def test_nothing_is_published_by_a_login_that_lacks_a_right(made: Outbox, right:
         until("all", made.is_done(10))
 
     assert len(made.published()) == 10
+
+
+@pytest.mark.case("tables-2")
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_nothing_is_published_of_a_table_whose_time_is_none(made: Outbox) -> None:
+    """It is said at once, and not with each look at the figures, while rows are published between them.
+
+    To MariaDB any number and text is a time, or an unknown one.
+    """
+    made.topic()
+    made.insert([("a", str(n)) for n in range(10)])
+    made.run(
+        f"ALTER TABLE {made.table} ALTER occurredAt DROP DEFAULT, ALTER occurredAt TYPE bigint USING 1700000000000"
+    )
+    with relaying(made) as running:
+        says(running, "could not tell by occurredat how old rows are in outbox", "operator does not exist")
+        assert made.published() == []
+        made.run(f"ALTER TABLE {made.table} ALTER occurredAt TYPE timestamptz USING to_timestamp(occurredAt / 1000)")
+        until("all", made.is_done(10))
+        until("ready", lambda: running.get("/readyz")[0] == 200)
 
 
 @pytest.mark.case("tables-3")
@@ -231,15 +254,20 @@ def test_processed_rows_are_deleted_while_others_are_written(made: Outbox) -> No
 
 
 @pytest.mark.case("tables-10")
-@pytest.mark.parametrize("kind", ["uuid", "varchar(60)"])
-def test_ids_of_any_type_are_listed_and_put_back(made: Outbox, capfd: pytest.CaptureFixture[str], kind: str) -> None:
-    """As the command shows them."""
-    first = "0190163d-8694-739b-aea5-966c26f8ad91"
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [("uuid", UUID), ("varchar(60)", UUID), ("bytes", UUID.replace("-", "")), ("bigint", "9007199254740993")],
+)
+def test_ids_of_any_type_are_listed_and_put_back(
+    made: Outbox, capfd: pytest.CaptureFixture[str], kind: str, first: str
+) -> None:
+    """As the command shows them; bytes are shown by their digits."""
+    type, given = (kind, "%s") if kind != "bytes" else BYTES[made.place.dialect]
     made.run(
-        f"CREATE TABLE own (id {kind} PRIMARY KEY, messageId int, messageType varchar(40), payload text,"
+        f"CREATE TABLE own (id {type} PRIMARY KEY, messageId int, messageType varchar(40), payload text,"
         " status varchar(10), failCount int, occurredAt bigint, processedAt timestamp NULL)"
     )
-    made.run("INSERT INTO own VALUES (%s, NULL, 'order', 'x', 'FAILED', 3, 1700000000000, NULL)", [first])
+    made.run(f"INSERT INTO own VALUES ({given}, NULL, 'order', 'x', 'FAILED', 3, 1700000000000, NULL)", [first])
     file = made.folder / "own.json"
     file.write_text(outbox.dump(made.relay.model_copy(update={"table": "own"})))
 

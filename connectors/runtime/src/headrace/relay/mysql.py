@@ -32,8 +32,10 @@ class MySQL(Dialect):
     def text(self, column: str, *, raw: bool) -> str:
         return column
 
-    def words(self, column: str) -> str:
-        return f"CAST({column} AS CHAR)"
+    def words(self, column: str, *, raw: bool) -> str:
+        # A number is binary to CHARSET, and text once it is put together with nothing.
+        is_bytes = f"CHARSET(CONCAT({column})) = 'binary'"
+        return f"CASE WHEN {is_bytes} THEN LOWER(HEX({column})) ELSE CAST({column} AS CHAR) END"
 
     def size(self, text: str) -> str:
         return f"LENGTH({text})"

@@ -35,8 +35,8 @@ class Postgres(Dialect):
     def text(self, column: str, *, raw: bool) -> str:
         return column if raw else f"{column}::text"
 
-    def words(self, column: str) -> str:
-        return f"{column}::text"
+    def words(self, column: str, *, raw: bool) -> str:
+        return f"encode({column}, 'hex')" if raw else f"{column}::text"
 
     def size(self, text: str) -> str:
         return f"octet_length({text})"

@@ -32,9 +32,9 @@ class Figures(NamedTuple):
 
 
 class FailedRow(NamedTuple):
-    """A row that was given up, as the database has it."""
+    """A row that was given up, as the database has it; its ``id`` in words."""
 
-    id: Any
+    id: str
     message_id: Any
     message_type: Any
     key: Any
@@ -138,8 +138,8 @@ class Source:
         """Return the statements, once it is known that this login may mark what it publishes."""
         known = self._known()
         if not self._is_rehearsed:
-            for one in known.rehearsals(deletes=self._settings.retention is not None):
-                self.run("mark rows in", one)
+            for what, statement in known.rehearsals(deletes=self._settings.retention is not None):
+                self.run(what, statement)
             self._is_rehearsed = True
         return known
 

@@ -71,8 +71,8 @@ class Dialect(ABC):
         """Return an expression for a column's value as it is published."""
 
     @abstractmethod
-    def words(self, column: str) -> str:
-        """Return an expression for a column's value as people are shown it."""
+    def words(self, column: str, *, raw: bool) -> str:
+        """Return an expression for a column's value as people are shown it; bytes by their hexadecimal digits."""
 
     @abstractmethod
     def size(self, text: str) -> str:
@@ -137,14 +137,21 @@ class Statements:
             given,
         )
 
-    def rehearsals(self, *, deletes: bool) -> list[Asked]:
-        """Return statements that change nothing, and are refused to a login that may not mark rows, or delete them."""
+    def rehearsals(self, *, deletes: bool) -> list[tuple[str, Asked]]:
+        """Return what is done to the outbox, and a statement that changes nothing and is refused where that would be.
+
+        As to a login that may not mark rows, or delete them, and for a time that is none.
+        """
         columns = self._columns
         changes = {columns.status: f"'{PROCESSED}'", columns.processed_at: self._dialect.now}
         changes |= {name: self._name(name) for name in (columns.fail_count, columns.last_error) if name}
         changed = ", ".join(f"{self._name(name)} = {value}" for name, value in changes.items())
-        none = [f"UPDATE {self._table} SET {changed} WHERE 1 = 0"]
-        return [(one, ()) for one in (*none, *([f"DELETE FROM {self._table} WHERE 1 = 0"] if deletes else []))]
+        tried = {
+            "mark rows in": f"UPDATE {self._table} SET {changed}",
+            f"tell by {columns.occurred_at} how old rows are in": f"SELECT {self._age} FROM {self._table}",
+            **({"delete from": f"DELETE FROM {self._table}"} if deletes else {}),
+        }
+        return [(what, (f"{statement} WHERE 1 = 0", ())) for what, statement in tried.items()]
 
     def processed(self, ids: Collection[Any]) -> Asked:
         """Return what marks rows as acknowledged by Kafka."""
@@ -166,32 +173,32 @@ class Statements:
         return f"UPDATE {self._table} SET {', '.join(changes)} WHERE {where}", (*given, id)
 
     def failed(self, most: int) -> Asked:
-        """Return what reads the first failed rows: id, message, type, key, failures, time and Kafka's last words."""
+        """Return what reads the first failed rows: id, message, type, key, failures, time and Kafka's last words.
+
+        The id is as `retry` takes it.
+        """
         columns = self._columns
         texts = (columns.message_id, columns.message_type, columns.key)
         read = [
-            self._name(columns.id),
+            self._words,
             *("NULL" if name is None else self._text(name) for name in texts),
             self._name(columns.fail_count),
             self._name(columns.occurred_at),
             "NULL" if columns.last_error is None else self._name(columns.last_error),
         ]
-        order = f"ORDER BY {self._name(columns.id)} LIMIT {most}"
-        return f"SELECT {', '.join(read)} FROM {self._table} WHERE {self._is(FAILED)} {order}", ()
+        return f"SELECT {', '.join(read)} FROM {self._table} WHERE {self._is(FAILED)} {self._in_order} LIMIT {most}", ()
 
     def retry(self, ids: Collection[Any]) -> Asked:
         """Return what lets failed rows be published after all; without ``ids`` all of them."""
         changed = f"{self._name(self._columns.status)} = '{PENDING}', {self._name(self._columns.fail_count)} = 0"
-        name = self._dialect.words(self._name(self._columns.id))
-        of, given = self._dialect.among(name, ids) if ids else ("1 = 1", ())
+        of, given = self._dialect.among(self._words, ids) if ids else ("1 = 1", ())
         return f"UPDATE {self._table} SET {changed} WHERE {self._is(FAILED)} AND {of}", given
 
     def figures(self) -> Asked:
         """Return what counts pending and failed rows, and tells the age of the oldest pending one in seconds."""
         pending, failed = (self._count(status) for status in (PENDING, FAILED))
-        since = self._dialect.seconds_since(self._name(self._columns.occurred_at))
         first = f"{self._table} WHERE {self._is(PENDING)} {self._in_order} LIMIT 1"
-        return f"SELECT {pending}, {failed}, (SELECT {since} FROM {first})", ()
+        return f"SELECT {pending}, {failed}, (SELECT {self._age} FROM {first})", ()
 
     def delete_processed(self, age: float) -> Asked:
         """Return what deletes some of the rows that were processed longer ago than ``age`` seconds."""
@@ -220,6 +227,15 @@ class Statements:
     def _in_order(self) -> str:
         """By the table's own column: PostgreSQL takes the bare name also for that of an expression that is read."""
         return f"ORDER BY {self._table}.{self._name(self._columns.id)}"
+
+    @property
+    def _words(self) -> str:
+        name = self._columns.id
+        return self._dialect.words(self._name(name), raw=name in self._columns.raw)
+
+    @property
+    def _age(self) -> str:
+        return self._dialect.seconds_since(self._name(self._columns.occurred_at))
 
     @property
     def _route(self) -> str:
