@@ -34,6 +34,7 @@ HTTP = {"http": {"url": "http://billing/events"}}
 CONSUMER = {"from": {"kafka": "kafka", "topics": ["orders"]}, "handler": HTTP}
 WORKERS = {"kafka": "kafka", "workers": {"image": "a"}}
 TLS = {"secret": "redis"}
+EXTERNAL: dict[str, Any] = {"url": "https://connect.example", "secretReference": "${file:/{name}:{key}}"}
 SASL = {"mechanism": "PLAIN", "credentials": {"secret": "kafka-login"}}
 
 
@@ -111,6 +112,14 @@ NAMING: dict[tuple[str, str], dict[str, Any]] = {
     ("ConnectCluster", "rest.tls.secret"): {"kafka": "kafka", "workers": {}, "rest": {"tls": {"secret": VICTIM}}},
     ("ConnectCluster", "rest.auth.credentials.secret"): {
         "kafka": "kafka", "workers": {}, "rest": {"tls": TLS, "auth": {"credentials": {"secret": VICTIM}}},
+    },
+    **{
+        ("ConnectCluster", f"external.{path}.secret"): {"kafka": "kafka", "external": {**EXTERNAL, **one}}
+        for path, one in (
+            ("tls.ca", {"tls": {"ca": {"secret": VICTIM, "key": "a"}}}),
+            ("tls.certificate", {"tls": {"certificate": {"secret": VICTIM}}}),
+            ("auth.credentials", {"auth": {"credentials": {"secret": VICTIM}}}),
+        )
     },
     **{("Consumer", f"template.{path}"): {**CONSUMER, "template": one} for path, one in TEMPLATES.items()},
     **{("OutboxRelay", f"template.{path}"): {**RELAY, "template": one} for path, one in TEMPLATES.items()},
@@ -222,9 +231,11 @@ def refused(server: fast.ApiServer, who: str, kind: str, spec: dict[str, Any]) -
     return refusal(partial(server.client.apply, manifest, "shop", who=who, dry=True))
 
 
-ALL = (("headrace.dev", "kafkaconnections", "", "use"), ("headrace.dev", "connectclusters", "", "use"),
-       ("headrace.dev", "connectors", "", "use"), ("", "pods", "", "create"), ("", "secrets", "", "get"))  # fmt: skip
-BUT_SECRETS, BUT_PODS = ALL[:-1], (*ALL[:3], ALL[4])
+USES = ("kafkaconnections", "connectclusters", "connectors", "externalconnects")
+ALL = (
+    *(("headrace.dev", plural, "", "use") for plural in USES), ("", "pods", "", "create"), ("", "secrets", "", "get"),
+)  # fmt: skip
+BUT_SECRETS, BUT_PODS = ALL[:-1], (*ALL[:4], ALL[5])
 
 
 def judged(server: fast.ApiServer, who: str, kind: str, spec: dict[str, Any]) -> str | None:
@@ -259,6 +270,7 @@ def test_what_names_something_is_judged_when_it_changes(kind: Kind) -> None:
         *slots(spec),
         *(path for path, _ in admission.USED.get(kind.name, ())),
         *admission.CODE.get(kind.name, ()),
+        *(path for _, path, _ in admission.ADDRESSES.get(kind.name, ())),
     ]
     raw = admission.RAW.get(kind.name)
 
@@ -305,6 +317,20 @@ def test_who_may_not_use_a_resource_refers_to_none(
     refused = judged(server, user(server, *others, ("headrace.dev", plural, "b", "use")), kind, spec)
     assert f" a and may not use it in namespace shop: ask for a Role with the verb use on {plural}" in str(refused)
     assert judged(server, user(server, *others, ("headrace.dev", plural, "a", "use")), kind, spec) is None
+
+
+@pytest.mark.apiserver
+def test_who_may_not_use_an_address_has_the_operator_ask_none(server: fast.ApiServer) -> None:
+    """It reaches workers of other namespaces, which let in nobody else."""
+    others = tuple(one for one in ALL if one[1] != "externalconnects")
+    theirs = {"kafka": "kafka", "external": {"url": "http://main-connect.victim.svc:8083"}}
+    right = ("headrace.dev", "externalconnects", EXTERNAL["url"], "use")
+
+    refused = judged(server, user(server, *others, right), "ConnectCluster", theirs)
+    assert "you name the address http://main-connect.victim.svc:8083" in str(refused)
+    assert "ask for a Role with the verb use on externalconnects" in str(refused)
+    own = {"kafka": "kafka", "external": EXTERNAL}
+    assert judged(server, user(server, *others, right), "ConnectCluster", own) is None
 
 
 @pytest.mark.apiserver
@@ -391,7 +417,7 @@ def test_so_many_secrets_may_be_named_and_no_more(server: fast.ApiServer) -> Non
 @pytest.mark.apiserver
 def test_the_role_that_edit_is_made_of_lets_use(server: fast.ApiServer) -> None:
     """Whoever has it, and may get Secrets and create pods as Kubernetes' own role edit lets, may write each kind."""
-    who = user(server, *ALL[3:])
+    who = user(server, *ALL[4:])
     kubectl(
         server, "create", "rolebinding", f"{who}-edit", "-n", "shop", "--clusterrole=headrace-edit", f"--user={who}"
     )

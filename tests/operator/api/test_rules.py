@@ -21,6 +21,7 @@ from headrace_operator.plan.acceptance import judge
 from tests.cluster import fast
 from tests.cluster.client import refusal
 from tests.operator import worlds
+from tests.operator.api import externals
 from tests.operator.operator_process import kubectl
 from tests.operator.plan import leaves, statuses, templates
 from tests.waiting import until
@@ -68,7 +69,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("KafkaConnection", "spec.sasl.oauth.tokenEndpoint", 0, tokens("https://me:s3cret@id/token")),
     ("KafkaConnection", "spec.sasl.oauth.tokenEndpoint", 1, tokens("https://id/token,https://evil/")),
     ("KafkaConnection", "spec.sasl.oauth.tokenEndpoint", 2, tokens("http://169.254.169.254/latest/api/token")),
-    ("ConnectCluster", "spec", 0, {"workers": {"config": {"connect.protocol": "compatible"}}, "rest": REST}),
+    ("ConnectCluster", "spec", 2, {"workers": {"config": {"connect.protocol": "compatible"}}, "rest": REST}),
     ("ConnectCluster", "spec.workers.config", 0, {"workers": {"config": {"ssl.keystore.password": "x"}}}),
     ("ConnectCluster", "spec.workers.config", 1, {"workers": {"config": {"bootstrap.servers": "elsewhere:9092"}}}),
     ("ConnectCluster", "spec.workers.config", 2, {"workers": {"config": {"producer.acks": "all\nx=y"}}}),
@@ -163,6 +164,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         ("Consumer", f"spec.template{path}", index, {"template": templates.changed(templates.OF_CONSUMER, at, value)})
         for path, index, at, value in templates.RULES_OF_CONSUMER
     ),
+    *externals.REFUSED,
     ("ConnectCluster", "spec.workers", 0, {"workers": {"resources": {}, "template": {"resources": {}}}}),
     *(
         (
@@ -207,6 +209,8 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
 
 KEPT: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
     ("ConnectCluster", 0, {"kafka": "other"}, HAS_PODS),
+    ("ConnectCluster", 1, externals.external(), IS_ACCEPTED),
+    ("ConnectCluster", 2, externals.external("https://other:8083"), IS_ACCEPTED),
     ("Connector", 0, {"connect": "other"}, IS_ACCEPTED),
     ("Connector", 1, {"postgres": {**POSTGRES, "database": "other"}}, IS_ACCEPTED),
     ("Connector", 2, {"postgres": {**POSTGRES, "slot": "other"}}, IS_ACCEPTED),
@@ -216,6 +220,9 @@ KEPT: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
     ("Consumer", 1, {"from": {"kafka": "kafka", "topics": ["orders"]}}, HAD_PODS),
 )
 """Rules about an edit: kind, number of the rule, the edit, and the status from which on it is refused."""
+BEFORE: dict[tuple[str, int], dict[str, Any]] = {("ConnectCluster", 2): externals.external()}
+"""What is to be different from `SPECS` before such an edit."""
+
 CLIENTS = (
     *("", "producer.", "consumer.", "admin."),
     *("producer.override.", "consumer.override.", "admin.override."),
@@ -411,7 +418,8 @@ def test_an_edit_that_would_leave_records_behind_is_refused_once_there_are_some(
     """Until something was made, a slip can be mended; then the field stays, and what stands may be applied again."""
     name = f"kept-{kind.lower()}-{index}"
     rule = next(one for one in KINDS if one.name == kind).rules[""][index]
-    first, second = (_made(kind, {**SPECS[kind], **change}, name) for change in ({}, edit))
+    before = BEFORE.get((kind, index), {})
+    first, second = (_made(kind, _with(kind, {**before, **change}), name) for change in ({}, edit))
     for one in (first, second, first):
         server.client.apply(one)
     server.client.patch(kind, name, {"status": status}, part="status")

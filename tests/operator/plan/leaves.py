@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from headrace_operator.api import crd
 from headrace_operator.api.kinds import KINDS
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import assumed
+from headrace_operator.plan import assumed, connectcluster, external
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.conditions import timestamp
 from tests.operator import worlds
@@ -98,6 +98,19 @@ SPECS: dict[str, tuple[Json, ...]] = {
             "agent": {"enabled": True, "template": templates.FULL},
         },
         {"kafka": "kafka", "workers": {"template": ELSE}, "agent": {"enabled": True, "template": ELSE}},
+        {
+            "kafka": "kafka",
+            "external": {
+                "url": "https://connect.example:8443/rest",
+                "tls": {
+                    "ca": {"secret": "authority", "key": "ca.crt"},
+                    "certificate": {"secret": "client", "certificateKey": "own.crt", "privateKeyKey": "own.key"},
+                },
+                "auth": {"credentials": LOGIN},
+                "secretReference": "${directory:/opt/secrets1/{name}:{key}}",
+            },
+            "connectorDefaults": {"postgres": {"max.batch.size": "700"}},
+        },
     ),
     "Connector": (
         {
@@ -315,7 +328,12 @@ def follows(kind: str, spec: Json) -> str | None:
 @functools.cache
 def _follows(kind: str, text: str) -> str | None:
     plans = _plans(kind, json.loads(text))
-    return None if refusal(plans[0]) else repr([one.actions for one in plans])
+    return None if refusal(plans[0]) else repr([*(one.actions for one in plans), _entered(kind, json.loads(text))])
+
+
+def _entered(kind: str, spec: Json) -> object:
+    """Return how a Kafka Connect that others run is entered."""
+    return external.in_force(connectcluster.in_force(resource(kind, spec))) if kind == "ConnectCluster" else None
 
 
 def refusal(plan: Plan) -> str | None:
@@ -339,6 +357,8 @@ def _plans(kind: str, spec: Json) -> list[Plan]:
             return [_planned(own, own), _failing(spec)]
         case "Consumer":
             return [_planned(own, own), _behind(spec)]
+        case "ConnectCluster":
+            return [_planned(one, own) for one in (own, worlds.CONNECTOR)]
         case _:
             return [_planned(own, own)]
 

@@ -99,7 +99,9 @@ def _consumer(spec: Json) -> Json:
 
 
 def _connect_cluster(spec: Json) -> Json:
-    workers = spec["workers"]
+    """Return the spec with workers of its own; those that others run are made by nobody here."""
+    spec = {name: part for name, part in spec.items() if name != "external"}
+    workers = spec.setdefault("workers", {})
     if "resources" in workers and "template" in workers:
         workers["template"] = {**workers["template"], "resources": None}
     return spec

@@ -17,9 +17,9 @@ from tests.operator.plan import statuses
 
 PAGE = (Path(__file__).parents[3] / "docs/security.md").read_text()
 POSTGRES = worlds.CONNECTOR.spec["postgres"]
-REST = {
+REST: dict[str, Any] = {
     "KafkaConnection": {"bootstrapServers": "kafka:9092"},
-    "ConnectCluster": {"kafka": "kafka"},
+    "ConnectCluster": {"kafka": "kafka", "workers": {}},
     "Connector": worlds.CONNECTOR.spec,
     "Consumer": worlds.CONSUMER.spec,
     "OutboxRelay": {name: part for name, part in worlds.OUTBOX_RELAY.spec.items() if name != "mariadb"},
@@ -34,10 +34,12 @@ def placed(kind: str, path: str, value: str) -> dict[str, Any]:
         change = {part: change}
     if "sasl" in change:
         change["sasl"] |= {"mechanism": "OAUTHBEARER", "credentials": {"secret": "a"}}
+    if "external" in change:
+        change["workers"] = None
     for database in ("postgres", "mysql", "mariadb"):
         if database in change:
             change = {database: {**POSTGRES, **change[database]}}
-    return {**REST[kind], **change}
+    return {name: part for name, part in {**REST[kind], **change}.items() if part is not None}
 
 
 HOSTS = (
@@ -55,6 +57,7 @@ URLS = (
     ("ConnectCluster", "workers.config:header.converter.schema.registry.url"),
     ("Connector", "config:value.converter.schema.registry.url"),
     ("Connector", "config:signal.consumer.sasl.oauthbearer.token.endpoint.url"),
+    ("ConnectCluster", "external.url"),
     ("KafkaConnection", "sasl.oauth.tokenEndpoint"),
     ("Consumer", "handler.http.url"),
     ("Consumer", "delivery.onDeadLetter.compensate.http.url"),
@@ -62,7 +65,11 @@ URLS = (
 )
 """Fields that hold the address of one service, with its protocol."""
 
-MORE = {"delivery.deduplication.redis.url": "/0", "sasl.oauth.tokenEndpoint": "/a/169.254.1.1?b=1;2"}
+MORE = {
+    "external.url": "/a/169.254.1.1",
+    "delivery.deduplication.redis.url": "/0",
+    "sasl.oauth.tokenEndpoint": "/a/169.254.1.1?b=1;2",
+}
 """What may stand behind the host where that is not all that an address may have."""
 
 LOCAL = (

@@ -14,6 +14,7 @@ from headrace_operator.plan import connector, slots
 from headrace_operator.plan.actions import PutConnector, RestartConnector, SetState
 from tests.fakes import agent
 from tests.operator import worlds
+from tests.operator.plan import databases
 from tests.operator.plan.databases import LACKS, LOST, ROWS, TABLES, WELL, planned, running, without_slot, world
 from tests.operator.worlds import condition
 
@@ -53,7 +54,7 @@ def test_what_the_database_lacks_refuses_a_spec_with_what_mends_it(
     assert condition(plan, "Accepted")["reason"] == reason
     assert words in condition(plan, "Accepted")["message"]
     assert condition(plan, "Stalled")["status"] == "True"
-    assert connector.unprepared(ROWS, (), {}, source) is not None
+    assert connector.unprepared(ROWS, (), {}, databases.WATCHED, source) is not None
     assert plan.status.get("preparedGeneration") is None
 
 
@@ -79,7 +80,7 @@ def test_a_database_that_is_away_is_waited_for_and_refuses_nothing(cause: Any) -
     assert condition(plan, "Ready")["reason"] == "SourceUnreachable"
     assert condition(plan, "Reconciling")["status"] == "True"
     assert condition(plan, "Stalled") == {}
-    assert connector.unprepared(worlds.CONNECTOR, (), {}, away) is not None
+    assert connector.unprepared(worlds.CONNECTOR, (), {}, databases.WATCHED, away) is not None
 
 
 def test_a_refused_login_names_the_secret_and_is_not_put() -> None:
@@ -107,7 +108,7 @@ def test_what_only_the_agent_cannot_read_is_not_told_of_a_connector_that_moves()
     "source", [Absent(), Unknown(reason="GET http://main-agent…: the source agent did not answer.")]
 )
 def test_nothing_is_put_before_the_agent_has_looked(source: Any) -> None:
-    held = connector.unprepared(worlds.CONNECTOR, (), {}, source)
+    held = connector.unprepared(worlds.CONNECTOR, (), {}, databases.WATCHED, source)
     plan = planned(world(source, validation=Unknown(reason=held or "")))
 
     assert held is not None

@@ -23,8 +23,9 @@ NO_LOGIN_AT_ALL = Rule(
     rule="!self.contains('@')",
     message="a login would stand here in plain text: write host and port, and name a Secret with credentials",
 )
-OF_BROKERS, OF_DATABASE, OF_HOST, OF_WEB, OF_TOKENS = map(
-    _rules, (addresses.BROKERS, addresses.DATABASE, addresses.HOST, addresses.WEB, addresses.TOKENS)
+OF_BROKERS, OF_DATABASE, OF_HOST, OF_WEB, OF_TOKENS, OF_CONNECT = map(
+    _rules,
+    (addresses.BROKERS, addresses.DATABASE, addresses.HOST, addresses.WEB, addresses.TOKENS, addresses.CONNECT),
 )
 OF_STORE = _rules(addresses.STORE)[1:]
 NOWHERE_LOCAL = tuple(

@@ -81,6 +81,13 @@ TOKENS = Address(
 )
 """Where tokens come from: an address that stays one in a list, a line of properties or a variable of a pod."""
 
+CONNECT = Address(
+    pattern=r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$",
+    message="write https://host:port, perhaps with a path, and without a login",
+    local=_URL,
+)
+"""The REST interface of a Kafka Connect, to which paths are added."""
+
 STORE = Address(pattern="^rediss?://", message="write redis://host:port or rediss://host:port", local=_URL)
 """The address of a Redis, whose pattern the field has."""
 

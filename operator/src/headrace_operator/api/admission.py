@@ -34,7 +34,15 @@ MOST_REFERENCES = 100
 
 JUDGED = {
     "KafkaConnection": ("bootstrapServers", "tls", "sasl", "properties"),
-    "ConnectCluster": ("kafka", "workers.image", "workers.config", "workers.template", "rest", "agent.template"),
+    "ConnectCluster": (
+        "kafka",
+        "workers.image",
+        "workers.config",
+        "workers.template",
+        "rest",
+        "external",
+        "agent.template",
+    ),
     "Connector": ("connect", "postgres", "config"),
     "Consumer": ("from", "handler", "delivery.deduplication", "delivery.onDeadLetter", "template"),
     "OutboxRelay": ("kafka", "postgres", "mysql", "mariadb", "template"),
@@ -48,6 +56,12 @@ USED = {
     "OutboxRelay": (("kafka", "kafkaconnections"),),
 }
 """Parts of a spec that name another resource, whose login the object's pods are given."""
+
+ADDRESSES = {"ConnectCluster": (("external", "external.url", "externalconnects"),)}
+"""Parts of a spec by which the operator itself asks an address for somebody, each with what holds that address.
+
+It reaches what they may not, such as workers of other namespaces, so each address is a resource of its own to `use`.
+"""
 
 CODE = {
     "ConnectCluster": ("workers.image", "workers.template", "agent.template"),
@@ -99,7 +113,7 @@ def _policy(kind: Kind) -> dict[str, Any]:
             {"name": "named", "expression": _named(kind, spec)},
             {"name": "secrets", "expression": _distinct("variables.named", _places(kind, spec) or MOST_REFERENCES)},
         ],
-        "validations": [*_secrets(_places(kind, spec)), *_uses(kind), *_pods(kind, spec)],
+        "validations": [*_secrets(_places(kind, spec)), *_uses(kind), *_reaches(kind), *_pods(kind, spec)],
     }
     return {"apiVersion": API_VERSION, "kind": "ValidatingAdmissionPolicy", "metadata": _metadata(kind), "spec": body}
 
@@ -217,6 +231,19 @@ def _uses(kind: Kind) -> list[dict[str, Any]]:
             f"ask for a Role with the verb use on {plural}.{GROUP}",
         )
         for path, plural in USED.get(kind.name, ())
+    ]
+
+
+def _reaches(kind: Kind) -> list[dict[str, Any]]:
+    """Return a question for each address that the operator asks for the object."""
+    return [
+        _allowed(
+            f"!object.spec{_optional(part)}.hasValue()",
+            (GROUP, plural, f"object.spec.{field}", "use"),
+            f"'you name the address ' + object.spec.{field} + ', which Headrace would ask for you, and may not use it",
+            f"ask for a Role with the verb use on {plural}.{GROUP}, with that address as its resource name",
+        )
+        for part, field, plural in ADDRESSES.get(kind.name, ())
     ]
 
 

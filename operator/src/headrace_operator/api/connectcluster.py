@@ -7,11 +7,14 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from headrace_operator.api.external import External
 from headrace_operator.api.resources import Resources
 from headrace_operator.api.schema import Credentials, Model, Name, ObjectName, Rule, Status
 from headrace_operator.api.template import Template, WorkersTemplate
+from headrace_operator.api.words import OneOf
 
 ONE_PLACE = "compute of workers is said once: in resources, or in template.resources"
+NOT_OURS = "rest protects workers that Headrace runs: url, tls and auth of external say how another one is reached"
 SESSIONED = (
     "with rest.auth, connect.protocol of workers.config can be sessioned alone: with another one workers take tasks "
     "from whoever sends them, without a login"
@@ -86,13 +89,29 @@ class Agent(Model):
     )
 
 
-class ConnectClusterSpec(Model):
+class ConnectorDefaults(Model):
+    """Properties that Connectors of a source get unless their own specs set them."""
+
+    postgres: dict[str, str] | None = Field(
+        None,
+        description="Properties of each Connector that captures PostgreSQL, without passwords and Secrets, and without "
+        "those that Headrace sets. What a Connector says itself, in a field or in its config, wins.",
+    )
+
+
+class ConnectClusterSpec(OneOf):
     """What a user writes."""
 
     kind: ClassVar[str] = "ConnectCluster"
+    choices: ClassVar[tuple[str, ...]] = ("workers", "external")
 
-    kafka: Name = Field(description="Name of the KafkaConnection the workers use. Fixed once they run.")
-    workers: Workers = Field(description="Workers that Headrace runs.")
+    kafka: Name = Field(
+        description="Name of the KafkaConnection of the Kafka that the workers use. Fixed once they run."
+    )
+    workers: Workers | None = Field(None, description="Workers that Headrace runs.")
+    external: External | None = Field(
+        None, description="A Kafka Connect that others run, in place of workers; it is fixed which of both it is."
+    )
     rest: Rest | None = Field(
         None, description="How the workers' REST interface is protected. Default: plain HTTP without a login."
     )
@@ -101,9 +120,14 @@ class ConnectClusterSpec(Model):
         description="The source agent, which looks at the databases of the Connectors and keeps their publications.",
     )
 
+    connector_defaults: ConnectorDefaults | None = Field(
+        None, description="Properties that Connectors of a source get unless their own specs set them."
+    )
+
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(rule="!has(self.external) || !has(self.rest)", message=NOT_OURS, field_path=".rest"),
         Rule(
-            rule="!has(self.rest) || !has(self.rest.auth) || !has(self.workers.config)"
+            rule="!has(self.rest) || !has(self.rest.auth) || !has(self.workers) || !has(self.workers.config)"
             " || !('connect.protocol' in self.workers.config)"
             " || self.workers.config['connect.protocol'] == 'sessioned'",
             message=SESSIONED,
@@ -111,9 +135,20 @@ class ConnectClusterSpec(Model):
         ),
     )
 
+    @property
+    def own(self) -> Workers:
+        """What is asked of workers that Headrace runs: nothing where others run them."""
+        return self.workers or Workers.model_validate({})
+
+    @model_validator(mode="after")
+    def _protects_its_own_workers(self) -> Self:
+        if self.external is not None and self.rest is not None:
+            raise ValueError(NOT_OURS)
+        return self
+
     @model_validator(mode="after")
     def _signs_what_has_no_login(self) -> Self:
-        protocol = (self.workers.config or {}).get("connect.protocol", "sessioned")
+        protocol = (self.own.config or {}).get("connect.protocol", "sessioned")
         if self.rest is not None and self.rest.auth is not None and protocol != "sessioned":
             raise ValueError(SESSIONED)
         return self
@@ -151,7 +186,9 @@ class ConnectClusterStatus(Status):
     agent_ready: str | None = Field(
         None, description="Ready and wanted pods of the source agent, as 1/1, while there is one."
     )
-    plugins: tuple[Plugin, ...] | None = Field(None, description="Source connector plug-ins that the workers offer.")
+    plugins: tuple[Plugin, ...] | None = Field(
+        None, description="Source connector plug-ins that the workers offer, and those of Headrace."
+    )
     unmanaged_connectors: tuple[str, ...] | None = Field(
         None,
         description="Connectors on these workers that no Connector of Headrace made (500 at most), left alone.",

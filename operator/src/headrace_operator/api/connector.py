@@ -244,6 +244,9 @@ class ConnectorStatus(Status):
     prepared_generation: int | None = Field(
         None, description="Generation of the spec for which the database was seen to have what it needs."
     )
+    defaults: dict[str, str] | None = Field(
+        None, description="Properties that its ConnectCluster gives it (connectorDefaults), as they are in force."
+    )
     tasks_ready: str | None = Field(None, description="Running tasks of all tasks, such as 1/1.")
     offsets: tuple[dict[str, Any], ...] | None = Field(
         None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace_operator.api import address_rules
+from headrace_operator.api import address_rules, secret_reference
 from headrace_operator.api.address_rules import NO_LOGIN, NO_LOGIN_AT_ALL
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
 from headrace_operator.api.connector import (
@@ -26,6 +26,7 @@ from headrace_operator.api.consumer import (
     Source,
 )
 from headrace_operator.api.durations import SENSIBLE
+from headrace_operator.api.external import External
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus, Sasl
 from headrace_operator.api.kind import AGE, MESSAGE, NO_DOTS, READY, REASON, WAS_SEEN, Column, Kind, Naming
 from headrace_operator.api.outboxrelay import NO_TABLE, OUR_TOPICS, OutboxRelaySpec, OutboxRelayStatus
@@ -36,6 +37,7 @@ from headrace_operator.api.properties import (
     KAFKA,
     LOGIN,
     ODD,
+    OF_ONE,
     REFERENCE,
     SECRET,
     TUNING,
@@ -87,6 +89,14 @@ NO_IDENTITY = Rule(
     message="the connector's name, class, database, slot and prefix of topics are set by Headrace: remove them here; "
     "postgres.database, postgres.slot and topics.prefix are their fields",
 )
+NONE_OF_ONE = Rule(
+    rule=f"self.all(key, !key.matches(r'{OF_ONE}'))",
+    message="a default is for all Connectors: database, login, publication and tables are said by each of them",
+)
+NO_REFERENCES = Rule(
+    rule=f"self.all(key, !self[key].matches(r'{REFERENCE}'))",
+    message="a default names no Secret: the Connector names its own, whose writer must have the right to it",
+)
 NO_KAFKA = Rule(
     rule=f"self.all(key, !key.matches(r'{KAFKA}'))",
     message="where Kafka is and how to log in is said by the KafkaConnection alone: remove those properties here",
@@ -110,6 +120,21 @@ IS_ACCEPTED = "has(self.status) && has(self.status.accepted)"
 AS_A_SERVICE = Naming(
     pattern=SERVICE,
     message="the workers' Service is named after it: begin with a letter, and use no dots but letters, digits, hyphens",
+)
+
+
+SAME_WORKERS = Rule(
+    rule=f"!({IS_ACCEPTED}) || has(oldSelf.spec.external) == has(self.spec.external)",
+    message="connectors and their offsets stay where they are, with workers of Headrace or on another Kafka Connect: "
+    "make another ConnectCluster instead",
+    field_path=".spec.external",
+)
+SAME_CONNECT = Rule(
+    rule=f"!({IS_ACCEPTED}) || !has(oldSelf.spec.external) || !has(self.spec.external) || "
+    "oldSelf.spec.external.url.replace('https://', 'http://') == "
+    "self.spec.external.url.replace('https://', 'http://')",
+    message="connectors and their offsets stay on the first Kafka Connect: make another ConnectCluster instead",
+    field_path=".spec.external.url",
 )
 
 
@@ -181,8 +206,21 @@ KINDS = (
                     HAS_PODS,
                     "the connectors' offsets are on the first Kafka: make another ConnectCluster instead",
                 ),
+                SAME_WORKERS,
+                SAME_CONNECT,
             ),
-            "spec": ConnectClusterSpec.rules,
+            "spec": (ConnectClusterSpec.rule(), *ConnectClusterSpec.rules),
+            "spec.connectorDefaults.postgres": (
+                NO_PASSWORDS,
+                NO_REFERENCES,
+                NO_IDENTITY,
+                NONE_OF_ONE,
+                NO_KAFKA,
+                *address_rules.OF_PROPERTIES,
+            ),
+            "spec.external": External.rules,
+            "spec.external.url": address_rules.OF_CONNECT,
+            "spec.external.secretReference": (secret_reference.RULE,),
             "spec.workers.config": (
                 NO_PASSWORDS,
                 NOT_THE_WORKERS,

@@ -66,6 +66,12 @@ IDENTITY = (
 )  # fmt: skip
 """Properties of a connector that its offsets, slot and topics hang on: Headrace sets them, from fields that stay."""
 
+OF_ONE = (
+    r"^headrace\.|^database\.(hostname|port|user|password)$|^publication\.(name|autocreate\.mode)$"
+    r"|^(table|schema)\.(include|exclude)\.list$"
+)
+"""Names of what one connector has for itself: where its database is, its login, what it captures, its publication."""
+
 KAFKA = (
     r"^((producer|consumer|admin)\.(override\.)?)?(bootstrap\.servers|security\.protocol|sasl\..*)$"
     r"|^config\.providers"

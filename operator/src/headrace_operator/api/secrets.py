@@ -31,5 +31,9 @@ def named(part: Any, above: str = "") -> Iterator[str]:
             yield from named(value, name)
 
 
+NO_NAMES = frozenset({"secretReference"})
+"""Fields that are called so and say how any Secret is named, not one."""
+
+
 def _is_named(name: str, above: str) -> bool:
-    return name.startswith("secret") or (name == "name" and "secret" in above.lower())
+    return (name.startswith("secret") and name not in NO_NAMES) or (name == "name" and "secret" in above.lower())

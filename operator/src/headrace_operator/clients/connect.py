@@ -20,7 +20,7 @@ from yarl import URL
 from headrace.discreet import discreet
 from headrace_operator.clients import answers, connect_lags, errors, fence
 from headrace_operator.clients.answers import PLAIN, body
-from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Hosts
+from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Hosts, root
 from headrace_operator.clients.connect_entrances import Entrance
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
@@ -84,13 +84,13 @@ class Connect:
 
     async def workers(self, url: str) -> WorkersSeen:
         """Read version, plug-ins and every connector of the workers at ``url``."""
-        root = await self._send("GET", f"{url}/")
-        plugins = await self._send("GET", f"{url}/connector-plugins")
+        told = await self._send("GET", f"{url}/")
+        plugins = await self._send("GET", f"{url}/connector-plugins?connectorsOnly=false")
         connectors = await self._list(url)
-        with _understood(url):
+        with _understood(self._hosts.real(url)):
             return WorkersSeen(
-                version=_text(root["version"]),
-                kafka_cluster_id=root["kafka_cluster_id"],
+                version=_text(told["version"]),
+                kafka_cluster_id=told["kafka_cluster_id"],
                 plugins=tuple(
                     PluginSeen(class_name=_text(one["class"]), version=str(one.get("version")), type=one["type"])
                     for one in plugins
@@ -112,7 +112,7 @@ class Connect:
             return await self.connector(url, name)
         at = _at(url, name)
         offsets, topics = await self._offsets.ask(f"{at}/offsets"), await self._topics.ask(f"{at}/topics")
-        with _understood(at):
+        with _understood(self._hosts.real(at)):
             told = _told_figures(name, offsets, topics)
         for figure, kept in (("offsets", self._offsets), ("topics", self._topics)):
             if not told[figure]:
@@ -131,7 +131,7 @@ class Connect:
         except errors.Missing:
             status = UNTOLD
         offsets, topics = await self._figures(at)
-        with _understood(at):
+        with _understood(self._hosts.real(at)):
             return dataclasses.replace(_connector(name, config, status), **_told_figures(name, offsets, topics))
 
     async def lag(self, host: str, prefix: str) -> float | None:
@@ -149,7 +149,7 @@ class Connect:
             said = await self._send("PUT", at, body=config, deadline=PATIENCE)
         except errors.Invalid as error:
             return Validation(errors=(FieldError(field="connector.class", message=str(error)),))
-        with _understood(at):
+        with _understood(self._hosts.real(at)):
             values = [one["value"] for one in said["configs"] if one["value"] is not None]
             return Validation(
                 errors=tuple(
@@ -193,7 +193,7 @@ class Connect:
     async def _list(self, url: str) -> Mapping[str, ConnectorSeen]:
         """Read every connector that is understood, by name: one that is odd, or has no status yet, is left out."""
         expanded = await self._send("GET", f"{url}/connectors?expand=info&expand=status", most=LONGEST_LIST)
-        with _understood(url):
+        with _understood(self._hosts.real(url)):
             return {name: seen for name, one in expanded.items() if (seen := _listed(name, one)) is not None}
 
     async def _page(self, host: str) -> Mapping[str, float]:
@@ -237,44 +237,44 @@ class Connect:
         most: int = LONGEST,
         changes: bool = False,
     ) -> Any:
-        root = _root(url)
-        host = self._hosts.at(root)
+        host = self._hosts.at(root(url))
+        what, entrance = f"{method} {self._hosts.real(url)}", host.entrance
         async with host.turn(deadline or self._deadline) as begun:
             if changes:
-                fence.check(f"{method} {url}")
+                fence.check(what)
             within = aiohttp.ClientTimeout(total=deadline or self._deadline, connect=fence.SENT if changes else None)
             try:
                 status, text = await self._ask(method, url, body, within, most)
             except aiohttp.ConnectionTimeoutError as error:
-                raise _silence(f"{method} {url}", within.connect) from error
+                raise _silence(what, within.connect) from error
             except TimeoutError as error:
                 if deadline is None and host.is_silent(begun):
-                    raise host.share(_silence(root, self._deadline)) from error
-                raise _silence(f"{method} {url}", within.total) from error
+                    raise host.share(_silence(self._hosts.real(root(url)), self._deadline)) from error
+                raise _silence(what, within.total) from error
             except aiohttp.ClientConnectorCertificateError as error:
                 host.answered()
-                raise errors.Unauthorized(f"{method} {url}: {_stranger(error)}") from error
+                raise errors.Unauthorized(f"{what}: {_stranger(error, entrance)}") from error
             except (OSError, aiohttp.ClientError) as error:
                 host.answered()
-                raise errors.Unreachable(f"{method} {url}: {_NO_ANSWER}: {str(error) or repr(error)}.") from error
+                raise errors.Unreachable(f"{what}: {_NO_ANSWER}: {str(error) or repr(error)}.") from error
             host.answered()
         if status == 401:
-            raise errors.Unauthorized(f"{method} {url}: {_LOGIN}")
-        meant = _meant(status, text)
-        return answers.read(f"{method} {url}", CONNECT, meant, text)
+            raise errors.Unauthorized(f"{what}: {_refused(entrance)}")
+        read = answers.read(what, CONNECT, _meant(status, text), text)
+        return entrance.heard(read) if entrance else read
 
     async def _ask(
         self, method: str, url: str, sent: Any, within: aiohttp.ClientTimeout, most: int
     ) -> tuple[int, bytes]:
-        entrance = self._hosts.at(_root(url)).entrance
+        entrance = self._hosts.at(root(url)).entrance
         async with self._session.request(
             method,
-            url,
-            json=sent,
+            self._hosts.real(url),
+            json=entrance.sent(sent) if entrance else sent,
             headers={**HEADERS, **({"Authorization": entrance.login} if entrance and entrance.login else {})},
             timeout=within,
             allow_redirects=False,
-            ssl=entrance.authority if entrance else True,
+            ssl=(entrance.authority if entrance else None) or True,
         ) as response:
             try:
                 return response.status, await body(response, most)
@@ -285,21 +285,24 @@ class Connect:
 
 _NO_ANSWER = "Kafka Connect did not answer"
 _LOGIN = (
-    "Kafka Connect refused user name and password: the Secret of rest.auth must hold those that the workers know; "
-    "a changed one reaches them within two minutes."
+    "Kafka Connect refused user name and password: the Secret of {field}.auth must hold those that the workers know"
 )
 
 
-def _root(url: str) -> str:
-    """Return the address of the workers, which all their requests begin with."""
-    return "/".join(url.split("/", 3)[:3])
+def _refused(entrance: Entrance | None) -> str:
+    if entrance is not None and entrance.address is not None:
+        return f"{_LOGIN.format(field='external')}."
+    return f"{_LOGIN.format(field='rest')}; a changed one reaches them within two minutes."
 
 
-def _stranger(error: aiohttp.ClientConnectorCertificateError) -> str:
+def _stranger(error: aiohttp.ClientConnectorCertificateError, entrance: Entrance | None) -> str:
     why = getattr(error.certificate_error, "verify_message", "") or "it is another one"
+    told = f"the certificate of Kafka Connect is not trusted ({why}): "
+    if entrance is not None and entrance.address is not None:
+        return f"{told}external.tls.ca must be its authority, and it must be for the host in external.url."
     return (
-        f"the certificate of Kafka Connect is not trusted ({why}): in the Secret of rest.tls, ca.crt must be the "
-        "authority of tls.crt, and that must be for the workers' names."
+        f"{told}in the Secret of rest.tls, ca.crt must be the authority of tls.crt, and that must be for the workers' "
+        "names."
     )
 
 

@@ -74,6 +74,11 @@ class Host:
         return True
 
 
+def root(url: str) -> str:
+    """Return the address of the workers, which all their requests begin with."""
+    return "/".join(url.split("/", 3)[:3])
+
+
 class Hosts:
     """The addresses that are asked; as many as were within `IDLE` seconds, however many come and go."""
 
@@ -91,3 +96,9 @@ class Hosts:
             self._known[root] = Host(self._now)
         self._known[root].asked = self._now()
         return self._known[root]
+
+    def real(self, url: str) -> str:
+        """Return where ``url`` leads: that of a Kafka Connect that others run begins with a name."""
+        entrance = self.at(root(url)).entrance
+        address = entrance.address if entrance else None
+        return url if address is None else address + url[len(root(url)) :]

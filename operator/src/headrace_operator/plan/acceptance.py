@@ -183,6 +183,18 @@ def no_identity(field: str, properties: Mapping[str, str] | None) -> Finding | N
     return _refused(field, raw.identity(properties), why)
 
 
+def none_of_one(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property of a default is a matter of each connector."""
+    why = "is said by each Connector itself (its database, login, publication and tables): remove it."
+    return _refused(field, raw.named(properties, raw.OF_ONE), why)
+
+
+def no_references(field: str, properties: Mapping[str, str] | None) -> Finding | None:
+    """Say which raw property of a default names a Secret, which only a Connector may."""
+    why = "names a Secret, which no default may: name it in the Connector."
+    return _refused(field, raw.stray(properties, (), ""), why, Reason.PASSWORD_IN_CONFIG)
+
+
 def no_kafka(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property of a connector would take the workers' login to another Kafka."""
     why = "is said by the KafkaConnection alone (where Kafka is, how to log in): remove it."

@@ -39,9 +39,7 @@ def is_wanted(spec: ConnectClusterSpec | None) -> bool:
 
 def may_be_there(cluster: Resource) -> bool:
     """Tell whether there is something of an agent to look at: it is wanted, or was when the status was written."""
-    agent = cluster.spec.get("agent")
-    written = isinstance(agent, Mapping) and agent.get("enabled")
-    return bool(written or source.is_on(cluster) or cluster.status.get("agentReady"))
+    return source.is_written(cluster) or source.is_on(cluster) or bool(cluster.status.get("agentReady"))
 
 
 def actions(
@@ -90,6 +88,13 @@ def ready(world: ConnectClusterWorld, spec: ConnectClusterSpec | None) -> str | 
         return None
     wanted, there, _ = pods.rollout(_deployment(world))
     return pods.counted(there, wanted)
+
+
+def mounted(world: ConnectClusterWorld) -> tuple[str, ...]:
+    """Return the Secrets that the agent's pod has now: they were named by Connectors that were accepted."""
+    spec = ((_deployment(world) or {}).get("spec") or {}).get("template", {}).get("spec", {})
+    sources = (one for volume in spec.get("volumes", ()) for one in volume.get("projected", {}).get("sources", ()))
+    return tuple(one["secret"]["name"] for one in sources if "secret" in one)
 
 
 def _rollout(world: ConnectClusterWorld, seen: Children, changing: bool, now: datetime) -> Finding:

@@ -6,6 +6,7 @@ So a first pass is shown as it goes when all is well. Other resources that it na
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -83,7 +84,7 @@ def _connect_cluster(resource: Resource, given: Given) -> ConnectClusterWorld:
 
 
 def _connector(resource: Resource, given: Given) -> ConnectorWorld:
-    connect = _reference(given, "ConnectCluster", resource.spec.get("connect"))
+    connect = _connect(given, resource.spec.get("connect"))
     there = isinstance(connect, Resource)
     return ConnectorWorld(
         resource=resource,
@@ -135,6 +136,15 @@ def _consumer(resource: Resource, given: Given, now: datetime) -> ConsumerWorld:
 
 def _reference(given: Given, kind: str, name: object) -> Reference:
     return given.get((kind, str(name)), Absent())
+
+
+def _connect(given: Given, name: object) -> Reference:
+    """Return a ConnectCluster as it is accepted, but for an agent: what that would tell is not assumed."""
+    found = _reference(given, "ConnectCluster", name)
+    if not isinstance(found, Resource):
+        return found
+    without = connectcluster.in_force(replace(found, spec={**found.spec, "agent": {}}))
+    return replace(without, spec=found.spec)
 
 
 def _kafka(given: Given, name: object) -> Reference:

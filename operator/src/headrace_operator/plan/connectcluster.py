@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
+from headrace_operator.api import addresses
 from headrace_operator.api import properties as raw
 from headrace_operator.api import secrets as api_secrets
 from headrace_operator.api.connectcluster import ConnectClusterSpec
@@ -20,6 +22,7 @@ from headrace_operator.plan import (
     connector,
     contracts,
     declared,
+    external,
     inputs,
     leaving,
     marks,
@@ -39,6 +42,15 @@ from headrace_operator.settings import Settings
 
 MEMORY = "workers.resources.limits.memory"
 NEEDED = frozenset({"Accepted", "KafkaKnown", "Deployed", "Answering"})
+OF_DEFAULTS = (
+    acceptance.no_passwords,
+    acceptance.no_references,
+    acceptance.no_identity,
+    acceptance.none_of_one,
+    acceptance.no_kafka,
+    acceptance.no_code,
+    acceptance.nowhere_local,
+)
 
 
 def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
@@ -46,21 +58,19 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     resource = world.resource
     judged = judge(resource, world.secrets)
     kafka = kafka_spec(world.kafka)
-    ready = pods.rollout(_deployment(world))[1] > 0
+    ready = external.is_meant(resource) or pods.rollout(_deployment(world))[1] > 0
     is_ours = taken(resource, world.children) is None
     gone = _gone(world) if ready and is_ours else {}
-    readable = leaving.still_read(gone, _role(world))
+    readable = agent.mounted(world) if external.is_meant(resource) else leaving.still_read(gone, _role(world))
     children = _children(world, judged.spec, kafka, readable, settings)
     before = tuple(resource.status.get("leaving") or ())
     leaves = leaving.decide(gone, before, world.databases, rest.url(resource), now)
     left = declared.left(resource, leaves.dropping, world.sources, readable)
     beside = agent.actions(world, judged.spec, settings, left)
     unused = contracts.removals(resource, world.contracts, contract(world)) if is_ours else ()
-    protected = judged.spec.rest if judged.spec else None
-    deployed = rest.unseen(protected, world.secrets) or _deployed(world, bool(children), now)
-    found = [judged.finding, kafka_known(resource, world.kafka), deployed, _answering(world)]
+    found = [judged.finding, kafka_known(resource, world.kafka), *_workers(world, judged.spec, bool(children), now)]
     found += filter(None, [agent.deployed(world, judged.spec, settings.agent_image, bool(beside), now)])
-    findings = with_ready(found, NEEDED, judged.stalled)
+    findings = with_ready(found, NEEDED & {one.type for one in found}, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     status = _status(world, conditions) | {"accepted": judged.accepted}
@@ -74,14 +84,18 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
 def contract(world: ConnectClusterWorld) -> Manifest | None:
     """Return the ConfigMap that workers shall be made with; None while it is not known."""
     spec, kafka = judge(world.resource, world.secrets).spec, kafka_spec(world.kafka)
-    return None if spec is None or kafka is None else workers.config_map(world.resource, spec, kafka)
+    return (
+        None
+        if spec is None or spec.workers is None or kafka is None
+        else workers.config_map(world.resource, spec, kafka)
+    )
 
 
 def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[ConnectClusterSpec]:
     """Return which spec of a ConnectCluster is in force, by where ``secrets`` may go as far as they were seen."""
 
     def sent_elsewhere(spec: ConnectClusterSpec) -> Finding | None:
-        given = {"workers.template": spec.workers.template, "agent.template": spec.agent and spec.agent.template}
+        given = {"workers.template": spec.own.template, "agent.template": spec.agent and spec.agent.template}
         for field, template in given.items():
             named = api_secrets.named(template.model_dump(by_alias=True, exclude_none=True) if template else {})
             if (refused := acceptance.unbounded(field, named, secrets or {})) is not None:
@@ -91,18 +105,32 @@ def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[Conn
     judged = acceptance.judge(
         ConnectClusterSpec,
         resource,
-        lambda spec: acceptance.no_passwords("workers.config", spec.workers.config),
-        lambda spec: acceptance.not_the_workers("workers.config", spec.workers.config),
-        lambda spec: acceptance.plain_lines("workers.config", spec.workers.config),
+        lambda spec: acceptance.no_passwords("workers.config", spec.own.config),
+        lambda spec: acceptance.not_the_workers("workers.config", spec.own.config),
+        lambda spec: acceptance.plain_lines("workers.config", spec.own.config),
         lambda spec: acceptance.no_stray_references(
-            "workers.config", spec.workers.config, raw.WORKER_SECRETS, resource.namespace
+            "workers.config", spec.own.config, raw.WORKER_SECRETS, resource.namespace
         ),
-        lambda spec: acceptance.no_code("workers.config", spec.workers.config),
-        lambda spec: acceptance.nowhere_local("workers.config", spec.workers.config),
-        lambda spec: acceptance.no_login_in_image("workers.image", spec.workers.image),
+        lambda spec: acceptance.no_code("workers.config", spec.own.config),
+        lambda spec: acceptance.nowhere_local("workers.config", spec.own.config),
+        lambda spec: acceptance.no_login_in_image("workers.image", spec.own.image),
+        lambda spec: acceptance.address("external.url", spec.external and spec.external.url, addresses.CONNECT),
+        _defaults,
         sent_elsewhere,
     )
     return acceptance.in_force_within(judged, sent_elsewhere)
+
+
+def in_force(resource: Resource) -> Resource:
+    """Return a ConnectCluster as its own pass leaves it, with what that accepts; its status may be older."""
+    return dataclasses.replace(resource, status={**resource.status, "accepted": judge(resource).accepted})
+
+
+def _defaults(spec: ConnectClusterSpec) -> Finding | None:
+    """Say which property no default may be: they are judged as a Connector's own, and some are each one's own."""
+    given = spec.connector_defaults.postgres if spec.connector_defaults else None
+    found = (check("connectorDefaults.postgres", given) for check in OF_DEFAULTS)
+    return next((one for one in found if one), None)
 
 
 def kafka_spec(kafka: Reference) -> KafkaConnectionSpec | None:
@@ -117,7 +145,7 @@ def _children(
     still_read: tuple[str, ...],
     settings: Settings,
 ) -> tuple[Action, ...]:
-    if spec is None or kafka is None or not isinstance(world.children, Children):
+    if spec is None or spec.workers is None or kafka is None or not isinstance(world.children, Children):
         return ()
     if not isinstance(world.connectors, tuple) or taken(world.resource, world.children):
         return ()
@@ -171,7 +199,10 @@ def _gone(world: ConnectClusterWorld) -> Gone:
 
 def _lets_go(owner: Reference, seen: ConnectorSeen, cluster: Resource) -> bool:
     if isinstance(owner, Resource):
-        return owner.spec.get("connect") != cluster.name or marks.is_left(seen.config, owner)
+        elsewhere = owner.spec.get("connect") != cluster.name
+        if elsewhere and external.is_meant(cluster):  # perhaps by another ConnectCluster of the same Kafka Connect
+            return seen.config.get(marks.RESOURCE) != owner.uid
+        return elsewhere or marks.is_left(seen.config, owner)
     return isinstance(owner, Absent)
 
 
@@ -196,6 +227,16 @@ def kafka_known(resource: Resource, kafka: Reference) -> Finding:
             return unknown("KafkaKnown", Reason.UNKNOWN, reason)
 
 
+def _workers(
+    world: ConnectClusterWorld, spec: ConnectClusterSpec | None, changing: bool, now: datetime
+) -> tuple[Finding, ...]:
+    """Say how the workers are; of those that others run only what they answer."""
+    if external.is_meant(world.resource):
+        return (_answering(world, spec),)
+    protected = spec.rest if spec else None
+    return rest.unseen(protected, world.secrets) or _deployed(world, changing, now), _answering(world, spec)
+
+
 def _deployed(world: ConnectClusterWorld, changing: bool, now: datetime) -> Finding:
     for seen in (world.children, world.connectors):
         if isinstance(seen, Unknown):
@@ -214,32 +255,31 @@ def _deployed(world: ConnectClusterWorld, changing: bool, now: datetime) -> Find
     return true("Deployed", Reason.DEPLOYED, f"All workers are ready: {wanted}.")
 
 
-def _answering(world: ConnectClusterWorld) -> Finding:
+def _answering(world: ConnectClusterWorld, spec: ConnectClusterSpec | None) -> Finding:
     if isinstance(world.workers, WorkersSeen):
+        if spec and spec.external and (unfit := external.unfit(spec.external, world.workers, world.kafka)):
+            return unfit
         return true("Answering", Reason.CONNECT_ANSWERS, f"Kafka Connect {world.workers.version} answers.")
     return false("Answering", Reason.CONNECT_UNREACHABLE, world.workers.reason)
 
 
 def _status(world: ConnectClusterWorld, conditions: list[dict[str, Any]]) -> dict[str, Any]:
-    wanted, ready, _ = pods.rollout(_deployment(world))
-    status: dict[str, Any] = {
-        "observedGeneration": world.resource.generation,
-        "conditions": conditions,
-        "group": names.connect_group(world.resource.place, world.resource.name),
-        "replicas": wanted,
-        "readyReplicas": ready,
-        "replicasReady": pods.counted(ready, wanted),
-    }
-    if isinstance(world.children, Unknown):
-        status |= {name: world.resource.status.get(name) for name in ("replicas", "readyReplicas", "replicasReady")}
+    status: dict[str, Any] = {"observedGeneration": world.resource.generation, "conditions": conditions}
+    if not external.is_meant(world.resource):
+        status |= _own_workers(world)
     if isinstance(world.workers, WorkersSeen):
-        plugins = [
-            {"class": plugin.class_name, "version": plugin.version}
-            for plugin in world.workers.plugins
-            if plugin.type == "source"
-        ]
-        status |= {"version": world.workers.version, "plugins": plugins, "unmanagedConnectors": _unmanaged(world)}
+        told = {"version": world.workers.version, "plugins": external.listed(world.workers)}
+        status |= {**told, "unmanagedConnectors": _unmanaged(world)}
     return status
+
+
+def _own_workers(world: ConnectClusterWorld) -> dict[str, Any]:
+    """Return what a status has of workers that Headrace runs."""
+    wanted, ready, _ = pods.rollout(_deployment(world))
+    counts = {"replicas": wanted, "readyReplicas": ready, "replicasReady": pods.counted(ready, wanted)}
+    if isinstance(world.children, Unknown):
+        counts = {name: world.resource.status.get(name) for name in counts}
+    return {"group": names.connect_group(world.resource.place, world.resource.name), **counts}
 
 
 def _unmanaged(world: ConnectClusterWorld) -> list[str]:

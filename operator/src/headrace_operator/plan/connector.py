@@ -5,43 +5,44 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec
-from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation
+from headrace_operator.observed.connect import ConnectorSeen, Validation
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.observed.world import ConnectorWorld, Secrets
+from headrace_operator.observed.world import ConnectorWorld, Reference, Secrets
 from headrace_operator.plan import (
     acceptance,
     captured_topics,
     database,
     debezium,
+    defaults,
+    external,
     left,
     marks,
     names,
     needs,
     operations,
     publication,
+    reported,
     requests,
     rest,
     restarts,
     sharing,
-    traces,
 )
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
 from headrace_operator.plan.conditions import Finding, dated, false, notes, true, unknown, with_ready
 from headrace_operator.plan.operations import Operating
 from headrace_operator.plan.reasons import Reason
-from headrace_operator.plan.source import Source
+from headrace_operator.plan.source import Source, is_on
 from headrace_operator.settings import Settings
 
 NEEDED = frozenset({"Accepted", "CredentialsCurrent", "ConnectKnown", "Running"})
 VERBS: Mapping[str, Literal["pause", "stop", "resume"]] = {"Running": "resume", "Paused": "pause", "Stopped": "stop"}
 INITIAL: Mapping[str | None, Literal["PAUSED", "STOPPED"]] = {"Paused": "PAUSED", "Stopped": "STOPPED"}
-FIGURES = ("offsets", "topics")
 NONE_SEEN: Secrets = {}
 NAMESAKE = (
     "Kafka Connect still has what an earlier Connector of this name left: it is being removed, with its offsets, and "
@@ -56,28 +57,34 @@ def wanted(
     home: str | Unknown,
     others: tuple[Resource, ...] = (),
     secrets: Secrets = NONE_SEEN,
-    *,
-    has_agent: bool = False,
+    cluster: Resource | None = None,
 ) -> Mapping[str, str] | None:
     """Return the configuration that Connect shall validate and run; None when the spec as written is not valid.
 
     ``home`` is the UID of the namespace; while it is not known the mark is not whole, and nothing runs so. An agent
-    makes the publication where the workers have one.
+    makes the publication where the ``cluster`` has one.
     """
-    judged = judge(resource, others, secrets)
+    judged = judge(resource, others, secrets, cluster)
     if judged.spec is None or judged.problem is not None:
         return None
-    return _configuration(resource, judged.spec, home, has_agent=has_agent)
+    return _configuration(resource, judged.spec, home, cluster)
 
 
-def _configuration(resource: Resource, spec: ConnectorSpec, home: str | Unknown, *, has_agent: bool) -> dict[str, str]:
+def _configuration(
+    resource: Resource, spec: ConnectorSpec, home: str | Unknown, cluster: Reference | None
+) -> dict[str, str]:
+    has_agent = isinstance(cluster, Resource) and is_on(cluster)
     made = debezium.configuration(resource, spec, has_agent=has_agent)
     return {**made, **marks.mark(resource, home if isinstance(home, str) else ""), **left.wanted(spec)}
 
 
-def unprepared(resource: Resource, others: tuple[Resource, ...], secrets: Secrets, source: Source) -> str | None:
-    """Say what the database lacks for the spec as written, as the source agent sees it."""
-    judged = judge(resource, others, secrets)
+def unprepared(
+    resource: Resource, others: tuple[Resource, ...], secrets: Secrets, cluster: Resource, source: Source
+) -> str | None:
+    """Say what the database lacks for the spec as written, as the source agent sees it; None where there is none."""
+    if not is_on(cluster):
+        return None
+    judged = judge(resource, others, secrets, cluster)
     return database.held(resource, judged.spec, source) if judged.spec and judged.problem is None else None
 
 
@@ -93,7 +100,7 @@ def unread(resource: Resource, readable: frozenset[str] | Unknown) -> str | None
 def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     """Return what Connect shall do about this connector, and the status."""
     resource = world.resource
-    own = judge(resource, world.others, world.secrets)
+    own = judge(resource, world.others, world.secrets, world.connect)
     judged = _validated(world, own)
     credentials = _credentials(world, judged.spec)
     operating = operations.decide(resource, None if _foreign(world) else world.seen, judged.spec, now)
@@ -117,7 +124,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     of_database = database.status(world, own.spec if own.problem is None else None, judged.spec)
-    status = _status(world, judged, failing) | of_database
+    status = reported.status(world, judged, failing) | of_database
     status |= {"conditions": conditions, "operations": operating.records or None}
     again = timedelta(seconds=10 if conditions[0]["status"] == "True" or judged.problem else 3)
     if operating.holds or (isinstance(world.validation, Unknown) and unread(resource, world.readable)):
@@ -127,9 +134,16 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
 
 
 def judge(
-    resource: Resource, others: tuple[Resource, ...] = (), secrets: Secrets = NONE_SEEN
+    resource: Resource,
+    others: tuple[Resource, ...] = (),
+    secrets: Secrets = NONE_SEEN,
+    cluster: Reference | None = None,
 ) -> Acceptance[ConnectorSpec]:
-    """Return which spec of a Connector is in force beside ``others``, before Connect was asked about it."""
+    """Return which spec of a Connector is in force beside ``others``, before Connect was asked about it.
+
+    It has the defaults of its ``cluster``; while that is not known those of before.
+    """
+    given = defaults.given(resource, cluster)
 
     def only_to_hosts(spec: ConnectorSpec) -> Finding | None:
         if not acceptance.bounded(secrets):
@@ -137,9 +151,7 @@ def judge(
         named = needs.connector_named(spec.model_dump(by_alias=True, exclude_none=True))
         return acceptance.only_to_hosts(named, secrets, debezium.addresses(resource, spec))
 
-    judged = acceptance.judge(
-        ConnectorSpec,
-        resource,
+    checks: tuple[defaults.Check, ...] = (
         lambda spec: acceptance.no_passwords("config", spec.config),
         lambda spec: acceptance.no_identity("config", spec.config),
         lambda spec: acceptance.no_kafka("config", spec.config),
@@ -156,7 +168,8 @@ def judge(
         lambda spec: sharing.taken(resource, spec, others),
         only_to_hosts,
     )
-    return acceptance.in_force_within(judged, only_to_hosts)
+    judged = acceptance.judge(ConnectorSpec, resource, *(defaults.checked(check, given) for check in checks))
+    return acceptance.in_force_within(defaults.applied(judged, resource, given), only_to_hosts)
 
 
 def _accepted(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Finding:
@@ -195,14 +208,25 @@ def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acce
     """Return what is accepted once Connect was asked; until it answers, the last accepted spec stays on record."""
     if judged.problem is not None:
         return judged
-    if judged.spec is not None and (problem := database.refusal(world, judged.spec)) is not None:
-        return acceptance.refuse(ConnectorSpec, world.resource, problem)
+    if judged.spec is not None and (problem := _lacking(world, judged.spec)) is not None:
+        return _refuse(world, problem)
     if isinstance(world.validation, Unknown) or isinstance(world.seen, Unknown):
         return dataclasses.replace(judged, accepted=world.resource.status.get("accepted"))
     if world.validation is None or (sentence := refusal(world.validation)) is None:
         return judged
     problem = false("Accepted", Reason.VALIDATION_FAILED, f"Kafka Connect refuses the configuration: {sentence}")
-    return acceptance.refuse(ConnectorSpec, world.resource, problem)
+    return _refuse(world, problem)
+
+
+def _lacking(world: ConnectorWorld, spec: ConnectorSpec) -> Finding | None:
+    """Say what Kafka Connect or the database has not, and must have."""
+    made = debezium.configuration(world.resource, spec)
+    return external.refusal(world.connect, made) or database.refusal(world, spec)
+
+
+def _refuse(world: ConnectorWorld, problem: Finding) -> Acceptance[ConnectorSpec]:
+    judged = acceptance.refuse(ConnectorSpec, world.resource, problem)
+    return defaults.applied(judged, world.resource, {})
 
 
 def _changes(
@@ -237,7 +261,9 @@ def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: 
         return ()
     if credentials.status != "True" or not isinstance(world.connect, Resource) or isinstance(world.home, Unknown):
         return ()
-    configuration = _configuration(world.resource, judged.spec, world.home, has_agent=database.is_watched(world))
+    if external.holds(world.connect):
+        return ()
+    configuration = _configuration(world.resource, judged.spec, world.home, world.connect)
     if isinstance(world.seen, ConnectorSeen) and is_running(configuration, world.seen):
         return ()
     initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None
@@ -299,6 +325,8 @@ def _connect(world: ConnectorWorld) -> Finding:
             return false("ConnectKnown", Reason.CONNECT_NOT_FOUND, f"ConnectCluster {name} does not exist: create it.")
         case Unknown(reason=reason):
             return unknown("ConnectKnown", Reason.UNKNOWN, reason)
+        case Resource() if (why := external.holds(world.connect)) is not None:
+            return false("ConnectKnown", Reason.CONNECT_UNFIT, why)
         case _ if isinstance(world.seen, Unknown):
             return false("ConnectKnown", Reason.CONNECT_UNREACHABLE, world.seen.reason)
         case _:
@@ -314,6 +342,9 @@ def _credentials(world: ConnectorWorld, spec: ConnectorSpec | None) -> Finding:
     seen = world.secrets[credentials.secret]
     if isinstance(seen, Unknown):
         return unknown(kind, Reason.UNKNOWN, seen.reason)
+    if isinstance(seen, Absent) and external.is_one(world.connect):
+        text = f"Secret {credentials.secret} is not in this namespace; the Kafka Connect of others has its own."
+        return true(kind, Reason.READY, text)
     if isinstance(seen, Absent):
         text = f"Secret {credentials.secret} does not exist in this namespace: create it."
         return false(kind, Reason.SECRET_NOT_FOUND, text)
@@ -345,40 +376,3 @@ def _running(world: ConnectorWorld, spec: ConnectorSpec | None, failing: restart
     return false(
         "Running", Reason.STARTING, f"The connector is {seen.state}; {running} of {len(seen.tasks)} tasks run."
     )
-
-
-def _status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: restarts.Failing) -> dict[str, Any]:
-    resource, seen = world.resource, world.seen
-    status: dict[str, Any] = {"observedGeneration": resource.generation, "accepted": judged.accepted}
-    status["connectorName"] = names.connector(resource.place, resource.name)
-    if judged.spec is not None:
-        status["topicPrefix"] = debezium.prefix(resource, judged.spec)
-    if failing.record is not None:
-        status["restarts"] = failing.record
-    if isinstance(seen, ConnectorSeen):
-        tasks = _tasks(seen, world.doubt)
-        running = sum(task.state == "RUNNING" for task in tasks)
-        status |= {"state": seen.state, "tasks": [_task(task) for task in tasks]}
-        status["tasksReady"] = f"{running}/{len(tasks)}"
-        if seen.lag is not None:
-            status["lagSeconds"] = round(seen.lag)
-    return status | ({} if isinstance(seen, Absent) else _figures(resource, seen))
-
-
-def _figures(resource: Resource, seen: ConnectorSeen | Unknown) -> dict[str, Any]:
-    """Return offsets and topics; those that nobody could tell this time stay as they were last seen."""
-    told = {name: getattr(seen, name, None) for name in FIGURES}
-    return {name: resource.status.get(name) if value is None else list(value) for name, value in told.items()}
-
-
-def _tasks(seen: ConnectorSeen, doubt: str | None) -> tuple[TaskSeen, ...]:
-    """Return the tasks; those that say that they run, and cannot, have failed to whoever counts them."""
-    if doubt is None:
-        return seen.tasks
-    return tuple(dataclasses.replace(task, state="FAILED", trace=doubt) for task in seen.tasks)
-
-
-def _task(task: TaskSeen) -> dict[str, Any]:
-    error = traces.summary(task.trace)
-    known = {"id": task.id, "state": task.state, "worker": task.worker, "error": error}
-    return {key: value for key, value in known.items() if value is not None}

@@ -35,7 +35,7 @@ def declaration(
     waiting = {one.name for one in left}
     of_it = (one for one in connectors if one.spec.get("connect") == cluster.name and one.name not in waiting)
     every = sorted(of_it, key=lambda one: one.name)
-    sources = tuple(found for one in every for found in _declared(one, secrets) if found is not None)
+    sources = tuple(found for one in every for found in _declared(one, cluster, secrets) if found is not None)
     return declared.Declaration(namespace=cluster.namespace, cluster=cluster.name, sources=(*sources, *left))
 
 
@@ -82,9 +82,9 @@ def source_name(resource: Resource, spec: ConnectorSpec) -> str:
     return f"{resource.name}@{digest(place)}"
 
 
-def name_as_written(resource: Resource) -> str:
+def name_as_written(resource: Resource, cluster: Resource) -> str:
     """Return what the source of the spec as written is called; that of the Connector where it is no valid one."""
-    judged = connector.judge(resource)
+    judged = connector.judge(resource, cluster=cluster)
     return source_name(resource, judged.spec) if judged.spec and judged.problem is None else resource.name
 
 
@@ -93,12 +93,12 @@ def _place(resource: Resource, spec: ConnectorSpec) -> list[str]:
     return [made["database.hostname"], made["database.port"], made["database.dbname"]]
 
 
-def _declared(resource: Resource, secrets: Secrets) -> Iterator[declared.Postgres | None]:
+def _declared(resource: Resource, cluster: Resource, secrets: Secrets) -> Iterator[declared.Postgres | None]:
     """Yield the source of what runs, with the tables of the spec that is about to be in force; or one for each of them.
 
     Nothing is kept for a spec of which the database was not seen to have what it needs.
     """
-    spec = connector.judge(resource, (), secrets).spec
+    spec = connector.judge(resource, (), secrets, cluster).spec
     if spec is None:
         return
     name, known = source_name(resource, spec), publication.accepted_tables(resource)

@@ -37,7 +37,7 @@ def advice(spec: ConnectorSpec, cluster: Resource | Absent | Unknown) -> str:
     """Say that nobody is there to drop a slot; nothing where somebody is, or that is not asked for."""
     if marks.SLOT not in wanted(spec) or not isinstance(cluster, Resource):
         return ""
-    if source.is_on(cluster) or not cluster.status.get("accepted"):
+    if source.is_on(cluster) or source.is_written(cluster) or not cluster.status.get("accepted"):
         return ""
     return f"spec.onDelete.slot: Delete is done by the source agent. {source.off(cluster)}"
 

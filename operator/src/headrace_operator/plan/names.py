@@ -51,6 +51,11 @@ def connect_url(namespace: str, name: str, *, tls: bool = False) -> str:
     return f"http{'s' if tls else ''}://{connect_domain(namespace, name)}:8083"
 
 
+def external_connect(namespace: str, name: str) -> str:
+    """Return what a ConnectCluster that others run is called where others are by their address: it leads nowhere."""
+    return f"external://{name}.{namespace}"
+
+
 def outbox_prefix(place: str, name: str) -> str:
     """Return what the topics of an outbox begin with, before the route, as those of a Connector of this name do."""
     return f"{connector(place, name)}.outbox."

@@ -67,9 +67,9 @@ def connector_keys(spec: Mapping[str, Any]) -> frozenset[str]:
 
 
 def workers_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the Secrets that a ConnectCluster's spec gives to the pods of its workers and agent."""
+    """Return the Secrets of a ConnectCluster's spec: those that pods are given, and those that it is entered by."""
     given = [part.get("template") for name in ("workers", "agent") if isinstance(part := spec.get(name), Mapping)]
-    return tuple(dict.fromkeys(secrets.named([*given, spec.get("rest")])))
+    return tuple(dict.fromkeys(secrets.named([*given, spec.get("rest"), spec.get("external")])))
 
 
 def every_secret(spec: Mapping[str, Any]) -> tuple[str, ...]:

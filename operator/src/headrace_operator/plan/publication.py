@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import debezium
+from headrace_operator.plan import debezium, defaults
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
@@ -68,10 +68,10 @@ def tables(spec: ConnectorSpec) -> tuple[str, ...]:
 
 
 def accepted(resource: Resource) -> ConnectorSpec | None:
-    """Return the spec of a Connector that was accepted last, None where there is none that this version reads."""
+    """Return what was accepted last of a Connector, with its defaults; None where this version reads none."""
     found = (resource.status.get("accepted") or {}).get("spec")
     try:
-        return ConnectorSpec.model_validate(dict(found)) if found else None
+        return defaults.over(ConnectorSpec.model_validate(dict(found)), defaults.before(resource)) if found else None
     except ValidationError:
         return None
 

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     CONNECT_NOT_FOUND = "ConnectClusterNotFound"
     CONNECT_UNREACHABLE = "ConnectUnreachable"
     CONNECT_ANSWERS = "ConnectAnswers"
+    CONNECT_UNFIT = "ConnectUnfit"
     CONNECTOR_NOT_FOUND = "ConnectorNotFound"
     NAME_TAKEN = "NameTaken"
     NAMESAKE_LEAVES = "NamesakeLeaves"

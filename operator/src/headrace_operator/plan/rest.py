@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from headrace_operator.api.connectcluster import ConnectClusterSpec, Rest
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.world import Secrets
-from headrace_operator.plan import acceptance, names, pod_secrets
+from headrace_operator.plan import acceptance, external, names, pod_secrets
 from headrace_operator.plan.conditions import Finding
 
 PORT = 8083
@@ -36,7 +36,9 @@ def in_force(cluster: Resource) -> Rest | None:
 
 
 def url(cluster: Resource) -> str:
-    """Return the REST address of the workers of ``cluster``."""
+    """Return the REST address of the workers of ``cluster``; of those that others run what they are called."""
+    if external.is_meant(cluster):
+        return names.external_connect(cluster.namespace, cluster.name)
     return names.connect_url(cluster.namespace, cluster.name, tls=in_force(cluster) is not None)
 
 
@@ -55,7 +57,10 @@ def keys(rest: Rest | None) -> tuple[tuple[str, str], ...]:
 
 
 def only_to_hosts(resource: Resource, spec: ConnectClusterSpec, seen: Secrets) -> Finding | None:
-    """Say which Secret of ``rest`` may not be sent to the workers' own address."""
+    """Say which Secret of ``rest`` or ``external`` may not be sent to the workers' address."""
+    if spec.external is not None:
+        named = dict.fromkeys(name for name, _ in spec.external.keys)
+        return acceptance.only_to_hosts(named, seen, [spec.external.address])
     address = f"{names.connect_domain(resource.namespace, resource.name)}:{PORT}"
     return acceptance.only_to_hosts(dict.fromkeys(name for name, _ in keys(spec.rest)), seen, [address])
 

@@ -36,6 +36,12 @@ def is_on(cluster: Resource) -> bool:
     return isinstance(agent, Mapping) and bool(agent.get("enabled"))
 
 
+def is_written(cluster: Resource) -> bool:
+    """Tell whether the spec of a ConnectCluster as written asks for an agent."""
+    agent = cluster.spec.get("agent")
+    return isinstance(agent, Mapping) and bool(agent.get("enabled"))
+
+
 def off(cluster: Resource) -> str:
     """Say that nobody looks at databases, and what changes that."""
     return f"ConnectCluster {cluster.name} has no source agent: set its spec.agent.enabled to true."

@@ -82,7 +82,7 @@ def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: Kafka
         "scheduled.rebalance.max.delay.ms": "10000",
         **{f"{client}{key}": value for client in CLIENTS for key, value in _login(resource.namespace, kafka).items()},
         "bootstrap.servers": kafka.bootstrap_servers,
-        **(spec.workers.config or {}),
+        **(spec.own.config or {}),
     }
     return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(properties.items()))
 
@@ -199,13 +199,13 @@ def _deployment(
         },
     }
     body = {
-        "replicas": spec.workers.replicas or 1,
+        "replicas": spec.own.replicas or 1,
         "selector": {"matchLabels": selector(resource)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "revisionHistoryLimit": HISTORY,
         "template": pod,
     }
-    return child(resource, "apps/v1", "Deployment", name, {"spec": template.laid_over(body, spec.workers.template)})
+    return child(resource, "apps/v1", "Deployment", name, {"spec": template.laid_over(body, spec.own.template)})
 
 
 def _token() -> dict[str, Any]:
@@ -234,7 +234,7 @@ def _container(
 ) -> dict[str, Any]:
     return {
         "name": "connect",
-        "image": spec.workers.image or settings.connect_image,
+        "image": spec.own.image or settings.connect_image,
         **pull_policy(settings.image_pull_policy),
         "ports": [{"name": "rest", "containerPort": rest.PORT}, {"name": "metrics", "containerPort": METRICS}],
         "env": _environment(resource, spec, kafka),
@@ -251,7 +251,7 @@ def _container(
 
 
 def _resources(spec: ConnectClusterSpec) -> dict[str, Any]:
-    wanted = spec.workers.resources
+    wanted = spec.own.resources
     requests, limits = {"cpu": "250m", "memory": "768Mi"}, {"memory": "1Gi"}
     if wanted and wanted.requests:
         requests |= wanted.requests.model_dump(exclude_none=True)

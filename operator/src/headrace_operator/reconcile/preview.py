@@ -17,7 +17,7 @@ from headrace_operator.clients.api import Api, connection
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent
-from headrace_operator.plan import assumed, kafkaconnection
+from headrace_operator.plan import assumed, connectcluster, kafkaconnection
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.execute import told
@@ -102,6 +102,8 @@ class Beside(Kube):
         edited = live if wanted is None else _edited(live, wanted)
         if isinstance(edited, Resource) and kind == "KafkaConnection":
             return kafkaconnection.in_force(edited)
+        if isinstance(edited, Resource) and kind == "ConnectCluster" and edited.is_edited:
+            return connectcluster.in_force(edited)
         return edited
 
     async def resources(self, kind: str, namespace: str) -> tuple[Resource, ...]:

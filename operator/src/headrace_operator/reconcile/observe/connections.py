@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from headrace_operator.api.kafkaconnection import accepted
+from headrace_operator.clients.errors import Unreachable
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.connect import ConnectorSeen, WorkersSeen
 from headrace_operator.observed.kafka import ClusterSeen
@@ -15,9 +16,9 @@ from headrace_operator.observed.kube import Children, Input, Inputs, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, KafkaConnectionWorld, Reference, Secrets
 from headrace_operator.plan import connectcluster as plan_connect
+from headrace_operator.plan import external, names, needs, pods, rest
 from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import kafkaconnection as plan
-from headrace_operator.plan import names, needs, pods, rest
 from headrace_operator.reconcile.observe import agent, contracts
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
@@ -84,11 +85,11 @@ async def kafka_connection(resource: Resource, remote: Remote) -> KafkaConnectio
 
 async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterWorld:
     """Observe a ConnectCluster: its Kafka, its workers, and only then its Connectors; and its children."""
-    namespace, name, child = resource.namespace, resource.name, names.connect_child(resource.name)
+    namespace = resource.namespace
     kafka, workers, children, place = await asyncio.gather(
         kafka_reference(remote, namespace, resource.spec.get("kafka")),
         ask(_workers(resource, remote)),
-        ask(remote.near.children(namespace, child, CHILDREN, f"headrace.dev/connect={name}", partial(all_run, child))),
+        _children(resource, remote),
         home(resource, remote),
     )
     connectors = await ask(remote.kube.resources("Connector", namespace))
@@ -116,9 +117,21 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
     return dataclasses.replace(world, children=made)
 
 
+async def _children(resource: Resource, remote: Remote) -> Children | Unknown:
+    """Read the objects of the workers; there are none where others run them."""
+    if external.is_meant(resource):
+        return Children(objects={})
+    child, label = names.connect_child(resource.name), f"headrace.dev/connect={resource.name}"
+    return await ask(remote.near.children(resource.namespace, child, CHILDREN, label, partial(all_run, child)))
+
+
 async def entered(remote: Remote, cluster: Resource) -> str:
     """Return the address of the workers of ``cluster``, which the client can enter now; raises `HeadraceError`."""
     url, protected = rest.url(cluster), rest.in_force(cluster)
+    if external.is_meant(cluster):
+        if (outside := external.in_force(cluster)) is None:
+            raise Unreachable("Kafka Connect is asked once its ConnectCluster is accepted.")
+        remote.connect.enter(url, await remote.entrances.outside(url, cluster.namespace, outside))
     if protected is not None:
         remote.connect.enter(url, await remote.entrances.open(url, cluster.namespace, protected))
     return url

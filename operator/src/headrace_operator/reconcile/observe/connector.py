@@ -11,9 +11,9 @@ from functools import partial
 from headrace_operator.observed.connect import ConnectorSeen, Validation
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.observed.world import ConnectorWorld, Secrets
+from headrace_operator.observed.world import ConnectorWorld, Reference, Secrets
 from headrace_operator.plan import connector as plan
-from headrace_operator.plan import declared, marks, names, needs, rest
+from headrace_operator.plan import declared, external, marks, names, needs, rest
 from headrace_operator.plan import source as sources
 from headrace_operator.plan.conditions import instant
 from headrace_operator.plan.source import Source
@@ -35,10 +35,9 @@ async def connector(
     Its Secrets may be remembered while it runs as wanted and they have what it needs; else they are read live.
     """
     namespace = resource.namespace
-    child = names.connect_child(str(resource.spec.get("connect")))
     found = await reference(remote, "ConnectCluster", namespace, resource.spec.get("connect"))
     secret = await secrets(beside_edit(resource, remote), namespace, _secrets(resource))
-    readable = await ask(remote.near.readable_secrets(namespace, child))
+    readable = await _readable(resource, found, remote)
     others = await _others(resource, remote, namespaces)
     place = await home(resource, remote)
     beside = () if isinstance(others, Unknown) else others
@@ -50,19 +49,17 @@ async def connector(
     candidate: Source | None = None
     if cluster is not None:
         url = rest.url(cluster)
-        has_agent = sources.is_on(cluster)
-        wanted = plan.wanted(resource, place, beside, secret, has_agent=has_agent)
+        wanted = plan.wanted(resource, place, beside, secret, cluster)
         source, candidate = await _source(resource, cluster, remote, progress, now)
         suffices = partial(plan.is_left_alone, resource, wanted)
         seen = await ask(_looked_at(resource, cluster, remote, suffices))
         seen = await _measured(seen, resource, cluster, remote)
-        if not (isinstance(seen, ConnectorSeen) and suffices(seen) and _missing(resource, secret) is None):
+        if not (isinstance(seen, ConnectorSeen) and suffices(seen) and _missing(resource, cluster, secret) is None):
             secret = await secrets(remote.kube, namespace, _secrets(resource))
-            wanted = plan.wanted(resource, place, beside, secret, has_agent=has_agent)
-        held = _missing(resource, secret) or plan.unread(resource, readable)
+            wanted = plan.wanted(resource, place, beside, secret, cluster)
+        held = _missing(resource, cluster, secret) or plan.unread(resource, readable)
         held = next((one.reason for one in (place, others) if isinstance(one, Unknown)), held)
-        if has_agent:
-            held = plan.unprepared(resource, beside, secret, candidate or source) or held
+        held = plan.unprepared(resource, beside, secret, cluster, candidate or source) or held
         validation = await _validation(remote, url, wanted, seen, held)
         is_ours = isinstance(seen, ConnectorSeen) and marks.is_for(seen.config, resource, place)
         doubt = await _doubt(remote, url, resource, seen, progress, now) if is_ours else None
@@ -87,7 +84,7 @@ async def _source(
 ) -> tuple[Source, Source | None]:
     """Ask the agent about the database that is captured, and about another one to which an edit would lead."""
     seen = progress.tell(await agent.told(resource.name, cluster, remote), now)
-    name = declared.name_as_written(resource) if sources.is_on(cluster) else resource.name
+    name = declared.name_as_written(resource, cluster) if sources.is_on(cluster) else resource.name
     return seen, None if name == resource.name else await agent.told(name, cluster, remote)
 
 
@@ -142,9 +139,20 @@ async def _measured(seen: Seen, resource: Resource, cluster: Resource, remote: R
     return dataclasses.replace(seen, lag=await remote.connect.lag(ip, prefix)) if ip else seen
 
 
-def _missing(resource: Resource, seen: Secrets) -> str | None:
+async def _readable(resource: Resource, cluster: Reference, remote: Remote) -> frozenset[str] | Unknown:
+    """Return the Secrets that the workers may read; those that others run read them by a right of their own."""
+    if external.is_one(cluster):
+        return frozenset(_secrets(resource))
+    child = names.connect_child(str(resource.spec.get("connect")))
+    return await ask(remote.near.readable_secrets(resource.namespace, child))
+
+
+def _missing(resource: Resource, cluster: Resource, seen: Secrets) -> str | None:
+    """Say that a Secret is not there yet; a Kafka Connect that others run may have its own."""
     found = {name: seen.get(name) for name in needs.connector_named(resource.spec)}
     login, keys = needs.connector_secrets(resource.spec), needs.connector_keys(resource.spec)
+    if external.is_one(cluster):
+        found = {name: one for name, one in found.items() if not isinstance(one, Absent)}
     if all(isinstance(one, SecretSeen) and (name not in login or keys <= one.keys) for name, one in found.items()):
         return None
     return "Kafka Connect is asked once the Secret that the spec names is there, and has its keys."
