@@ -8,15 +8,17 @@ import sys
 import pytest
 
 from tests.cluster import node, places, settings
+from tests.cluster.passing import outlasted
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.cluster
 
 
 def kubectl(*arguments: str) -> str:
-    return subprocess.run(
-        [*node.kubectl(), *arguments], capture_output=True, text=True, check=True, timeout=PATIENCE
-    ).stdout
+    words = [*node.kubectl(), *arguments]
+    done = outlasted(lambda: subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_node_is_ready_and_is_what_go_mod_says() -> None:

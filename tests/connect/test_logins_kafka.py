@@ -253,7 +253,7 @@ async def test_the_operator_outlives_its_tokens_and_a_provider_that_is_away(
         async with asyncio.timeout(PATIENCE):
             while provider.given.count("operator") < given + 2:
                 assert await answered(lambda: kafka.committed(world.config.group, [(world.source, 0)])) == {}
-                assert clients() == before
+                assert clients() <= before  # those of tests before may end meanwhile
                 await asyncio.sleep(0.5)
         provider.clients["operator"] = "another"
         secrets["login"] = {"username": "operator", "password": "another"}
@@ -315,8 +315,12 @@ def _redrive(world: World, own: Login, folder: Path) -> None:
     environment = {**os.environ, "HEADRACE_CONFIG": str(folder / "config.json")}
 
     def ran() -> tuple[int, Any]:
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        return done.returncode, json.loads(done.stdout.splitlines()[-1])
+        """Run it, again where Kafka does not answer in its time."""
+        code: int = Exit.UNREACHABLE
+        while code == Exit.UNREACHABLE:
+            done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+            code = done.returncode
+        return code, json.loads(done.stdout.splitlines()[-1])
 
     code, said = ran()
     assert code == Exit.FORBIDDEN, said

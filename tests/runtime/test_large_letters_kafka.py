@@ -207,8 +207,12 @@ def test_letters_that_may_not_be_written_make_the_pod_not_ready(kafka_broker: Ka
     kafka_broker.allow_only(topic, AclOperation.DESCRIBE, AclOperation.READ)
     world.produce([("k", poison(10, 0)), ("k", {"n": 1})])
     with consuming(world, before="from headrace.letters import writing; writing.REFUSED = 3.0") as running:
-        until("the reason", lambda: "Topic authorization failed" in running.get("/readyz")[1])
-        assert running.get("/readyz")[0] == 503
+
+        def says_why() -> bool:
+            status, text = running.get("/readyz")
+            return status == 503 and "Topic authorization failed" in text
+
+        until("the pod not to be ready, and why", says_why)
         assert world.committed().get(0, 0) == 0
         kafka_broker.allow_only(topic, AclOperation.WRITE)
         until("the commit", lambda: world.committed() == {0: 2})

@@ -69,7 +69,7 @@ def test_its_partition_goes_no_further_until_it_is_put_back(kafka_broker: KafkaB
         put(world, 0, *((f"k{n % 3}", {"n": n}) for n in range(2, 30)), ("a", {"n": 30}))
         put(world, 1, *((f"k{n % 3}", {"n": n}) for n in range(30)))
         until("the other partition", lambda: len(handled(world, 1)) == 30)
-        assert running.get("/readyz")[0] == 200
+        until("readiness", lambda: running.get("/readyz")[0] == 200)
         until("its commit", lambda: world.committed().get(1) == 30)
         until("what is told", lambda: world.told().stopped == Stop(0, 0, 1))
         assert handled(world) == [0]

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -11,8 +12,9 @@ from string import Template
 from tests.cluster import authority, node, places
 from tests.cluster.failure import ClusterError
 from tests.cluster.images import store
+from tests.cluster.passing import SAYS
 from tests.cluster.progress import Steps, run_logged
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, SELDOM
 
 HERE = Path(__file__).resolve().parent
 LOG = places.CACHE / "log" / "stack.log"
@@ -132,7 +134,16 @@ def _await(kubectl: list[str], part: Part) -> None:
 
 def _run(kubectl: list[str], *words: str, advice: str) -> None:
     print(f"  $ kubectl {shlex.join(words)}", flush=True)
-    run_logged([*kubectl, *words], log=LOG, advice=advice)
+    end = time.monotonic() + PATIENCE
+    while True:
+        begun = LOG.stat().st_size if LOG.exists() else 0
+        try:
+            return run_logged([*kubectl, *words], log=LOG, advice=advice)
+        except ClusterError:
+            said = LOG.read_bytes()[begun:].decode(errors="replace")
+            if not SAYS.search(said) or time.monotonic() > end:
+                raise
+        time.sleep(SELDOM)
 
 
 def _filled(file: str, **values: str) -> str:

@@ -312,7 +312,7 @@ def test_an_outbox_has_one_relay(made: Outbox) -> None:
             says(other, f"shop/{made.relay.relay} publishes outbox", "shop/second")
             made.insert([(str(n), "first") for n in range(50)])
             until("more rows", made.is_done(100))
-            assert running.get("/readyz")[0] == 200
+            until("the first is ready", lambda: running.get("/readyz")[0] == 200)
             assert running.stop() == 0
             made.insert([(str(n), "second") for n in range(50)])
             until("all rows", made.is_done(150))
