@@ -144,8 +144,9 @@ class Life:
 
 
 @pytest.fixture
-async def life() -> AsyncIterator[Life]:
+async def life(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Life]:
     """The life of a Connector, whose Kafka Connect is waited for on any machine."""
+    monkeypatch.setattr("headrace_operator.reconcile.execute.DEADLINE", PATIENCE)
     secret = SecretSeen(name="shop-db", keys=frozenset({"username", "password"}))
     resources = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR)
     shelf = Shelf(objects={(one.kind, one.name): one for one in resources}, secrets={"shop-db": secret})
@@ -153,8 +154,7 @@ async def life() -> AsyncIterator[Life]:
         fake.secrets = {"shop/shop-db:username": "shop", "shop/shop-db:password": "canary"}
         fake.passwords = {"shop": "canary"}
         port = int(fake.url.rpartition(":")[2])
-        names = aiohttp.TCPConnector(resolver=EveryName(port))
-        async with aiohttp.ClientSession(connector=names) as session:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=EveryName(port))) as session:
             connect = Connect(session, PATIENCE, metrics_port=port, kept=0)
             own, rest = {"kube": shelf, "near": shelf, "connect": connect}, ("kafkas", "entrances", "agents", "relays")
             made = Life(fake=fake, remote=Remote(**cast(Any, own | dict.fromkeys(rest))), shelf=shelf)
