@@ -35,6 +35,12 @@ NOT_STOPPED = (
 REBALANCING = ((409, STALE), (500, "Request cannot be completed because a rebalance is expected"))
 """The two ways in which a worker says that it rebalances."""
 
+OTHERS = {
+    "dev.headrace.connect.debezium.OutboxRouter": "transformation",
+    "dev.headrace.connect.debezium.PlainConverter": "converter",
+}
+"""Plug-ins of Headrace, by their class."""
+
 Json = dict[str, Any]
 Config = Mapping[str, str]
 
@@ -69,6 +75,7 @@ class FakeConnect:
     `secrets` is what ``${secrets:NAMESPACE/NAME:KEY}`` stands for, `passwords` are those of the database's users.
     `kept` has the offsets of connectors that were removed, from which those made by their names go on.
     It `lacks` the writes that end so, as earlier versions do, and what `answers_late` is done all the same.
+    `others` are its plug-ins that are no connectors.
     `metrics` is the page of the exporter, which the real one has at a port of its own.
     """
 
@@ -85,6 +92,7 @@ class FakeConnect:
     answers_late: bool = False
     tracks_topics: bool = True
     metrics: str = ""
+    others: dict[str, str] = field(default_factory=lambda: dict(OTHERS))
 
     def fail(self, name: str, trace: str) -> None:
         """Let every task of a connector fail."""
@@ -235,8 +243,11 @@ class _Answers:
     async def metrics(self, _: web.Request) -> web.Response:
         return web.Response(text=self.fake.metrics)
 
-    async def plugins(self, _: web.Request) -> web.Response:
-        return web.json_response([{"class": CLASS, "type": "source", "version": "3.6.1.Final"}])
+    async def plugins(self, request: web.Request) -> web.Response:
+        source = {"class": CLASS, "type": "source", "version": "3.6.1.Final"}
+        others = [{"class": name, "type": kind, "version": "undefined"} for name, kind in self.fake.others.items()]
+        every = request.query.get("connectorsOnly") == "false"
+        return web.json_response([source, *(others if every else [])])
 
     async def validate(self, request: web.Request) -> web.Response:
         config = await request.json()

@@ -299,13 +299,7 @@ async def watching(shop: Capturing, folder: Path) -> AsyncIterator[Capturing]:
 @asynccontextmanager
 async def capturing(worker: ConnectWorker, server: PostgresServer, broker: KafkaBroker) -> AsyncIterator[Capturing]:
     """Make a database and its owner, and remove every connector and slot at the end."""
-    name = f"shop{os.getpid()}n{next(_numbers)}"
-    with psycopg.connect(server.url(), autocommit=True) as database:
-        for statement in (
-            "CREATE ROLE {0} LOGIN REPLICATION PASSWORD 'first'",
-            "CREATE DATABASE {0} OWNER {0}",
-        ):
-            database.execute(sql.SQL(statement).format(sql.Identifier(name)))
+    name = make_database(server)
     resources = (worlds.kafka(broker.bootstrap_servers), worlds.CONNECT)
     secret = SecretSeen(name=name, keys=frozenset({"username", "password"}))
     shelf = Shelf(objects={(one.kind, one.name): one for one in resources}, secrets={name: secret})
@@ -320,6 +314,18 @@ async def capturing(worker: ConnectWorker, server: PostgresServer, broker: Kafka
                 made.run(f"GRANT ALL ON SCHEMA public TO {name}", superuser=True)
                 made.write_secret("first")
                 yield made
+
+
+def make_database(server: PostgresServer) -> str:
+    """Make a database and its owner, who is called alike and has the password ``first``."""
+    name = f"shop{os.getpid()}n{next(_numbers)}"
+    with psycopg.connect(server.url(), autocommit=True) as database:
+        for statement in (
+            "CREATE ROLE {0} LOGIN REPLICATION PASSWORD 'first'",
+            "CREATE DATABASE {0} OWNER {0}",
+        ):
+            database.execute(sql.SQL(statement).format(sql.Identifier(name)))
+    return name
 
 
 def slot(name: str) -> str:

@@ -44,7 +44,7 @@ def workers(version: str = "4.3.1", kafka: str = "k", *connectors: ConnectorSeen
 
 def cluster(spec: dict[str, Any] = SPEC, name: str = "main", **status: Any) -> Resource:
     """Return a ConnectCluster that was accepted."""
-    known = {"accepted": {"generation": 1, "spec": spec}, "plugins": PLUGINS}
+    known = {"accepted": {"generation": 1, "spec": spec}, "plugins": PLUGINS, "version": "4.3.1"}
     return worlds.resource("ConnectCluster", name, spec, status={**known, **status})
 
 
@@ -113,6 +113,25 @@ def test_nothing_is_put_on_one_that_is_of_no_use() -> None:
 
     assert found.actions == ()
     assert condition(found, "ConnectKnown")["message"] == "it is too old"
+
+
+def test_nothing_is_put_before_it_is_known_what_it_can_do() -> None:
+    found = put(cluster(version=None))
+
+    assert found.actions == ()
+    assert condition(found, "ConnectKnown")["status"] == "Unknown"
+    assert found.status["accepted"] is None
+
+
+def test_what_runs_there_is_left_when_its_words_are_taken_away() -> None:
+    spec = worlds.CONNECTOR.spec
+    known = dataclasses.replace(worlds.CONNECTOR, status={"accepted": {"generation": 1, "spec": spec}})
+    seen = ConnectorSeen(name="shop.orders-db", config={}, state="RUNNING", trace=None, tasks=())
+    running = dataclasses.replace(seen, config={"headrace.resource.uid": known.uid})
+    found = put(cluster({**SPEC, "external": {"url": URL}}), resource=known, seen=running)
+
+    assert found.actions == ()
+    assert "spec.external.secretReference" in condition(found, "Accepted")["message"]
 
 
 def test_connectors_are_put_there_with_secrets_named_as_everywhere() -> None:

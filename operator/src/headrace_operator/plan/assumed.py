@@ -45,6 +45,9 @@ PARTITIONS = 12
 HOME = "(assumed)"
 """The UID of the namespace."""
 
+VERSION = "(assumed)"
+"""Of Kafka Connect."""
+
 NOTHING = Children(objects={})
 
 
@@ -73,7 +76,7 @@ def _connect_cluster(resource: Resource, given: Given) -> ConnectClusterWorld:
         resource=resource,
         kafka=_kafka(given, resource.spec.get("kafka")),
         connectors=tuple(one for (kind, _), one in given.items() if kind == "Connector"),
-        workers=WorkersSeen(version="(assumed)", kafka_cluster_id="assumed", plugins=(), connectors={}),
+        workers=WorkersSeen(version=VERSION, kafka_cluster_id="assumed", plugins=(), connectors={}),
         owners={},
         children=NOTHING,
         home=HOME,
@@ -144,7 +147,7 @@ def _connect(given: Given, name: object) -> Reference:
     if not isinstance(found, Resource):
         return found
     without = connectcluster.in_force(replace(found, spec={**found.spec, "agent": {}}))
-    return replace(without, spec=found.spec)
+    return replace(without, spec=found.spec, status={**without.status, "version": VERSION})
 
 
 def _kafka(given: Given, name: object) -> Reference:

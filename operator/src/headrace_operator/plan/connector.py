@@ -210,7 +210,7 @@ def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acce
         return judged
     if judged.spec is not None and (problem := _lacking(world, judged.spec)) is not None:
         return _refuse(world, problem)
-    if isinstance(world.validation, Unknown) or isinstance(world.seen, Unknown):
+    if isinstance(world.validation, Unknown) or isinstance(world.seen, Unknown) or external.holds(world.connect):
         return dataclasses.replace(judged, accepted=world.resource.status.get("accepted"))
     if world.validation is None or (sentence := refusal(world.validation)) is None:
         return judged
@@ -261,9 +261,9 @@ def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: 
         return ()
     if credentials.status != "True" or not isinstance(world.connect, Resource) or isinstance(world.home, Unknown):
         return ()
-    if external.holds(world.connect):
-        return ()
     configuration = _configuration(world.resource, judged.spec, world.home, world.connect)
+    if external.holds(world.connect) or external.refusal(world.connect, configuration):
+        return ()
     if isinstance(world.seen, ConnectorSeen) and is_running(configuration, world.seen):
         return ()
     initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None
@@ -325,12 +325,12 @@ def _connect(world: ConnectorWorld) -> Finding:
             return false("ConnectKnown", Reason.CONNECT_NOT_FOUND, f"ConnectCluster {name} does not exist: create it.")
         case Unknown(reason=reason):
             return unknown("ConnectKnown", Reason.UNKNOWN, reason)
-        case Resource() if (why := external.holds(world.connect)) is not None:
-            return false("ConnectKnown", Reason.CONNECT_UNFIT, why)
         case _ if isinstance(world.seen, Unknown):
             return false("ConnectKnown", Reason.CONNECT_UNREACHABLE, world.seen.reason)
         case _:
-            return true("ConnectKnown", Reason.CONNECT_ANSWERS, f"ConnectCluster {name} answers.")
+            return external.holds(world.connect) or true(
+                "ConnectKnown", Reason.CONNECT_ANSWERS, f"ConnectCluster {name} answers."
+            )
 
 
 def _credentials(world: ConnectorWorld, spec: ConnectorSpec | None) -> Finding:

@@ -18,7 +18,7 @@ from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.world import Reference
 from headrace_operator.plan import needs
-from headrace_operator.plan.conditions import Finding, false
+from headrace_operator.plan.conditions import Finding, false, unknown
 from headrace_operator.plan.reasons import Reason
 
 OLDEST = (3, 7)
@@ -87,10 +87,17 @@ def refusal(cluster: Reference, made: Mapping[str, str]) -> Finding | None:
     )
 
 
-def holds(cluster: Reference) -> str | None:
-    """Say why nothing is put on a Kafka Connect, as its ConnectCluster's own pass found."""
-    told = (cluster.condition("Answering") or {}) if isinstance(cluster, Resource) else {}
-    return str(told["message"]) if told.get("reason") == Reason.CONNECT_UNFIT else None
+def holds(cluster: Reference) -> Finding | None:
+    """Say why nothing is put on a Kafka Connect of others: its ConnectCluster's own pass judges it, and has not yet."""
+    if not isinstance(cluster, Resource) or not is_meant(cluster):
+        return None
+    told = cluster.condition("Answering") or {}
+    if told.get("reason") == Reason.CONNECT_UNFIT:
+        return false("ConnectKnown", Reason.CONNECT_UNFIT, str(told["message"]))
+    if cluster.status.get("version"):
+        return None
+    text = f"What the Kafka Connect of ConnectCluster {cluster.name} can do is not known yet: it is being asked."
+    return unknown("ConnectKnown", Reason.UNKNOWN, text)
 
 
 def listed(workers: WorkersSeen) -> list[dict[str, Any]]:
