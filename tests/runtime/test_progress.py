@@ -11,7 +11,7 @@ from headrace.progress import First, Parker, Progress, Sequences, Stop, decode, 
 
 COUNTS = some.integers(0, 10**12)
 NAME = "9f86d081884c7d65"
-PARKERS = some.builds(Parker, COUNTS, some.from_regex(r"[0-9a-f]{16}", fullmatch=True))
+PARKERS = some.builds(Parker, COUNTS, some.from_regex(r"[0-9a-f]{16}", fullmatch=True), some.none() | COUNTS)
 
 
 MAPS = some.text(alphabet="ABCabc012-_")
@@ -86,7 +86,11 @@ def test_a_first_that_nobody_can_read_is_none(first: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "parkers", ["", "6", "6/", "6/1f", f"-6/{NAME}", f"²/{NAME}", f"6/{NAME},", "9" * 5000, ",".join([f"6/{NAME}"] * 5)]
+    "parkers",
+    [
+        *("", "6", "6/", "6/1f", f"-6/{NAME}", f"²/{NAME}", f"6/{NAME},", "9" * 5000, ",".join([f"6/{NAME}"] * 5)),
+        *(f"6/{NAME}/", f"6/{NAME}/x", f"6/{NAME}/1/2", f"6/{NAME}/-1"),
+    ],
 )
 def test_parkers_that_nobody_can_read_are_none(parkers: str) -> None:
     assert decode(f"h1 done=4 parkers={parkers}") == Progress(done=4)

@@ -29,7 +29,7 @@ scanned = parking.scanned
 
 def followers(reader, config):
     (span,) = reader.spans(config.topics.dead_letters).values()
-    found = [one for one in sequences._letters(reader, config, 0, span) if one.follows]
+    found = [one for one in sequences.letters(reader, config, 0, span) if one.follows]
     return sorted(Follower(one.delivery.mark, one.offset) for one in found)
 
 def move(reader, writer, config):

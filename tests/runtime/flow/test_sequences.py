@@ -22,7 +22,7 @@ def record(offset: int = 4, **more: object) -> Record:
     return Record(**{**about, "timestamp": 1_000, **more})  # type: ignore[arg-type]
 
 
-def letter(reason: Reason, *, parks_key: bool = False) -> Headers:
+def letter(reason: Reason, *, parks_key: str | None = None) -> Headers:
     failure = Failure(
         group="g",
         reason=reason,
@@ -109,8 +109,8 @@ def test_who_gives_partitions_away_forgets_them() -> None:
 
 
 def test_its_headers_say_which_letter_keys_wait_behind() -> None:
-    assert headers.decode(letter(Reason.MAX_ATTEMPTS, parks_key=True)).parks_key
-    assert not headers.decode(letter(Reason.MAX_ATTEMPTS)).parks_key
+    assert headers.decode(letter(Reason.MAX_ATTEMPTS, parks_key="9f")).parks_key == "9f"
+    assert headers.decode(letter(Reason.MAX_ATTEMPTS)).parks_key is None
     assert headers.decode(letter(Reason.KEY_PARKED)).follows
 
 

@@ -19,7 +19,8 @@ from headrace.config import Delivery, OnDeadLetter
 from headrace.flow.finished import Finished
 from headrace.flow.lease import Lease
 from headrace.flow.offset_map import OffsetMap
-from headrace.flow.parking import Found, is_late, parked_among
+from headrace.flow.ownership import is_late
+from headrace.flow.parking import Found, parked_among
 from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
 from headrace.flow.seen import NOTHING, Begun, Seen

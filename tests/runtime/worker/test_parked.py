@@ -1,7 +1,7 @@
 """Keys that are parked, beside a model of Kafka's topics: wherever pods are killed, each goes on in its order.
 
 Also where they wait behind dead letters, too, as both lie in the retry topic (`tests.runtime.worker.test_sequences`).
-What a pod that was killed had on the way to the retry topic comes there in part, and some of it late.
+What a pod that was killed, or left behind, had on the way to the retry topic comes there in part, and some of it late.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import OffsetMap, Tried, stamp
-from headrace.flow.parking import Parking, is_late, parked_among, tried_of
+from headrace.flow.ownership import is_late
+from headrace.flow.parking import Parking, parked_among, tried_of
 from headrace.flow.partitions import Partition
 from headrace.flow.seen import Begun, Seen
 from headrace.kafka.messages import record_of
@@ -59,7 +60,6 @@ class Topics(waiting.Topics):
 
     def __init__(self, draw: random.Random, bad: float) -> None:
         super().__init__(draw, bad)
-        self.parkers: tuple[Parker, ...] = ()
         self.late: list[deque[Finished]] = []
         self.clock = 0.0
         self.killed: dict[str, float] = {}
@@ -161,7 +161,8 @@ class Pod(waiting.Pod):
         self.running: list[Job] = []
         self.is_leaving = False
         self.retried: deque[tuple[Assignment, int, Tried]] = deque()
-        self.source.sequences, self.source.parkers = Told(0, told.start, 0), self.topics.parkers
+        self.source.sequences, self.source.parkers = Told(0, told.start, 0), told.source_parkers
+        self.retry.parkers = told.retry_parkers
         patches.setattr(parking, "scans", self.topics.scans)
         patches.setattr(parking, "scanned", self.topics.scanned)
         patches.setattr(parking, "Parked", lambda config, written: Writer(self.topics, written))
@@ -179,7 +180,7 @@ class Pod(waiting.Pod):
 
     def go_on(self, steps: int, *, arrivals: int) -> None:
         often = (4, 2, 1, 1) if self.is_last else self.draw.choices((0, 1, 4), k=4)
-        calls = (self.arrive, self.read, self.topics.come_late, self.commit)
+        calls = (self.arrive, self.read, self.come_late, self.commit)
         may: list[Callable[[], None]] = [call for call, n in zip(calls, often, strict=True) for _ in range(n)]
         may += [self.topics.produce] * arrivals + [self.hear] * 3
         may += [self.take] * 3 + [self.finish] * 3 + [self.settle, *[self.acknowledge] * 2, self.serve, self.serve]
@@ -187,6 +188,10 @@ class Pod(waiting.Pod):
         may += [self.park_crowding, self.park_failing] * (arrivals > 0)
         for _ in range(steps):
             self.draw.choice(may)()
+
+    def come_late(self) -> None:
+        self.topics.come_late()
+        self.topics.letter_comes()
 
     def park_crowding(self) -> None:
         self.calls.append((self.keys.park_crowding, ()))
@@ -213,12 +218,15 @@ class Pod(waiting.Pod):
         while self.running:
             self.finish()
         self.settle()
-        while self.under_way:
+        while self.under_way and self.topics.fate.random() < 0.95:
             self.acknowledge()
         while self.writer.outstanding and self.draw.random() < 0.8:
             self.settle()
         self.source.given_away = self.retry.given_away = True
         self.commit()
+        if self.under_way:
+            self.leave_letters()
+        self.topics.owners = self.topics.committed.owners
         self.writer.die()
 
     def commit(self) -> None:
@@ -226,19 +234,15 @@ class Pod(waiting.Pod):
         self.settle()
         super().commit()
         self.topics.clock += 2
-        if self.source.frontier is not None:
-            self.topics.parkers = self.source.parkers
 
     def begin_with(self, assignment: Assignment) -> None:
         """Commit before the first record of a partition is handled, of that alone."""
         if assignment.begun:
             return
         assignment.begun = True
-        if assignment is self.source:
-            self.topics.committed = self.topics.committed._replace(source=self.source.offset_map())
-            self.topics.parkers = self.source.parkers
-        else:
-            self.topics.committed = self.topics.committed._replace(retry=self.retry.offset_map())
+        name = "source" if assignment is self.source else "retry"
+        about: dict[str, Any] = {name: assignment.offset_map(), f"{name}_parkers": assignment.parkers}
+        self.topics.committed = self.topics.committed._replace(**about)
 
     def arrive(self) -> None:
         name = self.source.name
@@ -304,7 +308,8 @@ class Pod(waiting.Pod):
         self.lanes.finish(job)
         self.keys.finish(job)
         if number in self.topics.bad:
-            letter = burials.letter(job, FAILED, Reason.NON_RETRIABLE, group=PARKS.group, now=1.0, parks_key=True)
+            by = self.keys.owner(job)
+            letter = burials.letter(job, FAILED, Reason.NON_RETRIABLE, group=PARKS.group, now=1.0, parks_key=by)
             self.finished.append(Finished(job.assignment, job.record, letter, "non-retriable", job.lane))
             self.keys.hold(job)
         else:
@@ -344,6 +349,8 @@ class Pod(waiting.Pod):
         self.parking.serve((), (), self.now)
         self.aside.serve(self.now, is_full=self.parking.is_full)
         self.sequences.serve(self.parking.learnt, self.now)
+        if self.sequences._looks:
+            self.topics.owners = self.sequences._looks[0].owners[SOURCE, 0]
 
 
 def lived(patches: pytest.MonkeyPatch, seed: int, bad: float, pods: int) -> Topics:

@@ -20,14 +20,17 @@ from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Ledger
 from headrace.flow.offset_map import OffsetMap
+from headrace.flow.ownership import Owners, followed
 from headrace.flow.policy import Failed
 from headrace.flow.seen import Seen
 from headrace.flow.sequences import Sequences
 from headrace.flow.waiting import Follower, Listed
 from headrace.kafka.producer import Written
+from headrace.letters.late import Look
 from headrace.letters.reading import Place
 from headrace.letters.sequences import Outcome, Task
 from headrace.metrics import Metrics
+from headrace.progress import Parker
 from headrace.record import Headers, Position, Record
 from headrace.worker import burials, sequences
 from headrace.worker.keys import Keys
@@ -44,6 +47,8 @@ PARKS = BILLING.model_copy(
         )
     }
 )
+ROUNDS = 1000
+IS_LATE = Owners.is_late
 FAILED = Failed(message="no", exception="E", retriable=False)
 
 
@@ -52,6 +57,7 @@ class Letter(NamedTuple):
     said: Headers
     follows: bool
     delivery: flow.Known
+    by: str
 
     @property
     def offset(self) -> int:
@@ -63,25 +69,32 @@ def written(item: Finished) -> Letter:
     said = headers.decode(item.letter or ())
     delivery = flow.known((SOURCE, 0, item.record.key), said)
     assert delivery is not None
-    return Letter(item.record, item.letter or (), said.follows, delivery)
+    return Letter(item.record, item.letter or (), said.follows, delivery, said.parks_key or "")
 
 
 class Committed(NamedTuple):
-    """What a pod told of its two partitions, and from which letter on keys may wait."""
+    """What a pod told of its two partitions: also from which letter on keys may wait, and who had them."""
 
     source: OffsetMap = OffsetMap(at=0)
     retry: OffsetMap = OffsetMap(at=0)
     start: int = 0
+    source_parkers: tuple[Parker, ...] = ()
+    retry_parkers: tuple[Parker, ...] = ()
+
+    @property
+    def owners(self) -> Owners:
+        return Owners((self.source_parkers, self.retry_parkers))
 
 
 class Topics:
     """What outlasts pods; ``bad`` is the share of what is produced that fails.
 
-    Offset 0 of the dead letters is nobody's; what who died put back may be aborted.
+    Offset 0 of the dead letters is nobody's; what who died put back may be aborted. Of its letters some are to ``come``
+    late, and people touch none that the present ``owners`` are about to pass over.
     """
 
     def __init__(self, draw: random.Random, bad: float = 0.15) -> None:
-        self.draw = draw
+        self.draw, self.fate = draw, random.Random(0)
         self.share_of_bad = bad
         self.produced = 0
         self.dead: list[Letter | None] = [None]
@@ -91,6 +104,21 @@ class Topics:
         self.given_up: list[int] = []
         self.effects: list[Effect] = []
         self.committed = Committed()
+        self.coming: list[Letter] = []
+        self.passed: set[int] = set()
+        self.owners = Owners()
+
+    def letter_comes(self) -> None:
+        """One comes late of who was left behind."""
+        if self.coming and self.fate.random() < 0.3:
+            self.dead.append(self.coming.pop(0))
+
+    def strays(self) -> list[int]:
+        """Return what came late and has no resolution."""
+        return [one.offset for one in self.letters() if one.offset not in self.resolved and self.is_stray(one)]
+
+    def is_stray(self, letter: flow.Letter) -> bool:
+        return IS_LATE(self.owners, letter.offset, letter.by)
 
     def produce(self) -> None:
         if self.draw.random() < self.share_of_bad:
@@ -98,7 +126,8 @@ class Topics:
         self.produced += 1
 
     def heads(self) -> list[int]:
-        return [n for n, one in enumerate(self.dead) if n not in self.resolved and one is not None and not one.follows]
+        there = (one for one in self.letters() if one.offset not in self.resolved and not one.follows)
+        return [one.offset for one in there if not self.is_stray(one)]
 
     def resolve(self) -> None:
         """Somebody discards a head, or puts it back, having mended what made it fail, or not.
@@ -135,8 +164,8 @@ class Topics:
 
     def letters(self) -> Iterator[flow.Letter]:
         """Return the dead letters as an heir reads them."""
-        dead = ((place, one) for place, one in enumerate(self.dead) if one is not None)
-        return (flow.Letter(place, one.delivery, one.follows) for place, one in dead)
+        dead = ((place, one) for place, one in enumerate(self.dead) if one is not None and place not in self.passed)
+        return (flow.Letter(place, one.delivery, one.follows, one.by) for place, one in dead)
 
     def history(self, killed: Mapping[str, float]) -> History:
         """Return what became of all that was produced."""
@@ -151,7 +180,7 @@ class Topics:
     def seen(self) -> Seen:
         """Return what an heir sees of them, also of what is aborted."""
         told, ends = self.committed, (len(self.dead), len(self.put_back))
-        begun = {(SOURCE, 0): flow.Begun((SOURCE, 0), told.start, told.source)}
+        begun = {(SOURCE, 0): flow.Begun((SOURCE, 0), told.start, told.source, told.owners)}
         pending = list(flow.pending_among((one for one, _ in self.put_back), "Key", told.retry))
         return flow.seen(self.letters(), pending, begun, resolved=self.resolved, ends=ends)
 
@@ -174,7 +203,9 @@ class Pod:
         self.under_way: list[Finished] = []
         self.is_dying, self.now = False, 0.0
         patches.setattr(sequences, "work", self.work)
+        patches.setattr(sequences, "pass_over", self.pass_over)
         patches.setattr(sequences, "MOST", 3)
+        patches.setattr(sequences, "LATE_EVERY", topics.fate.choice((0.0, 600.0)))
         patches.setattr(sequences, "Reader", lambda *about, **more: nullcontext())
         patches.setattr("headrace.worker.beside.threading.Thread", self.thread)
         dispatcher: Any = SimpleNamespace(keys=self.keys)
@@ -185,8 +216,13 @@ class Pod:
 
     def begin(self, patches: pytest.MonkeyPatch) -> None:
         """Learn what waits."""
-        seen = self.topics.seen()
+        seen, told = self.topics.seen(), self.topics.committed
+        own = Parker(len(self.topics.put_back), self.name, seen.end)
+        self.keys.begin(0, (), own, {})
         self.keys.followers.begin(0, seen)
+        self.source.parkers = followed(told.source_parkers, own, told.retry.at, told.start)
+        self.retry.parkers = followed(told.retry_parkers, own, told.retry.at)
+        self.topics.owners = told.owners._replace(own=own)
         about: Any = (self.retry, None, seen, {})
         self.sequences.serve(deque([Learnt(*about)]), self.now)
 
@@ -197,15 +233,15 @@ class Pod:
         """Let one of them do something, again and again; records are produced that often, of ten times."""
         may = [self.topics.produce] * arrivals + [self.arrive] * 3 + [self.read, self.hear, self.hear, self.run]
         may += [self.run, self.settle, *[self.acknowledge] * 2, self.serve, self.end_thread, self.topics.resolve]
-        may += [self.commit]
+        may += [self.commit, self.topics.letter_comes]
         for _ in range(steps):
             self.draw.choice(may)()
 
     def see_it_end(self) -> None:
         """In the end all but what was discarded is handled, in order, and the keys are live."""
-        for _ in range(1000):
+        for _ in range(ROUNDS):
             self.go_on(100, arrivals=0)
-            if not (self.topics.heads() or self.is_behind() or self.waits()):
+            if not (self.topics.heads() or self.topics.strays() or self.is_behind() or self.waits()):
                 break
         self.go_on(100, arrivals=0)
         assert not self.waits()
@@ -213,29 +249,43 @@ class Pod:
         assert told is not None
         assert told.keys == 0
         assert not self.is_behind()
+        assert not self.topics.strays()
 
     def is_behind(self) -> bool:
         is_read = self.source.position == self.topics.produced and self.retry.position == len(self.topics.put_back)
-        return bool(not is_read or self.source.unfinished or self.retry.unfinished)
+        return bool(not is_read or self.source.unfinished or self.retry.unfinished or self.topics.coming)
 
     def waits(self) -> bool:
         return any(self.keys.followers.waits((SOURCE, 0, key)) for key in (b"a", b"b"))
 
     def die(self) -> None:
-        """It is killed: of the letters under way some are written, and some of what it moves back."""
+        """It is killed, or left behind: of the letters under way some are written, and some of what it moves back."""
         self.is_dying = True
-        self.draw.shuffle(self.under_way)
-        for item in self.under_way[: self.draw.randint(0, len(self.under_way))]:
-            self.topics.dead.append(written(item))
+        self.leave_letters()
         if self.draw.random() < 0.5:
             self.end_thread()
+
+    def leave_letters(self) -> None:
+        """Of the letters under way some are written, and some will be; the rest is lost."""
+        self.draw.shuffle(self.under_way)
+        letters, count = [written(item) for item in self.under_way], len(self.under_way)
+        now = self.draw.randint(0, count)
+        self.topics.dead += letters[:now]
+        self.topics.coming += letters[now : self.topics.fate.randint(now, count)]
+        self.topics.owners = self.topics.committed.owners
 
     def commit(self) -> None:
         told = self.source.sequences
         source, retry = (one.offset_map() if one.frontier is not None else None for one in (self.source, self.retry))
         before = self.topics.committed
         start = before.start if told is None else told.letter
-        self.topics.committed = Committed(source or before.source, retry or before.retry, start)
+        self.topics.committed = Committed(
+            source or before.source,
+            retry or before.retry,
+            start,
+            self.source.parkers if source else before.source_parkers,
+            self.retry.parkers if retry else before.retry_parkers,
+        )
 
     def arrive(self) -> None:
         """The poll thread reads a record of the source."""
@@ -284,7 +334,7 @@ class Pod:
         self.lanes.finish(job)
         self.keys.finish(job)
         if is_bad:
-            letter = burials.letter(job, FAILED, Reason.NON_RETRIABLE, group="g", now=1.0, parks_key=True)
+            letter = burials.letter(job, FAILED, Reason.NON_RETRIABLE, group="g", now=1.0, parks_key=self.name)
             self.finished.append(Finished(job.assignment, job.record, letter, "non-retriable", lane))
             self.keys.followers.hold(job)
         else:
@@ -330,12 +380,22 @@ class Pod:
         """What `headrace.letters.sequences.work` does on Kafka; who dies may end the last transaction, or not."""
         listed: dict[Lane, tuple[waiting.Wish, Listed]] = {}
         for task in tasks:
-            listed |= {lane: (wish, self.listed(lane, wish.start)) for lane, wish in task.unknown.items()}
+            for lane, wish in task.unknown.items():
+                listed[lane] = (wish, self.listed(lane, wish.start, task.owners[SOURCE, 0]))
             for chunk in task.free.values():
                 self.move(chunk.followers)
         gone = [place for place in heads if place.offset in self.topics.resolved]
         moved = {lane: chunk for task in tasks for lane, chunk in task.free.items()}
         return Outcome({}, gone, listed, moved, {0: len(self.topics.put_back)})
+
+    def pass_over(self, reader: object, config: object, looks: Collection[Look]) -> list[Look]:
+        """What `headrace.letters.late.pass_over` does on Kafka."""
+        for look in looks:
+            late = (one for one in self.topics.letters() if look.owners[SOURCE, 0].is_late(one.offset, one.by))
+            places = {one.offset for one in late if one.offset >= look.start} - self.topics.resolved
+            self.topics.passed |= places
+            self.topics.resolved |= places
+        return [look._replace(start=len(self.topics.dead)) for look in looks]
 
     def move(self, followers: Sequence[Follower]) -> None:
         """Move them back; of a record that has two letters the second is resolved alone."""
@@ -346,15 +406,15 @@ class Pod:
             else:
                 self.topics.back(one.letter, aborted=n >= done)
 
-    def listed(self, lane: Lane, start: int) -> Listed:
-        dead, resolved = self.topics.dead, self.topics.resolved
+    def listed(self, lane: Lane, start: int, owners: Owners) -> Listed:
         there = [
-            (place, one)
-            for place, one in enumerate(dead)
-            if place >= start and place not in resolved and one is not None and one.delivery.lane == lane
+            one
+            for one in self.topics.letters()
+            if one.offset >= start and one.offset not in self.topics.resolved and one.delivery.lane == lane
+            if not owners.is_late(one.offset, one.by)
         ]
-        found = [Follower(one.delivery.mark, place) for place, one in there if one.follows]
-        return Listed(frozenset(place for place, one in there if not one.follows), sorted(found), len(dead))
+        found = sorted(Follower(one.delivery.mark, one.offset) for one in there if one.follows)
+        return Listed(frozenset(one.offset for one in there if not one.follows), found, len(self.topics.dead))
 
 
 def key_of(number: int) -> bytes:
@@ -392,6 +452,13 @@ def test_each_is_handled_once_in_its_order(monkeypatch: pytest.MonkeyPatch, star
 def test_keys_keep_their_order_though_pods_are_killed(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
     """Wherever they are killed, and whatever is resolved before the next one begins."""
     all_lived(monkeypatch, range(start, start + 10), pods=3)
+
+
+@pytest.mark.case("delivery-1")
+@pytest.mark.parametrize("start", range(1000, 1020, 5))
+def test_so_they_do_though_many_pods_are_left_behind(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+    """What those wrote comes when others have begun, and their heirs may be killed before they look for it."""
+    all_lived(monkeypatch, range(start, start + 5), pods=5)
 
 
 def releases_at_once(patches: pytest.MonkeyPatch) -> None:
@@ -457,5 +524,42 @@ def test_the_model_finds_an_heir_that_is_broken(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[Seen], Seen]
 ) -> None:
     inherits(monkeypatch, change)
+    with pytest.raises(AssertionError):
+        all_lived(monkeypatch, range(400), pods=3)
+
+
+def counts_what_is_late(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(Owners, "is_late", lambda *about: False)
+
+
+def counts_what_comes_late_to_itself(patches: pytest.MonkeyPatch) -> None:
+    """And passes over what came late to those before it."""
+    patches.setattr(Owners, "is_late", lambda self, *letter: IS_LATE(self._replace(own=None), *letter))
+
+
+def leaves_what_is_late_to_people(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(sequences.Sequences, "_looks_due", lambda *about: [])
+
+
+def does_not_say_who_sent_a_follower(patches: pytest.MonkeyPatch) -> None:
+    follower = burials.follower
+    patches.setattr(burials, "follower", lambda job, **about: follower(job, **{**about, "parks_key": ""}))
+
+
+@pytest.mark.case("delivery-1")
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        counts_what_is_late,
+        counts_what_comes_late_to_itself,
+        leaves_what_is_late_to_people,
+        does_not_say_who_sent_a_follower,
+    ],
+)
+def test_the_model_finds_letters_that_are_misjudged(
+    monkeypatch: pytest.MonkeyPatch, mutant: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    mutant(monkeypatch)
+    monkeypatch.setattr("tests.runtime.worker.test_sequences.ROUNDS", 30)
     with pytest.raises(AssertionError):
         all_lived(monkeypatch, range(400), pods=3)

@@ -32,7 +32,7 @@ class Traced:
 class Failure:
     """Why and how a record failed; times in seconds since 1970, ``exception`` is its qualified name.
 
-    ``parks_key`` says that its key waits behind it.
+    ``parks_key``: its key waits, and it is written in the ownership of this name.
     """
 
     group: str
@@ -45,7 +45,7 @@ class Failure:
     first_failed_at: float
     last_failed_at: float
     traced: Traced | None = None
-    parks_key: bool = False
+    parks_key: str | None = None
 
 
 class Past(NamedTuple):

@@ -34,7 +34,7 @@ PARKED = f"{OWN}parked"
 """By whom a record was written to the retry topic because its key is parked there; a dead letter has all else, too."""
 
 PARKS_KEY = f"{OWN}parks-key"
-"""With a dead letter behind which its key waits: later records of the key follow it."""
+"""With a dead letter of a key that waits, by whom it was written: later records of the key follow the first one."""
 
 SCHEMA_VERSION = b"1"
 """Of our own headers: it grows when one of them changes its meaning."""
@@ -90,7 +90,7 @@ class DeadLetter:
     command_reason: str | None
     command_error: str | None
     parked: bool
-    parks_key: bool
+    parks_key: str | None
 
     @property
     def follows(self) -> bool:
@@ -241,7 +241,7 @@ def decode(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         command_reason=_name(last.get(COMMAND_REASON)),
         command_error=parsing.text(last.get(COMMAND_ERROR), COMMAND_ERROR_LIMIT),
         parked=any(name == PARKED for name, _ in ours),
-        parks_key=any(name == PARKS_KEY for name, _ in ours),
+        parks_key=_name(last.get(PARKS_KEY)) if ours else None,
     )
 
 
@@ -306,7 +306,7 @@ def _ours(record: Record, failure: Failure) -> Headers:
         (f"{OWN}first-failed-at", b"%d" % int(failure.first_failed_at * 1000)),
         (f"{OWN}last-failed-at", b"%d" % int(failure.last_failed_at * 1000)),
         (f"{OWN}reason", failure.reason.encode()),
-        *(((PARKS_KEY, b"1"),) if failure.parks_key else ()),
+        *(((PARKS_KEY, failure.parks_key.encode()),) if failure.parks_key is not None else ()),
         *status,
         *(((f"{OWN}exception-location", tail(location, NAME_LIMIT)),) if location else ()),
         (MESSAGE_ID, record.message_id.encode()),

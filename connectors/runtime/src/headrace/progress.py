@@ -4,7 +4,7 @@ It travels as the metadata of the committed offset, such as ``h1 done=12 retryin
 is the version: metadata of another one, or of somebody else's consumer, says nothing. Fields that are not known are
 passed over, as are ``stopped`` where it is not as in ``stopped=4/12@1031``, ``sequences`` where it is not as in
 ``sequences=4/12+3``, ``first`` where it is not as in ``first=6@1795863600``, ``parkers`` where it is not as in
-``parkers=1031/9f86d081884c7d65,1040/…``, and ``mark`` where it is not two UIDs with ``/`` between. Only the consumer
+``parkers=1031/9f86d081884c7d65/12,1040/…``, and ``mark`` where it is not two UIDs with ``/`` between. Only the consumer
 reads ``map`` (`headrace.flow.offset_map`) and ``parkers``. One partition of each pod also tells its `headrace.load`.
 """
 
@@ -26,7 +26,8 @@ COUNTS = ("done", "retrying", "held")
 STOP = re.compile(r"([0-9]{1,10})/([0-9]{1,19})@([0-9]{1,19})")
 MARK = re.compile(r"[A-Za-z0-9-]{1,64}/[A-Za-z0-9-]{1,64}")
 FIRST = re.compile(r"([0-9]{1,10})@([0-9]{1,19})")
-PARKERS = re.compile(r"[0-9]{1,19}/[0-9a-f]{16}(,[0-9]{1,19}/[0-9a-f]{16}){0,3}")
+PARKER = r"[0-9]{1,19}/[0-9a-f]{16}(/[0-9]{1,19})?"
+PARKERS = re.compile(f"{PARKER}(,{PARKER}){{0,3}}")
 SEQUENCES = re.compile(r"([0-9]{1,10})/([0-9]{1,19})\+([0-9]{1,10})")
 
 
@@ -63,16 +64,18 @@ class First(NamedTuple):
 
 
 class Parker(NamedTuple):
-    """One ownership of a source's partition, by its random name, and ``since`` which offset of the retry partition.
+    """One ownership of the partitions of a number, by its random name, and ``since`` which offset of the retry one.
 
-    From there to the next one's only what was parked in this ownership counts (`headrace.flow.parking`).
+    From there to the next one's only what was parked in this ownership counts, and from ``letter`` on only its dead
+    letters, where keys can wait behind those (`headrace.flow.ownership`).
     """
 
     since: int
     by: str
+    letter: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.since}/{self.by}"
+        return f"{self.since}/{self.by}" if self.letter is None else f"{self.since}/{self.by}/{self.letter}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,9 +86,9 @@ class Progress:
     record failed and is tried again; ``held`` the unfinished records of those keys. ``running`` says that a consumer
     works on the partition and has not ended in order; ``map`` is its offset map, empty when nothing is worth a map.
     ``load`` is that of the pod, where this partition tells it; ``stopped`` is there where the partition stands, and
-    ``sequences`` where keys of it may wait behind their dead letters; ``first`` is told of a source's, as are
-    ``parkers``, at most four. ``mark`` has the UIDs of the Consumer's namespace and of the Consumer, empty where there
-    are none.
+    ``sequences`` where keys of it may wait behind their dead letters; ``first`` is told of a source's;
+    ``parkers`` are at most four. ``mark`` has the UIDs of the Consumer's namespace and of the Consumer, empty where
+    there are none.
     """
 
     done: int = 0
@@ -157,4 +160,4 @@ def _first(said: str) -> First | None:
 
 def _parkers(said: str) -> tuple[Parker, ...]:
     found = [one.split("/") for one in said.split(",")] if PARKERS.fullmatch(said) else []
-    return tuple(Parker(int(since), by) for since, by in found)
+    return tuple(Parker(int(since), by, *map(int, letter)) for since, by, *letter in found)

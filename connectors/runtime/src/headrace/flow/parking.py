@@ -11,7 +11,7 @@ Records are known by their lane and `Mark`. Pure: no Kafka, no clock. The event 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -22,15 +22,10 @@ from headrace.flow.budget import HIGH, HIGH_BYTES
 from headrace.flow.lanes import Lane, Load, lane_of
 from headrace.flow.offset_map import OffsetMap, Tried, stamp
 from headrace.flow.partitions import Partition
-from headrace.progress import Parker
 from headrace.record import Record
 
 SHARE, HOT = 0.1, 0.5
 """Shares of the budget: what keys that fail may hold together, and what a key that is well may hold beside others."""
-
-
-BEFORE = 3
-"""Ownerships before the present one that commits tell of."""
 
 
 class Mark(NamedTuple):
@@ -277,25 +272,6 @@ def parked_among(log: Iterable[Record], order: Order, known: OffsetMap) -> Itera
         if record.parked:
             done = record.offset < known.at or known.has_done(record.offset)
             yield Found(lane_of(record, order), mark_of(record), done, record.header(headers.PARKED))
-
-
-def is_late(record: Record, parkers: Sequence[Parker]) -> bool:
-    """Whether a record was parked in an ownership that was over, as by who stood still and was not told so.
-
-    ``parkers`` are those of its source, each after the one before. What is older than all of them is not late.
-    """
-    its = next((one for one in reversed(parkers) if one.since <= record.offset), None)
-    return record.parked and its is not None and record.header(headers.PARKED) != its.by.encode()
-
-
-def followed(parkers: Sequence[Parker], own: Parker, at: int) -> tuple[Parker, ...]:
-    """Return ``parkers`` with our ``own`` behind them, but those of whose time nothing is left from offset ``at`` on.
-
-    Of too many the first are left out, with which all counts that is older.
-    """
-    nexts = (*parkers[1:], own)
-    left = [one for one, after in zip(parkers, nexts, strict=False) if max(one.since, at) < after.since]
-    return (*left[-BEFORE:], own)
 
 
 def beyond(found: Iterable[Found], ends: Mapping[Partition, int]) -> dict[Partition, int]:

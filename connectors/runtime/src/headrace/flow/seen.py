@@ -15,6 +15,7 @@ from headrace import headers
 from headrace.config import Order
 from headrace.flow.lanes import Lane, lane_of, short_key
 from headrace.flow.offset_map import OffsetMap, stamp
+from headrace.flow.ownership import Owners
 from headrace.flow.parking import Mark
 from headrace.flow.partitions import Partition
 from headrace.headers import DeadLetter
@@ -30,19 +31,27 @@ class Known(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A dead letter of a key that waits, or waited: where it lies, of which delivery, whether it follows a head."""
+    """A dead letter of a key that waits, or waited: where it lies, of which delivery, whether it follows a head.
+
+    ``by`` names the ownership in which it was written, empty where that is not told.
+    """
 
     offset: int
     delivery: Known
     follows: bool
+    by: str = ""
 
 
 class Begun(NamedTuple):
-    """A source partition as it is assigned: from which letter on keys of it may wait, and what is handled of it."""
+    """A source partition as it is assigned: from which letter on keys of it may wait, and what is handled of it.
+
+    ``owners`` are those before.
+    """
 
     name: Partition
     start: int
     handled: OffsetMap
+    owners: Owners = Owners()
 
     def gives_again(self, delivery: Known) -> bool:
         """Whether the source gives this delivery once more."""
@@ -101,7 +110,7 @@ class Seen(NamedTuple):
     """Of the partitions of one number, as they are assigned: keys that wait, and what is there as a letter already.
 
     ``keeps`` are the source partitions of which keys can wait, ``end`` is that of the partition of dead letters;
-    ``again`` is there of those from which something comes again that is a letter already.
+    ``again`` is there of those from which something comes again that is a letter already. ``owners`` are those before.
     """
 
     keeps: frozenset[Partition]
@@ -109,6 +118,7 @@ class Seen(NamedTuple):
     keys: Mapping[Lane, Found]
     letters: frozenset[Known]
     again: Mapping[Partition, Again] = MappingProxyType({})
+    owners: Mapping[Partition, Owners] = MappingProxyType({})
 
 
 NOTHING = Seen(frozenset(), 0, {}, frozenset())
@@ -131,7 +141,7 @@ def seen(
     for letter in letters:
         delivery, lane = letter.delivery, letter.delivery.lane
         one = begun.get(lane[:2])
-        if one is None or letter.offset < one.start:
+        if one is None or letter.offset < one.start or one.owners.is_late(letter.offset, letter.by):
             continue
         if delivery in again or one.gives_again(delivery):
             there.add(delivery)
@@ -142,7 +152,8 @@ def seen(
         if lane[:2] in begun and isinstance(lane[2], bytes):
             before = found.get(lane, Found(ends[0]))
             found[lane] = before.with_put_back(delivery.mark, ends[1], overtaken=overtaken)
-    return Seen(frozenset(begun), ends[0], found, frozenset(there), _again(there, ends[1]))
+    owners = {name: one.owners for name, one in begun.items()}
+    return Seen(frozenset(begun), ends[0], found, frozenset(there), _again(there, ends[1]), owners)
 
 
 def _again(letters: Iterable[Known], end: int) -> Mapping[Partition, Again]:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from headrace import headers
 from headrace.config import Config
 from headrace.flow.offset_map import OffsetMap
-from headrace.flow.parking import Found, is_late, parked_among
+from headrace.flow.ownership import is_late
+from headrace.flow.parking import Found, parked_among
 from headrace.flow.partitions import Partition
 from headrace.flow.seen import Known, pending_among
 from headrace.kafka import connection, tails

@@ -29,6 +29,9 @@ from headrace.record import Position
 AGAIN = 0.1
 """Seconds between looks whether a transaction is still open."""
 
+LATE = "written-late"
+"""What the resolution of a letter says that counts for nothing."""
+
 Encoding = Literal["text", "base64"]
 
 
@@ -130,6 +133,17 @@ class Resolution:
             "retry": {"topic": self.retry_topic, "partition": self.retry_partition},
         }
         return json.dumps(document, separators=(",", ":")).encode()
+
+
+def written_late(at: datetime) -> bytes:
+    """Return the resolution of a letter that an owner before wrote late, whose record others have."""
+    document = {"action": LATE, "by": "headrace", "at": at.isoformat(timespec="milliseconds")}
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def is_late(resolution: bytes) -> bool:
+    """Whether it is such a resolution."""
+    return LATE.encode() in resolution and _resolved(resolution).get("action") == LATE
 
 
 _RESOLUTION = TypeAdapter(dict[str, object])

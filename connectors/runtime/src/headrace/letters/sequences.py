@@ -22,7 +22,9 @@ from headrace.config import Config, Topics
 from headrace.flow.lanes import Lane
 from headrace.flow.ledger import Assignment
 from headrace.flow.offsets import Span
+from headrace.flow.ownership import Owners
 from headrace.flow.parking import Mark
+from headrace.flow.partitions import Partition
 from headrace.flow.seen import NOTHING, Begun, Letter, Seen, known, lane_of_letter, seen
 from headrace.flow.waiting import Chunk, Follower, Listed, Wish
 from headrace.kafka import connection
@@ -38,9 +40,13 @@ BATCH, BATCH_BYTES = 100, 4 << 20
 
 
 class Resolved(NamedTuple):
-    """The offsets of the letters of each partition with a resolution, as known when the resolutions ended there."""
+    """The offsets of the letters of each partition with a resolution, as known when the resolutions ended there.
+
+    But those that were ``late``, which count for nothing.
+    """
 
     offsets: Mapping[int, set[int]]
+    late: Mapping[int, set[int]]
     ends: Mapping[int, int]
 
     def of(self, number: int) -> Collection[int]:
@@ -51,11 +57,12 @@ class Resolved(NamedTuple):
 class Task(NamedTuple):
     """What to do for the keys of one retry partition: list those ``unknown``, and move followers of the ``free``.
 
-    ``may``: whether it is sure that they are ours still.
+    ``may``: whether it is sure that they are ours still. Of the letters those of the ``owners`` count.
     """
 
     retry: Assignment
     may: Callable[[], bool]
+    owners: Mapping[Partition, Owners]
     unknown: Mapping[Lane, Wish]
     free: Mapping[Lane, Chunk]
 
@@ -81,10 +88,10 @@ def transactional_id(config: Config, number: int) -> str:
 def resolved(reader: Reader, topics: Topics) -> Resolved:
     """Return what became of letters; raises what ``Reader`` raises."""
     ends = _ends(reader, topics.resolutions)
-    offsets: defaultdict[int, set[int]] = defaultdict(set)
-    for place in reading.resolutions(reader, topics, reader.id(topics.dead_letters)):
-        offsets[place.partition].add(place.offset)
-    return Resolved(offsets, ends)
+    offsets, late = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
+    for place, value in reading.resolutions(reader, topics, reader.id(topics.dead_letters)).items():
+        (late if reading.is_late(value) else offsets)[place.partition].add(place.offset)
+    return Resolved(offsets, late, ends)
 
 
 def scanned(
@@ -133,11 +140,11 @@ def _seen(reader: Reader, config: Config, number: int, begun: Sequence[Begun], p
     if held is None or not keeps:
         return NOTHING
     span = Span(min(one.start for one in keeps.values()), held.end)
-    letters, ends = _letters(reader, config, number, span), (held.end, parked.end)
-    return seen(letters, parked.pending, keeps, resolved=done.of(number), ends=ends)
+    there = (one for one in letters(reader, config, number, span) if one.offset not in done.late.get(number, ()))
+    return seen(there, parked.pending, keeps, resolved=done.of(number), ends=(held.end, parked.end))
 
 
-def _letters(reader: Reader, config: Config, number: int, span: Span) -> Iterator[Letter]:
+def letters(reader: Reader, config: Config, number: int, span: Span) -> Iterator[Letter]:
     """Yield the letters of a partition that are of sequences, from where it begins now."""
     held = reader.spans(config.topics.dead_letters, number).get(number)
     if held is None:
@@ -146,8 +153,8 @@ def _letters(reader: Reader, config: Config, number: int, span: Span) -> Iterato
         said = headers.decode(stored.headers)
         lane, is_ours = lane_of_letter(stored.key, said), said.group == config.group
         delivery = None if lane is None else known(lane, said)
-        if lane is not None and delivery is not None and is_ours and (said.parks_key or said.follows):
-            yield Letter(stored.offset, delivery, said.follows)
+        if lane is not None and delivery is not None and is_ours and (said.parks_key is not None or said.follows):
+            yield Letter(stored.offset, delivery, said.follows, said.parks_key or "")
 
 
 def work(
@@ -193,11 +200,13 @@ def _listed(reader: Reader, config: Config, task: Task, done: Resolved) -> dict[
     heads: dict[Lane, set[int]] = {lane: set() for lane in wishes}
     followers: dict[Lane, list[Follower]] = {lane: [] for lane in wishes}
     end = reading.settled(reader, config.topics.dead_letters, number)[number].end
-    resolved = done.of(number)
-    for letter in _letters(reader, config, number, Span(min(wish.start for wish in wishes.values()), end)):
+    resolved = {*done.of(number), *done.late.get(number, ())}
+    for letter in letters(reader, config, number, Span(min(wish.start for wish in wishes.values()), end)):
         lane = letter.delivery.lane
         wish = wishes.get(lane)
         if wish is None or letter.offset < wish.start or letter.offset in resolved:
+            continue
+        if task.owners[lane[:2]].is_late(letter.offset, letter.by):
             continue
         if letter.follows:
             followers[lane].append(Follower(letter.delivery.mark, letter.offset))

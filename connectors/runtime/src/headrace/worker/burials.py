@@ -11,8 +11,11 @@ from headrace.record import Headers
 BEHIND = "a record of its key before it is a dead letter: it goes back by itself once that is put back or discarded"
 
 
-def letter(job: Job, failed: Failed, reason: Reason, *, group: str, now: float, parks_key: bool) -> Headers:
-    """Return the headers of the dead letter of a record that ``failed``; ``now`` is in seconds since 1970."""
+def letter(job: Job, failed: Failed, reason: Reason, *, group: str, now: float, parks_key: str | None) -> Headers:
+    """Return the headers of the dead letter of a record that ``failed``; ``now`` is in seconds since 1970.
+
+    ``parks_key`` names the ownership in which it is written, where its key waits behind it.
+    """
     failure = Failure(
         group=group,
         reason=reason,
@@ -29,8 +32,8 @@ def letter(job: Job, failed: Failed, reason: Reason, *, group: str, now: float, 
     return headers.for_dead_letter(job.record, failure)
 
 
-def follower(job: Job, *, group: str, now: float) -> Headers:
-    """Return the headers of the dead letter of a record that waits behind one of its key; ``now`` is as above."""
+def follower(job: Job, *, group: str, now: float, parks_key: str) -> Headers:
+    """Return the headers of the dead letter of a record that waits behind one of its key; the rest is as above."""
     failure = Failure(
         group=group,
         reason=Reason.KEY_PARKED,
@@ -40,5 +43,6 @@ def follower(job: Job, *, group: str, now: float) -> Headers:
         exception="headrace.KeyParked",
         first_failed_at=job.first_failed_at or now,
         last_failed_at=now,
+        parks_key=parks_key,
     )
     return headers.for_dead_letter(job.record, failure)

@@ -367,10 +367,10 @@ class Dispatcher:
     def _bury(self, job: Job, failed: Failed, fate: DeadLetter, now: float) -> None:
         self._metrics.dead_lettered.inc()
         reason = Reason.COMPENSATION_FAILED if job.record.compensates else fate.reason
-        waits = self.keys.followers.may_wait(job.lane)
-        letter = burials.letter(job, failed, reason, group=self._group, now=now, parks_key=waits)
-        self._finish(job, letter, reason.value, job.lane if waits else None)
-        if waits:
+        by = self.keys.parks_key(job)
+        letter = burials.letter(job, failed, reason, group=self._group, now=now, parks_key=by)
+        self._finish(job, letter, reason.value, None if by is None else job.lane)
+        if by is not None:
             self.keys.hold(job)
         elif self._stops(job.record):
             self.halt((job.record.source.topic, job.record.source.partition))

@@ -19,7 +19,6 @@ from headrace.flow.parking import Parking, mark_of
 from headrace.flow.partitions import Partition
 from headrace.flow.seen import Seen
 from headrace.flow.sequences import Sequences, Written
-from headrace.metrics import Metrics
 from headrace.worker import burials
 
 
@@ -43,20 +42,26 @@ class Followers:
         config: Config,
         lanes: Lanes,
         parking: Parking,
-        metrics: Metrics,
         finished: deque[Finished],
         changed: Callable[[], None],
+        owner: Callable[[Job], str],
     ) -> None:
-        """What goes to the dead-letter topic is put in ``finished``; ``changed`` is called when lanes have changed."""
+        """What goes to the dead-letter topic is put in ``finished``; ``changed`` is called when lanes have changed.
+
+        ``owner`` names the ownership in which a record is here.
+        """
         self._group = config.group
         self._lanes = lanes
         self._parking = parking
         self._finished = finished
         self._changed = changed
+        self._owner = owner
         self._sequences = Sequences()
         self._closed: dict[Lane, list[Job]] = {}
         self.answers: deque[Answer] = deque()
-        metrics.waiting_keys.set_function(lambda: len(self._sequences))
+
+    def __len__(self) -> int:
+        return len(self._sequences)
 
     def begin(self, number: int, seen: Seen) -> None:
         """Begin with what was seen of partitions of this number, before anything of them arrives."""
@@ -141,5 +146,5 @@ class Followers:
 
     def _bury(self, job: Job) -> None:
         self._sequences.note(job.lane)
-        letter = burials.follower(job, group=self._group, now=time.time())
+        letter = burials.follower(job, group=self._group, now=time.time(), parks_key=self._owner(job))
         self._finished.append(Finished(job.assignment, job.record, letter, Reason.KEY_PARKED.value, job.lane))

@@ -22,7 +22,8 @@ from headrace.flow.finished import Finished
 from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.ledger import Assignment
 from headrace.flow.offset_map import Tried
-from headrace.flow.parking import Found, Parking, Verdict, crowding, is_late, mark_of
+from headrace.flow.ownership import is_late
+from headrace.flow.parking import Found, Parking, Verdict, crowding, mark_of
 from headrace.flow.partitions import Partition
 from headrace.kafka.topics import RefusedError, UnansweredError
 from headrace.letters.parked import is_pointer, restored
@@ -75,13 +76,22 @@ class Keys:
         self.aside: deque[tuple[Assignment, int]] = deque()
         self.again: deque[Again] = deque()
         self._done: deque[Finished] = deque()
-        self.followers = Followers(config, lanes, self._parking, metrics, finished, changed)
+        self.followers = Followers(config, lanes, self._parking, finished, changed, self.owner)
         metrics.parked_keys.set_function(lambda: self.parked)
+        metrics.waiting_keys.set_function(lambda: len(self.followers))
 
     @property
     def parked(self) -> int:
         """How many keys are parked; any thread may ask."""
         return len(self._parking)
+
+    def owner(self, job: Job) -> str:
+        """Return the name of the ownership in which a record is here."""
+        return self._own[job.assignment.partition].by
+
+    def parks_key(self, job: Job) -> str | None:
+        """Return the same where the key of a record can wait behind its dead letter, else None."""
+        return self.owner(job) if self.followers.may_wait(job.lane) else None
 
     def unread(self, number: int) -> int:
         """Return how many parked records were not read from the retry partition ``number``; any thread may ask."""
@@ -268,6 +278,5 @@ class Keys:
     def _leave(self, job: Job) -> None:
         tried = job.tried or Tried(job.attempt)
         past = Past(job.attempt - 1, job.crashes, job.worker_crashes, tried.since, tried.due)
-        by = self._own[job.assignment.partition].by
-        own = headers.for_parked(job.record, self._group, past, by=by)
+        own = headers.for_parked(job.record, self._group, past, by=self.owner(job))
         self.leaving.append(Finished(job.assignment, job.record, own, None))

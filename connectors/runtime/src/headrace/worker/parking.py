@@ -21,7 +21,8 @@ from headrace.flow.aside import SHARE
 from headrace.flow.budget import Budget
 from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
-from headrace.flow.parking import beyond, followed
+from headrace.flow.ownership import Owners, followed
+from headrace.flow.parking import beyond
 from headrace.flow.partitions import Partition, listed
 from headrace.flow.seen import Begun, Seen
 from headrace.kafka.topics import FencedError, RefusedError, TopicMissingError, UnansweredError
@@ -169,15 +170,15 @@ class Parking:
         begun: dict[int, list[Begun]] = {number: [] for number in self._fresh}
         for one in self._ledger.owned:
             if one.topic != self._retry and one.partition in begun:
-                start = 0 if one.sequences is None else one.sequences.letter
-                begun[one.partition].append(Begun(one.name, start, one.initial))
+                owners = Owners((one.parkers, self._fresh[one.partition].parkers))
+                begun[one.partition].append(Begun(one.name, _first_letter(one), one.initial, owners))
         return begun
 
     def _take_scans(self) -> None:
         for learnt in self._scans.take():
             if learnt.retry in self._unknown:
                 number = learnt.retry.partition
-                self._learn(learnt.retry, learnt.scan)
+                self._learn(learnt)
                 self._loop.call_soon_threadsafe(self._dispatcher.keys.followers.begin, number, learnt.waiting)
                 self.learnt.append(learnt)
 
@@ -187,9 +188,10 @@ class Parking:
         is_silent = bool(silent and self._unanswered)
         self._silence = f"what is parked in {listed(silent)} is not known: {self._unanswered}" if is_silent else None
 
-    def _learn(self, assignment: Assignment, seen: Scan) -> None:
+    def _learn(self, learnt: Learnt) -> None:
+        assignment, seen = learnt.retry, learnt.scan
         del self._unknown[assignment]
-        number, found, own = assignment.partition, seen.found, Parker(seen.end, secrets.token_hex(8))
+        number, found, own = assignment.partition, seen.found, _owner(learnt)
         before = {one.name: one.parkers for one in self._ledger.owned}
         self._loop.call_soon_threadsafe(self._dispatcher.keys.begin, number, found, own, before)
         waiting, places = sum(not one.done for one in found), beyond(found, seen.ends)
@@ -202,9 +204,9 @@ class Parking:
         if places:
             self._await(assignment, places)
         for one in self._ledger.owned:
-            if one.partition == number and one.topic != self._retry:
-                one.parks = self._may_park and seen.counts.get(one.topic) == seen.counts.get(self._retry)
-                one.parkers = followed(one.parkers, own, assignment.initial.at)
+            if one.partition == number:
+                one.parkers = followed(one.parkers, own, assignment.initial.at, _first_letter(one))
+                one.parks = one.topic != self._retry and self._may_park and seen.counts.get(one.topic) == most
 
     def _absent(self, number: int) -> list[Partition]:
         """Return the source partitions of a number that come here, and are not here: of their keys some may wait."""
@@ -249,6 +251,17 @@ class Parking:
         return (
             {number for number, count in unread.items() if count and number not in older} if self._has_many else set()
         )
+
+
+def _owner(learnt: Learnt) -> Parker:
+    """Return the ownership that begins with what was learnt."""
+    letter = learnt.waiting.end if learnt.waiting.keeps else None
+    return Parker(learnt.scan.end, secrets.token_hex(8), letter)
+
+
+def _first_letter(assignment: Assignment) -> int:
+    """Return from which dead letter on keys of a partition may wait."""
+    return 0 if assignment.sequences is None else assignment.sequences.letter
 
 
 def _may_park(config: Config) -> bool:

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 from headrace.config import Config
 from headrace.failure import Reason
@@ -26,11 +27,12 @@ from headrace.flow.lanes import Lane
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.partitions import Partition
-from headrace.flow.seen import Again, Seen
+from headrace.flow.seen import Again
 from headrace.flow.sequences import Written
 from headrace.flow.waiting import Chunk, Key, Wish
 from headrace.kafka import connection, producer
 from headrace.kafka.topics import FencedError, NotTakenError, Reader, RefusedError, TopicMissingError, UnansweredError
+from headrace.letters.late import Look, pass_over
 from headrace.letters.reading import Place
 from headrace.letters.sequences import Outcome, Task, work
 from headrace.progress import Sequences as Told
@@ -43,11 +45,21 @@ log = logging.getLogger(__name__)
 LOOK_EVERY, STEP = 5.0, 0.5
 """Seconds between looks whether there are resolutions, and between looks what may be done next."""
 
+LATE_EVERY = 15.0
+"""Seconds between looks whether an owner before wrote a letter late, until which a person may put that back."""
+
 MOST = 5_000
 """Followers that are moved back at once: the next ones when those are handled, as they take memory until then."""
 
 REFUSED_AGAIN = 10.0
 """Seconds until followers are moved again that Kafka refused."""
+
+
+class _Done(NamedTuple):
+    """What became of the work, and from where to look the next time for what came late."""
+
+    found: Outcome
+    looks: list[Look]
 
 
 class Sequences:
@@ -65,11 +77,12 @@ class Sequences:
         self._keys: dict[Lane, Key] = {}
         self._ends: dict[Partition, int] = {}
         self._again: dict[Partition, tuple[int, Again]] = {}
+        self._looks: dict[int, Look] = {}
         self._since: dict[int, int] = {}
         self._asked: frozenset[Place] = frozenset()
-        self._work: Beside[Outcome | None] = Beside("sequences")
+        self._work: Beside[_Done | None] = Beside("sequences")
         self._is_busy = False
-        self._due = self._looked_at = 0.0
+        self._due = self._looked_at = self._late_at = 0.0
 
     def begin(self, partitions: Collection[Partition]) -> None:
         """Begin with these partitions, of which nothing is known yet; where no key shall wait any more, none does."""
@@ -84,9 +97,13 @@ class Sequences:
         self._ends = {name: end for name, end in self._ends.items() if name not in gone}
         self._again = {name: what for name, what in self._again.items() if name not in gone}
         self._keys = {lane: key for lane, key in self._keys.items() if lane[:2] not in gone}
+        numbers = {number for _, number in partitions}
+        self._looks = {number: look for number, look in self._looks.items() if number not in numbers}
 
-    def _learn(self, number: int, seen: Seen, since: Mapping[int, int]) -> None:
-        """Learn which keys of the partitions of a number wait; the resolutions ended at ``since`` then."""
+    def _learn(self, learnt: Learnt) -> None:
+        """Learn which keys of the partitions of a number wait."""
+        number, seen, since = learnt.retry.partition, learnt.waiting, learnt.since
+        self._look_for_late(learnt)
         self._ends |= dict.fromkeys(seen.keeps, seen.end)
         self._again |= {name: (self._told_letter(name), again) for name, again in seen.again.items()}
         self._keys |= {lane: Key(found.first, found) for lane, found in seen.keys.items()}
@@ -98,7 +115,7 @@ class Sequences:
     def send(self, letter: Finished) -> None:
         """Note that a letter is given to the producer."""
         lane = letter.lane
-        if lane is None or lane[:2] not in self._ends:
+        if lane is None or lane[:2] not in self._ends or letter.assignment.given_away:
             return
         is_head = letter.reason != Reason.KEY_PARKED.value
         if is_head:
@@ -108,7 +125,7 @@ class Sequences:
     def wrote(self, letter: Finished, at: producer.Written) -> None:
         """Note where a letter is."""
         key = None if letter.lane is None else self._keys.get(letter.lane)
-        if key is None or letter.lane is None:
+        if key is None or letter.lane is None or letter.assignment.given_away:
             return
         is_head = letter.reason != Reason.KEY_PARKED.value
         key.wrote(letter.record.source.offset, at.offset if is_head else None)
@@ -120,18 +137,24 @@ class Sequences:
         while learnt:
             one = learnt.popleft()
             if not one.retry.given_away:
-                self._learn(one.retry.partition, one.waiting, one.since)
+                self._learn(one)
         self._hear()
         self._take(now)
         if self._is_busy or now < self._due or not self._ends:
             return
         self._due = now + STEP
         self._tell()
-        tasks = list(self._tasks())
+        tasks, looks = list(self._tasks()), self._looks_due(now)
         heads = self._heads()
-        if tasks or (heads and now - self._looked_at >= LOOK_EVERY):
+        if tasks or looks or (heads and now - self._looked_at >= LOOK_EVERY):
             self._looked_at, self._is_busy, self._asked = now, True, heads
-            self._work.begin(partial(self._do, tasks, heads, dict(self._since)))
+            self._work.begin(partial(self._do, tasks, looks, heads, dict(self._since)))
+
+    def _looks_due(self, now: float) -> list[Look]:
+        if now - self._late_at < LATE_EVERY:
+            return []
+        self._late_at = now
+        return list(self._looks.values())
 
     def _heads(self) -> frozenset[Place]:
         return frozenset(Place(lane[1], one) for lane, key in self._keys.items() for one in key.heads)
@@ -149,9 +172,9 @@ class Sequences:
                 elif left > 0 and (chunk := self._chunk(lane, key, left)) is not None:
                     free[lane] = chunk
                     left -= len(chunk.followers)
-            retry = self._ledger.find(self._config.topics.retry, number)
-            if retry is not None and (unknown or free):
-                yield Task(retry, partial(self._is_ours, retry), unknown, free)
+            retry, look = self._ledger.find(self._config.topics.retry, number), self._looks.get(number)
+            if retry is not None and look is not None and (unknown or free):
+                yield Task(retry, look.may, look.owners, unknown, free)
 
     def _is_ours(self, retry: Assignment) -> bool:
         """Whether it is sure that what is moved back into a retry partition is ours; any thread may ask."""
@@ -213,18 +236,29 @@ class Sequences:
         for name, letters in firsts.items():
             source = self._ledger.find(*name)
             if source is not None:
-                first = min([self._ends[name], *letters, *self._letter_before(source)])
+                first = min([self._ends[name], *letters, *self._letters_before(source)])
                 source.sequences = Told(name[1], first, len(letters))
+
+    def _look_for_late(self, learnt: Learnt) -> None:
+        """Begin to look for letters that others than the ``owners`` wrote in their time."""
+        found = ((name, owners, self._ledger.find(*name)) for name, owners in learnt.waiting.owners.items())
+        owners = {name: one._replace(own=source.parkers[-1]) for name, one, source in found if source is not None}
+        if owners:
+            start = min(max(self._told_letter(name), one.first()) for name, one in owners.items())
+            number = learnt.retry.partition
+            self._looks[number] = Look(number, start, owners, partial(self._is_ours, learnt.retry))
 
     def _told_letter(self, name: Partition) -> int:
         source = self._ledger.find(*name)
         return 0 if source is None or source.sequences is None else source.sequences.letter
 
-    def _letter_before(self, source: Assignment) -> Iterator[int]:
+    def _letters_before(self, source: Assignment) -> Iterator[int]:
         """Return from which letter on an owner before told, while what is a letter already may come once more.
 
-        Who has the partition next must know those, too.
+        Who has the partition next must know those, too; and those that may have come late.
         """
+        if source.partition in self._looks:
+            yield self._looks[source.partition].start
         letter, again = self._again.get(source.name, (0, None))
         retry = self._ledger.find(self._config.topics.retry, source.partition)
         if again is not None and not (_has_passed(source, again.source) and _has_passed(retry, again.retry)):
@@ -240,8 +274,10 @@ class Sequences:
             else:
                 self._learn_outcome(found)
 
-    def _learn_outcome(self, found: Outcome) -> None:
+    def _learn_outcome(self, done: _Done) -> None:
         """Learn what was done and found; of a head that was not asked about, what was resolved may have been read."""
+        found, looks = done
+        self._looks |= {one.number: one for one in looks if self._is_present(one)}
         if self._heads() <= self._asked:
             self._since.update(found.since)
         for lane, key in self._keys.items():
@@ -252,6 +288,11 @@ class Sequences:
             if lane in found.moved:
                 key.moved(found.moved[lane], end)
 
+    def _is_present(self, look: Look) -> bool:
+        """Whether it is one of the present ownership."""
+        present = self._looks.get(look.number)
+        return present is not None and present.owners is look.owners
+
     def _begin_anew(self) -> None:
         for lane, key in self._keys.items():
             if key.closed is not None:
@@ -259,12 +300,13 @@ class Sequences:
             key.begin_anew()
 
     def _do(
-        self, tasks: Collection[Task], heads: Collection[Place], since: Mapping[int, int]
-    ) -> Iterator[Outcome | None]:
+        self, tasks: Collection[Task], looks: Collection[Look], heads: Collection[Place], since: Mapping[int, int]
+    ) -> Iterator[_Done | None]:
         """Do it once, and return what became of it, None where Kafka did not do it; in its own thread."""
         try:
             with Reader(connection.properties(self._config.kafka), group=self._config.group) as reader:
-                yield work(reader, self._config, tasks, heads, since)
+                nexts = pass_over(reader, self._config, looks) if looks else []
+                yield _Done(work(reader, self._config, tasks, heads, since), nexts)
         except (RefusedError, UnansweredError, TopicMissingError, NotTakenError, FencedError, OSError) as error:
             log.warning("keys that wait behind dead letters wait on, trying again: %s", error)
             yield None

@@ -1,11 +1,11 @@
-"""Whose parked records count, as the commits of their source tell it."""
+"""Whose parked records and dead letters count, as commits tell it."""
 
 from __future__ import annotations
 
 import pytest
 
 from headrace import headers
-from headrace.flow.parking import BEFORE, followed, is_late
+from headrace.flow.ownership import BEFORE, Owners, followed, is_late
 from headrace.progress import Parker
 from headrace.record import Record
 
@@ -59,3 +59,41 @@ def test_of_many_owners_the_last_are_told() -> None:
     own = Parker(10, "f" * 16)
     assert followed(many, own, 0) == (*many[-BEFORE:], own)
     assert not is_late(record(many[-BEFORE].since - 1, None), followed(many, own, 0))
+
+
+OLD, MIDDLE, YOUNG = (Parker(0, name * 16, letter) for name, letter in (("1", 0), ("2", 5), ("3", 9)))
+
+
+@pytest.mark.parametrize(
+    ("offset", "by", "late"),
+    [(4, OLD, False), (5, OLD, True), (5, MIDDLE, False), (9, OLD, True), (9, MIDDLE, True), (9, YOUNG, False)],
+)
+def test_a_letter_counts_in_the_time_of_its_owner(offset: int, by: Parker, *, late: bool) -> None:
+    assert Owners(((OLD, MIDDLE),), own=YOUNG).is_late(offset, by.by) is late
+    assert Owners(((OLD, MIDDLE, YOUNG), ())).is_late(offset, by.by) is late, "as the next one is told"
+
+
+def test_a_letter_counts_whose_owner_one_of_both_commits_does_not_know() -> None:
+    """The other one has what that owner did: where it tells so, the record does not come again."""
+    assert not Owners(((OLD, YOUNG), (MIDDLE,))).is_late(6, MIDDLE.by)
+    assert Owners(((OLD, YOUNG), (OLD, YOUNG))).is_late(6, MIDDLE.by)
+
+
+def test_what_is_older_than_all_letters_that_are_told_counts() -> None:
+    assert not Owners(((MIDDLE, YOUNG), (MIDDLE, YOUNG))).is_late(4, "")
+    assert not Owners().is_late(4, "")
+    assert not Owners(((FIRST, SECOND),)).is_late(4, ""), "of a release that told of no letters"
+    assert Owners((), own=YOUNG).is_late(9, ""), "of a release that named no owner"
+
+
+def test_what_may_be_late_begins_with_the_first_that_is_told() -> None:
+    assert Owners(((MIDDLE, YOUNG), (OLD,))).first() == 0
+    assert Owners(((FIRST, MIDDLE), ()), own=YOUNG).first() == 5
+    assert Owners().first() == 0
+
+
+def test_owners_of_whose_letters_some_are_left_are_told() -> None:
+    own = Parker(0, "4" * 16, 12)
+    assert followed((OLD, MIDDLE, YOUNG), own, 0, 5) == (MIDDLE, YOUNG, own)
+    assert followed((OLD, MIDDLE, YOUNG), own, 0, 12) == (own,)
+    assert followed((OLD, SECOND), Parker(10, "4" * 16), 20) == (OLD, Parker(10, "4" * 16)), "keys wait no more"

@@ -1,0 +1,82 @@
+"""Who owned the partitions of a number, one after the other: what somebody else wrote in an owner's time came late.
+
+Who stood still for longer than its session, or is cut off, learns last that others have its partitions, and what its
+producer holds then comes behind what they have read. Those have all of it from where it came, as it was not committed,
+so it is passed over. The commits of the source and of the retry partition tell of the owners, and each owner's name is
+with what it writes. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from headrace import headers
+from headrace.progress import Parker
+from headrace.record import Record
+
+BEFORE = 3
+"""Ownerships before the present one that commits tell of."""
+
+
+def is_late(record: Record, parkers: Sequence[Parker]) -> bool:
+    """Whether a record was parked in an ownership that was over, as by who stood still and was not told so.
+
+    ``parkers`` are those of its source, each after the one before. What is older than all of them is not late.
+    """
+    its = next((one for one in reversed(parkers) if one.since <= record.offset), None)
+    return record.parked and its is not None and record.header(headers.PARKED) != its.by.encode()
+
+
+class Owners(NamedTuple):
+    """Whose dead letters count: ``told`` are those of a source's commit and of its retry partition's.
+
+    ``own`` is the present ownership, None before it has begun.
+    """
+
+    told: tuple[Sequence[Parker], ...] = ()
+    own: Parker | None = None
+
+    def is_late(self, offset: int, by: str) -> bool:
+        """Whether a letter of a key that waits was written ``by`` an owner whose time was over.
+
+        By each of the commits: of an owner that one of them does not know, the other may tell what it did.
+        """
+        if self.own is not None and self.own.letter is not None and offset >= self.own.letter:
+            return by != self.own.by
+        told = [found for found in (_with_letters(one) for one in self.told) if found]
+        return bool(told) and all(_is_late(one, offset, by) for one in told)
+
+    def first(self) -> int:
+        """Return from which letter on any may be late."""
+        known = [one.letter for one in _with_letters([*(one for told in self.told for one in told), *self._owns()])]
+        return min((letter for letter in known if letter is not None), default=0)
+
+    def _owns(self) -> Sequence[Parker]:
+        return () if self.own is None else (self.own,)
+
+
+def _with_letters(parkers: Sequence[Parker]) -> list[Parker]:
+    return [one for one in parkers if one.letter is not None]
+
+
+def _is_late(parkers: Sequence[Parker], offset: int, by: str) -> bool:
+    its = next((one for one in reversed(parkers) if one.letter is not None and one.letter <= offset), None)
+    return its is not None and its.by != by
+
+
+def followed(parkers: Sequence[Parker], own: Parker, at: int, letter: int = 0) -> tuple[Parker, ...]:
+    """Return ``parkers`` with our ``own`` behind them, but those of whose time nothing is left.
+
+    Neither from offset ``at`` of the retry partition on, nor from this ``letter``. Of too many the first are left out,
+    with which all counts that is older.
+    """
+    nexts = (*parkers[1:], own)
+    left = [one for one, after in zip(parkers, nexts, strict=False) if _is_left(one, after, at, letter)]
+    return (*left[-BEFORE:], own)
+
+
+def _is_left(one: Parker, after: Parker, at: int, letter: int) -> bool:
+    if max(one.since, at) < after.since:
+        return True
+    return one.letter is not None and (after.letter is None or max(one.letter, letter) < after.letter)
