@@ -79,6 +79,11 @@ def test_a_letter_counts_whose_owner_one_of_both_commits_does_not_know() -> None
     assert Owners(((OLD, YOUNG), (OLD, YOUNG))).is_late(6, MIDDLE.by)
 
 
+def test_a_letter_is_late_where_one_commit_knows_a_later_owner() -> None:
+    assert Owners(((OLD, MIDDLE), (OLD, YOUNG))).is_late(6, OLD.by)
+    assert not Owners(((OLD, MIDDLE), (OLD, YOUNG))).is_late(4, OLD.by)
+
+
 def test_what_is_older_than_all_letters_that_are_told_counts() -> None:
     assert not Owners(((MIDDLE, YOUNG), (MIDDLE, YOUNG))).is_late(4, "")
     assert not Owners().is_late(4, "")

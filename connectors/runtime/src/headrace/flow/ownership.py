@@ -40,11 +40,14 @@ class Owners(NamedTuple):
     def is_late(self, offset: int, by: str) -> bool:
         """Whether a letter of a key that waits was written ``by`` an owner whose time was over.
 
-        By each of the commits: of an owner that one of them does not know, the other may tell what it did.
+        By one of the commits that know who wrote it, as later owners are later for all; where none does, by each: of an
+        owner that one of them does not know, the other may tell what it did.
         """
         if self.own is not None and self.own.letter is not None and offset >= self.own.letter:
             return by != self.own.by
         told = [found for found in (_with_letters(one) for one in self.told) if found]
+        if knowing := [one for one in told if any(owner.by == by for owner in one)]:
+            return any(_is_late(one, offset, by) for one in knowing)
         return bool(told) and all(_is_late(one, offset, by) for one in told)
 
     def first(self) -> int:
