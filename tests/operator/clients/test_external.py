@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -17,6 +18,7 @@ from headrace_operator.api.external import External
 from headrace_operator.clients.connect import Connect
 from headrace_operator.clients.connect_entrances import Entrances
 from headrace_operator.clients.errors import Invalid, Unauthorized, Unreachable
+from headrace_operator.reconcile.remote import opened
 from tests.cluster import authority
 from tests.fakes.connect import CLASS
 from tests.operator.entering import Secrets, Shelf
@@ -30,6 +32,7 @@ ANSWERS: dict[str, Any] = {
 }
 """What a Kafka Connect answers, by the last part of the path."""
 
+READS = ("config", "status", "offsets", "topics")
 NAME = "external://main.shop"
 SECRET = "${secrets:shop/shop-db:password}"
 THEIRS = "${directory:/opt/secrets/shop-db:password}"
@@ -46,6 +49,8 @@ class Outside:
     logins: list[str | None] = field(default_factory=list)
     status: int = 200
     config: dict[str, str] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
+    cookies: list[str | None] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +69,15 @@ async def serving(pki: Path | None = None, *, mutual: bool = False) -> AsyncIter
 
     async def answer(request: web.Request) -> web.StreamResponse:
         outside.logins.append(request.headers.get("Authorization"))
+        outside.cookies.append(request.headers.get("Cookie"))
+        outside.paths.append(request.raw_path)
         if request.can_read_body:
             outside.sent.append((request.path, await request.json()))
         if outside.status != 200:
             raise web.HTTPUnauthorized
         answers = {**ANSWERS, "config": outside.config}
-        return web.json_response(answers.get(request.path.removeprefix("/rest").rpartition("/")[2], {}))
+        told = answers.get(request.path.removeprefix("/rest").rpartition("/")[2], {})
+        return web.json_response(told, headers={"Set-Cookie": "session=s3cret; Path=/"})
 
     context = None
     if pki is not None:
@@ -159,6 +167,44 @@ async def test_one_kafka_connect_is_entered_by_each_with_a_login_of_its_own(pki:
 
     assert set(outside.logins[:known]) == {aiohttp.encode_basic_auth("operator", "s3cret")}
     assert set(outside.logins[known:]) == {None}
+
+
+@pytest.mark.case("clusters-21")
+async def test_no_session_of_one_namespace_is_another_ones() -> None:
+    """What is before a Kafka Connect may let in by a cookie whoever logged in once."""
+    async with serving() as outside, AsyncExitStack() as stack:
+        outside.url = outside.url.replace("127.0.0.1", "localhost")  # to addresses no client sends cookies anyway
+        nobody: Any = None
+        connect = (await opened(nobody, nobody, stack)).connect
+        for name in (NAME, "external://main.elsewhere"):
+            await enter(connect, outside, {}, name)
+            await connect.workers(name)
+
+    assert len(outside.cookies) == 6
+    assert set(outside.cookies) == {None}
+
+
+@pytest.mark.case("clusters-19")
+@pytest.mark.parametrize("host", ["connect..example.com", "c" * 64, ".."])
+async def test_a_host_that_cannot_be_one_does_not_answer(host: str) -> None:
+    """One ConnectCluster that names it must not end the operator for all."""
+    async with asking() as connect:
+        await enter(connect, Outside(url=f"http://{host}:8083"), {})
+        with pytest.raises(Unreachable, match="did not answer"):
+            await connect.workers(NAME)
+
+
+@pytest.mark.case("clusters-20")
+@pytest.mark.parametrize("name", ["shop.x/../../../admin", "shop.x?y#z"])
+async def test_a_name_that_it_tells_leads_nowhere_else(name: str) -> None:
+    async with serving() as outside, asking() as connect:
+        await enter(connect, outside, {})
+        await connect.connector(NAME, name)
+        await connect.remove(NAME, name)
+
+    at = f"/rest/connectors/{quote(name, safe='')}"
+    assert {path for path in outside.paths if path != at} == {f"{at}/{what}" for what in READS}
+    assert outside.paths[-1] == at
 
 
 async def test_it_is_shown_a_client_certificate(pki: Path) -> None:

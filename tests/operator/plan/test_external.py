@@ -15,7 +15,7 @@ from headrace_operator.observed.connect import ConnectorSeen, PluginSeen, Worker
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld
-from headrace_operator.plan import connectcluster, connector, rest
+from headrace_operator.plan import connectcluster, connector, needs, rest
 from headrace_operator.plan.actions import Apply, Plan, PutConnector, RemoveConnector
 from tests.operator import worlds
 from tests.operator.worlds import condition
@@ -258,6 +258,15 @@ def test_what_leaves_is_removed_there_but_nothing_of_another_connectcluster(owne
 
     assert [type(action) for action in found.actions] == ([RemoveConnector] if leaves else [])
     assert all(getattr(action, "url", "") == "external://main.shop" for action in found.actions)
+
+
+@pytest.mark.case("clusters-20")
+@pytest.mark.parametrize("name", ["x/../../../secrets/login", "..", "", "x?watch=1", "x/status"])
+def test_no_name_that_it_tells_leads_elsewhere(name: str) -> None:
+    """The resource of that name is read by the operator's own rights, and the connector is asked for by its login."""
+    told = dataclasses.replace(seen("x"), name=f"shop.{name}")
+
+    assert needs.orphans(cluster(), workers("4.3.1", "k", told, seen("x")), ()) == {"shop.orders-db": "orders-db"}
 
 
 def test_the_agent_is_made_beside_it() -> None:

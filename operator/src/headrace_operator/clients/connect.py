@@ -162,22 +162,22 @@ class Connect:
     ) -> None:
         """Create or update a connector; with ``initial`` create it in that state (KIP-980), so that it never runs."""
         if initial is None:
-            await self._write("PUT", url, name, f"/{quote(name)}/config", config)
+            await self._write("PUT", url, name, f"/{_segment(name)}/config", config)
         else:
             await self._write("POST", url, name, "", {"name": name, "config": config, "initial_state": initial})
 
     async def set_state(self, url: str, name: str, verb: Literal["pause", "stop", "resume"]) -> None:
         """Pause, stop or resume a connector."""
-        await self._write("PUT", url, name, f"/{quote(name)}/{verb}")
+        await self._write("PUT", url, name, f"/{_segment(name)}/{verb}")
 
     async def restart(self, url: str, name: str, *, only_failed: bool) -> None:
         """Restart a connector and its tasks; ``only_failed`` leaves running ones alone (KIP-745)."""
         which = f"includeTasks=true&onlyFailed={str(only_failed).lower()}"
-        await self._write("POST", url, name, f"/{quote(name)}/restart?{which}")
+        await self._write("POST", url, name, f"/{_segment(name)}/restart?{which}")
 
     async def change_offsets(self, url: str, name: str, offsets: Sequence[Mapping[str, Any]] | None) -> None:
         """Set source offsets of a stopped connector, or with None remove all of them (KIP-875)."""
-        at = f"/{quote(name)}/offsets"
+        at = f"/{_segment(name)}/offsets"
         if offsets is None:
             await self._write("DELETE", url, name, at)
         else:
@@ -186,7 +186,7 @@ class Connect:
     async def remove(self, url: str, name: str) -> None:
         """Remove a connector; one that is gone is well."""
         try:
-            await self._write("DELETE", url, name, f"/{quote(name)}")
+            await self._write("DELETE", url, name, f"/{_segment(name)}")
         except errors.Missing:
             return
 
@@ -254,7 +254,7 @@ class Connect:
             except aiohttp.ClientConnectorCertificateError as error:
                 host.answered()
                 raise errors.Unauthorized(f"{what}: {_stranger(error, entrance)}") from error
-            except (OSError, aiohttp.ClientError) as error:
+            except (OSError, UnicodeError, aiohttp.ClientError) as error:  # a host that cannot be one is no text to DNS
                 host.answered()
                 raise errors.Unreachable(f"{what}: {_NO_ANSWER}: {str(error) or repr(error)}.") from error
             host.answered()
@@ -279,7 +279,8 @@ class Connect:
             try:
                 return response.status, await body(response, most)
             except ValueError as error:
-                text = f"{method} {url}: Kafka Connect's answer {error}, and was not read: check the address."
+                at = self._hosts.real(url)
+                text = f"{method} {at}: Kafka Connect's answer {error}, and was not read: check the address."
                 raise errors.Unreachable(text) from error
 
 
@@ -334,8 +335,13 @@ def _discreet(said: str) -> str:
     return discreet(re.sub(r"(?<!\$)\{.*\}", "{…}", said))
 
 
+def _segment(name: str) -> str:
+    """Return a name as one part of a path: Kafka Connect may tell of any, also of one that would lead elsewhere."""
+    return quote(name, safe="")
+
+
 def _at(url: str, name: str) -> str:
-    return f"{url}/connectors/{quote(name)}"
+    return f"{url}/connectors/{_segment(name)}"
 
 
 def _listed(name: str, one: Any) -> ConnectorSeen | None:

@@ -5,6 +5,7 @@ Those that take a spec as JSON tolerate one that is not valid, and then name wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from headrace_operator.api import properties as raw
 from headrace_operator.api import secrets
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.api.outboxrelay import Database
+from headrace_operator.api.schema import LABEL
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Unknown
@@ -107,7 +109,8 @@ def orphans(
 ) -> Mapping[str, str]:
     """Return connectors on the workers of ``cluster`` that seem to be nobody's, with the name of the Connector to read.
 
-    Only those count that carry our mark and a name of this namespace; nothing is an orphan while something is unknown.
+    Only those count that carry our mark and a name of this namespace, such as a Connector can have: others would lead
+    elsewhere in an address. Nothing is an orphan while something is unknown.
     Nobody's is also what a namesake before a Connector left, unless that goes on with it.
     """
     if isinstance(workers, Unknown) or isinstance(connectors, Unknown):
@@ -121,5 +124,6 @@ def orphans(
         for name, seen in sorted(workers.connectors.items())
         if marks.NAMESPACE in seen.config
         and name.startswith(here)
+        and re.fullmatch(LABEL, name.removeprefix(here))
         and (name not in wanted or marks.is_left(seen.config, wanted[name]))
     }

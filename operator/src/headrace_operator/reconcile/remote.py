@@ -38,7 +38,8 @@ async def opened(kube: Kube, near: Kube, stack: AsyncExitStack) -> Remote:
     """Return the clients beside ``kube`` and ``near``, open until ``stack`` ends."""
     kafkas = Kafkas(kube)
     stack.callback(kafkas.close)
-    session = await stack.enter_async_context(aiohttp.ClientSession(connector=Connections(limit=0)))
+    session = aiohttp.ClientSession(connector=Connections(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+    await stack.enter_async_context(session)
     return Remote(
         kube=kube,
         near=near,
