@@ -252,6 +252,7 @@ CLASSES_OF_USERS = (
 NOT_WHOLE = (
     *("x" + REFERENCE, REFERENCE + "x", REFERENCE * 2, "${secrets:shop/shop-db}", "${secrets:shop-db:password}"),
     *("${file:/etc/passwd:root}", "${env:HOME:x}", "${other:shop/shop-db:password}", "${secrets:shop/a/b:c}"),
+    *("${secrets:shop/..:password}", "${secrets:shop/.:password}", "${secrets:shop/shop-db:..}"),
     *("${directory:/run/secrets/kubernetes.io/serviceaccount:token}", "${secrets:shop/shop-db:a b}"),
 )
 TLS_OF_CLIENTS = [

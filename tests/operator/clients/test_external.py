@@ -187,7 +187,7 @@ async def test_no_session_of_one_namespace_is_another_ones() -> None:
 @pytest.mark.case("clusters-19")
 @pytest.mark.parametrize("host", ["connect..example.com", "c" * 64, ".."])
 async def test_a_host_that_cannot_be_one_does_not_answer(host: str) -> None:
-    """One ConnectCluster that names it must not end the operator for all."""
+    """It is told as such, where a pass that ends as a bug would tell nothing."""
     async with asking() as connect:
         await enter(connect, Outside(url=f"http://{host}:8083"), {})
         with pytest.raises(Unreachable, match="did not answer"):

@@ -74,6 +74,7 @@ MORE = {
 
 LOCAL = (
     *("169.254.169.254", "169.254.0.1:80", "[fe80::1]:80", "[::ffff:169.254.169.254]", "[::FFFF:a9fe:a9fe]"),
+    *("[0::ffff:a9fe:a9fe]", "[0:0::ffff:169.254.169.254]:80", "[0064:ff9b:0:0:0:0:a9fe:a9fe]", "[::169.254.169.254]"),
     *("[64:ff9b::a9fe:a9fe]", "[0:0:0:0:0:ffff:a9fe:a9fe]:80", "[fd00:ec2::254]", "100.100.100.200"),
     *("metadata.google.internal", "METADATA.google.internal.:80", "metadata.goog", "instance-data.ec2.internal"),
 )

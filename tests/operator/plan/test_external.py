@@ -103,8 +103,24 @@ def test_it_writes_to_the_kafka_of_its_kafkaconnection() -> None:
 
     assert (found["status"], found["reason"]) == ("False", "ConnectUnfit")
     assert "another" in found["message"]
-    unknown = planned(world(workers=workers(kafka="another"), kafka=worlds.KAFKA))
-    assert condition(unknown, "Answering")["status"] == "True"
+
+
+@pytest.mark.case("databases-15")
+@pytest.mark.parametrize("kafka", [worlds.KAFKA, Unknown(reason="not accepted"), Absent()])
+def test_nothing_is_put_before_it_is_known_which_kafka_it_must_write_to(kafka: Any) -> None:
+    told = planned(world(workers=workers(kafka="another"), kafka=kafka))
+    found = put(cluster(conditions=told.status["conditions"]))
+
+    assert condition(told, "Answering")["status"] == "Unknown"
+    assert found.actions == ()
+    assert "which does not tell" in condition(found, "ConnectKnown")["message"]
+
+
+def test_what_was_found_well_stays_so_while_kafka_does_not_tell() -> None:
+    before = planned(world()).status
+    later = planned(world(resource=cluster(conditions=before["conditions"]), kafka=worlds.KAFKA))
+
+    assert condition(later, "Answering")["status"] == "True"
 
 
 def test_nothing_is_put_on_one_that_is_of_no_use() -> None:
@@ -311,6 +327,24 @@ def test_a_key_of_a_secret_is_said_by_its_own_provider_and_understood_again(expr
     for plain in ("shop-db", "${routedByValue}", "x${secrets:shop/db:password}", ""):
         assert secret_reference.written(plain, expression) == plain
         assert secret_reference.read(plain, expression, "shop") == plain
+
+
+@pytest.mark.case("clusters-22")
+@pytest.mark.parametrize(
+    ("login", "config"),
+    [
+        *(({"passwordKey": key}, {}) for key in ("..", ".")),
+        *(({}, {"database.password": f"${{secrets:shop/{key}}}"}) for key in ("..:a", ".:a", "shop-db:..")),
+    ],
+)
+def test_no_name_of_a_secret_is_another_folder(login: dict[str, str], config: dict[str, str]) -> None:
+    """Where Secrets are files there, two dots would be those of all namespaces."""
+    postgres = {**worlds.CONNECTOR.spec["postgres"], "credentials": {"secret": "shop-db", **login}}
+    spec = {**worlds.CONNECTOR.spec, "postgres": postgres, "config": config}
+    found = put(cluster(), resource=worlds.resource("Connector", "orders-db", spec))
+
+    assert found.actions == ()
+    assert condition(found, "Accepted")["reason"] == "PasswordInConfig"
 
 
 @pytest.mark.parametrize("expression", WRONG)

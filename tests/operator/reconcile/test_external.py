@@ -81,7 +81,8 @@ def place(server: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
     kafka = {"kind": "KafkaConnection", "metadata": {"name": "kafka"}, "spec": {"bootstrapServers": "127.0.0.1:1"}}
     secret = {"kind": "Secret", "metadata": {"name": "shop-db"}, "stringData": {"username": "a", "password": "s3cret"}}
     server.client.apply([{"apiVersion": API_VERSION, **kafka}, {"apiVersion": "v1", **secret}], name)
-    status = {"status": {"accepted": {"generation": 1, "spec": {"bootstrapServers": "127.0.0.1:1"}}}}
+    accepted = {"generation": 1, "spec": {"bootstrapServers": "127.0.0.1:1"}}
+    status = {"status": {"accepted": accepted, "clusterId": "fake"}}
     server.client.patch("kafkaconnection", "kafka", status, name, part="status")
     yield name
     server.client.delete("namespace", name, wait=False)

@@ -105,14 +105,17 @@ async def shop(
     """Give a database, and a ConnectCluster that names the worker, which reads Secrets from directories."""
     name = make_database(postgres_server)
     secret = SecretSeen(name=name, keys=frozenset({"username", "password"}))
+    kafka = worlds.kafka(kafka_broker.bootstrap_servers)
     shelf = Keeping(
-        objects={("KafkaConnection", "kafka"): worlds.kafka(kafka_broker.bootstrap_servers)},
+        objects={},
         secrets={name: secret},
         values={"login": LOGIN, "authority": {"ca.crt": (outside.folder / "ca.crt").read_text()}},
     )
     async with aiohttp.ClientSession() as session:
         connect = Connect(session, deadline=PATIENCE, kept=0)
         with contextlib.closing(Kafkas(cast(Any, shelf))) as kafkas:
+            known = (await (await kafkas.open(kafka)).cluster()).cluster_id
+            shelf.put(dataclasses.replace(kafka, status={**kafka.status, "clusterId": known}))
             clients = {"kube": shelf, "near": shelf, "connect": connect, "kafkas": kafkas}
             entrances = Entrances(cast(Any, shelf))
             remote = Remote(**cast(Any, {**clients, "entrances": entrances, "agents": None, "relays": None}))

@@ -17,7 +17,7 @@ MISREAD = r"[/?%+\x00-\x1f\x7f]|\$\{"
 """What a database's name may not have: it stands in a URL, and is decoded; and in a configuration."""
 
 _LOCAL = (
-    r"169\.254\.|fe[89ab][0-9a-f]:|(::ffff:|64:ff9b::|(0{1,4}:){5}ffff:)(169\.254\.|a9fe:)|fd00:0?ec2:|"
+    r"169\.254\.|fe[89ab][0-9a-f]:|([0:]*:ffff:|0{0,2}64:ff9b:[0:]*|[0:]+:)(169\.254\.|a9fe:)|fd00:0?ec2:|"
     r"100\.100\.100\.200|(metadata\.google\.internal|metadata\.goog|instance-data\.ec2\.internal)\.?([:/?#, ]|$)"
 )
 _NUMBER = (

@@ -115,8 +115,11 @@ REFERENCE = r"\$\{[^}]*:[^}]*\}"
 _REFERENCE = re.compile(REFERENCE)
 """The same, made ready: it is looked for in every value of a configuration, in every pass."""
 
-WHOLE = r"^\$\{secrets:([a-z0-9.-]+)/([a-z0-9.-]+):[-._a-zA-Z0-9]+\}$"
-"""A value that is one key of one Secret, with its namespace: what the workers' own config provider reads."""
+WHOLE = r"^\$\{secrets:([a-z0-9.-]+)/([a-z0-9][a-z0-9.-]*):\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*\}$"
+"""A value that is one key of one Secret, with its namespace: what the workers' own config provider reads.
+
+Neither is one or two dots alone: where Secrets are files they would be another folder.
+"""
 
 LOGIN = r"://[^/?#\s]*@"
 """An address with a user, and perhaps a password, before its host, somewhere in a value."""

@@ -45,6 +45,9 @@ PARTITIONS = 12
 HOME = "(assumed)"
 """The UID of the namespace."""
 
+KAFKA = "assumed"
+"""The id of the Kafka, which Kafka Connect has, too."""
+
 VERSION = "(assumed)"
 """Of Kafka Connect."""
 
@@ -55,7 +58,7 @@ def plan(resource: Resource, given: Given, settings: Settings, now: datetime) ->
     """Return what a first pass over ``resource`` would do beside ``given``."""
     match resource.kind:
         case "KafkaConnection":
-            cluster = ClusterSeen(cluster_id="assumed", brokers=3)
+            cluster = ClusterSeen(cluster_id=KAFKA, brokers=3)
             spec = kafkaconnection.judge(resource).spec
             keys = needs.kafka_keys(spec) if spec else ()
             secrets = _secrets(tuple(name for name, _ in keys), tuple(key for _, key in keys))
@@ -76,7 +79,7 @@ def _connect_cluster(resource: Resource, given: Given) -> ConnectClusterWorld:
         resource=resource,
         kafka=_kafka(given, resource.spec.get("kafka")),
         connectors=tuple(one for (kind, _), one in given.items() if kind == "Connector"),
-        workers=WorkersSeen(version=VERSION, kafka_cluster_id="assumed", plugins=(), connectors={}),
+        workers=WorkersSeen(version=VERSION, kafka_cluster_id=KAFKA, plugins=(), connectors={}),
         owners={},
         children=NOTHING,
         home=HOME,
@@ -152,7 +155,10 @@ def _connect(given: Given, name: object) -> Reference:
 
 def _kafka(given: Given, name: object) -> Reference:
     found = _reference(given, "KafkaConnection", name)
-    return kafkaconnection.in_force(found) if isinstance(found, Resource) else found
+    if not isinstance(found, Resource):
+        return found
+    accepted = kafkaconnection.in_force(found)
+    return replace(accepted, status={**accepted.status, "clusterId": KAFKA})
 
 
 def _secrets(wanted: tuple[str, ...], keys: tuple[str, ...]) -> Secrets:

@@ -257,7 +257,8 @@ def _deployed(world: ConnectClusterWorld, changing: bool, now: datetime) -> Find
 
 def _answering(world: ConnectClusterWorld, spec: ConnectClusterSpec | None) -> Finding:
     if isinstance(world.workers, WorkersSeen):
-        if spec and spec.external and (unfit := external.unfit(spec.external, world.workers, world.kafka)):
+        outside = spec and spec.external
+        if outside and (unfit := external.unfit(world.resource, outside, world.workers, world.kafka)):
             return unfit
         return true("Answering", Reason.CONNECT_ANSWERS, f"Kafka Connect {world.workers.version} answers.")
     return false("Answering", Reason.CONNECT_UNREACHABLE, world.workers.reason)

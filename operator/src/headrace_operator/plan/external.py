@@ -47,8 +47,11 @@ def in_force(cluster: Resource) -> External | None:
         return None
 
 
-def unfit(external: External, workers: WorkersSeen, kafka: Reference) -> Finding | None:
-    """Say why a Kafka Connect that answers is of no use: it is too old, or has another Kafka."""
+def unfit(cluster: Resource, external: External, workers: WorkersSeen, kafka: Reference) -> Finding | None:
+    """Say why a Kafka Connect that answers is of no use: it is too old, or has another Kafka.
+
+    That is not known while the KafkaConnection does not tell its own; what was found well stays so meanwhile.
+    """
     if (version := _of_kafka(workers.version)) is not None and version < OLDEST:
         text = (
             f"Kafka Connect {workers.version} at {external.url} is too old: Headrace needs Apache Kafka's 3.7 or later "
@@ -56,6 +59,12 @@ def unfit(external: External, workers: WorkersSeen, kafka: Reference) -> Finding
         )
         return false("Answering", Reason.CONNECT_UNFIT, text)
     known = kafka.status.get("clusterId") if isinstance(kafka, Resource) else None
+    if not known and (cluster.condition("Answering") or {}).get("status") != "True":
+        text = (
+            f"It is not known yet whether Kafka Connect at {external.url} writes to the Kafka of KafkaConnection "
+            f"{cluster.spec.get('kafka')}, which does not tell. Nothing is put there."
+        )
+        return unknown("Answering", Reason.UNKNOWN, text)
     if known and known != workers.kafka_cluster_id:
         text = (
             f"Kafka Connect at {external.url} writes to the Kafka {workers.kafka_cluster_id}, and the KafkaConnection "
@@ -94,6 +103,8 @@ def holds(cluster: Reference) -> Finding | None:
     told = cluster.condition("Answering") or {}
     if told.get("reason") == Reason.CONNECT_UNFIT:
         return false("ConnectKnown", Reason.CONNECT_UNFIT, str(told["message"]))
+    if told.get("status") == "Unknown":
+        return unknown("ConnectKnown", Reason.UNKNOWN, str(told["message"]))
     if cluster.status.get("version"):
         return None
     text = f"What the Kafka Connect of ConnectCluster {cluster.name} can do is not known yet: it is being asked."
