@@ -25,7 +25,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
                 {"database.sslpassword": "${secrets:shop/shop-db:password}"},
                 {"slot.name": "x"},
                 {"database.hostname": "elsewhere"},
-                {"producer.override.bootstrap.servers": "elsewhere:9092"},
+                {"producer.override.security.protocol": "PLAINTEXT"},
                 {"database.socketFactory": "evil.All"},
                 {"x.url": "http://169.254.169.254/"},
                 {"x.url": "http://2852039166/"},

@@ -49,6 +49,7 @@ class Outside:
     logins: list[str | None] = field(default_factory=list)
     status: int = 200
     config: dict[str, str] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     cookies: list[str | None] = field(default_factory=list)
 
@@ -75,7 +76,7 @@ async def serving(pki: Path | None = None, *, mutual: bool = False) -> AsyncIter
             outside.sent.append((request.path, await request.json()))
         if outside.status != 200:
             raise web.HTTPUnauthorized
-        answers = {**ANSWERS, "config": outside.config}
+        answers = {**ANSWERS, "config": outside.config, **outside.told}
         told = answers.get(request.path.removeprefix("/rest").rpartition("/")[2], {})
         return web.json_response(told, headers={"Set-Cookie": "session=s3cret; Path=/"})
 
@@ -192,6 +193,32 @@ async def test_a_host_that_cannot_be_one_does_not_answer(host: str) -> None:
         await enter(connect, Outside(url=f"http://{host}:8083"), {})
         with pytest.raises(Unreachable, match="did not answer"):
             await connect.workers(NAME)
+
+
+@pytest.mark.case("clusters-23")
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("", {"version": "4" * 501, "kafka_cluster_id": "k"}),
+        ("", {"version": "4.3.1", "kafka_cluster_id": "k" * 501}),
+        ("connector-plugins", [{"class": "c" * 501, "version": "1", "type": "source"}]),
+        ("connector-plugins", [{"class": "c", "version": "1" * 501, "type": "source"}]),
+    ],
+)
+async def test_what_no_status_can_hold_is_no_answer(part: str, told: Any) -> None:
+    async with serving() as outside, asking() as connect:
+        outside.told[part] = told
+        await enter(connect, outside, {})
+        with pytest.raises(Unreachable, match="501 characters where a name was expected"):
+            await connect.workers(NAME)
+
+
+async def test_a_connector_whose_name_no_status_can_hold_is_left_out() -> None:
+    one = {"info": {"config": {}}, "status": ANSWERS["status"]}
+    async with serving() as outside, asking() as connect:
+        outside.told["connectors"] = {"x" * 501: one, "x": one}
+        await enter(connect, outside, {})
+        assert list((await connect.workers(NAME)).connectors) == ["x"]
 
 
 @pytest.mark.case("clusters-20")

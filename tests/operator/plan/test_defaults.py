@@ -67,7 +67,7 @@ def test_its_own_properties_win() -> None:
 COLUMNS = {"id": "a", "route": "b", "key": "c", "type": "d", "payload": "e", "traceparent": "f"}
 EVERY = {
     "postgres": {**worlds.CONNECTOR.spec["postgres"], "publication": "p", "onSlotLost": "Halt"},
-    "topics": {"partitions": 12, "replicationFactor": 1, "maxRecordBytes": 2000000},
+    "topics": {"prefix": "own", "partitions": 12, "replicationFactor": 1, "maxRecordBytes": 2000000},
     "capture": {"outbox": {"table": "public.outbox", "columns": COLUMNS}},
 }
 
@@ -76,11 +76,32 @@ def test_its_own_fields_win_even_where_they_say_what_is_the_default_anyway() -> 
     """Each field that a property is made of is known: none is changed by any default."""
     resource = spec(**EVERY)
     without = made(planned(worlds.CONNECT, resource))
-    names = {name for known in defaults.SAID.values() for name in known}
+    names = {name.replace("*", "default") for known in defaults.SAID.values() for name in known}
     with_them = made(planned(giving(**{name.replace(".", "_"): "999" for name in names}), resource))
 
     assert names <= without.keys()
     assert with_them == without
+
+
+@pytest.mark.case("databases-16")
+@pytest.mark.parametrize(
+    ("topics", "name", "value", "config"),
+    [
+        ({"prefix": "own"}, "transforms.outbox.route.topic.replacement", "own.outbox.${routedByValue}", {}),
+        (
+            {"maxRecordBytes": 2000000},
+            "topic.creation.large.max.message.bytes",
+            "2000000",
+            {"topic.creation.groups": "large"},
+        ),
+    ],
+)
+def test_a_field_wins_over_each_property_of_it(
+    topics: dict[str, Any], name: str, value: str, config: dict[str, str]
+) -> None:
+    given = {**config, name: "999"}
+
+    assert made(planned(giving(**given), spec(topics=topics)))[name] == value
 
 
 def test_each_optional_field_that_makes_a_property_is_known() -> None:
@@ -89,10 +110,10 @@ def test_each_optional_field_that_makes_a_property_is_known() -> None:
     whole, less = (
         debezium.configuration(one, ConnectorSpec.model_validate(dict(one.spec))) for one in (resource, bare)
     )
-    known = {name for every in defaults.SAID.values() for name in every}
+    known = {name.replace("*", "default") for every in defaults.SAID.values() for name in every}
     differing = {name for name in whole if whole[name] != less.get(name)}
 
-    assert {name for name in differing if not name.startswith("publication.name")} <= known
+    assert {name for name in differing if name not in ("publication.name", "topic.prefix")} <= known
 
 
 @pytest.mark.parametrize(
@@ -101,6 +122,9 @@ def test_each_optional_field_that_makes_a_property_is_known() -> None:
         *((name, "x") for name in ("slot.name", "connector.class", "topic.prefix", "headrace.on.delete.slot")),
         *((name, "x") for name in ("database.hostname", "database.port", "database.user", "table.include.list")),
         *((name, "x") for name in ("publication.name", "schema.exclude.list", "config.providers")),
+        *((name, "x") for name in ("database.initial.statements", "heartbeat.action.query")),
+        *((name, "x") for name in ("snapshot.select.statement.overrides", "snapshot.select.statement.overrides.t")),
+        *((name, "x") for name in ("signal.kafka.bootstrap.servers", "signal.consumer.sasl.token.endpoint.url")),
         ("database.password", "s3cret"),
         ("database.sslpassword", "${secrets:shop/shop-db:password}"),
         ("value.converter", "${secrets:shop/shop-db:password}"),

@@ -91,7 +91,7 @@ NO_IDENTITY = Rule(
 )
 NONE_OF_ONE = Rule(
     rule=f"self.all(key, !key.matches(r'{OF_ONE}'))",
-    message="a default is for all Connectors: database, login, publication and tables are said by each of them",
+    message="a default is for all Connectors: database, login, SQL, publication and tables are said by each of them",
 )
 NO_REFERENCES = Rule(
     rule=f"self.all(key, !self[key].matches(r'{REFERENCE}'))",

@@ -68,9 +68,13 @@ IDENTITY = (
 
 OF_ONE = (
     r"^headrace\.|^database\.(hostname|port|user|password)$|^publication\.(name|autocreate\.mode)$"
-    r"|^(table|schema)\.(include|exclude)\.list$"
+    r"|^(table|schema)\.(include|exclude)\.list$|(^|\.)initial\.statements$|^heartbeat\.action\.query$"
+    r"|^snapshot\.select\.statement\.overrides|(bootstrap\.servers|endpoint\.url)$"
 )
-"""Names of what one connector has for itself: where its database is, its login, what it captures, its publication."""
+"""Names of what one connector has for itself: where its database is, its login, what it captures, its publication.
+
+So is SQL that runs with its login, and where else that goes: who writes these must be who may name its Secrets.
+"""
 
 KAFKA = (
     r"^((producer|consumer|admin)\.(override\.)?)?(bootstrap\.servers|security\.protocol|sasl\..*)$"

@@ -20,7 +20,7 @@ from yarl import URL
 from headrace.discreet import discreet
 from headrace_operator.clients import answers, connect_lags, errors, fence
 from headrace_operator.clients.answers import PLAIN, body
-from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Hosts, root
+from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, LONGEST_TEXT, Hosts, root
 from headrace_operator.clients.connect_entrances import Entrance
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
@@ -90,9 +90,9 @@ class Connect:
         with _understood(self._hosts.real(url)):
             return WorkersSeen(
                 version=_text(told["version"]),
-                kafka_cluster_id=told["kafka_cluster_id"],
+                kafka_cluster_id=_text(told["kafka_cluster_id"]),
                 plugins=tuple(
-                    PluginSeen(class_name=_text(one["class"]), version=str(one.get("version")), type=one["type"])
+                    PluginSeen(class_name=_text(one["class"]), version=_text(str(one.get("version"))), type=one["type"])
                     for one in plugins
                 ),
                 connectors=connectors,
@@ -347,7 +347,7 @@ def _at(url: str, name: str) -> str:
 def _listed(name: str, one: Any) -> ConnectorSeen | None:
     """Return a connector of a list; None for one that is not understood, which is at no other's cost."""
     try:
-        return _connector(name, one["info"]["config"], one["status"])
+        return _connector(_text(name), one["info"]["config"], one["status"])
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -382,9 +382,11 @@ def _task(one: Mapping[str, Any]) -> TaskSeen:
 
 
 def _text(value: object) -> str:
-    """Return what a status can hold; raises ``TypeError`` for anything but text."""
+    """Return what a status can hold; raises ``TypeError`` for anything but text, ``ValueError`` for a long one."""
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} where text was expected")
+    if len(value) > LONGEST_TEXT:
+        raise ValueError(f"{len(value)} characters where a name was expected")
     return value
 
 

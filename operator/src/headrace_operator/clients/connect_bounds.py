@@ -26,6 +26,9 @@ IDLE = 60.0
 LONGEST = 4 * 2**20
 """Bytes of an answer about one connector, plug-in or request."""
 
+LONGEST_TEXT = 500
+"""Characters of a version, a state, or what a plug-in, a worker, a topic or connector is called: statuses have them."""
+
 LONGEST_LIST = 32 * 2**20
 """Bytes of the list of all connectors with their configurations and traces, and of a page of metrics."""
 

@@ -185,7 +185,7 @@ def no_identity(field: str, properties: Mapping[str, str] | None) -> Finding | N
 
 def none_of_one(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property of a default is a matter of each connector."""
-    why = "is said by each Connector itself (its database, login, publication and tables): remove it."
+    why = "is said by each Connector itself (its database, login, SQL, publication and tables): remove it."
     return _refused(field, raw.named(properties, raw.OF_ONE), why)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from headrace_operator.api.connector import ConnectorSpec
@@ -26,11 +27,12 @@ SAID: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("postgres", "onSlotLost"): ("snapshot.mode",),
     ("topics", "partitions"): ("topic.creation.default.partitions",),
     ("topics", "replicationFactor"): ("topic.creation.default.replication.factor",),
+    ("topics", "prefix"): ("transforms.outbox.route.topic.replacement",),
     ("topics", "maxRecordBytes"): (
         "producer.override.buffer.memory",
         "producer.override.max.request.size",
         "snapshot.fetch.size",
-        "topic.creation.default.max.message.bytes",
+        "topic.creation.*.max.message.bytes",
     ),
     ("capture", "outbox", "columns", "id"): (f"{COLUMN}id",),
     ("capture", "outbox", "columns", "route"): ("transforms.outbox.route.by.field",),
@@ -39,7 +41,10 @@ SAID: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("capture", "outbox", "columns", "type"): (HEADERS,),
     ("capture", "outbox", "columns", "traceparent"): (HEADERS,),
 }
-"""Fields of a Connector, each with the properties that are made of it: what a spec says wins over defaults."""
+"""Fields of a Connector, each with the properties that are made of it: what a spec says wins over defaults.
+
+An asterisk is any group of topics.
+"""
 
 
 def given(resource: Resource, cluster: Reference | None) -> Defaults:
@@ -60,7 +65,7 @@ def over(spec: ConnectorSpec, defaults: Defaults) -> ConnectorSpec:
     if not defaults:
         return spec
     said = _said(spec.model_dump(by_alias=True, exclude_none=True))
-    more = {name: value for name, value in defaults.items() if name not in said}
+    more = {name: value for name, value in defaults.items() if not any(fnmatchcase(name, one) for one in said)}
     return spec.model_copy(update={"config": {**more, **(spec.config or {})}})
 
 
