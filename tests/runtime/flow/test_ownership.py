@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from headrace import headers
-from headrace.flow.ownership import BEFORE, Owners, followed, is_late
+from headrace.flow.offset_map import OffsetMap
+from headrace.flow.ownership import BEFORE, Owners, followed, is_late, told
+from headrace.flow.parking import Mark
+from headrace.flow.seen import Begun, Known, Letter, seen
 from headrace.progress import Parker
 from headrace.record import Record
 
@@ -70,7 +73,7 @@ OLD, MIDDLE, YOUNG = (Parker(0, name * 16, letter) for name, letter in (("1", 0)
 )
 def test_a_letter_counts_in_the_time_of_its_owner(offset: int, by: Parker, *, late: bool) -> None:
     assert Owners(((OLD, MIDDLE),), own=YOUNG).is_late(offset, by.by) is late
-    assert Owners(((OLD, MIDDLE, YOUNG), ())).is_late(offset, by.by) is late, "as the next one is told"
+    assert told((OLD, MIDDLE, YOUNG), None).is_late(offset, by.by) is late, "as the next one is told"
 
 
 def test_a_letter_counts_whose_owner_one_of_both_commits_does_not_know() -> None:
@@ -102,3 +105,47 @@ def test_owners_of_whose_letters_some_are_left_are_told() -> None:
     assert followed((OLD, MIDDLE, YOUNG), own, 0, 5) == (MIDDLE, YOUNG, own)
     assert followed((OLD, MIDDLE, YOUNG), own, 0, 12) == (own,)
     assert followed((OLD, SECOND), Parker(10, "4" * 16), 20) == (OLD, Parker(10, "4" * 16)), "keys wait no more"
+
+
+@pytest.mark.case("delivery-1")
+@pytest.mark.parametrize("unknown", [(), (SECOND,)])
+def test_letters_count_where_who_committed_the_source_told_of_none(unknown: tuple[Parker, ...]) -> None:
+    """As a pod of the version before: what it tells as done does not come again, also if it did not read the other."""
+    assert not told(unknown, (OLD, MIDDLE)).is_late(6, "1")
+
+
+def test_letters_count_where_who_committed_the_retry_partition_told_of_none() -> None:
+    assert not told((OLD, MIDDLE), (SECOND,)).is_late(6, "1")
+
+
+@pytest.mark.case("delivery-1")
+def test_an_owner_s_own_letters_are_never_late() -> None:
+    """Nor where the topic of letters was made anew, so that they lie before where it began."""
+    assert not Owners(((OLD, MIDDLE),), own=YOUNG).is_late(7, YOUNG.by)
+    assert Owners(((OLD, MIDDLE),), own=YOUNG).is_late(7, OLD.by)
+
+
+@pytest.mark.case("delivery-1")
+def test_what_was_told_of_another_topic_of_letters_counts_for_nothing() -> None:
+    """It ends before what was told: it was made anew, or cut."""
+    assert not told((OLD, MIDDLE, YOUNG), None).within(8).is_late(7, YOUNG.by)
+    assert told((OLD, MIDDLE, YOUNG), None).within(9).is_late(7, OLD.by)
+    own = Parker(0, "4" * 16, 8)
+    assert followed((OLD, MIDDLE, YOUNG), own, 0) == (own,)
+    assert followed((OLD._replace(since=-1), YOUNG), own, -1) == (OLD._replace(since=-1, letter=None), own)
+
+
+def test_a_letter_that_lies_before_the_time_of_its_owner_is_of_another_topic() -> None:
+    """That was made anew, and is as long by now: who wrote it had the partition when it was."""
+    assert not told((OLD, MIDDLE, YOUNG), (OLD, YOUNG)).is_late(7, YOUNG.by)
+
+
+@pytest.mark.case("delivery-1")
+@pytest.mark.parametrize(("end", "waits"), [(8, True), (12, False)])
+def test_keys_wait_behind_letters_of_a_topic_that_was_made_anew(end: int, *, waits: bool) -> None:
+    """From its beginning on: what was told of the one before, up to its tenth letter, is nothing to go by."""
+    lane = ("orders", 0, b"a")
+    letter = Letter(7, Known(lane, Mark(3, 0), None), follows=False, by=YOUNG.by)
+    begun = Begun(lane[:2], 10, OffsetMap(at=4), told((OLD, MIDDLE, YOUNG), None)).within(end)
+    found = seen([letter], [], {begun.name: begun}, resolved=(), ends=(end, 0))
+    assert (lane in found.keys) is waits

@@ -19,9 +19,10 @@ from headrace.flow.lanes import Job, Lanes, Load
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import OffsetMap, Tried
 from headrace.flow.parking import beyond, crowding, parked_among, tried_of
+from headrace.flow.seen import Seen
 from headrace.metrics import Metrics
 from headrace.progress import Parker
-from headrace.record import Headers, Record
+from headrace.record import Headers, Position, Record
 from headrace.worker.keys import Keys
 from tests.runtime.configs import BILLING
 
@@ -505,6 +506,18 @@ def test_partitions_that_stay_keep_what_is_parked() -> None:
     machine = parked(b"a")
     machine.pod.keys.forget({1})
     assert machine.pod.keys.parked == 1
+
+
+@pytest.mark.case("delivery-1")
+@pytest.mark.parametrize(("partition", "by"), [(0, "4" * 16), (5, None)])
+def test_no_key_waits_behind_a_letter_that_lies_beside_another_number(partition: int, by: str | None) -> None:
+    """Its record was put into a retry partition of another number, whose owner is not known there."""
+    pod = Pod(OffsetMap(at=0), OffsetMap(at=0), [])
+    pod.keys.begin(0, (), Parker(0, "4" * 16, 0), {})
+    pod.keys.followers.begin(0, Seen(frozenset({(SOURCE, 0)}), 0, {}, frozenset()))
+    origin = Position(SOURCE, partition, 3)
+    record = Record(topic=RETRY, partition=0, offset=7, key=b"a", value=b"", origin=origin)
+    assert pod.keys.parks_key(Job(pod.retry, record, "Key")) == by
 
 
 def load(name: str, share: float, *, failing: bool) -> Load:

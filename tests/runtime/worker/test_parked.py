@@ -161,8 +161,10 @@ class Pod(waiting.Pod):
         self.running: list[Job] = []
         self.is_leaving = False
         self.retried: deque[tuple[Assignment, int, Tried]] = deque()
-        self.source.sequences, self.source.parkers = Told(0, told.start, 0), told.source_parkers
-        self.retry.parkers = told.retry_parkers
+        self.source.sequences = Told(0, told.start, 0)
+        for one, parkers in ((self.source, told.source_parkers), (self.retry, told.retry_parkers)):
+            one.parkers = parkers or ()
+            one.committed = None if parkers is None else one.committed
         patches.setattr(parking, "scans", self.topics.scans)
         patches.setattr(parking, "scanned", self.topics.scanned)
         patches.setattr(parking, "Parked", lambda config, written: Writer(self.topics, written))

@@ -20,7 +20,7 @@ from headrace.flow.lanes import Job, Lane, Lanes
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Ledger
 from headrace.flow.offset_map import OffsetMap
-from headrace.flow.ownership import Owners, followed
+from headrace.flow.ownership import Owners, followed, told
 from headrace.flow.policy import Failed
 from headrace.flow.seen import Seen
 from headrace.flow.sequences import Sequences
@@ -78,12 +78,12 @@ class Committed(NamedTuple):
     source: OffsetMap = OffsetMap(at=0)
     retry: OffsetMap = OffsetMap(at=0)
     start: int = 0
-    source_parkers: tuple[Parker, ...] = ()
-    retry_parkers: tuple[Parker, ...] = ()
+    source_parkers: tuple[Parker, ...] | None = None
+    retry_parkers: tuple[Parker, ...] | None = None
 
     @property
     def owners(self) -> Owners:
-        return Owners((self.source_parkers, self.retry_parkers))
+        return told(self.source_parkers, self.retry_parkers)
 
 
 class Topics:
@@ -220,8 +220,8 @@ class Pod:
         own = Parker(len(self.topics.put_back), self.name, seen.end)
         self.keys.begin(0, (), own, {})
         self.keys.followers.begin(0, seen)
-        self.source.parkers = followed(told.source_parkers, own, told.retry.at, told.start)
-        self.retry.parkers = followed(told.retry_parkers, own, told.retry.at)
+        self.source.parkers = followed(told.source_parkers or (), own, told.retry.at, told.start)
+        self.retry.parkers = followed(told.retry_parkers or (), own, told.retry.at)
         self.topics.owners = told.owners._replace(own=own)
         about: Any = (self.retry, None, seen, {})
         self.sequences.serve(deque([Learnt(*about)]), self.now)

@@ -29,9 +29,9 @@ def is_late(record: Record, parkers: Sequence[Parker]) -> bool:
 
 
 class Owners(NamedTuple):
-    """Whose dead letters count: ``told`` are those of a source's commit and of its retry partition's.
+    """Whose dead letters count: ``told`` are those of the commits of a source and of its retry partition.
 
-    ``own`` is the present ownership, None before it has begun.
+    Without what was not committed yet. ``own`` is the present ownership, None before it has begun.
     """
 
     told: tuple[Sequence[Parker], ...] = ()
@@ -41,14 +41,24 @@ class Owners(NamedTuple):
         """Whether a letter of a key that waits was written ``by`` an owner whose time was over.
 
         By one of the commits that know who wrote it, as later owners are later for all; where none does, by each: of an
-        owner that one of them does not know, the other may tell what it did.
+        owner that one of them does not know, the other may tell what it did. One that tells of no letters is of an
+        owner whose version did not, or that had no room to.
         """
+        if self.own is not None and self.own.by == by:
+            return False
         if self.own is not None and self.own.letter is not None and offset >= self.own.letter:
-            return by != self.own.by
-        told = [found for found in (_with_letters(one) for one in self.told) if found]
-        if knowing := [one for one in told if any(owner.by == by for owner in one)]:
+            return True
+        if knowing := [one for one in self.told if any(owner.by == by for owner in one)]:
             return any(_is_late(one, offset, by) for one in knowing)
-        return bool(told) and all(_is_late(one, offset, by) for one in told)
+        return bool(self.told) and all(_is_late(one, offset, by) for one in self.told)
+
+    def within(self, end: int) -> Owners:
+        """Return what is known of the topic of letters that ends there: nothing, where it was longer when it was told.
+
+        It was made anew, or cut.
+        """
+        is_longer = any(one.letter is not None and one.letter > end for told in self.told for one in told)
+        return Owners() if is_longer else self
 
     def first(self) -> int:
         """Return from which letter on any may be late."""
@@ -59,21 +69,34 @@ class Owners(NamedTuple):
         return () if self.own is None else (self.own,)
 
 
+def told(source: Sequence[Parker] | None, retry: Sequence[Parker] | None) -> Owners:
+    """Return whose letters count by the commits of a source partition and of its retry partition.
+
+    None is told of one that was not committed yet: all of it comes again.
+    """
+    return Owners(tuple(one for one in (source, retry) if one is not None))
+
+
 def _with_letters(parkers: Sequence[Parker]) -> list[Parker]:
     return [one for one in parkers if one.letter is not None]
 
 
 def _is_late(parkers: Sequence[Parker], offset: int, by: str) -> bool:
+    """Whether it was written after the time of its owner; before that it is of a topic that was made anew."""
     its = next((one for one in reversed(parkers) if one.letter is not None and one.letter <= offset), None)
-    return its is not None and its.by != by
+    begins_later = any(one.by == by for one in parkers if one.letter is not None and one.letter > offset)
+    return its is not None and its.by != by and not begins_later
 
 
 def followed(parkers: Sequence[Parker], own: Parker, at: int, letter: int = 0) -> tuple[Parker, ...]:
     """Return ``parkers`` with our ``own`` behind them, but those of whose time nothing is left.
 
     Neither from offset ``at`` of the retry partition on, nor from this ``letter``. Of too many the first are left out,
-    with which all counts that is older.
+    with which all counts that is older. Letters behind our own first one were told of a topic that was made anew, or
+    cut.
     """
+    if own.letter is not None and any(one.letter > own.letter for one in parkers if one.letter is not None):
+        parkers = [one._replace(letter=None) for one in parkers]
     nexts = (*parkers[1:], own)
     left = [one for one, after in zip(parkers, nexts, strict=False) if _is_left(one, after, at, letter)]
     return (*left[-BEFORE:], own)

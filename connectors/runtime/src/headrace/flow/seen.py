@@ -53,6 +53,10 @@ class Begun(NamedTuple):
     handled: OffsetMap
     owners: Owners = Owners()
 
+    def within(self, end: int) -> Begun:
+        """Return it where letters end there now: who told of later ones told of a topic that was made anew, or cut."""
+        return self._replace(start=0 if self.start > end else self.start, owners=self.owners.within(end))
+
     def gives_again(self, delivery: Known) -> bool:
         """Whether the source gives this delivery once more."""
         offset = delivery.mark.offset

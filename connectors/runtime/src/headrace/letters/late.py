@@ -55,6 +55,8 @@ def pass_over(reader: Reader, config: Config, looks: Collection[Look]) -> list[L
 
 def _late(reader: Reader, config: Config, look: Look, spans: Mapping[int, Span]) -> Iterator[Place]:
     span = Span(look.start, spans[look.number].end)
+    if span.start >= span.end:
+        return
     for letter in sequences.letters(reader, config, look.number, span):
         owners = look.owners.get(letter.delivery.lane[:2])
         if owners is not None and owners.is_late(letter.offset, letter.by):

@@ -136,9 +136,10 @@ def _fence(config: Config, number: int) -> None:
 def _seen(reader: Reader, config: Config, number: int, begun: Sequence[Begun], parked: Scan, done: Resolved) -> Seen:
     held = reading.settled(reader, config.topics.dead_letters, number).get(number)
     most = parked.counts.get(config.topics.retry)
-    keeps = {one.name: one for one in begun if parked.counts.get(one.name[0]) == most}
-    if held is None or not keeps:
+    alike = [one for one in begun if parked.counts.get(one.name[0]) == most]
+    if held is None or not alike:
         return NOTHING
+    keeps = {one.name: one.within(held.end) for one in alike}
     span = Span(min(one.start for one in keeps.values()), held.end)
     there = (one for one in letters(reader, config, number, span) if one.offset not in done.late.get(number, ()))
     return seen(there, parked.pending, keeps, resolved=done.of(number), ends=(held.end, parked.end))

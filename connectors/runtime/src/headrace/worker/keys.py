@@ -90,8 +90,12 @@ class Keys:
         return self._own[job.assignment.partition].by
 
     def parks_key(self, job: Job) -> str | None:
-        """Return the same where the key of a record can wait behind its dead letter, else None."""
-        return self.owner(job) if self.followers.may_wait(job.lane) else None
+        """Return the same where the key of a record can wait behind its dead letter, else None.
+
+        Not one that somebody put into a retry partition of another number: its letter lies beside those of its key.
+        """
+        may_wait = job.record.source.partition == job.assignment.partition and self.followers.may_wait(job.lane)
+        return self.owner(job) if may_wait else None
 
     def unread(self, number: int) -> int:
         """Return how many parked records were not read from the retry partition ``number``; any thread may ask."""

@@ -21,7 +21,7 @@ from headrace.flow.aside import SHARE
 from headrace.flow.budget import Budget
 from headrace.flow.finished import Finished
 from headrace.flow.ledger import Assignment, Ledger
-from headrace.flow.ownership import Owners, followed
+from headrace.flow.ownership import followed, told
 from headrace.flow.parking import beyond
 from headrace.flow.partitions import Partition, listed
 from headrace.flow.seen import Begun, Seen
@@ -170,7 +170,7 @@ class Parking:
         begun: dict[int, list[Begun]] = {number: [] for number in self._fresh}
         for one in self._ledger.owned:
             if one.topic != self._retry and one.partition in begun:
-                owners = Owners((one.parkers, self._fresh[one.partition].parkers))
+                owners = told(_told_parkers(one), _told_parkers(self._fresh[one.partition]))
                 begun[one.partition].append(Begun(one.name, _first_letter(one), one.initial, owners))
         return begun
 
@@ -257,6 +257,11 @@ def _owner(learnt: Learnt) -> Parker:
     """Return the ownership that begins with what was learnt."""
     letter = learnt.waiting.end if learnt.waiting.keeps else None
     return Parker(learnt.scan.end, secrets.token_hex(8), letter)
+
+
+def _told_parkers(assignment: Assignment) -> Sequence[Parker] | None:
+    """Return what the commit of a partition told of its owners, None where there was none."""
+    return None if assignment.committed is None else assignment.parkers
 
 
 def _first_letter(assignment: Assignment) -> int:
