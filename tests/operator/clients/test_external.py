@@ -213,6 +213,24 @@ async def test_what_no_status_can_hold_is_no_answer(part: str, told: Any) -> Non
             await connect.workers(NAME)
 
 
+@pytest.mark.case("clusters-24")
+@pytest.mark.parametrize("odd", [{"headrace.namespace.uid": 5}, {"publication.name": ["x"]}, {"x": {}}])
+async def test_a_connector_that_is_configured_by_no_text_is_left_out(odd: dict[str, Any]) -> None:
+    """Its ConnectCluster's pass goes on; a property without a value is none."""
+    told = {"odd": odd, "x": {"y": None, "z": "1"}}
+    async with serving() as outside, asking() as connect:
+        outside.told["connectors"] = {
+            name: {"info": {"config": config}, "status": ANSWERS["status"]} for name, config in told.items()
+        }
+        await enter(connect, outside, {})
+        seen = (await connect.workers(NAME)).connectors
+        outside.told["config"] = odd
+        with pytest.raises(Unreachable, match="where text was expected"):
+            await connect.connector(NAME, "odd")
+
+    assert {name: one.config for name, one in seen.items()} == {"x": {"z": "1"}}
+
+
 async def test_a_connector_whose_name_no_status_can_hold_is_left_out() -> None:
     one = {"info": {"config": {}}, "status": ANSWERS["status"]}
     async with serving() as outside, asking() as connect:

@@ -15,7 +15,7 @@ from headrace_operator.observed.connect import ConnectorSeen, PluginSeen, Worker
 from headrace_operator.observed.kube import Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld
-from headrace_operator.plan import connectcluster, connector, needs, rest
+from headrace_operator.plan import connectcluster, connector, declared, needs, rest
 from headrace_operator.plan.actions import Apply, Plan, PutConnector, RemoveConnector
 from tests.operator import worlds
 from tests.operator.worlds import condition
@@ -283,6 +283,32 @@ def test_no_name_that_it_tells_leads_elsewhere(name: str) -> None:
     told = dataclasses.replace(seen("x"), name=f"shop.{name}")
 
     assert needs.orphans(cluster(), workers("4.3.1", "k", told, seen("x")), ()) == {"shop.orders-db": "orders-db"}
+
+
+LEFT = {
+    **{
+        "slot.name": "headrace_shop_gone",
+        "database.hostname": "db",
+        "database.port": "5432",
+        "database.dbname": "shop",
+    },
+    **{f"database.{part}": f"${{secrets:shop/shop-db:{part}}}" for part in ("user", "password")},
+}
+
+
+@pytest.mark.case("clusters-24")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [*((field, "") for field in ("database.hostname", "database.port", "database.dbname")), ("database.port", "x")],
+)
+def test_the_agent_drops_nothing_by_a_configuration_that_is_none(field: str, value: str) -> None:
+    """Whoever reaches that Kafka Connect may write there what they like."""
+    odd = {name: one for name, one in {**LEFT, field: value}.items() if one}
+    found = declared.left(
+        cluster(), {"shop.gone": LEFT, "shop.odd": odd | {"slot.name": "headrace_shop_odd"}}, {}, ["shop-db"]
+    )
+
+    assert [one.name for one in found] == ["gone"]
 
 
 def test_the_agent_is_made_beside_it() -> None:

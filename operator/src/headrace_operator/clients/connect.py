@@ -364,7 +364,7 @@ def _told_figures(name: str, offsets: Any, topics: Any) -> dict[str, Any]:
 def _connector(name: str, config: Mapping[str, str], status: Mapping[str, Any]) -> ConnectorSeen:
     return ConnectorSeen(
         name=name,
-        config=dict(config.items()),
+        config={field: _text(value, LONGEST) for field, value in config.items() if value is not None},
         state=_text(status["connector"]["state"]),
         trace=_trace(status["connector"]),
         tasks=tuple(_task(one) for one in status.get("tasks", ())),
@@ -381,11 +381,11 @@ def _task(one: Mapping[str, Any]) -> TaskSeen:
     )
 
 
-def _text(value: object) -> str:
+def _text(value: object, longest: int = LONGEST_TEXT) -> str:
     """Return what a status can hold; raises ``TypeError`` for anything but text, ``ValueError`` for a long one."""
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} where text was expected")
-    if len(value) > LONGEST_TEXT:
+    if len(value) > longest:
         raise ValueError(f"{len(value)} characters where a name was expected")
     return value
 

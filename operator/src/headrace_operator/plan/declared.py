@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from headrace_agent import declared, places
+from headrace_operator.api import addresses
 from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.kube import Resource
@@ -21,6 +22,9 @@ SKIPPED: Mapping[str, declared.Operation] = {"c": "insert", "u": "update", "d": 
 
 MODES: Mapping[str, declared.TlsMode] = {mode: mode for mode in get_args(declared.TlsMode)} | {"allow": "prefer"}
 """How the driver verifies a server (``database.sslmode``), as the agent names it."""
+
+DATABASE = {"database.hostname": addresses.DATABASE.pattern, "database.port": addresses.PORT, "database.dbname": "."}
+"""What a connector's configuration has of its database; what Kafka Connect tells may lack it."""
 
 WITH_PORT = re.compile(r"^[^:]*:\d+(,|$)|\]:\d+(,|$)")
 
@@ -61,6 +65,8 @@ def _left(cluster: Resource, connector_name: str, config: Mapping[str, str]) -> 
     published = config.get("publication.name", ours)
     drops = marks.drops_publication(config)
     if config.get("slot.name") != ours or (drops and published != ours):
+        return None
+    if any(re.search(pattern, config.get(field, "")) is None for field, pattern in DATABASE.items()):
         return None
     kept = declared.Publication(name=published, state="Dropped" if drops else "LookedAt")
     return _reached(name, config, slot=declared.Slot(name=ours, state="Dropped"), publication=kept, tables=())
