@@ -34,6 +34,7 @@ PODS = (
     "outbox-billing",
     "client-certificate-mtls",
     "client-certificate-stock",
+    "connector-defaults-defaulted",
     "kafka-oauth-oauth",
     "kafka-oauth-ledger",
     "outbox-relay-shipping",
