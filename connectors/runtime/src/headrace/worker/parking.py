@@ -205,7 +205,8 @@ class Parking:
             self._await(assignment, places)
         for one in self._ledger.owned:
             if one.partition == number:
-                one.parkers = followed(one.parkers, own, assignment.initial.at, _first_letter(one))
+                if one.topic != self._retry or own.letter is not None:
+                    one.parkers = followed(one.parkers, own, assignment.initial.at, _first_letter(one))
                 one.parks = one.topic != self._retry and self._may_park and seen.counts.get(one.topic) == most
 
     def _absent(self, number: int) -> list[Partition]:
