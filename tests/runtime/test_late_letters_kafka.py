@@ -54,16 +54,21 @@ def handle_what_comes(world: World, running: Running, until_number: int) -> None
     assert numbers(world, "a") == list(range(until_number))
 
 
+def come_late(world: World, frozen: Running) -> None:
+    """Let another process handle all, and only then the frozen one write its letters."""
+    until("all of them", lambda: numbers(world, "a") == list(range(10)))
+    until("committed", lambda: world.committed() == {0: 10})
+    frozen.process.send_signal(signal.SIGCONT)
+    until("late letters", lambda: written(world) == 10)
+    frozen.process.kill()
+
+
 @pytest.mark.case("delivery-1")
 def test_letters_that_come_late_are_passed_over(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
     """While another process has the partition, which handled those records, and after the frozen one joined again."""
     world = make(kafka_broker, tmp_path)
     with frozen_with_letters(world) as frozen, consuming(world, before=LOOKS_OFTEN) as second:
-        until("all of them", lambda: numbers(world, "a") == list(range(10)))
-        until("committed", lambda: world.committed() == {0: 10})
-        frozen.process.send_signal(signal.SIGCONT)
-        until("late letters", lambda: written(world) == 10)
-        frozen.process.kill()
+        come_late(world, frozen)
         handle_what_comes(world, second, 20)
         assert second.stop() == 0
 
@@ -73,11 +78,7 @@ def test_letters_that_came_late_are_passed_over_by_the_next_owner(kafka_broker: 
     """They came to one that was killed before it looked for them."""
     world = make(kafka_broker, tmp_path)
     with frozen_with_letters(world) as frozen, consuming(world, before=NEVER_LOOKS) as second:
-        until("all of them", lambda: numbers(world, "a") == list(range(10)))
-        until("committed", lambda: world.committed() == {0: 10})
-        frozen.process.send_signal(signal.SIGCONT)
-        until("late letters", lambda: written(world) == 10)
-        frozen.process.kill()
+        come_late(world, frozen)
         second.process.kill()
         second.process.wait()
     with consuming(world, before=LOOKS_OFTEN) as third:

@@ -84,11 +84,9 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
 def contract(world: ConnectClusterWorld) -> Manifest | None:
     """Return the ConfigMap that workers shall be made with; None while it is not known."""
     spec, kafka = judge(world.resource, world.secrets).spec, kafka_spec(world.kafka)
-    return (
-        None
-        if spec is None or spec.workers is None or kafka is None
-        else workers.config_map(world.resource, spec, kafka)
-    )
+    if spec is None or spec.workers is None or kafka is None:
+        return None
+    return workers.config_map(world.resource, spec, kafka)
 
 
 def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[ConnectClusterSpec]:

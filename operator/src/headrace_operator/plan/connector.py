@@ -168,7 +168,7 @@ def judge(
         lambda spec: sharing.taken(resource, spec, others),
         only_to_hosts,
     )
-    judged = acceptance.judge(ConnectorSpec, resource, *(defaults.checked(check, given) for check in checks))
+    judged = acceptance.judge(ConnectorSpec, resource, defaults.checked(checks, given))
     return acceptance.in_force_within(defaults.applied(judged, resource, given), only_to_hosts)
 
 
@@ -220,8 +220,11 @@ def _validated(world: ConnectorWorld, judged: Acceptance[ConnectorSpec]) -> Acce
 
 def _lacking(world: ConnectorWorld, spec: ConnectorSpec) -> Finding | None:
     """Say what Kafka Connect or the database has not, and must have."""
-    made = debezium.configuration(world.resource, spec)
-    return external.refusal(world.connect, made) or database.refusal(world, spec)
+    if external.is_one(world.connect):
+        made = debezium.configuration(world.resource, spec)
+        if (unfit := external.refusal(world.connect, made)) is not None:
+            return unfit
+    return database.refusal(world, spec)
 
 
 def _refuse(world: ConnectorWorld, problem: Finding) -> Acceptance[ConnectorSpec]:

@@ -7,7 +7,7 @@ is refused.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -69,9 +69,14 @@ def over(spec: ConnectorSpec, defaults: Defaults) -> ConnectorSpec:
     return spec.model_copy(update={"config": {**more, **(spec.config or {})}})
 
 
-def checked(check: Check, defaults: Defaults) -> Check:
-    """Return a check of a spec with ``defaults``."""
-    return lambda spec: check(over(spec, defaults))
+def checked(checks: Iterable[Check], defaults: Defaults) -> Check:
+    """Return these checks as one, of a spec with ``defaults``."""
+
+    def check(spec: ConnectorSpec) -> Finding | None:
+        whole = over(spec, defaults)
+        return next((found for one in checks if (found := one(whole))), None)
+
+    return check
 
 
 def applied(judged: Acceptance[ConnectorSpec], resource: Resource, now: Defaults) -> Acceptance[ConnectorSpec]:

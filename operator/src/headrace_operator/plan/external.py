@@ -77,8 +77,7 @@ def unfit(cluster: Resource, external: External, workers: WorkersSeen, kafka: Re
 
 def refusal(cluster: Reference, made: Mapping[str, str]) -> Finding | None:
     """Say what a Kafka Connect that others run lacks for a connector that is configured so."""
-    external = in_force(cluster) if isinstance(cluster, Resource) else None
-    if external is None or not isinstance(cluster, Resource):
+    if not isinstance(cluster, Resource) or (external := in_force(cluster)) is None:
         return None
     if external.secret_reference is None:
         text = (

@@ -7,7 +7,7 @@ The agent judges nothing; which fact is a fault, and what mends it, is said here
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.kube import Resource
@@ -32,13 +32,16 @@ Value = TypeVar("Value")
 def is_on(cluster: Resource) -> bool:
     """Tell whether the accepted spec of a ConnectCluster asks for an agent."""
     accepted = (cluster.status.get("accepted") or {}).get("spec") or {}
-    agent = accepted.get("agent")
-    return isinstance(agent, Mapping) and bool(agent.get("enabled"))
+    return _has_agent(accepted)
 
 
 def is_written(cluster: Resource) -> bool:
     """Tell whether the spec of a ConnectCluster as written asks for an agent."""
-    agent = cluster.spec.get("agent")
+    return _has_agent(cluster.spec)
+
+
+def _has_agent(spec: Mapping[str, Any]) -> bool:
+    agent = spec.get("agent")
     return isinstance(agent, Mapping) and bool(agent.get("enabled"))
 
 

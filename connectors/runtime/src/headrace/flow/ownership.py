@@ -9,6 +9,7 @@ with what it writes. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from headrace import headers
@@ -62,11 +63,8 @@ class Owners(NamedTuple):
 
     def first(self) -> int:
         """Return from which letter on any may be late."""
-        known = [one.letter for one in _with_letters([*(one for told in self.told for one in told), *self._owns()])]
-        return min((letter for letter in known if letter is not None), default=0)
-
-    def _owns(self) -> Sequence[Parker]:
-        return () if self.own is None else (self.own,)
+        every = chain(*self.told, () if self.own is None else (self.own,))
+        return min((one.letter for one in every if one.letter is not None), default=0)
 
 
 def told(source: Sequence[Parker] | None, retry: Sequence[Parker] | None) -> Owners:
@@ -75,10 +73,6 @@ def told(source: Sequence[Parker] | None, retry: Sequence[Parker] | None) -> Own
     None is told of one that was not committed yet: all of it comes again.
     """
     return Owners(tuple(one for one in (source, retry) if one is not None))
-
-
-def _with_letters(parkers: Sequence[Parker]) -> list[Parker]:
-    return [one for one in parkers if one.letter is not None]
 
 
 def _is_late(parkers: Sequence[Parker], offset: int, by: str) -> bool:

@@ -44,17 +44,18 @@ def pass_over(reader: Reader, config: Config, looks: Collection[Look]) -> list[L
     also where it is not sure any more whose they are.
     """
     spans = reader.spans(config.topics.dead_letters)
-    nexts = [look._replace(start=max(look.start, spans[look.number].end)) for look in looks if look.number in spans]
-    late = {one: look for look in looks if look.number in spans for one in _late(reader, config, look, spans)}
-    if late:
-        done = reading.resolutions(reader, config.topics, reader.id(config.topics.dead_letters))
-        for look in looks:
-            _resolve(reader, config, look, [one for one, its in late.items() if its is look and one not in done])
-    return nexts
+    there = [look for look in looks if look.number in spans]
+    late = [(look, list(_late(reader, config, look, spans[look.number].end))) for look in there]
+    if any(places for _, places in late):
+        topic = reader.id(config.topics.dead_letters)
+        done = reading.resolutions(reader, config.topics, topic)
+        for look, places in late:
+            _resolve(config, look, topic, [one for one in places if one not in done])
+    return [look._replace(start=max(look.start, spans[look.number].end)) for look in there]
 
 
-def _late(reader: Reader, config: Config, look: Look, spans: Mapping[int, Span]) -> Iterator[Place]:
-    span = Span(look.start, spans[look.number].end)
+def _late(reader: Reader, config: Config, look: Look, end: int) -> Iterator[Place]:
+    span = Span(look.start, end)
     if span.start >= span.end:
         return
     for letter in sequences.letters(reader, config, look.number, span):
@@ -63,10 +64,10 @@ def _late(reader: Reader, config: Config, look: Look, spans: Mapping[int, Span])
             yield Place(look.number, letter.offset)
 
 
-def _resolve(reader: Reader, config: Config, look: Look, places: Collection[Place]) -> None:
+def _resolve(config: Config, look: Look, topic: str, places: Collection[Place]) -> None:
     if not places:
         return
-    topic, value = reader.id(config.topics.dead_letters), reading.written_late(datetime.now(UTC))
+    value = reading.written_late(datetime.now(UTC))
     keys = [str(Key(topic, *place)).encode() for place in places]
     with Writer(connection.properties(config.kafka), sequences.transactional_id(config, look.number)) as writer:
         if not look.may():
