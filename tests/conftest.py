@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import lines
 from tests.connect_worker import connect_worker
 from tests.kafka_broker import kafka_broker
 from tests.mariadb_server import mariadb_server
@@ -24,6 +26,25 @@ os.environ.setdefault("GOGC", "400")  # garbage of what tests start in Go: kubec
 # How long examples take, to make or to try, says more of the machine than of us.
 settings.register_profile("headrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("headrace")
+
+LAST = 15
+"""Lines of each log that are shown beside a failure."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside each failure what the processes of the test logged last, in its folder."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder is not None:
+        report.sections.extend(_ends(folder))
+    return report
+
+
+def _ends(folder: Path) -> Iterator[tuple[str, str]]:
+    logs = (one for name in ("log", "log-*") for one in folder.glob(name) if one.is_file())
+    for log in sorted(logs, key=lambda one: one.stat().st_mtime):
+        yield f"the end of {log.name}", "\n".join(lines.written(log)[-LAST:])
 
 
 @pytest.fixture(scope="session", autouse=True)

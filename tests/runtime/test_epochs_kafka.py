@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace import config as contract
-from headrace.kafka.epochs import compare
+from headrace.kafka.epochs import Comparison
 from tests.kafka_broker import Installed, KafkaBroker, installed
 from tests.runtime.consumer_process import (
     World,
@@ -59,6 +59,18 @@ def handle_all(world: World, count: int) -> None:
     with consuming(world) as running:
         until("all committed", lambda: world.committed().get(0) == count)
         assert running.stop() == 0
+
+
+def compare(client: Consumer, starts: list[TopicPartition]) -> None:
+    """Have the client compare all of these."""
+    comparison = Comparison()
+    comparison.begin(starts)
+
+    def is_done() -> bool:
+        comparison.ask(client)
+        return not comparison.left
+
+    until("all compared", is_done, every=0.01)
 
 
 def test_partitions_that_come_while_others_still_end_are_compared(kafka_broker: KafkaBroker, tmp_path: Path) -> None:

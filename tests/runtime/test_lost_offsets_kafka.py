@@ -22,6 +22,21 @@ WISHES = ("Stop", "Earliest", "Latest")
 GAUGE, COUNTER = "headrace_consumer_out_of_range_partitions", "headrace_consumer_offset_resets_total"
 
 
+SLOW = """
+import time
+from headrace.kafka.membership import Membership
+
+take = Membership.take
+
+def take_slowly(self, client, starts):
+    take(self, client, starts)
+    time.sleep(1)
+
+Membership.take = take_slowly
+"""
+"""Code that a process runs first: it has no turn for a second after it was given partitions, as on a busy machine."""
+
+
 def that_wants(world: World, wish: str) -> contract.Config:
     """Return the Consumer with what it wants for an offset that is lost."""
     delivery = world.config.delivery.model_copy(update={"on_offset_lost": wish})
@@ -101,6 +116,20 @@ def test_a_partition_that_stopped_goes_on_with_the_edit_that_says_so(kafka_broke
             until("all that is left", lambda: world.committed() == {0: 20, 1: 20})
             assert new.stop() == 0
     assert handled(world) == [*range(10), *range(15, 20)]
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_an_offset_that_is_found_lost_before_the_pod_compares(
+    kafka_broker: KafkaBroker, tmp_path: Path, protocol: contract.GroupProtocol
+) -> None:
+    """The client no longer compares the log of such a partition with what was read; the other one goes on."""
+    world = make_world(kafka_broker, tmp_path, protocol=protocol)
+    passed_by_retention(world)
+    with consuming(world, that_wants(world, "Earliest"), before=SLOW) as running:
+        until("all that is left", lambda: world.committed() == {0: 20, 1: 20})
+        assert running.stop() == 0
+    assert handled(world) == [*range(10), *range(15, 20)]
+    assert handled(world, 1) == list(range(20))
 
 
 @pytest.mark.parametrize("wish", ["Stop", "Earliest", pytest.param("Latest", marks=pytest.mark.sweep)])

@@ -283,7 +283,8 @@ def test_order_survives_failures_kill_stop_and_rebalance(kafka_broker: KafkaBrok
 
 SEEMS_TO_END = """
 import time
-from headrace.kafka.consumer import Read, Source
+from headrace.kafka.consumer import Source
+from headrace.kafka.read import Read
 read, kept, since = Source.read, [], []
 
 def early(self, *about):

@@ -24,8 +24,9 @@ from headrace.flow.parking import Found, parked_among
 from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
 from headrace.flow.seen import NOTHING, Begun, Seen
-from headrace.kafka.consumer import CommitFailed, Committed, Read
+from headrace.kafka.consumer import CommitFailed, Committed
 from headrace.kafka.messages import record_of
+from headrace.kafka.read import Read
 from headrace.letters.parked import Scan
 from headrace.metrics import Metrics
 from headrace.progress import Parker, Progress, encode

@@ -28,11 +28,11 @@ from headrace.flow.offsets import Span
 from headrace.flow.partitions import Partition
 from headrace.kafka import settings
 from headrace.kafka.connection import Login
-from headrace.kafka.epochs import Epochs, compare
+from headrace.kafka.epochs import Comparison, Epochs
 from headrace.kafka.membership import Membership, with_epoch
 from headrace.kafka.messages import record_of
+from headrace.kafka.read import Read
 from headrace.progress import LONGEST
-from headrace.record import Record
 
 log = logging.getLogger(__name__)
 
@@ -57,26 +57,6 @@ class CommitFailed(Exception):
     """Kafka did not take a commit; what it covered may be delivered again."""
 
 
-class Read(NamedTuple):
-    """What one read brought: records, ends of partitions reached, and partitions with the offset that does not exist.
-
-    An end is the offset after all that can be read now; it lies beyond transaction markers and compaction gaps. Of a
-    log that was cut the client does not always say at which offset it was read.
-    """
-
-    records: list[Record]
-    ends: list[tuple[Partition, int]]
-    lost: list[tuple[Partition, int | None]]
-
-    def without(self, partitions: Collection[Partition]) -> Read:
-        """Return what was read of others than these partitions."""
-        return Read(
-            [one for one in self.records if (one.topic, one.partition) not in partitions],
-            [one for one in self.ends if one[0] not in partitions],
-            [one for one in self.lost if one[0] not in partitions],
-        )
-
-
 class Committed(NamedTuple):
     """What the group has committed of a partition."""
 
@@ -95,6 +75,7 @@ class Source:
         self._membership = Membership(config.group_protocol)
         self._begun: set[Partition] = set()
         self._epochs = Epochs()
+        self._comparison = Comparison()
         self.room = LONGEST
         """Characters of metadata that Kafka takes with a commit; fewer once it has refused them."""
         self._config = config
@@ -126,8 +107,9 @@ class Source:
         What was assigned is lost first. The old client leaves beside: where it no longer knows the brokers, that takes
         as long as they are away.
         """
-        fresh = self._opened()
-        self._revoked(_names(self._client.assignment()), True)
+        fresh, had = self._opened(), _names(self._client.assignment())
+        self._comparison.forget(had)
+        self._revoked(had, True)
         left, self._client = self._client, fresh
         threading.Thread(target=left.close, name="leave", daemon=True).start()
         self._join()
@@ -167,12 +149,14 @@ class Source:
         self._find_beginnings(starts)
         self._epochs.begin(starts)
         self._membership.take(client, starts)
-        compare(client, starts)
+        self._comparison.begin(starts)
+        self._comparison.ask(client)
         self._assigned(committed)
 
     def _on_gone(self, client: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
         """Tell what is revoked or lost, but of a client that was left: what it had is told of already."""
         if client is self._client:
+            self._comparison.forget(_names(partitions))
             self._revoked(_names(partitions), lost)
         self._membership.leave(client, partitions)
 
@@ -181,6 +165,7 @@ class Source:
 
         Stops soon after `READ_BYTES`. Raises Fatal when the client cannot go on.
         """
+        self._comparison.ask(self._client)
         first = self._client.poll(timeout)
         if first is None:
             return Read([], [], [])
@@ -190,6 +175,8 @@ class Source:
         self._take_more(most, result)
         if self._begun:
             result = self._started_over(result, frozenset(self._begun))
+        self._comparison.forget(name for name, _ in result.lost)
+        result = result.without(self._comparison.left)
         self._epochs.read(result.records)
         return result
 
@@ -211,7 +198,9 @@ class Source:
     def _started_over(self, result: Read, begun: frozenset[Partition]) -> Read:
         """Read anew what was assigned amid a read, and leave it out: some of its records may be of the time before."""
         here = [one for one in self._client.assignment() if (one.topic, one.partition) in begun]
-        self._membership.move(self._client, self._positions(here), begun)
+        starts = self._positions(here)
+        self._membership.move(self._client, starts, begun)
+        self._comparison.begin(starts)
         return result.without(begun)
 
     def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
@@ -276,6 +265,7 @@ class Source:
         fetched again.
         """
         self._epochs.forget(elsewhere)
+        self._comparison.forget(elsewhere)
         places = ((at, OFFSET_BEGINNING if offset is None else offset) for at, offset in positions.items())
         starts = [TopicPartition(*at, offset, leader_epoch=self._epochs.of(at, offset)) for at, offset in places]
         self._membership.move(self._client, starts, {*elsewhere, *again})

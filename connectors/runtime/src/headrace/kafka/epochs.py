@@ -7,8 +7,7 @@ and may be of a later leader.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -17,12 +16,6 @@ from headrace.record import Record
 
 NONE = -1
 """How the client is told that no epoch is known."""
-
-PATIENCE, AGAIN = 20.0, 0.01
-"""Seconds that a client has to begin with what was assigned to it, and between looks.
-
-On a processor that others use it was seen to take more than 5; after 30 without a turn the pod counts as stuck.
-"""
 
 
 class Epochs:
@@ -54,25 +47,45 @@ class Epochs:
         return epoch if offset <= end else NONE
 
 
-def compare(client: Consumer, starts: Iterable[TopicPartition]) -> None:
-    """Let the client ask the leaders whether their logs are the ones that were read up to ``starts``.
+class Comparison:
+    """Lets the client ask leaders whether their logs are the ones that were read; by an assignment it does not ask.
 
-    Where one was cut and written anew, the offset counts as out of range. By an assignment alone it does not ask.
-    Raises KafkaException when the client does not begin with one of them.
+    It takes the question once it has begun with a partition: not before it has ended what was assigned until then, and
+    not after it found that the offset is out of range.
     """
-    deadline = time.monotonic() + PATIENCE
-    for start in starts:
-        if start.offset > 0 and start.leader_epoch is not None:
-            _seek(client, start, deadline)
+
+    def __init__(self) -> None:
+        self._left: dict[Partition, TopicPartition] = {}
+
+    @property
+    def left(self) -> Collection[Partition]:
+        """What is not compared yet; what is read of it comes again."""
+        return self._left.keys()
+
+    def begin(self, starts: Iterable[TopicPartition]) -> None:
+        """Compare the logs with what was read up to ``starts``, where it is known who wrote that."""
+        known = (at for at in starts if at.offset > 0 and at.leader_epoch is not None)
+        self._left |= {(at.topic, at.partition): at for at in known}
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Leave out these, which are lost, read elsewhere or given away."""
+        for partition in partitions:
+            self._left.pop(partition, None)
+
+    def ask(self, client: Consumer) -> None:
+        """Have the client ask about what is left, as far as it takes that now; raises KafkaException when it cannot.
+
+        A log that was cut and written anew is one of which the offset is out of range.
+        """
+        self._left = {name: at for name, at in self._left.items() if not _sought(client, at)}
 
 
-def _seek(client: Consumer, start: TopicPartition, deadline: float) -> None:
-    """Seek, again while the client has not begun with the partition: it first ends what was assigned before."""
-    while True:
-        try:
-            client.seek(start)
-            return
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError._STATE or time.monotonic() > deadline:
-                raise
-            time.sleep(AGAIN)
+def _sought(client: Consumer, start: TopicPartition) -> bool:
+    """Seek to ``start``; False where the client has not begun with the partition."""
+    try:
+        client.seek(start)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError._STATE:
+            raise
+        return False
+    return True

@@ -17,7 +17,7 @@ from headrace.flow.added import FRESH, Barrier
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.partitions import Partition, listed
 from headrace.kafka.added import Seen, look
-from headrace.kafka.consumer import Read
+from headrace.kafka.read import Read
 from headrace.kafka.topics import RefusedError, TopicMissingError, UnansweredError
 from headrace.progress import First
 from headrace.worker.looking import Looking
