@@ -42,7 +42,7 @@ kind: Consumer
 metadata: {{name: {name}}}
 spec:
   from: {{kafka: {kafka}, topics: [interrupted.orders]}}
-  handler: {{http: {{url: "http://billing:8080/events"}}}}
+  handler: {{http: {{url: "http://billing:8080/{path}"}}}}
 """
 CONNECT = """
 apiVersion: headrace.dev/v1alpha1
@@ -138,7 +138,7 @@ async def ended(server: ApiServer, first: Loop, clean: Loop, place: str, name: s
     No pod runs here that could tell of its target. Settings of topics that were made without knowing them are mended
     with the next look, half a minute later.
     """
-    server.client.apply(CONSUMER.format(name=name, kafka="kafka"), place)
+    server.client.apply(CONSUMER.format(name=name, kafka="kafka", path="events"), place)
     key, well = Key("Consumer", place, name), 0
     await first.reconcile(key)
     assert len(first.queue) == 1
@@ -182,11 +182,11 @@ async def test_what_hangs_delays_nothing_else(server: ApiServer, kafka_broker: K
     with silent:
         async with answering(silence) as port, world(server, servers, place, connect=port) as loop:
             working = asyncio.create_task(loop.queue.run())
-            alone = [await latency(server, loop, place, f"alone{number}") for number in range(3)]
+            alone = [await latency(server, loop, place, f"alone/{number}") for number in range(3)]
             for key in hang(server, place, address):
                 loop.queue.put(key)
             for tried in range(4):  # the machine may be busier than it was
-                beside = [await latency(server, loop, place, f"healthy{tried}-{number}") for number in range(6)]
+                beside = [await latency(server, loop, place, f"beside/{tried}/{number}") for number in range(6)]
                 if statistics.median(beside) < statistics.median(alone) + DEADLINE / 2:
                     break
             working.cancel()
@@ -199,7 +199,9 @@ def hang(server: ApiServer, place: str, address: str) -> list[Key]:
     """Make resources whose remote parts never answer, and return their keys."""
     kafkas = {"silent": address, "gone": "127.0.0.1:1"}
     documents = [KAFKA.format(name=name, servers=servers) for name, servers in kafkas.items()]
-    documents += [CONSUMER.format(name=f"of-{kafka}{n}", kafka=kafka) for kafka in kafkas for n in range(3)]
+    documents += [
+        CONSUMER.format(name=f"of-{kafka}{n}", kafka=kafka, path="events") for kafka in kafkas for n in range(3)
+    ]
     documents += [CONNECT, *(CONNECTOR.format(name=f"db{number}") for number in range(6))]
     server.client.apply("---".join(documents), place)
     secret = ("--from-literal=username=u", "--from-literal=password=p")
@@ -210,17 +212,22 @@ def hang(server: ApiServer, place: str, address: str) -> list[Key]:
     return [Key(kind, place, name) for kind, names in kinds.items() for name in names]
 
 
-async def latency(server: ApiServer, loop: Loop, place: str, name: str) -> float:
-    """Make a Consumer on the Kafka that answers, and return the seconds until its objects are made."""
-    server.client.apply(CONSUMER.format(name=name, kafka="kafka"), place)
+async def latency(server: ApiServer, loop: Loop, place: str, path: str) -> float:
+    """Change the Consumer on the Kafka that answers, and return the seconds until its objects say so.
+
+    It is one Consumer all the time: each more is a load of its own, under which all wait longer.
+    """
+    before = await _pods(loop, place)
+    server.client.apply(CONSUMER.format(name="healthy", kafka="kafka", path=path), place)
     begun = time.monotonic()
-    loop.queue.put(Key("Consumer", place, name))
+    loop.queue.put(Key("Consumer", place, "healthy"))
     async with asyncio.timeout(PATIENCE):
-        while not await _is_made(loop, place, name):  # noqa: ASYNC110 - nobody watches here
+        while await _pods(loop, place) == before:  # noqa: ASYNC110 - nobody watches here
             await asyncio.sleep(0.05)
     return time.monotonic() - begun
 
 
-async def _is_made(loop: Loop, place: str, name: str) -> bool:
-    made = await loop.remote.kube.children(place, f"{name}-consumer", ("Deployment",), "none=none")
-    return bool(made.objects)
+async def _pods(loop: Loop, place: str) -> list[object]:
+    """Return what pods the Consumer's Deployment makes, once there is one."""
+    made = await loop.remote.kube.children(place, "healthy-consumer", ("Deployment",), "none=none")
+    return [one["spec"]["template"] for one in made.objects.values()]
