@@ -12,7 +12,7 @@ from headrace_operator.api import secret_reference
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.external import External
 from headrace_operator.observed.connect import ConnectorSeen, PluginSeen, WorkersSeen
-from headrace_operator.observed.kube import Resource, SecretSeen
+from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectClusterWorld
 from headrace_operator.plan import connectcluster, connector, declared, needs, rest
@@ -324,6 +324,46 @@ def test_it_has_a_name_that_leads_nowhere_until_its_spec_is_accepted_and_after()
     written = worlds.resource("ConnectCluster", "main", SPEC)
 
     assert rest.url(written) == rest.url(cluster()) == "external://main.shop"
+
+
+OWN = {"kafka": "kafka", "workers": {}}
+
+
+@pytest.mark.case("databases-15")
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        (OWN, SPEC, "spec.external: "),
+        (SPEC, OWN, "spec.external: "),
+        (OWN, {**SPEC, "workers": {}}, "write exactly one of workers and external"),
+        (SPEC, {**SPEC, "workers": {}}, "write exactly one of workers and external"),
+        (SPEC, {"kafka": "kafka"}, "write exactly one of workers and external"),
+        (SPEC, outside(url="https://elsewhere:8443"), "spec.external.url: "),
+        (SPEC, outside(url=f"{URL}/path"), "spec.external.url: "),
+    ],
+)
+def test_it_stays_what_and_where_it_was_accepted_whatever_definitions_let_through(
+    before: dict[str, Any], after: dict[str, Any], field: str
+) -> None:
+    """What runs goes on by the accepted spec, and nothing is taken away or left behind."""
+    begun = planned(world(resource=worlds.resource("ConnectCluster", "main", before)))
+    there = worlds.applied(Children(objects={}), begun.actions)
+    first = worlds.resource("ConnectCluster", "main", before, status=begun.status)
+    edited = dataclasses.replace(first, spec=after, generation=2)
+    same, other = (planned(world(resource=one, children=there)) for one in (first, edited))
+
+    accepted = condition(other, "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "InvalidSpec")
+    assert field in accepted["message"]
+    assert other.actions == same.actions == ()
+    assert other.status["accepted"]["spec"] == before
+    assert rest.url(edited) == rest.url(first)
+
+
+def test_it_may_go_on_by_https_where_it_was_by_http() -> None:
+    edited = dataclasses.replace(cluster(), spec=outside(url=URL.replace("https", "http")), generation=2)
+
+    assert condition(planned(world(resource=edited)), "Accepted")["status"] == "True"
 
 
 WELL = (

@@ -113,6 +113,7 @@ def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[Conn
         lambda spec: acceptance.nowhere_local("workers.config", spec.own.config),
         lambda spec: acceptance.no_login_in_image("workers.image", spec.own.image),
         lambda spec: acceptance.address("external.url", spec.external and spec.external.url, addresses.CONNECT),
+        lambda spec: external.moved(resource, spec),
         _defaults,
         sent_elsewhere,
     )

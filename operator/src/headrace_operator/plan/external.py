@@ -12,7 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.external import External
+from headrace_operator.api.kinds import SAME_CONNECT, SAME_WORKERS
+from headrace_operator.api.schema import Rule
 from headrace_operator.api.secret_reference import EXAMPLE
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Resource
@@ -45,6 +48,28 @@ def in_force(cluster: Resource) -> External | None:
         return External.model_validate(needs.accepted(cluster).get("external"))
     except ValidationError:
         return None
+
+
+def moved(cluster: Resource, spec: ConnectClusterSpec) -> Finding | None:
+    """Say that a spec leads from workers to a Kafka Connect of others, back, or to another one, once it was accepted.
+
+    The definitions refuse that, too; those of another release may not.
+    """
+    before, now = needs.accepted(cluster), spec.external
+    if not before:
+        return None
+    was = before.get("external")
+    if bool(was) != bool(now):
+        return _stays(SAME_WORKERS)
+    return _stays(SAME_CONNECT) if was and now and _place(was["url"]) != _place(now.url) else None
+
+
+def _stays(rule: Rule) -> Finding:
+    return false("Accepted", Reason.INVALID, f"{(rule.field_path or '').removeprefix('.')}: {rule.message}.")
+
+
+def _place(url: str) -> str:
+    return url.replace("https://", "http://")
 
 
 def unfit(cluster: Resource, external: External, workers: WorkersSeen, kafka: Reference) -> Finding | None:
