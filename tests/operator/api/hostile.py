@@ -297,6 +297,7 @@ OF_CONNECTORS = (
     _config("a script in the workers", "transforms.x.language", "jsr223.groovy", CODE, WOULD_LOAD),
     _config("any plug-in", "connector.class", "FileStreamSource", "are set by Headrace", "is set by Headrace"),
     _config("the connector of others", "name", "shop.orders", "are set by Headrace", "is set by Headrace"),
+    _config("a slot that goes with it unasked", "headrace.on.delete.slot", "Delete", SET, "is set by Headrace"),
     _config("a Secret in the status", "transforms.secret.type", STOLEN, SHOWN, MAY_NOT, PASSWORD),
     _config("a file", "database.password", f"${{directory:{TOKEN}:x}}", SHOWN, MAY_NOT, PASSWORD),
     _config("a password in the status", "database.password", "s3cret", PLAIN, HAS_PASSWORD, PASSWORD),

@@ -267,7 +267,7 @@ PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
     ("KafkaConnection", {"client.rack": "a", "ssl.ca.location": "/etc/passwd"}, False),
     ("KafkaConnection", {"sasl.oauthbearer.token.endpoint.url": "http://elsewhere"}, False),
     ("Connector", {"snapshot.mode": "never", "ssl.keystore.location": "/etc/keys"}, True),
-    *(("Connector", {name: "x"}, False) for name in IDENTITY),
+    *(("Connector", {name: "x"}, False) for name in (*IDENTITY, "headrace.on.delete.slot", "headrace.other")),
     ("Connector", {"database.password": "x"}, False),
     ("Connector", {"Database.PassWord": "x"}, False),
     ("Connector", {"database.password": "${secrets:shop/shop-db:password}"}, True),

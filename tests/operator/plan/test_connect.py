@@ -260,7 +260,11 @@ def test_raw_properties_win() -> None:
     assert put.config["snapshot.mode"] == "no_data"
 
 
-@pytest.mark.parametrize("name", IDENTITY)
+MARKED = (marks.RESOURCE, marks.NAMESPACE, marks.OFFSETS, marks.SLOT, marks.PUBLICATION, "headrace.other")
+
+
+@pytest.mark.case("databases-17")
+@pytest.mark.parametrize("name", [*IDENTITY, *MARKED])
 def test_a_raw_property_cannot_change_what_offsets_slot_and_topics_hang_on(name: str) -> None:
     spec = {**worlds.CONNECTOR.spec, "config": {name: "other"}}
     plan = connector.plan(

@@ -36,6 +36,7 @@ from headrace_operator.api.properties import (
     IDENTITY,
     KAFKA,
     LOGIN,
+    MARKS,
     ODD,
     OF_ONE,
     REFERENCE,
@@ -85,9 +86,9 @@ ONLY_TUNING = Rule(
     "others; bootstrapServers, tls and sasl say where Kafka is and how to log in",
 )
 NO_IDENTITY = Rule(
-    rule=f"self.all(key, !(key in {list(IDENTITY)}))",
-    message="the connector's name, class, database, slot and prefix of topics are set by Headrace: remove them here; "
-    "postgres.database, postgres.slot and topics.prefix are their fields",
+    rule=f"self.all(key, !(key in {list(IDENTITY)}) && !key.matches(r'{MARKS}'))",
+    message="the connector's name, class, database, slot and prefix of topics, and all that begins with headrace., are "
+    "set by Headrace: remove them here; postgres.database, postgres.slot, topics.prefix and onDelete are their fields",
 )
 NONE_OF_ONE = Rule(
     rule=f"self.all(key, !key.matches(r'{OF_ONE}'))",

@@ -61,13 +61,15 @@ None of them opens a file or an address, loads code, names a host, holds a secre
 """
 
 IDENTITY = (
-    "connector.class", "database.dbname", "headrace.namespace.uid", "headrace.resource.uid", "name",
-    "offsets.storage.topic", "slot.name", "topic.prefix",
+    "connector.class", "database.dbname", "name", "offsets.storage.topic", "slot.name", "topic.prefix",
 )  # fmt: skip
 """Properties of a connector that its offsets, slot and topics hang on: Headrace sets them, from fields that stay."""
 
+MARKS = r"^headrace\."
+"""Names that only Headrace gives: by them it knows whose a connector is, and what goes with its resource."""
+
 OF_ONE = (
-    r"^headrace\.|^database\.(hostname|port|user|password)$|^publication\.(name|autocreate\.mode)$"
+    r"^database\.(hostname|port|user|password)$|^publication\.(name|autocreate\.mode)$"
     r"|^(table|schema)\.(include|exclude)\.list$|(^|\.)initial\.statements$|^heartbeat\.action\.query$"
     r"|^snapshot\.select\.statement\.overrides|(bootstrap\.servers|endpoint\.url)$"
 )
@@ -162,8 +164,8 @@ def foreign(properties: Mapping[str, str] | None) -> str | None:
 
 
 def identity(properties: Mapping[str, str] | None) -> str | None:
-    """Return the first name that is one of `IDENTITY`."""
-    return next((name for name in properties or {} if name in IDENTITY), None)
+    """Return the first name that is one of `IDENTITY`, or a mark."""
+    return next((name for name in properties or {} if name in IDENTITY or re.search(MARKS, name)), None)
 
 
 def named(properties: Mapping[str, str] | None, pattern: str) -> str | None:

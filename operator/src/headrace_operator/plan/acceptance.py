@@ -177,8 +177,8 @@ def only_tuning(field: str, properties: Mapping[str, str] | None) -> Finding | N
 def no_identity(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property of a connector Headrace sets itself, from a field that stays once it was accepted."""
     why = (
-        "is set by Headrace: remove it. "
-        "Database, slot and prefix of topics have fields: postgres.database, postgres.slot and topics.prefix."
+        "is set by Headrace: remove it. Database, slot, prefix of topics, and what goes with a Connector have fields: "
+        "postgres.database, postgres.slot, topics.prefix and onDelete."
     )
     return _refused(field, raw.identity(properties), why)
 
