@@ -29,15 +29,13 @@ from headrace.flow.partitions import Partition
 from headrace.kafka import settings
 from headrace.kafka.connection import Login
 from headrace.kafka.epochs import Comparison, Epochs
+from headrace.kafka.given import Given
 from headrace.kafka.membership import Membership, with_epoch
 from headrace.kafka.messages import record_of
 from headrace.kafka.read import Read
 from headrace.progress import LONGEST
 
 log = logging.getLogger(__name__)
-
-ANSWER = 10.0
-"""Seconds Kafka has to answer one call."""
 
 READ_BYTES = 4 * 1024 * 1024
 """Bytes after which one read brings no more."""
@@ -73,7 +71,8 @@ class Source:
         self._id_header = config.delivery.message_id_header or ""
         self._awaited: str | None = None
         self._membership = Membership(config.group_protocol)
-        self._begun: set[Partition] = set()
+        self._given = Given()
+        self._begun: dict[Partition, TopicPartition] = {}
         self._epochs = Epochs()
         self._comparison = Comparison()
         self.room = LONGEST
@@ -109,6 +108,7 @@ class Source:
         """
         fresh, had = self._opened(), _names(self._client.assignment())
         self._comparison.forget(had)
+        self._given.clear()
         self._revoked(had, True)
         left, self._client = self._client, fresh
         threading.Thread(target=left.close, name="leave", daemon=True).start()
@@ -132,30 +132,56 @@ class Source:
     @property
     def has_joined(self) -> bool:
         """Whether it is a member to which the group gives nothing, or not yet, and does not say so."""
-        return self._membership.has_joined(self._client)
+        return not self.waits and self._membership.has_joined(self._client)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has been given what it does not read: it is not known yet from where on; any thread may ask."""
+        return bool(self._given)
 
     def _join(self) -> None:
         gone, lost = partial(self._on_gone, lost=False), partial(self._on_gone, lost=True)
         self._client.subscribe(self._topics, on_assign=self._on_assign, on_revoke=gone, on_lost=lost)
 
     def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
-        """Begin with what is given, but to a client that leaves: its group answers no question, and takes it back."""
+        """Begin with what is given, but to a client that leaves: its group answers no question, and takes it back.
+
+        Where it is not known from where on, nothing is taken yet: the group is asked again at each read.
+        """
         if client is not self._client or self._leaves:
             self._membership.take(client, partitions)
             return
-        self._begun.update(_names(partitions))
-        starts = self._committed_offsets(partitions)
+        self._given.add(partitions)
+        if not self._begin_given():
+            self._membership.take(client, [])
+
+    def _begin_given(self) -> bool:
+        """Begin with all that was given; False where it is not known from where on."""
+        starts = self._committed_offsets()
+        if starts is None:
+            return False
         committed = {name: _committed(at) for name, at in zip(_names(starts), starts, strict=True)}
         self._find_beginnings(starts)
+        self._begun |= dict(zip(_names(starts), starts, strict=True))
         self._epochs.begin(starts)
-        self._membership.take(client, starts)
+        self._membership.take(self._client, starts)
         self._comparison.begin(starts)
-        self._comparison.ask(client)
+        self._comparison.ask(self._client)
         self._assigned(committed)
+        return True
+
+    def _committed_offsets(self) -> list[TopicPartition] | None:
+        try:
+            return self._given.take(self._client)
+        except KafkaException as error:
+            raise Fatal(
+                f"cannot read the group's committed offsets of what was assigned: {error.args[0].str()}"
+            ) from error
 
     def _on_gone(self, client: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
         """Tell what is revoked or lost, but of a client that was left: what it had is told of already."""
         if client is self._client:
+            partitions = self._given.others(partitions)
             self._comparison.forget(_names(partitions))
             self._revoked(_names(partitions), lost)
         self._membership.leave(client, partitions)
@@ -165,6 +191,8 @@ class Source:
 
         Stops soon after `READ_BYTES`. Raises Fatal when the client cannot go on.
         """
+        if self._given:
+            self._begin_given()
         self._comparison.ask(self._client)
         first = self._client.poll(timeout)
         if first is None:
@@ -174,7 +202,7 @@ class Source:
         self._take(first, result)
         self._take_more(most, result)
         if self._begun:
-            result = self._started_over(result, frozenset(self._begun))
+            result = self._started_over(result)
         self._comparison.forget(name for name, _ in result.lost)
         result = result.without(self._comparison.left)
         self._epochs.read(result.records)
@@ -195,13 +223,12 @@ class Source:
                 return
             chunk *= 4
 
-    def _started_over(self, result: Read, begun: frozenset[Partition]) -> Read:
+    def _started_over(self, result: Read) -> Read:
         """Read anew what was assigned amid a read, and leave it out: some of its records may be of the time before."""
-        here = [one for one in self._client.assignment() if (one.topic, one.partition) in begun]
-        starts = self._positions(here)
-        self._membership.move(self._client, starts, begun)
+        starts = [self._begun[one] for one in _names(self._client.assignment()) if one in self._begun]
+        self._membership.move(self._client, starts, self._begun)
         self._comparison.begin(starts)
-        return result.without(begun)
+        return result.without(self._begun)
 
     def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
         """Commit offsets, each with its metadata; with ``wait`` raises CommitFailed when Kafka refuses.
@@ -301,12 +328,6 @@ class Source:
         self._leaves = True
         self._client.close()
 
-    def _positions(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """Where to start: at the committed offset, or explicitly at the beginning where there is none."""
-        starts = self._committed_offsets(partitions)
-        self._find_beginnings(starts)
-        return starts
-
     def _find_beginnings(self, starts: list[TopicPartition]) -> None:
         """Let those without a committed offset start at the first one there is.
 
@@ -316,21 +337,6 @@ class Source:
         first = self._bounds(_names(fresh), OFFSET_BEGINNING)
         for start in fresh:
             start.offset = first.get((start.topic, start.partition), OFFSET_BEGINNING)
-
-    def _committed_offsets(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        try:
-            return with_epoch(lambda: self._answered(partitions))
-        except KafkaException as error:
-            raise Fatal(
-                f"cannot read the group's committed offsets of what was assigned: {error.args[0].str()}"
-            ) from error
-
-    def _answered(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        found = list(self._client.committed(partitions, timeout=ANSWER))
-        for one in found:
-            if one.error is not None:
-                raise KafkaException(one.error)
-        return found
 
     def _take(self, message: Message, result: Read) -> None:
         error = message.error()

@@ -106,9 +106,9 @@ class Poller(threading.Thread):
 
     @property
     def ready(self) -> bool:
-        """Whether the group has ever given an assignment, be it nothing, and nothing stopped, stands or is refused."""
+        """Whether all that the group gave, be it nothing, is begun with, and nothing stopped, stands or is refused."""
         well = not self._lost and not self.stalls.stalled and self.refusal is None
-        return self._assigned and well and not self._stopping.is_set()
+        return self._assigned and not self._source.waits and well and not self._stopping.is_set()
 
     @property
     def refusal(self) -> str | None:
