@@ -209,7 +209,7 @@ async def test_what_no_status_can_hold_is_no_answer(part: str, told: Any) -> Non
     async with serving() as outside, asking() as connect:
         outside.told[part] = told
         await enter(connect, outside, {})
-        with pytest.raises(Unreachable, match="501 characters where a name was expected"):
+        with pytest.raises(Unreachable, match="501 characters where 250 were expected at most"):
             await connect.workers(NAME)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from headrace import printable
 from headrace_agent import declared
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.kube import SecretSeen
@@ -55,6 +57,26 @@ def declaration(plan: Plan) -> tuple[declared.Postgres, ...] | None:
     maps = [one.manifest for one in plan.actions if isinstance(one, Apply) and one.manifest["kind"] == "ConfigMap"]
     found = [one["data"]["sources.json"] for one in maps if "sources.json" in one["data"]]
     return declared.load(found[0]).sources if found else None
+
+
+@pytest.mark.case("clusters-25")
+def test_what_others_wrote_into_a_configuration_is_told_in_short_and_is_no_sql() -> None:
+    """Kafka Connect may be others' too: what its connectors say is text of anybody."""
+    odd = "x\x1b[2J\n" + "y" * 5000
+    names = {"slot.name": SLOT, "publication.name": f"headrace_{odd}", "database.dbname": odd, "database.hostname": odd}
+    plan = planned(left(configured() | names | {"headrace.resource.uid": odd}, Absent()))
+    told = [note.message for note in plan.notes if note.reason == "SlotStays"]
+
+    assert len(told) == 1
+    assert len(told[0]) < 1000
+    assert "DROP PUBLICATION" not in told[0]
+    assert printable.is_safe(told[0])
+    assert len(json.dumps(plan.status["leaving"])) < 1000
+    assert not [
+        note
+        for note in planned(left(configured() | {"slot.name": "x'); DROP TABLE a; --"}, Absent())).notes
+        if note.reason == "SlotStays"
+    ]
 
 
 def phases(plan: Plan) -> list[str]:

@@ -173,6 +173,35 @@ async def test_what_the_plug_in_would_not_read_is_refused_and_nothing_stops(
     assert said in life.status["operations"]["offsets"]["message"]
 
 
+@pytest.mark.case("clusters-25")
+@pytest.mark.parametrize("asked", [reset("one"), setting("one", document())])
+async def test_offsets_that_no_status_could_save_are_not_changed(life: Life, asked: str) -> None:
+    """Nothing stops for it, and a restart is made all the same."""
+    await life.look(3)
+    large = [{"partition": {"server": NAME}, "offset": {"lsn": LSN, "x": "y" * 300_000}}]
+    life.fake.connectors[NAME].offsets = large
+    ask(life, offsets=asked)
+    written = await life.look(4)
+
+    assert written == []
+    assert offsets(life) == large
+    assert life.status["operations"]["offsets"]["phase"] == "Refused"
+    assert "they take 293 KiB, and a status can save 256 KiB" in life.status["operations"]["offsets"]["message"]
+    assert len(json.dumps(life.status)) < 50_000
+    ask(life, restart="one")
+    assert await life.look(4) == [STOP, RESUME]
+
+
+async def test_offsets_that_grow_until_the_connector_stands_are_left(life: Life) -> None:
+    await life.look(3)
+    ask(life, offsets=reset("one"))
+    await life.look(1)
+    life.fake.connectors[NAME].offsets = [{"partition": {"server": NAME}, "offset": {"lsn": LSN, "x": "y" * 300_000}}]
+
+    assert await life.look(3) == [RESUME]
+    assert life.status["operations"]["offsets"]["phase"] == "Refused"
+
+
 async def test_offsets_that_somebody_else_changes_meanwhile_are_left(life: Life) -> None:
     await life.look(3)
     ask(life, offsets=setting("one", document()))

@@ -22,6 +22,12 @@ def line(text: str) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
+def brief(text: str, longest: int) -> str:
+    """Return ``text`` as one line of at most ``longest`` characters, in which blanks and line breaks are one blank."""
+    plain = line(" ".join(text.split()))
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
+
+
 def block(text: str, indent: str = "  ") -> str:
     """Return ``text`` with its own lines, of which those after the first stand ``indent`` to the right."""
     return f"\n{indent}".join(map(line, text.split("\n")))

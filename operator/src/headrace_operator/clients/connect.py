@@ -8,30 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-from headrace.discreet import discreet
-from headrace_operator.clients import answers, connect_lags, errors, fence
+from headrace_operator.clients import answers, connect_lags, connect_told, errors, fence
 from headrace_operator.clients.answers import PLAIN, body
-from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, LONGEST_TEXT, Hosts, root
+from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Hosts, root
 from headrace_operator.clients.connect_entrances import Entrance
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
-from headrace_operator.observed.connect import (
-    ConnectorSeen,
-    FieldError,
-    PluginSeen,
-    TaskSeen,
-    Validation,
-    WorkersSeen,
-)
+from headrace_operator.observed.connect import ConnectorSeen, FieldError, Validation, WorkersSeen
 from headrace_operator.observed.value import Absent
 
 DEADLINE = 5.0
@@ -54,9 +45,6 @@ METRICS = 9404
 
 HEADERS = {"Content-Type": "application/json", **PLAIN}
 """Connect answers 415 to a write of another type, also to one without a body."""
-
-UNTOLD: Mapping[str, Any] = {"connector": {"state": "UNASSIGNED"}}
-"""The status of a connector that no worker has taken up yet: Connect has its configuration and says 404."""
 
 
 class Connect:
@@ -87,16 +75,8 @@ class Connect:
         told = await self._send("GET", f"{url}/")
         plugins = await self._send("GET", f"{url}/connector-plugins?connectorsOnly=false")
         connectors = await self._list(url)
-        with _understood(self._hosts.real(url)):
-            return WorkersSeen(
-                version=_text(told["version"]),
-                kafka_cluster_id=_text(told["kafka_cluster_id"]),
-                plugins=tuple(
-                    PluginSeen(class_name=_text(one["class"]), version=_text(str(one.get("version"))), type=one["type"])
-                    for one in plugins
-                ),
-                connectors=connectors,
-            )
+        with self._understood(url):
+            return connect_told.workers(told, plugins, connectors)
 
     async def looked_at(self, url: str, name: str, suffices: Callable[[ConnectorSeen], bool]) -> ConnectorSeen | Absent:
         """Read one connector with its source offsets and topics; all of it may be some seconds old where it suffices.
@@ -112,8 +92,8 @@ class Connect:
             return await self.connector(url, name)
         at = _at(url, name)
         offsets, topics = await self._offsets.ask(f"{at}/offsets"), await self._topics.ask(f"{at}/topics")
-        with _understood(self._hosts.real(at)):
-            told = _told_figures(name, offsets, topics)
+        with self._understood(at):
+            told = connect_told.figures(name, offsets, topics)
         for figure, kept in (("offsets", self._offsets), ("topics", self._topics)):
             if not told[figure]:
                 kept.forget(f"{at}/{figure}")
@@ -129,10 +109,11 @@ class Connect:
         try:
             status = await self._send("GET", f"{at}/status")
         except errors.Missing:
-            status = UNTOLD
+            status = connect_told.UNTOLD
         offsets, topics = await self._figures(at)
-        with _understood(self._hosts.real(at)):
-            return dataclasses.replace(_connector(name, config, status), **_told_figures(name, offsets, topics))
+        with self._understood(at):
+            seen = connect_told.connector(name, config, status)
+            return dataclasses.replace(seen, **connect_told.figures(name, offsets, topics))
 
     async def lag(self, host: str, prefix: str) -> float | None:
         """Read how many seconds the connector of this topic prefix is behind its database, from its worker's metrics.
@@ -149,13 +130,8 @@ class Connect:
             said = await self._send("PUT", at, body=config, deadline=PATIENCE)
         except errors.Invalid as error:
             return Validation(errors=(FieldError(field="connector.class", message=str(error)),))
-        with _understood(self._hosts.real(at)):
-            values = [one["value"] for one in said["configs"] if one["value"] is not None]
-            return Validation(
-                errors=tuple(
-                    FieldError(field=one["name"], message=_discreet(text)) for one in values for text in one["errors"]
-                )
-            )
+        with self._understood(at):
+            return connect_told.validation(said)
 
     async def put(
         self, url: str, name: str, config: Mapping[str, str], initial: Literal["PAUSED", "STOPPED"] | None = None
@@ -193,8 +169,11 @@ class Connect:
     async def _list(self, url: str) -> Mapping[str, ConnectorSeen]:
         """Read every connector that is understood, by name: one that is odd, or has no status yet, is left out."""
         expanded = await self._send("GET", f"{url}/connectors?expand=info&expand=status", most=LONGEST_LIST)
-        with _understood(self._hosts.real(url)):
-            return {name: seen for name, one in expanded.items() if (seen := _listed(name, one)) is not None}
+        with self._understood(url):
+            return connect_told.connectors(expanded)
+
+    def _understood(self, url: str) -> AbstractContextManager[None]:
+        return connect_told.understood(self._hosts.real(url))
 
     async def _page(self, host: str) -> Mapping[str, float]:
         """Read what a worker tells of lags, by topic prefix; nothing where it does not answer."""
@@ -237,14 +216,14 @@ class Connect:
         most: int = LONGEST,
         changes: bool = False,
     ) -> Any:
-        host = self._hosts.at(root(url))
-        what, entrance = f"{method} {self._hosts.real(url)}", host.entrance
+        host, at = self._hosts.at(root(url)), self._hosts.real(url)
+        what, entrance = f"{method} {at}", host.entrance
         async with host.turn(deadline or self._deadline) as begun:
             if changes:
                 fence.check(what)
             within = aiohttp.ClientTimeout(total=deadline or self._deadline, connect=fence.SENT if changes else None)
             try:
-                status, text = await self._ask(method, url, body, within, most)
+                status, text = await self._ask(method, at, entrance, body, within, most)
             except aiohttp.ConnectionTimeoutError as error:
                 raise _silence(what, within.connect) from error
             except TimeoutError as error:
@@ -264,12 +243,11 @@ class Connect:
         return entrance.heard(read) if entrance else read
 
     async def _ask(
-        self, method: str, url: str, sent: Any, within: aiohttp.ClientTimeout, most: int
+        self, method: str, at: str, entrance: Entrance | None, sent: Any, within: aiohttp.ClientTimeout, most: int
     ) -> tuple[int, bytes]:
-        entrance = self._hosts.at(root(url)).entrance
         async with self._session.request(
             method,
-            self._hosts.real(url),
+            at,
             json=entrance.sent(sent) if entrance else sent,
             headers={**HEADERS, **({"Authorization": entrance.login} if entrance and entrance.login else {})},
             timeout=within,
@@ -279,7 +257,6 @@ class Connect:
             try:
                 return response.status, await body(response, most)
             except ValueError as error:
-                at = self._hosts.real(url)
                 text = f"{method} {at}: Kafka Connect's answer {error}, and was not read: check the address."
                 raise errors.Unreachable(text) from error
 
@@ -311,28 +288,11 @@ def _silence(what: str, deadline: float | None) -> errors.Unreachable:
     return errors.Unreachable(f"{what}: {_NO_ANSWER} within {deadline or 0:.0f} s.")
 
 
-@contextmanager
-def _understood(what: str) -> Iterator[None]:
-    """Take an answer of another shape than Kafka Connect's for no answer."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        text = f"{what}: the answer is not one of Kafka Connect ({error!r}). Check the address."
-        raise errors.Unreachable(text) from error
-
-
 def _meant(status: int, text: bytes) -> int:
     """Return the status that Connect should have given: some refusals and rebalances come as 500."""
     if status != 500:
         return status
     return 400 if b"BadRequestException" in text else 409 if b"rebalance is expected" in text else status
-
-
-def _discreet(said: str) -> str:
-    """Return what Connect said without the values that it quotes: those of Secrets are among them."""
-    said = re.sub(r"Invalid value .*? for configuration ", "Invalid value for configuration ", said, flags=re.DOTALL)
-    said = re.sub(r'\b(user|role) "[^"]*"', r'\1 "…"', said)
-    return discreet(re.sub(r"(?<!\$)\{.*\}", "{…}", said))
 
 
 def _segment(name: str) -> str:
@@ -344,54 +304,4 @@ def _at(url: str, name: str) -> str:
     return f"{url}/connectors/{_segment(name)}"
 
 
-def _listed(name: str, one: Any) -> ConnectorSeen | None:
-    """Return a connector of a list; None for one that is not understood, which is at no other's cost."""
-    try:
-        return _connector(_text(name), one["info"]["config"], one["status"])
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _told_figures(name: str, offsets: Any, topics: Any) -> dict[str, Any]:
-    """Return what Connect told of offsets and topics, None where it did not."""
-    told = None if topics is None else topics.get(name, {}).get("topics", ())
-    return {
-        "offsets": None if offsets is None else tuple(map(dict, offsets["offsets"])),
-        "topics": None if told is None else tuple(sorted(map(_text, told))),
-    }
-
-
-def _connector(name: str, config: Mapping[str, str], status: Mapping[str, Any]) -> ConnectorSeen:
-    return ConnectorSeen(
-        name=name,
-        config={field: _text(value, LONGEST) for field, value in config.items() if value is not None},
-        state=_text(status["connector"]["state"]),
-        trace=_trace(status["connector"]),
-        tasks=tuple(_task(one) for one in status.get("tasks", ())),
-    )
-
-
-def _task(one: Mapping[str, Any]) -> TaskSeen:
-    worker = one.get("worker_id")
-    return TaskSeen(
-        id=int(one["id"]),
-        state=_text(one["state"]),
-        worker=None if worker is None else _text(worker),
-        trace=_trace(one),
-    )
-
-
-def _text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Return what a status can hold; raises ``TypeError`` for anything but text, ``ValueError`` for a long one."""
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where text was expected")
-    if len(value) > longest:
-        raise ValueError(f"{len(value)} characters where a name was expected")
-    return value
-
-
-def _trace(part: Mapping[str, Any]) -> str | None:
-    return None if part.get("trace") is None else _discreet(part["trace"])
-
-
-CONNECT = answers.Server(name="Kafka Connect", conflict=errors.Busy, say=_discreet)
+CONNECT = answers.Server(name="Kafka Connect", conflict=errors.Busy, say=connect_told.words)

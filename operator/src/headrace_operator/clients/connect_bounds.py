@@ -26,8 +26,11 @@ IDLE = 60.0
 LONGEST = 4 * 2**20
 """Bytes of an answer about one connector, plug-in or request."""
 
-LONGEST_TEXT = 500
-"""Characters of a version, a state, or what a plug-in, a worker, a topic or connector is called: statuses have them."""
+LONGEST_NAME = 250
+"""Bytes of a version, a state, or what a plug-in, a worker, a topic or connector is called: statuses have them."""
+
+LONGEST_SENTENCE, LONGEST_TRACE = 1000, 32 * 1024
+"""Characters of what Kafka Connect has against a property, and of a trace."""
 
 LONGEST_LIST = 32 * 2**20
 """Bytes of the list of all connectors with their configurations and traces, and of a page of metrics."""

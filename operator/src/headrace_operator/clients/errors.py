@@ -18,14 +18,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from headrace import printable
 from headrace.discreet import discreet
+
+LONGEST = 2000
+"""Characters of an error: it has words of who answered, who may be anybody."""
 
 
 class HeadraceError(Exception):
-    """Says what was tried, on what, what came back and what to do; addresses in it have no login and no query."""
+    """Says what was tried, on what, what came back and what to do; addresses in it have no login and no query.
+
+    It is one line that no terminal obeys, of `LONGEST` characters at most.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(discreet(message))
+        super().__init__(printable.brief(discreet(message), LONGEST))
 
 
 class Invalid(HeadraceError):

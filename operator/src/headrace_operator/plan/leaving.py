@@ -84,7 +84,7 @@ def still_read(gone: Gone, role: Manifest | None) -> tuple[str, ...]:
 
 
 def _is_of(record: Record, seen: ConnectorSeen) -> bool:
-    return bool(record["resource"] == seen.config.get(marks.RESOURCE, ""))
+    return bool(record["resource"] == marks.owner(seen.config))
 
 
 def _in_turn(records: tuple[Record, ...]) -> tuple[Record, ...]:
@@ -121,7 +121,7 @@ def _phase(seen: ConnectorSeen, *, drops: bool) -> str:
 
 
 def _record(seen: ConnectorSeen, phase: str, now: datetime) -> dict[str, Any]:
-    known = {"connector": seen.name, "resource": seen.config.get(marks.RESOURCE, ""), "phase": phase}
+    known = {"connector": seen.name, "resource": marks.owner(seen.config), "phase": phase}
     return {**known, "tries": 1, "since": timestamp(now), "message": DOING[phase]}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
+from headrace import printable
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.kube import Resource
@@ -15,8 +16,11 @@ from headrace_operator.plan.actions import Note
 from headrace_operator.plan.reasons import Reason
 from headrace_operator.plan.source import Source
 
-OURS = "headrace_"
-"""How slots and publications begin that Headrace named."""
+SLOT, OURS = r"[a-z0-9_]{1,63}", r"headrace_[a-z0-9_]{1,54}"
+"""What slots are called, and publications that Headrace named: others may write other text into a configuration."""
+
+LONGEST, LONGEST_OFFSETS = 250, 800
+"""Characters of a configuration's value, and of offsets, that an Event has."""
 
 
 def wanted(spec: ConnectorSpec) -> dict[str, str]:
@@ -60,12 +64,13 @@ def _is_absent(fact: Seen[Any] | Unseen) -> bool:
 def in_database(seen: ConnectorSeen, database: Source | None, *, tried: bool) -> Note | None:
     """Return the Event of a slot and a publication that stay, with the SQL that drops them; None where nothing does."""
     slot, published = seen.config.get("slot.name", ""), seen.config.get("publication.name", "")
-    if marks.keeps_offsets(seen.config) or not slot or _is_dropped(seen, database):
+    if marks.keeps_offsets(seen.config) or not re.fullmatch(SLOT, slot) or _is_dropped(seen, database):
         return None
     drops = f"SELECT pg_drop_replication_slot('{slot}');"
-    if published.startswith(OURS):
+    if re.fullmatch(OURS, published):
         drops += f" DROP PUBLICATION {publication.identifier(published)};"
-    where = f"{seen.config.get('database.dbname')} at {seen.config.get('database.hostname')}"
+    place = (seen.config.get(f"database.{part}", "?") for part in ("dbname", "hostname"))
+    where = " at ".join(printable.brief(one, LONGEST) for one in place)
     leaves = "leaves" if seen.offsets else "may leave"
     text = (
         f"{_why(database) if tried else ''}Connector {seen.name} {leaves} replication slot {slot} behind, for which "
@@ -85,7 +90,8 @@ def offsets_removed(seen: ConnectorSeen) -> Note | None:
     """Return the Event of offsets that are about to go, with what they are."""
     if not seen.offsets:
         return None
-    text = f"Connector {seen.name} leaves with its offsets, which were {json.dumps(list(seen.offsets))}."
+    told = printable.brief(printable.as_json(list(seen.offsets)), LONGEST_OFFSETS)
+    text = f"Connector {seen.name} leaves with its offsets, which were {told}."
     return Note(type="Normal", reason=Reason.OFFSETS_REMOVED, message=text)
 
 

@@ -30,6 +30,12 @@ UID = r"[A-Za-z0-9-]{1,64}"
 """What may be a UID; whoever reaches Kafka Connect may write other text there."""
 
 
+def owner(config: Mapping[str, str]) -> str:
+    """Return the UID of the resource that what is configured so was made for; empty where it names none."""
+    uid = config.get(RESOURCE, "")
+    return uid if re.fullmatch(UID, uid) else ""
+
+
 def mark(resource: Resource, home: str) -> dict[str, str]:
     """Return what says that a connector is made for ``resource``; ``home`` is the UID of its namespace."""
     return {RESOURCE: resource.uid, NAMESPACE: home}

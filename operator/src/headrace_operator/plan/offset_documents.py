@@ -5,6 +5,7 @@ Source of the shape: ``PostgresOffsetContext`` and ``PostgresPartition`` of Debe
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,26 @@ Document = Sequence[Mapping[str, Any]]
 
 NUMBERS = frozenset({"lsn", "lsn_proc", "lsn_commit", "txId", "ts_usec", "xmin"})
 """What of an offset of PostgreSQL the plug-in takes for a number."""
+
+MOST = 256 * 1024
+"""Bytes that offsets may take in a status, which may have them three times: etcd takes objects of 1.5 MiB."""
+
+
+def kept(document: Document | None) -> list[Mapping[str, Any]] | None:
+    """Return ``document`` as a status has it; None where that is too large, or nothing is known."""
+    return None if document is None or _size(document) > MOST else list(document)
+
+
+def unsaved(document: Document | None) -> str | None:
+    """Say that a status could not save ``document``; None when it could, or nothing is known."""
+    if document is None or kept(document) is not None:
+        return None
+    there, most = (f"{size // 1024} KiB" for size in (_size(document), MOST))
+    return f"The offsets were left as they are: they take {there}, and a status can save {most} of them."
+
+
+def _size(document: Document) -> int:
+    return len(json.dumps(document))
 
 
 def problem(document: Document, prefix: str) -> str | None:

@@ -83,7 +83,7 @@ def decide(
     underway = before if before and before["phase"] in UNDERWAY else None
     if name is None or spec is None or not isinstance(seen, ConnectorSeen):
         return Operating(records=records, latest=underway, before=underway)
-    latest = _next(underway or _begun(resource, name, spec, now), seen, now)
+    latest = _next(underway or _begun(resource, name, spec, seen, now), seen, now)
     return Operating(records={**records, name: latest}, latest=latest, before=before)
 
 
@@ -99,11 +99,16 @@ def _current(resource: Resource, records: Mapping[str, Record]) -> str | None:
     return next(iter((*underway, *(name for name in ids if ids[name] != records.get(name, {}).get("id")))), None)
 
 
-def _begun(resource: Resource, name: str, spec: ConnectorSpec, now: datetime) -> Record:
+def _begun(resource: Resource, name: str, spec: ConnectorSpec, seen: ConnectorSeen, now: datetime) -> Record:
     asked = requested.read(resource, name)
-    if problem := requested.problem(asked, resource, spec):
+    if problem := requested.problem(asked, resource, spec) or _unsaved(asked.action, seen):
         return _record(asked) | _phase("Refused", problem, now)
     return _record(asked) | _phase("Stopping", f"{_called(asked)}: the connector is being stopped.", now)
+
+
+def _unsaved(action: str, seen: ConnectorSeen) -> str | None:
+    """Say that offsets which are to be changed could not be saved before."""
+    return None if action == requested.RESTART else offset_documents.unsaved(seen.offsets)
 
 
 def _of_old(asked: Asked, now: datetime) -> Record:
@@ -147,6 +152,8 @@ def _stopping(record: Record, seen: ConnectorSeen, now: datetime, *, late: bool)
     if seen.offsets is None:
         text = "Nothing was done: Kafka Connect did not tell the offsets that would have been lost."
         return {**record, **_phase("Refused", text, now)} if late else record
+    if problem := _unsaved(record["action"], seen):
+        return {**record, **_phase("Refused", problem, now)}
     text = "The connector stands, its offsets are saved, and they are being changed."
     changing = {**record, "previous": list(seen.offsets), **_phase("Changing", text, now)}
     return _changing(changing, seen, now, late=False)

@@ -10,10 +10,11 @@ from headrace_operator.observed.connect import ConnectorSeen, TaskSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
-from headrace_operator.plan import debezium, defaults, names, restarts, traces
+from headrace_operator.plan import debezium, defaults, names, offset_documents, restarts, traces
 from headrace_operator.plan.acceptance import Acceptance
 
 FIGURES = ("offsets", "topics")
+MOST_TASKS = 100
 
 
 def status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: restarts.Failing) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: re
     if isinstance(seen, ConnectorSeen):
         tasks = _tasks(seen, world.doubt)
         running = sum(task.state == "RUNNING" for task in tasks)
-        told |= {"state": seen.state, "tasks": [_task(task) for task in tasks]}
+        told |= {"state": seen.state, "tasks": [_task(task) for task in tasks[:MOST_TASKS]]}
         told["tasksReady"] = f"{running}/{len(tasks)}"
         if seen.lag is not None:
             told["lagSeconds"] = round(seen.lag)
@@ -39,7 +40,8 @@ def status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: re
 def _figures(resource: Resource, seen: ConnectorSeen | Unknown) -> dict[str, Any]:
     """Return offsets and topics; those that nobody could tell this time stay as they were last seen."""
     told = {name: getattr(seen, name, None) for name in FIGURES}
-    return {name: resource.status.get(name) if value is None else list(value) for name, value in told.items()}
+    found = {name: resource.status.get(name) if value is None else list(value) for name, value in told.items()}
+    return found | {"offsets": offset_documents.kept(found["offsets"])}
 
 
 def _tasks(seen: ConnectorSeen, doubt: str | None) -> tuple[TaskSeen, ...]:

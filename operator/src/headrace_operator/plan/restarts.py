@@ -11,7 +11,7 @@ from typing import Any
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen, Offsets
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import causes, traces
+from headrace_operator.plan import causes, offset_documents, traces
 from headrace_operator.plan.actions import RestartConnector
 from headrace_operator.plan.causes import Cause
 from headrace_operator.plan.conditions import instant, timestamp
@@ -129,7 +129,8 @@ def _next(failed: Failure, before: Mapping[str, Any], limit: int | None, now: da
     if timedelta(0) < due_at - now <= LONGEST_WAIT:
         return Failing(error=error, record=kept)
     record = {"attempts": attempts + 1, "lastTime": timestamp(now), "reason": error, "cause": cause.name}
-    known = {} if offsets is None else {"offsets": list(offsets)}
+    saved = offset_documents.kept(offsets)
+    known = {} if saved is None else {"offsets": saved}
     due = {"nextTime": timestamp(now + wait(attempts + 1, cause))}
     return Failing(error=error, record={**record, **due, **known}, due=True)
 

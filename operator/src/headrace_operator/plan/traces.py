@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from headrace import printable
+
 LONGEST = 500
 CAUSE = "Caused by: "
 
@@ -25,4 +27,4 @@ def summary(trace: str | None, telling: str | None = None) -> str | None:
 
 
 def _short(line: str, longest: int) -> str:
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return printable.brief(line, longest)
