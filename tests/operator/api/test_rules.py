@@ -277,6 +277,8 @@ PROPERTIES: tuple[tuple[str, dict[str, str], bool], ...] = (
     ("Connector", {"producer.override.sasl.jaas.config": "${secrets:shop/kafka:jaas}"}, False),
     ("Connector", {"config.providers": "secrets,env"}, False),
     ("Connector", {"config.providers.env.class": "x.EnvVarConfigProvider"}, False),
+    ("Connector", {"producer.override.ssl.endpoint.identification.algorithm": ""}, False),
+    ("Connector", {"admin.override.ssl.truststore.location": "/etc/any"}, False),
     ("Connector", OF_DEBEZIUM, True),
     ("Connector", {"snapshot.select.statement.overrides.public.orders": "SELECT *\n  FROM public.orders"}, True),
     ("Connector", {"producer.override.linger.ms": "5", "transforms.x.sasl.mode": "y"}, True),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import pytest
+
 from headrace_agent import declared
 from headrace_operator.observed.kube import Children, Manifest, SecretSeen
 from headrace_operator.observed.value import Unknown
@@ -151,7 +153,26 @@ def test_a_secret_goes_only_where_it_may() -> None:
     assert "shop-db" not in str(made(plan)["Deployment"])
 
 
+@pytest.mark.case("databases-18")
+@pytest.mark.parametrize(
+    ("config", "mode"),
+    [
+        ({}, "prefer"),
+        ({"database.sslmode": "allow"}, "prefer"),
+        ({"database.sslmode": "verify-full"}, "verify-full"),
+        ({"database.sslmode": "Verify-Full"}, "verify-full"),
+        ({"driver.sslmode": "verify-ca"}, "verify-ca"),
+        ({"database.sslmode": "require", "driver.sslmode": "disable"}, "require"),
+    ],
+)
+def test_the_agent_verifies_the_database_as_the_driver_does(config: dict[str, str], mode: str) -> None:
+    odd = connector(spec={**worlds.CONNECTOR.spec, "config": {**config, "driver.sslrootcert": "/opt/ca.crt"}})
+    (one,) = declaration(planned(world(connectors=(odd,)))).sources
+
+    assert (one.tls.mode, one.tls.ca_file) == (mode, "/opt/ca.crt")
+
+
 def test_what_cannot_be_followed_is_not_declared() -> None:
-    for config in ({"database.user": "plain"}, {"database.hostname": "a:5433,b:5434"}):
+    for config in ({"database.user": "plain"}, {"database.hostname": "a:5433,b:5434"}, {"database.sslmode": "verify"}):
         odd = connector(spec={**worlds.CONNECTOR.spec, "config": config})
         assert declaration(planned(world(connectors=(odd,)))).sources == ()

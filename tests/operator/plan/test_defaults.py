@@ -104,6 +104,35 @@ def test_a_field_wins_over_each_property_of_it(
     assert made(planned(giving(**given), spec(topics=topics)))[name] == value
 
 
+@pytest.mark.case("databases-18")
+@pytest.mark.parametrize(
+    ("given", "own", "lacks"),
+    [
+        ({"database.sslmode": "disable"}, {"config": {"driver.sslmode": "verify-full"}}, "database.sslmode"),
+        ({"driver.sslmode": "disable"}, {"config": {"database.sslmode": "verify-full"}}, "driver.sslmode"),
+        ({"database.options": "-c x=1"}, {"config": {"driver.options": "-c y=1"}}, "database.options"),
+        ({"topic.creation.all.partitions": "1"}, {"topics": {"partitions": 6}}, "topic.creation.all.partitions"),
+        (
+            {"topic.creation.all.replication.factor": "1"},
+            {"topics": {"replicationFactor": 3}},
+            "topic.creation.all.replication.factor",
+        ),
+    ],
+)
+def test_they_overrule_nothing_by_another_name(given: dict[str, str], own: dict[str, Any], lacks: str) -> None:
+    assert lacks in made(planned(giving(**given)))
+    assert lacks not in made(planned(giving(**given), spec(**own)))
+
+
+@pytest.mark.case("databases-18")
+@pytest.mark.parametrize(("value", "found"), [("mask", "outbox"), ("", "outbox"), ("mask , outbox", "mask , outbox")])
+def test_no_default_has_an_outbox_captured_as_a_table(value: str, found: str) -> None:
+    outbox, tables = spec(capture={"outbox": {"table": "public.outbox"}}), spec(capture={"tables": ["public.a"]})
+
+    assert made(planned(giving(transforms=value), outbox))["transforms"] == found
+    assert made(planned(giving(transforms=value), tables))["transforms"] == value
+
+
 def test_each_optional_field_that_makes_a_property_is_known() -> None:
     """What differs once a field is given is said by that field."""
     resource, bare = spec(**EVERY), spec(topics={}, capture={"outbox": {"table": "public.outbox"}})
@@ -129,6 +158,9 @@ def test_each_optional_field_that_makes_a_property_is_known() -> None:
         ("database.sslpassword", "${secrets:shop/shop-db:password}"),
         ("value.converter", "${secrets:shop/shop-db:password}"),
         ("producer.override.bootstrap.servers", "elsewhere:9092"),
+        *((f"{one}.override.ssl.endpoint.identification.algorithm", "") for one in ("producer", "consumer", "admin")),
+        ("producer.override.ssl.truststore.location", "/tmp/any"),
+        *((f"driver.{one}", "x") for one in ("hostname", "port", "user", "dbname")),
         ("database.socketFactory", "evil.All"),
         ("x.url", "http://169.254.169.254/"),
     ],

@@ -100,7 +100,8 @@ NO_REFERENCES = Rule(
 )
 NO_KAFKA = Rule(
     rule=f"self.all(key, !key.matches(r'{KAFKA}'))",
-    message="where Kafka is and how to log in is said by the KafkaConnection alone: remove those properties here",
+    message="where Kafka is and how to log in is said by the KafkaConnection alone, and how it is verified: remove "
+    "those properties here",
 )
 NOT_THE_WORKERS = Rule(
     rule=f"self.all(key, !key.matches(r'{WORKERS}'))",

@@ -69,7 +69,7 @@ MARKS = r"^headrace\."
 """Names that only Headrace gives: by them it knows whose a connector is, and what goes with its resource."""
 
 OF_ONE = (
-    r"^database\.(hostname|port|user|password)$|^publication\.(name|autocreate\.mode)$"
+    r"^(database|driver)\.(hostname|port|user|password|dbname)$|^publication\.(name|autocreate\.mode)$"
     r"|^(table|schema)\.(include|exclude)\.list$|(^|\.)initial\.statements$|^heartbeat\.action\.query$"
     r"|^snapshot\.select\.statement\.overrides|(bootstrap\.servers|endpoint\.url)$"
 )
@@ -80,9 +80,9 @@ So is SQL that runs with its login, and where else that goes: who writes these m
 
 KAFKA = (
     r"^((producer|consumer|admin)\.(override\.)?)?(bootstrap\.servers|security\.protocol|sasl\..*)$"
-    r"|^config\.providers"
+    r"|^(producer|consumer|admin)\.override\.ssl\.|^config\.providers"
 )
-"""Names by which Kafka Connect's own clients find Kafka and log in, and by which it reads Secrets.
+"""Names by which Kafka Connect's own clients find Kafka, verify it and log in, and by which it reads Secrets.
 
 The login of the KafkaConnection must go to no other address. Debezium's own clients, such as ``signal.kafka.…``, have
 prefixes of their own and are never given that login.

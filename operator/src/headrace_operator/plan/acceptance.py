@@ -197,7 +197,7 @@ def no_references(field: str, properties: Mapping[str, str] | None) -> Finding |
 
 def no_kafka(field: str, properties: Mapping[str, str] | None) -> Finding | None:
     """Say which raw property of a connector would take the workers' login to another Kafka."""
-    why = "is said by the KafkaConnection alone (where Kafka is, how to log in): remove it."
+    why = "is said by the KafkaConnection alone (where Kafka is, how it is verified, how to log in): remove it."
     return _refused(field, raw.named(properties, raw.KAFKA), why)
 
 

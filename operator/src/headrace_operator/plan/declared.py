@@ -21,7 +21,7 @@ SKIPPED: Mapping[str, declared.Operation] = {"c": "insert", "u": "update", "d": 
 """What Debezium may skip, by its letters (``skipped.operations``)."""
 
 MODES: Mapping[str, declared.TlsMode] = {mode: mode for mode in get_args(declared.TlsMode)} | {"allow": "prefer"}
-"""How the driver verifies a server (``database.sslmode``), as the agent names it."""
+"""How the driver verifies a server (``sslmode``), as the agent names it."""
 
 DATABASE = {"database.hostname": addresses.DATABASE.pattern, "database.port": addresses.PORT, "database.dbname": "."}
 """What a connector's configuration has of its database; what Kafka Connect tells may lack it."""
@@ -140,7 +140,8 @@ def source(
 def _reached(name: str, made: Mapping[str, str], **kept: Any) -> declared.Postgres | None:
     """Return the source of a database as a connector that is configured so reaches it, and what is ``kept`` there."""
     user, password = (_file(made.get(f"database.{part}", "")) for part in ("user", "password"))
-    if user is None or password is None or WITH_PORT.search(made["database.hostname"]):
+    mode = MODES.get(_driver(made, "sslmode", "prefer").lower())
+    if user is None or password is None or mode is None or WITH_PORT.search(made["database.hostname"]):
         return None
     try:
         return declared.Postgres(
@@ -149,13 +150,16 @@ def _reached(name: str, made: Mapping[str, str], **kept: Any) -> declared.Postgr
             port=int(made["database.port"]),
             database=made["database.dbname"],
             login=declared.Login(secret=password[0], username_file=user[1], password_file=password[1]),
-            tls=declared.Tls(
-                mode=MODES.get(made.get("database.sslmode", ""), "prefer"), ca_file=made.get("database.sslrootcert")
-            ),
+            tls=declared.Tls(mode=mode, ca_file=_driver(made, "sslrootcert") or None),
             **kept,
         )
     except ValidationError:
         return None
+
+
+def _driver(made: Mapping[str, str], name: str, default: str = "") -> str:
+    """Return what the driver is given by a name: Debezium takes that of ``database.`` first."""
+    return made.get(f"database.{name}") or made.get(f"driver.{name}") or default
 
 
 def _slot(made: Mapping[str, str], spec: ConnectorSpec, *, keeps: bool) -> declared.Slot:

@@ -7,6 +7,7 @@ is refused.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -25,8 +26,8 @@ COLUMN, HEADERS = "transforms.outbox.table.field.event.", "transforms.outbox.tab
 SAID: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("postgres", "publication"): ("publication.autocreate.mode",),
     ("postgres", "onSlotLost"): ("snapshot.mode",),
-    ("topics", "partitions"): ("topic.creation.default.partitions",),
-    ("topics", "replicationFactor"): ("topic.creation.default.replication.factor",),
+    ("topics", "partitions"): ("topic.creation.*.partitions",),
+    ("topics", "replicationFactor"): ("topic.creation.*.replication.factor",),
     ("topics", "prefix"): ("transforms.outbox.route.topic.replacement",),
     ("topics", "maxRecordBytes"): (
         "producer.override.buffer.memory",
@@ -64,9 +65,16 @@ def over(spec: ConnectorSpec, defaults: Defaults) -> ConnectorSpec:
     """Return a spec whose raw properties are those of ``defaults``, too, which it does not say itself."""
     if not defaults:
         return spec
-    said = _said(spec.model_dump(by_alias=True, exclude_none=True))
-    more = {name: value for name, value in defaults.items() if not any(fnmatchcase(name, one) for one in said)}
-    return spec.model_copy(update={"config": {**more, **(spec.config or {})}})
+    own, said = spec.config or {}, _said(spec.model_dump(by_alias=True, exclude_none=True))
+    known = set(map(_to_driver, own))
+    more = {
+        name: value
+        for name, value in defaults.items()
+        if _to_driver(name) not in known
+        and not any(fnmatchcase(name, one) for one in said)
+        and not _takes_router(spec, name, value)
+    }
+    return spec.model_copy(update={"config": {**more, **own}})
 
 
 def checked(checks: Iterable[Check], defaults: Defaults) -> Check:
@@ -100,6 +108,16 @@ def _of(defaults: Any) -> Defaults:
 
 def _said(spec: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for path, names in SAID.items() if _has(spec, path) for name in names)
+
+
+def _to_driver(name: str) -> str:
+    """Return one name for what the driver is given by either prefix, of which Debezium takes ``database.`` first."""
+    return re.sub(r"^driver\.", "database.", name)
+
+
+def _takes_router(spec: ConnectorSpec, name: str, value: str) -> bool:
+    """Tell whether a default would have an outbox captured as a table, as it leaves its router out."""
+    return name == "transforms" and spec.capture.outbox is not None and "outbox" not in re.split(r"\s*,\s*", value)
 
 
 def _has(part: Any, path: tuple[str, ...]) -> bool:

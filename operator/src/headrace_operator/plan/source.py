@@ -20,8 +20,8 @@ TYPE = "SourceReady"
 Source = SourceSeen | Absent | Unknown
 
 UNDECLARED = (
-    "The source agent does not look at this database yet. It never does where the login is not from spec.postgres, or "
-    "the host has a port of its own."
+    "The source agent does not look at this database yet. It never does where the login is not from spec.postgres, "
+    "the host has a port of its own, or sslmode is no word of the driver's."
 )
 AWAY: frozenset[Cause] = frozenset({"HostUnknown", "NotReached"})
 PENDING: frozenset[Cause] = frozenset({"NotLooked", "SecretMissing"})
