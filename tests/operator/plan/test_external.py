@@ -98,6 +98,26 @@ def test_it_is_of_a_version_that_can_do_what_is_asked_of_it(version: str, well: 
     assert well or (found["reason"] == "ConnectUnfit" and version in found["message"] and "3.7" in found["message"])
 
 
+@pytest.mark.parametrize(
+    ("version", "well"),
+    [
+        ("3.6.1.Final", True),
+        ("3.2.0.Final", True),
+        ("3.10.0", True),
+        ("null", True),
+        ("3.1.3.Final", False),
+        ("2.7.4", False),
+    ],
+)
+def test_a_debezium_that_does_not_know_what_is_set_is_told_and_used(version: str, well: bool) -> None:
+    plugin = PluginSeen(class_name=DEBEZIUM, version=version, type="source")
+    found = planned(world(workers=dataclasses.replace(workers(), plugins=(plugin,))))
+    told = condition(found, "Answering")
+
+    assert (told["status"], condition(found, "Ready")["status"]) == ("True", "True")
+    assert (version in told["message"] and "publish.via.partition.root" in told["message"]) is not well
+
+
 def test_it_writes_to_the_kafka_of_its_kafkaconnection() -> None:
     found = condition(planned(world(workers=workers(kafka="another"))), "Answering")
 

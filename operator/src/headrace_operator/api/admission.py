@@ -224,27 +224,28 @@ def _uses(kind: Kind) -> list[dict[str, Any]]:
     """Return a question for each resource that the object refers to."""
     singular = {one.plural: one.name for one in KINDS}
     return [
-        _allowed(
-            f"!object.spec{_optional(path)}.hasValue()",
-            (GROUP, plural, f"object.spec.{path}", "use"),
-            f"'you refer to the {singular[plural]} ' + object.spec.{path} + ' and may not use it",
-            f"ask for a Role with the verb use on {plural}.{GROUP}",
-        )
+        _used(path, path, plural, (f"you refer to the {singular[plural]}", ""))
         for path, plural in USED.get(kind.name, ())
     ]
 
 
 def _reaches(kind: Kind) -> list[dict[str, Any]]:
     """Return a question for each address that the operator asks for the object."""
+    told = ("you name the address", ", which Headrace would ask for you,")
     return [
-        _allowed(
-            f"!object.spec{_optional(part)}.hasValue()",
-            (GROUP, plural, f"object.spec.{field}", "use"),
-            f"'you name the address ' + object.spec.{field} + ', which Headrace would ask for you, and may not use it",
-            f"ask for a Role with the verb use on {plural}.{GROUP}, with that address as its resource name",
-        )
+        _used(part, field, plural, told, ", with that address as its resource name")
         for part, field, plural in ADDRESSES.get(kind.name, ())
     ]
+
+
+def _used(part: str, field: str, plural: str, told: tuple[str, str], how: str = "") -> dict[str, Any]:
+    """Return a rule: whoever writes ``part`` may use what its ``field`` names, told before and after that name."""
+    return _allowed(
+        f"!object.spec{_optional(part)}.hasValue()",
+        (GROUP, plural, f"object.spec.{field}", "use"),
+        f"'{told[0]} ' + object.spec.{field} + '{told[1]} and may not use it",
+        f"ask for a Role with the verb use on {plural}.{GROUP}{how}",
+    )
 
 
 def _pods(kind: Kind, spec: Mapping[str, Any]) -> list[dict[str, Any]]:

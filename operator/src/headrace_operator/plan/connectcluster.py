@@ -259,7 +259,8 @@ def _answering(world: ConnectClusterWorld, spec: ConnectClusterSpec | None) -> F
         outside = spec and spec.external
         if outside and (unfit := external.unfit(world.resource, outside, world.workers, world.kafka)):
             return unfit
-        return true("Answering", Reason.CONNECT_ANSWERS, f"Kafka Connect {world.workers.version} answers.")
+        advice = external.advice(world.workers) if outside else ""
+        return true("Answering", Reason.CONNECT_ANSWERS, f"Kafka Connect {world.workers.version} answers.{advice}")
     return false("Answering", Reason.CONNECT_UNREACHABLE, world.workers.reason)
 
 

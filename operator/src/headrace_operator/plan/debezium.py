@@ -14,6 +14,7 @@ from headrace_operator.plan import acceptance, names
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
+CLASS = "io.debezium.connector.postgresql.PostgresConnector"
 PLAIN = "dev.headrace.connect.debezium.PlainConverter"
 SESSION = "-c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1"
 """How Debezium reads values, whatever the database or role has set for its sessions."""
@@ -176,7 +177,7 @@ def _source(resource: Resource, spec: ConnectorSpec) -> dict[str, str]:
     slot = names.slot(resource.place, resource.name)
     return {
         "name": names.connector(resource.place, resource.name),
-        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "connector.class": CLASS,
         "tasks.max": "1",
         "plugin.name": "pgoutput",
         "database.hostname": postgres.host,

@@ -1,7 +1,8 @@
 """A Kafka Connect that others run: whether it can do what its Connectors ask, as far as it tells. Pure.
 
 Source: Kafka Connect's REST interface; connectors are made paused since 3.7 (KIP-980), offsets are changed since 3.6
-(KIP-875). Confluent Platform counts otherwise: its 7.7 is 3.7, its 8.0 is 4.0.
+(KIP-875). Confluent Platform counts otherwise: its 7.7 is 3.7, its 8.0 is 4.0. Of the properties that Headrace sets
+Debezium knows the last two since 3.2: its plug-ins of 2.7, 3.0 and 3.1 do not have their names.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from headrace_operator.api.secret_reference import EXAMPLE
 from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.world import Reference
-from headrace_operator.plan import needs
+from headrace_operator.plan import debezium, needs
 from headrace_operator.plan.conditions import Finding, false, unknown
 from headrace_operator.plan.reasons import Reason
 
-OLDEST = (3, 7)
+OLDEST, OLDEST_DEBEZIUM = (3, 7), (3, 2)
 OURS = "dev.headrace."
 LISTED = {"dev.headrace.connect.debezium.ReadableConverter": "dev.headrace.connect.debezium.PlainConverter"}
 """Classes that Kafka Connect lists nowhere, as only a plug-in knows them, with one of the same jar that it does."""
@@ -98,6 +99,19 @@ def unfit(cluster: Resource, external: External, workers: WorkersSeen, kafka: Re
         )
         return false("Answering", Reason.CONNECT_UNFIT, text)
     return None
+
+
+def advice(workers: WorkersSeen) -> str:
+    """Say that its Debezium does not know all that Headrace sets; empty where it does, or that is not known."""
+    version = next((one.version for one in workers.plugins if one.class_name == debezium.CLASS), "")
+    found = re.match(r"(\d+)\.(\d+)\.", version)
+    if found is None or (int(found[1]), int(found[2])) >= OLDEST_DEBEZIUM:
+        return ""
+    return (
+        f" Its Debezium for PostgreSQL, {version}, is older than 3.2, and does not know publish.via.partition.root and "
+        "connection.validation.timeout.ms: changes of a partitioned table go to the topics of its partitions, unless "
+        "the publication is yours or the source agent's."
+    )
 
 
 def refusal(cluster: Reference, made: Mapping[str, str]) -> Finding | None:
