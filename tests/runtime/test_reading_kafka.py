@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 import pytest
@@ -62,6 +63,17 @@ def test_what_does_not_show_is_not_taken_for_nothing(
         assert [next(found).offset for _ in range(3)] == [0, 1, 2]
         with pytest.raises(UnansweredError):
             next(found)
+
+
+def test_whoever_takes_long_over_a_record_is_given_the_next_one(
+    kafka_broker: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a person who looks at a page of what is listed, or a process that stands still."""
+    with Reader({"bootstrap.servers": kafka_broker.bootstrap_servers}) as reader:
+        found = reader.read(topic, 0, Span(0, 3))
+        first, now = next(found), time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: now() + 60)
+        assert [one.offset for one in (first, *found)] == [0, 1, 2]
 
 
 def test_what_was_rolled_back_is_no_end_that_is_missing(kafka_broker: KafkaBroker, topic: str) -> None:

@@ -5,7 +5,6 @@ Knows Kafka's client and nothing of what the records mean; the consumer itself d
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +31,9 @@ from headrace.resolutions import topic_id
 
 ANSWER = 15.0
 """Seconds that Kafka has to answer one question."""
+
+STEP = 0.5
+"""Seconds of one wait for a record: silence is told by these, as whoever reads may take long over the last one."""
 
 TRANSACTION = 30.0
 """Seconds after which Kafka rolls back a transaction whose writer died."""
@@ -196,12 +198,13 @@ class Reader:
         return Span(start=marks[0], end=marks[1])
 
     def _until(self, topic: str, end: int) -> Iterator[Stored]:
-        silent_since = time.monotonic()
-        while time.monotonic() - silent_since < ANSWER:
-            message = self._client.poll(0.5)
+        silent = 0.0
+        while silent < ANSWER:
+            message = self._client.poll(STEP)
             if message is None:
+                silent += STEP
                 continue
-            silent_since = time.monotonic()
+            silent = 0.0
             is_end = _is_end(message, topic, self._seen)
             if _offset(message) >= end:
                 return
