@@ -24,6 +24,10 @@ STALLED, STUCK = 30.0, 120.0
 """Seconds of reading without any of the records that Kafka has, until a pod is not ready, and until it is not alive."""
 
 
+LONGEST = 1.0
+"""Seconds of one turn that count as reading at most: in a longer one something else was done, or nothing at all."""
+
+
 class Stalls:
     """What was seen of everything in ``ledger``; `stalled` and `stuck` are the partitions that stand still."""
 
@@ -68,7 +72,7 @@ class Stalls:
 
         A partition that stopped loudly or waits is not meant.
         """
-        self._reading += read
+        self._reading += min(read, LONGEST)
         if now - self._looked_at < LOOK_EVERY:
             return
         self._looked_at = now
