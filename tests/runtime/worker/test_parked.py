@@ -416,13 +416,11 @@ def judges_a_letter_by_its_source(patches: pytest.MonkeyPatch) -> None:
 
 
 def runs_over_what_is_parked_of_a_key_that_waits(patches: pytest.MonkeyPatch) -> None:
-    arrived = Keys._arrived
+    judge = Keys._judge_other
     patches.setattr(
         Keys,
-        "_arrived",
-        lambda self, job, *, is_letter: arrived(
-            self, job, is_letter=is_letter or (not job.record.parked and self.followers.waits(job.lane))
-        ),
+        "_judge_other",
+        lambda self, job, said: said if job.lane in self.followers._sequences else judge(self, job, said),
     )
 
 

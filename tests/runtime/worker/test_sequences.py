@@ -256,7 +256,7 @@ class Pod:
         return bool(not is_read or self.source.unfinished or self.retry.unfinished or self.topics.coming)
 
     def waits(self) -> bool:
-        return any(self.keys.followers.waits((SOURCE, 0, key)) for key in (b"a", b"b"))
+        return len(self.keys.followers) > 0
 
     def die(self) -> None:
         """It is killed, or left behind: of the letters under way some are written, and some of what it moves back."""

@@ -82,18 +82,19 @@ class Found(NamedTuple):
     def with_letter(self, letter: Letter) -> Found:
         """Return it with one more letter."""
         mark = letter.delivery.mark
-        found = self._replace(barrier=_least(mark, self.barrier), oldest=_least(mark, self.oldest))
+        found = self._replace(barrier=earlier(mark, self.barrier), oldest=earlier(mark, self.oldest))
         if not letter.follows:
             return found._replace(heads=self.heads | {letter.offset})
         return found._replace(follows=True, until=max(self.until, mark.offset + 1))
 
     def with_put_back(self, mark: Mark, end: int, *, overtaken: bool) -> Found:
         """Return it with one more record that was put back; it is ``overtaken`` by one that lies behind it."""
-        barrier = _least(mark, self.barrier) if overtaken else self.barrier
-        return self._replace(end=end, oldest=_least(mark, self.oldest), barrier=barrier)
+        barrier = earlier(mark, self.barrier) if overtaken else self.barrier
+        return self._replace(end=end, oldest=earlier(mark, self.oldest), barrier=barrier)
 
 
-def _least(mark: Mark, other: Mark | None) -> Mark:
+def earlier(mark: Mark, other: Mark | None) -> Mark:
+    """Return which of these lies first in its source."""
     return mark if other is None else min(mark, other)
 
 

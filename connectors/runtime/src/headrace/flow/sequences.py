@@ -17,7 +17,7 @@ from headrace.flow.lanes import Lane
 from headrace.flow.offset_map import stamp
 from headrace.flow.parking import Mark, mark_of
 from headrace.flow.partitions import Partition
-from headrace.flow.seen import Known, Seen, known
+from headrace.flow.seen import Known, Seen, earlier, known
 from headrace.record import Record
 
 
@@ -28,42 +28,51 @@ class Written(NamedTuple):
     heads: int = 0
 
 
+class _Key(NamedTuple):
+    """A key that waits: what was sent of it, and what of it waits on, as `headrace.flow.seen.Found` has it."""
+
+    written: Written = Written()
+    barrier: Mark | None = None
+    oldest: Mark | None = None
+
+    def with_letter(self, head: Mark | None) -> _Key:
+        """Return it with one more letter: of a ``head``, or of what waits with it."""
+        letters, heads = self.written
+        if head is None:
+            return self._replace(written=Written(letters + 1, heads))
+        return _Key(Written(letters + 1, heads + 1), earlier(head, self.barrier), earlier(head, self.oldest))
+
+
 class Sequences:
     """The keys that wait, of the source partitions of which keys can wait, and are ours."""
 
     def __init__(self) -> None:
         self._keeps: set[Partition] = set()
-        self._written: dict[Lane, Written] = {}
-        self._barriers: dict[Lane, Mark] = {}
-        self._oldest: dict[Lane, Mark] = {}
+        self._keys: dict[Lane, _Key] = {}
         self._letters: set[Known] = set()
 
     def __len__(self) -> int:
-        return len(self._written)
+        return len(self._keys)
 
     def __contains__(self, lane: object) -> bool:
-        return lane in self._written
+        return lane in self._keys
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing that arrives can be a letter already, or follow one."""
-        return not self._letters and not self._written
+        return not self._letters and not self._keys
 
     def begin(self, number: int, seen: Seen) -> None:
         """Begin anew with what was seen of the partitions of this number."""
         self.forget([number])
         self._keeps |= seen.keeps
-        self._written |= dict.fromkeys(seen.keys, Written())
-        self._barriers |= {lane: found.barrier for lane, found in seen.keys.items() if found.barrier is not None}
-        self._oldest |= {lane: found.oldest for lane, found in seen.keys.items() if found.oldest is not None}
+        self._keys |= {lane: _Key(barrier=found.barrier, oldest=found.oldest) for lane, found in seen.keys.items()}
         self._letters |= seen.letters
 
     def forget(self, numbers: Collection[int]) -> None:
         """Forget the partitions of these numbers: whoever has them next reads it anew."""
         self._keeps = {one for one in self._keeps if one[1] not in numbers}
-        self._written = {lane: count for lane, count in self._written.items() if lane[1] not in numbers}
-        self._barriers = {lane: mark for lane, mark in self._barriers.items() if lane[1] not in numbers}
-        self._oldest = {lane: mark for lane, mark in self._oldest.items() if lane[1] not in numbers}
+        self._keys = {lane: key for lane, key in self._keys.items() if lane[1] not in numbers}
         self._letters = {one for one in self._letters if one.lane[1] not in numbers}
 
     def keeps(self, source: Partition) -> bool:
@@ -90,39 +99,35 @@ class Sequences:
         Not what somebody puts back, nor what comes again and is older than all that waits; and what was moved back only
         if it lies behind one that failed since, or waits.
         """
-        if lane not in self._written or record.compensates:
+        key = self._keys.get(lane)
+        if key is None or record.compensates:
             return False
-        barrier, oldest, mark = self._barriers.get(lane), self._oldest.get(lane), mark_of(record)
+        mark = mark_of(record)
         if record.origin is None or record.parked:
-            return oldest is None or not mark.is_older(oldest)
-        return barrier is not None and mark > barrier and headers.decode(record.headers).follows
+            return key.oldest is None or not mark.is_older(key.oldest)
+        return key.barrier is not None and mark > key.barrier and headers.decode(record.headers).follows
 
     def note(self, lane: Lane, head: Mark | None = None) -> None:
         """Note that a letter is on its way: of a ``head``, behind which the key waits, or of what waits with it."""
-        before = self._written.get(lane, Written())
-        self._written[lane] = Written(before.letters + 1, before.heads + (head is not None))
-        if head is not None:
-            self._barriers[lane] = min(head, self._barriers.get(lane, head))
-            self._oldest[lane] = min(head, self._oldest.get(lane, head))
+        self._keys[lane] = self._keys.get(lane, _Key()).with_letter(head)
 
     def free(self, lane: Lane, heads: int) -> None:
         """Let what is moved back of a key run, whose heads, that many, have a resolution; not where more failed."""
-        if self.written(lane).heads == heads:
-            self._barriers.pop(lane, None)
-            self._oldest.pop(lane, None)
+        key = self._keys.get(lane)
+        if key is not None and key.written.heads == heads:
+            self._keys[lane] = _Key(key.written)
 
     def release(self, lane: Lane, letters: int) -> bool:
         """Let a key live again of which that many letters have been dealt with; False where more are on their way."""
-        if lane not in self._written or self._written[lane].letters != letters:
+        key = self._keys.get(lane)
+        if key is None or key.written.letters != letters:
             return False
-        del self._written[lane]
-        self._barriers.pop(lane, None)
-        self._oldest.pop(lane, None)
+        del self._keys[lane]
         return True
 
     def written(self, lane: Lane) -> Written:
         """Return what was sent of a key since it waits here."""
-        return self._written.get(lane, Written())
+        return self._keys.get(lane, _Key()).written
 
     def _delivery(self, lane: Lane, record: Record) -> Known | None:
         if record.origin is None:

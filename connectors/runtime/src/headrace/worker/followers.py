@@ -80,10 +80,6 @@ class Followers:
         """Whether the key of this lane can wait."""
         return self._sequences.may_wait(lane)
 
-    def waits(self, lane: Lane) -> bool:
-        """Whether the key of this lane waits."""
-        return lane in self._sequences
-
     @property
     def is_idle(self) -> bool:
         """Whether nothing that arrives can be a letter already, or follow one."""

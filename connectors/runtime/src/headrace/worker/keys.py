@@ -249,26 +249,32 @@ class Keys:
         """Judge a record that arrives; a parked one that is not to run is finished with that."""
         if self._is_late(job) or self._comes_parked(job):
             return Verdict.DONE
-        is_letter = self.followers.is_letter(job)
-        verdict = self._arrived(job, is_letter=is_letter)
-        if verdict is not Verdict.RUN or not (is_letter or self.followers.follows(job)):
-            return verdict
-        if job.record.parked:
-            self._parking.finish(job.lane, mark_of(job.record))
-        return Verdict.DONE if is_letter else Verdict.WAIT
+        by_letters = self._by_letters(job)
+        return self._judge_parked(job, by_letters) if job.record.parked else self._judge_other(job, by_letters)
 
-    def _arrived(self, job: Job, *, is_letter: bool) -> Verdict:
+    def _by_letters(self, job: Job) -> Verdict:
+        """Judge a record by the dead letters of its key alone: whether it is one already, or follows one."""
+        if self.followers.is_letter(job):
+            return Verdict.DONE
+        return Verdict.WAIT if self.followers.follows(job) else Verdict.RUN
+
+    def _judge_parked(self, job: Job, by_letters: Verdict) -> Verdict:
+        mark, may_go_back = mark_of(job.record), job.lane not in self._aside
+        if by_letters is Verdict.DONE:
+            self._parking.finish(job.lane, mark)
+        verdict = self._parking.from_retry(job.lane, mark, job.record.offset, may_go_back=may_go_back)
+        if verdict is Verdict.RUN and by_letters is Verdict.WAIT:
+            self._parking.finish(job.lane, mark)
+            return Verdict.WAIT
+        return verdict
+
+    def _judge_other(self, job: Job, by_letters: Verdict) -> Verdict:
         mark = mark_of(job.record)
-        if job.record.parked:
-            if is_letter:
-                self._parking.finish(job.lane, mark)
-            may_go_back = job.lane not in self._aside
-            return self._parking.from_retry(job.lane, mark, job.record.offset, may_go_back=may_go_back)
-        if not self._parking or job.assignment.topic == self._retry_topic:
-            return Verdict.RUN
-        if is_letter or self.followers.follows(job):
-            return Verdict.DONE if self._parking.has(job.lane, mark) else Verdict.RUN
-        return self._parking.from_source(job.lane, mark)
+        if job.assignment.topic == self._retry_topic:
+            return by_letters
+        if by_letters is Verdict.RUN:
+            return self._parking.from_source(job.lane, mark)
+        return Verdict.DONE if self._parking.has(job.lane, mark) else by_letters
 
     def _comes_parked(self, job: Job) -> bool:
         """Whether a record from its source is parked, too: that copy is judged, and may be a letter already."""
