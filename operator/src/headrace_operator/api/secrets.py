@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+NO_NAMES = frozenset({"secretReference"})
+"""Fields that are called so and say how any Secret is named, not one."""
+
 
 def slots(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """Yield where below a node of a schema the name of a Secret may stand, as ``tls.ca.secret`` or ``env[].name``."""
@@ -29,10 +32,6 @@ def named(part: Any, above: str = "") -> Iterator[str]:
             if isinstance(value, str) and _is_named(name, above):
                 yield value
             yield from named(value, name)
-
-
-NO_NAMES = frozenset({"secretReference"})
-"""Fields that are called so and say how any Secret is named, not one."""
 
 
 def _is_named(name: str, above: str) -> bool:

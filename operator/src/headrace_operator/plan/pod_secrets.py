@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from headrace_operator.observed.kube import SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import Secrets
 from headrace_operator.plan.conditions import Finding, false, unknown
@@ -16,11 +17,16 @@ def unseen(keys: Iterable[tuple[str, str]], seen: Secrets, mend: str) -> Finding
     """Say which Secret was not seen, or lacks a key, of pairs of both; ``mend`` is what to do about a missing key."""
     for name, key in keys:
         found = seen.get(name, Absent())
-        if isinstance(found, Unknown):
-            return unknown(TYPE, Reason.UNKNOWN, found.reason)
-        if isinstance(found, Absent):
-            text = f"Secret {name} does not exist in this namespace: create it, or name another."
-            return false(TYPE, Reason.SECRET_NOT_FOUND, text)
+        if not isinstance(found, SecretSeen):
+            return missing(name, found)
         if key not in found.keys:
             return false(TYPE, Reason.SECRET_KEY_MISSING, f"Secret {name} has no key {key}: {mend}.")
     return None
+
+
+def missing(name: str, found: Absent | Unknown) -> Finding:
+    """Say that a Secret was not seen."""
+    if isinstance(found, Unknown):
+        return unknown(TYPE, Reason.UNKNOWN, found.reason)
+    text = f"Secret {name} does not exist in this namespace: create it, or name another."
+    return false(TYPE, Reason.SECRET_NOT_FOUND, text)

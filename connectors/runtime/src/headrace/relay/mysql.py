@@ -28,6 +28,7 @@ class MySQL(Dialect):
 
     now = "UTC_TIMESTAMP(6)"
     mark = "`"
+    renewed = "ON DUPLICATE KEY UPDATE until = VALUES(until), holder = VALUES(holder)"
 
     def text(self, column: str, *, raw: bool) -> str:
         return column
@@ -58,11 +59,6 @@ class MySQL(Dialect):
 
     def insert_missing(self, table: str, columns: str, rows: str) -> str:
         return f"INSERT IGNORE INTO {table} ({columns}) VALUES {rows}"
-
-    def announce(self, table: str, seconds: float) -> str:
-        values = f"VALUES (%s, %s, {self.later(seconds)})"
-        renewed = "ON DUPLICATE KEY UPDATE until = VALUES(until), holder = VALUES(holder)"
-        return f"INSERT INTO {table} (name, holder, until) {values} {renewed}"
 
     def delete_old(self, table: str, identity: str, where: str, order: str) -> str:
         return f"DELETE FROM {table} WHERE {where} ORDER BY {order} LIMIT {DELETED_AT_ONCE}"

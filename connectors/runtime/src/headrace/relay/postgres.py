@@ -31,6 +31,7 @@ class Postgres(Dialect):
 
     now = "now()"
     mark = '"'
+    renewed = "ON CONFLICT (name) DO UPDATE SET until = EXCLUDED.until, holder = EXCLUDED.holder"
 
     def text(self, column: str, *, raw: bool) -> str:
         return column if raw else f"{column}::text"
@@ -59,11 +60,6 @@ class Postgres(Dialect):
 
     def insert_missing(self, table: str, columns: str, rows: str) -> str:
         return f"INSERT INTO {table} ({columns}) VALUES {rows} ON CONFLICT DO NOTHING"
-
-    def announce(self, table: str, seconds: float) -> str:
-        values = f"VALUES (%s, %s, {self.later(seconds)})"
-        renewed = "ON CONFLICT (name) DO UPDATE SET until = EXCLUDED.until, holder = EXCLUDED.holder"
-        return f"INSERT INTO {table} (name, holder, until) {values} {renewed}"
 
     def delete_old(self, table: str, identity: str, where: str, order: str) -> str:
         some = f"SELECT {identity} FROM {table} WHERE {where} ORDER BY {order} LIMIT {DELETED_AT_ONCE}"

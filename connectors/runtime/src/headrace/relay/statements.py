@@ -61,10 +61,15 @@ class Dialect(ABC):
 
     now: str
     mark: str
+    renewed: str
 
     def quoted(self, name: str) -> str:
         """Return a name, or SCHEMA.NAME, as the database quotes it."""
         return ".".join(f"{self.mark}{part}{self.mark}" for part in name.split("."))
+
+    def announce(self, table: str, seconds: float) -> str:
+        """Return the statement that writes or renews a replica's row; it takes name and holder."""
+        return f"INSERT INTO {table} (name, holder, until) VALUES (%s, %s, {self.later(seconds)}) {self.renewed}"
 
     @abstractmethod
     def text(self, column: str, *, raw: bool) -> str:
@@ -101,10 +106,6 @@ class Dialect(ABC):
     @abstractmethod
     def insert_missing(self, table: str, columns: str, rows: str) -> str:
         """Return the insertion of rows, of which those that are there stay."""
-
-    @abstractmethod
-    def announce(self, table: str, seconds: float) -> str:
-        """Return the statement that writes or renews a replica's row; it takes name and holder."""
 
     @abstractmethod
     def delete_old(self, table: str, identity: str, where: str, order: str) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from headrace_operator.api.kafkaconnection import accepted
 from headrace_operator.clients.errors import Unreachable
 from headrace_operator.clients.kube import Kube
-from headrace_operator.observed.connect import ConnectorSeen, WorkersSeen
+from headrace_operator.observed.connect import WorkersSeen
 from headrace_operator.observed.kafka import ClusterSeen
 from headrace_operator.observed.kube import Children, Input, Inputs, Resource
 from headrace_operator.observed.value import Absent, Unknown
@@ -19,6 +19,7 @@ from headrace_operator.plan import connectcluster as plan_connect
 from headrace_operator.plan import external, names, needs, pods, rest
 from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import kafkaconnection as plan
+from headrace_operator.plan.leaving import Gone
 from headrace_operator.reconcile.observe import agent, contracts
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
@@ -152,9 +153,7 @@ async def _owners(remote: Remote, namespace: str, orphans: Mapping[str, str]) ->
     return dict(zip(orphans, await asyncio.gather(*found), strict=True))
 
 
-async def _orphans(
-    remote: Remote, cluster: Resource, orphans: Mapping[str, str]
-) -> dict[str, ConnectorSeen | Absent | Unknown]:
+async def _orphans(remote: Remote, cluster: Resource, orphans: Mapping[str, str]) -> Gone:
     """Read the connectors that seem to be nobody's, live: what is done next to each rests on what it is seen to be."""
     url = rest.url(cluster)
     found = await asyncio.gather(*(ask(remote.connect.connector(url, name)) for name in orphans))
