@@ -72,11 +72,3 @@ class External(Model):
         host = re.sub(r"^https?://([^/]*).*$", r"\1", self.url)
         is_whole = re.search(r":\d+$", host) and not host.endswith("]")
         return host if is_whole else f"{host}:{443 if self.url.startswith('https') else 80}"
-
-    @property
-    def keys(self) -> tuple[tuple[str, str], ...]:
-        """The Secrets that it is entered by, each with a key that it must have."""
-        tls, login = self.tls or ExternalTls(), self.auth and self.auth.credentials
-        authority = ((tls.ca.secret, tls.ca.key),) if tls.ca else ()
-        shown = tuple((tls.certificate.secret, key) for key in tls.certificate.keys) if tls.certificate else ()
-        return (*authority, *shown, *((login.secret, key) for key in login.keys)) if login else (*authority, *shown)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from headrace_operator.api import secrets
 from headrace_operator.api.connectcluster import ConnectClusterSpec, Rest
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.world import Secrets
@@ -58,11 +59,10 @@ def keys(rest: Rest | None) -> tuple[tuple[str, str], ...]:
 
 def only_to_hosts(resource: Resource, spec: ConnectClusterSpec, seen: Secrets) -> Finding | None:
     """Say which Secret of ``rest`` or ``external`` may not be sent to the workers' address."""
-    if spec.external is not None:
-        named = dict.fromkeys(name for name, _ in spec.external.keys)
-        return acceptance.only_to_hosts(named, seen, [spec.external.address])
-    address = f"{names.connect_domain(resource.namespace, resource.name)}:{PORT}"
-    return acceptance.only_to_hosts(dict.fromkeys(name for name, _ in keys(spec.rest)), seen, [address])
+    own = f"{names.connect_domain(resource.namespace, resource.name)}:{PORT}"
+    address, entered = (spec.external.address, spec.external) if spec.external else (own, spec.rest)
+    named = secrets.named(entered.model_dump(by_alias=True, exclude_none=True)) if entered else ()
+    return acceptance.only_to_hosts(dict.fromkeys(named), seen, [address])
 
 
 def unseen(rest: Rest | None, seen: Secrets) -> Finding | None:
