@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -92,16 +93,21 @@ def write_secret(folder: Path, namespace: str, name: str, keys: Mapping[str, str
 
 @contextmanager
 def working(
-    folder: Path, resource: Resource, kafka: KafkaConnectionSpec, host: str = "127.0.0.1", listens: str | None = None
+    folder: Path,
+    resource: Resource,
+    kafka: KafkaConnectionSpec,
+    host: str = "127.0.0.1",
+    listens: str | None = None,
+    config: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[ConnectWorker]:
-    """Run the worker of a ConnectCluster in ``folder`` until the end of the block.
+    """Run the worker of a ConnectCluster in ``folder`` until the end of the block; ``config`` are more properties.
 
     It is known as ``host``, and listens there, or where ``listens`` says: "" is everywhere, as it does in its pod.
     """
     port, oauth = free_port(), kafka.sasl.oauth if kafka.sasl else None
     allowed = [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={oauth.token_endpoint}"] if oauth else []
     at = {"listeners": f"HTTP://{host if listens is None else listens}:{port}", "rest.advertised.host.name": host}
-    text, url = _properties(resource, kafka, plugins(), at), f"http://{host}:{port}"
+    text, url = _properties(resource, kafka, plugins(), at | dict(config)), f"http://{host}:{port}"
 
     def run_once(option: str) -> None:
         with _serving(folder, url, text, *allowed, option) as worker:

@@ -29,10 +29,10 @@ from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kafka import Span
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import consumption, names
+from headrace_operator.plan import consumption, exactly_once, names
 from tests import token_provider
 from tests.cluster import authority
-from tests.connect.capturing import Parts
+from tests.connect.capturing import Database, Parts
 from tests.connect_worker import working, write_secret
 from tests.kafka_broker import KafkaBroker, installed
 from tests.operator import worlds
@@ -189,20 +189,29 @@ def test_workers(
     """A row of a database comes into its topic."""
     resource = worlds.resource("ConnectCluster", f"c{uuid.uuid4().hex[:8]}", {})
     group, own = names.connect_group(resource.namespace, resource.name), login("workers")
-    for topic in ("configs", "offsets", "status"):
-        broker.allow(own.user, TOPIC, f"{group}.{topic}", CREATE, READ, WRITE, CONFIGS)
-    broker.allow(own.user, GROUP, group, READ)
-    for name, keys in own.secrets.items():
-        write_secret(tmp_path, resource.namespace, name, keys)
+    _allow_workers(broker, own, group)
+    _write_secrets(tmp_path, resource.namespace, own)
     with working(tmp_path, resource, own.spec) as worker:
         parts = Parts(worker=worker, server=postgres_server, broker=broker)
         with parts.database() as database:
-            prefix = f"shop.{database.name.replace('_', '-')}"
-            broker.allow(own.user, TOPIC, prefix, CREATE, WRITE, pattern=ResourcePatternType.PREFIXED)
-            broker.allow(own.user, TOPIC, f"__debezium-heartbeat.{prefix}", CREATE, WRITE)
-            database.sql("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1)")
-            captured = database.capture({"tables": ["public.orders"]})
-            assert len(captured.records("public.orders", 1)) == 1
+            _capture_one(broker, own, database)
+
+
+def test_workers_that_write_once(broker: KafkaBroker, postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """A row of a database comes into its topic, by the rights of all workers and those to transactions."""
+    resource, own = (
+        worlds.resource("ConnectCluster", f"c{uuid.uuid4().hex[:8]}", {}),
+        with_password(broker, "SCRAM-SHA-512", "workers"),
+    )
+    group = names.connect_group(resource.namespace, resource.name)
+    _allow_workers(broker, own, group)
+    broker.allow(own.user, TRANSACTION, f"connect-cluster-{group}", WRITE)
+    broker.allow(own.user, TRANSACTION, f"{group}-", WRITE, pattern=ResourcePatternType.PREFIXED)
+    _write_secrets(tmp_path, resource.namespace, own)
+    with working(tmp_path, resource, own.spec, config={exactly_once.PROPERTY: "enabled"}) as worker:
+        parts = Parts(worker=worker, server=postgres_server, broker=broker)
+        with parts.database() as database:
+            _capture_one(broker, own, database)
 
 
 @pytest.mark.case("delivery-13")
@@ -297,6 +306,28 @@ def _handle(world: World, own: Login, commands: Login, folder: Path) -> None:
         _redrive(world, commands, folder / "command")
         until("all handled", lambda: len(world.effects()) == 3)
         assert running.stop() == 0
+
+
+def _allow_workers(broker: KafkaBroker, own: Login, group: str) -> None:
+    for topic in ("configs", "offsets", "status"):
+        broker.allow(own.user, TOPIC, f"{group}.{topic}", CREATE, READ, WRITE, CONFIGS)
+    broker.allow(own.user, GROUP, group, READ)
+
+
+def _write_secrets(folder: Path, namespace: str, own: Login) -> None:
+    """Give a worker in ``folder`` the Secrets of its login."""
+    for name, keys in own.secrets.items():
+        write_secret(folder, namespace, name, keys)
+
+
+def _capture_one(broker: KafkaBroker, own: Login, database: Database) -> None:
+    """Let the workers, with the rights that a Connector needs, bring a row of ``database`` into its topic."""
+    prefix = f"shop.{database.name.replace('_', '-')}"
+    broker.allow(own.user, TOPIC, prefix, CREATE, WRITE, pattern=ResourcePatternType.PREFIXED)
+    broker.allow(own.user, TOPIC, f"__debezium-heartbeat.{prefix}", CREATE, WRITE)
+    database.sql("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1)")
+    captured = database.capture({"tables": ["public.orders"]})
+    assert len(captured.records("public.orders", 1)) == 1
 
 
 def _allow_pods(world: World, user: str) -> None:

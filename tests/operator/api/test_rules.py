@@ -18,6 +18,7 @@ from headrace_operator.api.properties import IDENTITY, TUNING
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.plan import connectcluster, connector, kafkaconnection, sources
 from headrace_operator.plan.acceptance import judge
+from headrace_operator.plan.exactly_once import PROPERTY as ONCE
 from tests.cluster import fast
 from tests.cluster.client import refusal
 from tests.operator import worlds
@@ -166,6 +167,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ),
     *externals.REFUSED,
     ("ConnectCluster", "spec.workers", 0, {"workers": {"resources": {}, "template": {"resources": {}}}}),
+    ("ConnectCluster", "spec.workers", 1, {"workers": {"exactlyOnce": True, "config": {ONCE: "disabled"}}}),
     *(
         (
             "ConnectCluster",

@@ -92,6 +92,7 @@ SPECS: dict[str, tuple[Json, ...]] = {
                     "limits": {"cpu": "2", "memory": "3072Mi"},
                 },
                 "config": {"offset.flush.timeout.ms": "9000"},
+                "exactlyOnce": True,
                 "template": NO_COMPUTE,
             },
             "rest": {"tls": {"secret": "certificate"}, "auth": {"credentials": LOGIN}},

@@ -14,6 +14,7 @@ from headrace_operator.api.template import Template, WorkersTemplate
 from headrace_operator.api.words import OneOf
 
 ONE_PLACE = "compute of workers is said once: in resources, or in template.resources"
+ONCE_IN_ONE_PLACE = "whether workers write once is said by exactlyOnce: remove exactly.once.source.support from config"
 NOT_OURS = "rest protects workers that Headrace runs: url, tls and auth of external say how another one is reached"
 SESSIONED = (
     "with rest.auth, connect.protocol of workers.config can be sessioned alone: with another one workers take tasks "
@@ -36,6 +37,12 @@ class Workers(Model):
         "sets, but for the workers' Kafka, login, group, topics, listeners and plug-ins.",
     )
 
+    exactly_once: bool | None = Field(
+        None,
+        description="Whether each change is written once even where a worker is killed, by transactions of Kafka. "
+        "Workers are rolled twice for a change of it. Default: false, at least once.",
+    )
+
     template: WorkersTemplate | None = Field(
         None, description="What the pods are given: environment, volumes, compute, placement, JVM options, and more."
     )
@@ -46,12 +53,23 @@ class Workers(Model):
             message=ONE_PLACE,
             field_path=".template.resources",
         ),
+        Rule(
+            rule="!has(self.exactlyOnce) || !has(self.config) || !('exactly.once.source.support' in self.config)",
+            message=ONCE_IN_ONE_PLACE,
+            field_path=".config",
+        ),
     )
 
     @model_validator(mode="after")
     def _says_compute_once(self) -> Self:
         if self.resources is not None and self.template is not None and self.template.resources is not None:
             raise ValueError(ONE_PLACE)
+        return self
+
+    @model_validator(mode="after")
+    def _says_once_once(self) -> Self:
+        if self.exactly_once is not None and "exactly.once.source.support" in (self.config or {}):
+            raise ValueError(ONCE_IN_ONE_PLACE)
         return self
 
 
@@ -183,6 +201,10 @@ class ConnectClusterStatus(Status):
     replicas: int | None = Field(None, description="Number of worker pods wanted.")
     ready_replicas: int | None = Field(None, description="Number of worker pods that are ready.")
     replicas_ready: str | None = Field(None, description="Ready and wanted worker pods, as 1/2.")
+    exactly_once: Literal["Preparing", "Enabled"] | None = Field(
+        None,
+        description="Enabled once all workers write each change once, Preparing while they are rolled to it or away.",
+    )
     agent_ready: str | None = Field(
         None, description="Ready and wanted pods of the source agent, as 1/1, while there is one."
     )

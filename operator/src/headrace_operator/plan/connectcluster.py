@@ -22,6 +22,7 @@ from headrace_operator.plan import (
     connector,
     contracts,
     declared,
+    exactly_once,
     external,
     inputs,
     leaving,
@@ -73,7 +74,7 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     findings = with_ready(found, NEEDED & {one.type for one in found}, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
-    status = _status(world, conditions) | {"accepted": judged.accepted}
+    status = _status(world, conditions) | {"accepted": judged.accepted, "exactlyOnce": _once(world, judged.spec)}
     is_ready = conditions[0]["status"] == "True"
     again = timedelta(seconds=20 if is_ready and not leaves.records else 3)
     status |= {"agentReady": agent.ready(world, judged.spec), "leaving": list(leaves.records) or None}
@@ -86,7 +87,8 @@ def contract(world: ConnectClusterWorld) -> Manifest | None:
     spec, kafka = judge(world.resource, world.secrets).spec, kafka_spec(world.kafka)
     if spec is None or spec.workers is None or kafka is None:
         return None
-    return workers.config_map(world.resource, spec, kafka)
+    at = exactly_once.step(spec, _deployment(world))
+    return workers.config_map(world.resource, exactly_once.laid_over(spec, at), kafka)
 
 
 def judge(resource: Resource, secrets: Secrets | None = None) -> Acceptance[ConnectClusterSpec]:
@@ -161,8 +163,9 @@ def _children(
         *still_read,
     ]
     read = inputs.of_workers(spec.model_dump(by_alias=True, exclude_none=True), kafka)
-    started_with = inputs.annotation(read, world.inputs, _deployment(world))
-    made = workers.manifests(world.resource, spec, kafka, secrets, settings, started_with)
+    at = exactly_once.step(spec, _deployment(world))
+    started_with = inputs.annotation(read, world.inputs, _deployment(world)) | exactly_once.annotation(at)
+    made = workers.manifests(world.resource, exactly_once.laid_over(spec, at), kafka, secrets, settings, started_with)
     return applies(made, world.children)
 
 
@@ -281,6 +284,13 @@ def _own_workers(world: ConnectClusterWorld) -> dict[str, Any]:
     if isinstance(world.children, Unknown):
         counts = {name: world.resource.status.get(name) for name in counts}
     return {"group": names.connect_group(world.resource.place, world.resource.name), **counts}
+
+
+def _once(world: ConnectClusterWorld, spec: ConnectClusterSpec | None) -> str | None:
+    """Say how far workers are with exactly-once; while they are not known, what was said before."""
+    if isinstance(world.children, Unknown):
+        return world.resource.status.get("exactlyOnce")
+    return exactly_once.told(spec, _deployment(world))
 
 
 def _unmanaged(world: ConnectClusterWorld) -> list[str]:

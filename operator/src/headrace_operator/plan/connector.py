@@ -19,6 +19,7 @@ from headrace_operator.plan import (
     database,
     debezium,
     defaults,
+    exactly_once,
     external,
     left,
     marks,
@@ -75,6 +76,7 @@ def _configuration(
 ) -> dict[str, str]:
     has_agent = isinstance(cluster, Resource) and is_on(cluster)
     made = debezium.configuration(resource, spec, has_agent=has_agent)
+    made = {**exactly_once.demanded(cluster), **made}
     return {**made, **marks.mark(resource, home if isinstance(home, str) else ""), **left.wanted(spec)}
 
 

@@ -12,7 +12,7 @@ from headrace_operator.api import secrets
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Input, Inputs, Manifest
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import needs
+from headrace_operator.plan import needs, pods
 from headrace_operator.plan.children import digest
 
 HASH = "headrace.dev/inputs-hash"
@@ -62,15 +62,10 @@ def annotation(wanted: Iterable[Input], seen: Inputs, live: Manifest | None) -> 
     """Return the annotation of the pods: of what was not answered for now it says what `live` pods have."""
     found = {one: seen.get(one, Absent()) for one in sorted(wanted)}
     if any(isinstance(one, Unknown) for one in found.values()):
-        before = _annotations(live).get(HASH)
+        before = pods.annotated(live).get(HASH)
         return {HASH: before} if before else {}
     versions = [[*one, version if isinstance(version, str) else None] for one, version in found.items()]
     return {HASH: digest(versions)} if versions else {}
-
-
-def _annotations(live: Manifest | None) -> Mapping[str, str]:
-    pod = ((live or {}).get("spec") or {}).get("template") or {}
-    return (pod.get("metadata") or {}).get("annotations") or {}
 
 
 def named(part: Any) -> Iterator[Input]:

@@ -65,6 +65,12 @@ def rollout(deployment: Mapping[str, Any] | None) -> tuple[int, int, bool]:
     return wanted, int(status.get("readyReplicas") or 0), seen and updated == total and updated >= wanted
 
 
+def annotated(deployment: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """Return the annotations of the pods that a Deployment makes."""
+    pod = ((deployment or {}).get("spec") or {}).get("template") or {}
+    return (pod.get("metadata") or {}).get("annotations") or {}
+
+
 def counted(ready: int, wanted: int) -> str:
     """Return how many are ready of how many, as a table shows it."""
     return f"{ready}/{wanted}"
