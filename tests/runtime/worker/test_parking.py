@@ -25,7 +25,7 @@ from headrace.worker.parking import Parking
 from headrace.worker.pauses import Pauses
 from tests.runtime.configs import BILLING
 from tests.runtime.pausing import Client
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 SOURCE, RETRY = ("orders", 0), (BILLING.topics.retry, 0)
 
@@ -86,6 +86,36 @@ def test_what_is_parked_is_asked_again_until_it_is_known(
     pod = Pod(loop)
     assert pod.client.paused == {SOURCE, RETRY}
     until("both are read", lambda: not pod.waits())
+
+
+@pytest.mark.case("delivery-19")
+def test_a_scan_that_takes_long_is_no_answer_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
+) -> None:
+    """Though one was when the partition was here before."""
+    is_long, may_end = threading.Event(), threading.Event()
+    answers: Iterator[Exception | None] = iter([UnansweredError("no leader"), None, None])
+
+    def scans(*about: object) -> Iterator[tuple[int, Scan]]:
+        if (error := next(answers)) is not None:
+            raise error
+        if is_long.is_set():
+            assert may_end.wait(PATIENCE)
+        return holding()
+
+    for name, value in (("scans", scans), ("AGAIN", 0.0), ("REFUSED", 0.0)):
+        monkeypatch.setattr(parking, name, value)
+    pod = Pod(loop)
+    until("both are read", lambda: not pod.waits())
+    is_long.set()
+    pod.ledger.revoke(pod.retry)
+    pod.assign(RETRY)
+    pod.parking.begin([SOURCE, RETRY])
+    for _ in range(2):
+        assert pod.waits() == {SOURCE, RETRY}
+        assert pod.parking.refusal is None
+    may_end.set()
+    until("both are read again", lambda: not pod.waits())
 
 
 def test_a_bug_of_the_scan_ends_the_pod(monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop) -> None:

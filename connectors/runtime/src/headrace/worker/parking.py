@@ -161,6 +161,7 @@ class Parking:
     def _begin_scan(self) -> None:
         """Read what is parked now; what is on the way there from before comes from its source again, too."""
         if self._fresh:
+            self._unanswered = ""
             parkers = {one.name: one.parkers for one in self._ledger.owned}
             self._scans.begin(partial(self._scan, self._fresh, self._begun() if self._may_wait else {}, parkers))
             self._fresh = {}
