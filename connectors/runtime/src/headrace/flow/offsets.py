@@ -13,6 +13,10 @@ class Span(NamedTuple):
     start: int
     end: int
 
+    def since(self, offset: int) -> Span:
+        """Return what of it lies at ``offset`` or behind that."""
+        return Span(max(self.start, offset), self.end)
+
 
 def restart(wish: OnOffsetLost, log: Span) -> int | None:
     """Return the offset at which to go on in ``log``; None is nowhere."""

@@ -20,6 +20,7 @@ from headrace.kafka import connection
 from headrace.kafka.topics import FencedError, Outgoing, Reader, Writer
 from headrace.letters import reading, sequences
 from headrace.letters.reading import Place
+from headrace.letters.resolutions import written_late
 from headrace.resolutions import Key
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def pass_over(reader: Reader, config: Config, looks: Collection[Look]) -> list[L
     """
     spans = reader.spans(config.topics.dead_letters)
     there = [look for look in looks if look.number in spans]
-    late = [(look, list(_late(reader, config, look, spans[look.number].end))) for look in there]
+    late = [(look, list(_late(reader, config, look, spans[look.number]))) for look in there]
     if any(places for _, places in late):
         topic = reader.id(config.topics.dead_letters)
         done = reading.resolutions(reader, config.topics, topic)
@@ -54,11 +55,8 @@ def pass_over(reader: Reader, config: Config, looks: Collection[Look]) -> list[L
     return [look._replace(start=max(look.start, spans[look.number].end)) for look in there]
 
 
-def _late(reader: Reader, config: Config, look: Look, end: int) -> Iterator[Place]:
-    span = Span(look.start, end)
-    if span.start >= span.end:
-        return
-    for letter in sequences.letters(reader, config, look.number, span):
+def _late(reader: Reader, config: Config, look: Look, held: Span) -> Iterator[Place]:
+    for letter in sequences.letters(reader, config, look.number, held.since(look.start)):
         owners = look.owners.get(letter.delivery.lane[:2])
         if owners is not None and owners.is_late(letter.offset, letter.by):
             yield Place(look.number, letter.offset)
@@ -67,7 +65,7 @@ def _late(reader: Reader, config: Config, look: Look, end: int) -> Iterator[Plac
 def _resolve(config: Config, look: Look, topic: str, places: Collection[Place]) -> None:
     if not places:
         return
-    value = reading.written_late(datetime.now(UTC))
+    value = written_late(datetime.now(UTC))
     keys = [str(Key(topic, *place)).encode() for place in places]
     with Writer(connection.properties(config.kafka), sequences.transactional_id(config, look.number)) as writer:
         if not look.may():

@@ -7,7 +7,6 @@ It must not change anything on Kafka; a payload leaves this module only in ``fin
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from headrace import headers, parsing
@@ -24,13 +23,11 @@ from headrace.config import Topics
 from headrace.flow.offsets import Span
 from headrace.kafka.topics import ANSWER, Reader, Stored, UnansweredError
 from headrace.letters import pointers
+from headrace.letters.resolutions import document
 from headrace.record import Position
 
 AGAIN = 0.1
 """Seconds between looks whether a transaction is still open."""
-
-LATE = "written-late"
-"""What the resolution of a letter says that counts for nothing."""
 
 Encoding = Literal["text", "base64"]
 
@@ -113,40 +110,6 @@ class Opened(Shown):
     resolution_key: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resolution:
-    """What became of a dead letter; its retry record was sent to ``retry_topic``, ``retry_partition``."""
-
-    by: str
-    at: datetime
-    redrive_id: str
-    retry_topic: str
-    retry_partition: int
-
-    def to_json(self) -> bytes:
-        """Return the value of the record in the resolutions topic."""
-        document = {
-            "action": "redriven",
-            "by": self.by,
-            "at": self.at.isoformat(timespec="milliseconds"),
-            "redriveId": self.redrive_id,
-            "retry": {"topic": self.retry_topic, "partition": self.retry_partition},
-        }
-        return json.dumps(document, separators=(",", ":")).encode()
-
-
-def written_late(at: datetime) -> bytes:
-    """Return the resolution of a letter that an owner before wrote late, whose record others have."""
-    document = {"action": LATE, "by": "headrace", "at": at.isoformat(timespec="milliseconds")}
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
-def is_late(resolution: bytes) -> bool:
-    """Whether it is such a resolution."""
-    return LATE.encode() in resolution and _resolved(resolution).get("action") == LATE
-
-
-_RESOLUTION = TypeAdapter(dict[str, object])
 _PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")
 
 
@@ -241,7 +204,7 @@ def _put_back(reader: Reader, retry: str) -> Iterator[tuple[str | None, Position
 
 def _sent(one: Letter, resolution: bytes | None) -> tuple[str, Position] | None:
     """Return what `_put_back` yields of a letter that was put back; None of another, and where that is not known."""
-    redrive_id = None if resolution is None else _resolved(resolution).get("redriveId")
+    redrive_id = None if resolution is None else document(resolution).get("redriveId")
     if not isinstance(redrive_id, str) or one.source is None:
         return None
     return redrive_id, Position(one.source.topic, one.source.partition, one.source.offset)
@@ -324,15 +287,8 @@ def _opened(stored: Stored, resolution: bytes | None) -> Opened:
         value=value,
         value_encoding=encoding,
         headers=tuple(_header(name, content) for name, content in stored.headers),
-        resolution=None if resolution is None else _resolved(resolution),
+        resolution=None if resolution is None else document(resolution),
     )
-
-
-def _resolved(resolution: bytes) -> dict[str, object]:
-    try:
-        return _RESOLUTION.validate_json(resolution)
-    except ValidationError:
-        return {"action": "resolved by something that is not Headrace"}
 
 
 def _header(name: str, content: bytes | None) -> Header:

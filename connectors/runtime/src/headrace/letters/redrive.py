@@ -21,7 +21,8 @@ from headrace.failure import Reason
 from headrace.flow.offsets import Span
 from headrace.kafka.topics import NotTakenError, Outgoing, Reader, Stored, TopicMissingError, Writer
 from headrace.letters import pointers, reading
-from headrace.letters.reading import Letter, Place, Resolution, Source
+from headrace.letters.reading import Letter, Place, Source
+from headrace.letters.resolutions import Resolution
 from headrace.resolutions import Key
 
 BATCH = 100

@@ -32,6 +32,7 @@ from headrace.kafka.topics import FencedError, Outgoing, Reader, RefusedError, S
 from headrace.letters import reading, redrive
 from headrace.letters.parked import Scan
 from headrace.letters.reading import Place
+from headrace.letters.resolutions import is_late
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def resolved(reader: Reader, topics: Topics) -> Resolved:
     ends = _ends(reader, topics.resolutions)
     offsets, late = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
     for place, value in reading.resolutions(reader, topics, reader.id(topics.dead_letters)).items():
-        (late if reading.is_late(value) else offsets)[place.partition].add(place.offset)
+        (late if is_late(value) else offsets)[place.partition].add(place.offset)
     return Resolved(offsets, late, ends)
 
 
@@ -140,17 +141,14 @@ def _seen(reader: Reader, config: Config, number: int, begun: Sequence[Begun], p
     if held is None or not alike:
         return NOTHING
     keeps = {one.name: one.within(held.end) for one in alike}
-    span = Span(min(one.start for one in keeps.values()), held.end)
-    there = (one for one in letters(reader, config, number, span) if one.offset not in done.late.get(number, ()))
+    span, late = held.since(min(one.start for one in keeps.values())), done.late.get(number, ())
+    there = (one for one in letters(reader, config, number, span) if one.offset not in late)
     return seen(there, parked.pending, keeps, resolved=done.of(number), ends=(held.end, parked.end))
 
 
 def letters(reader: Reader, config: Config, number: int, span: Span) -> Iterator[Letter]:
-    """Yield the letters of a partition that are of sequences, from where it begins now."""
-    held = reader.spans(config.topics.dead_letters, number).get(number)
-    if held is None:
-        return
-    for stored in reader.read(config.topics.dead_letters, number, Span(max(span.start, held.start), span.end)):
+    """Yield the letters of a partition that are of sequences."""
+    for stored in reader.read(config.topics.dead_letters, number, span):
         said = headers.decode(stored.headers)
         lane, is_ours = lane_of_letter(stored.key, said), said.group == config.group
         delivery = None if lane is None else known(lane, said)
@@ -188,7 +186,7 @@ def _mentioned(reader: Reader, topics: Topics, since: Mapping[int, int]) -> tupl
     places, ends = set[Place](), dict[int, int]()
     for number, span in reader.spans(topics.resolutions).items():
         ends[number] = span.end
-        for stored in reader.read(topics.resolutions, number, Span(max(span.start, since.get(number, 0)), span.end)):
+        for stored in reader.read(topics.resolutions, number, span.since(since.get(number, 0))):
             key = resolutions.decode(stored.key)
             if key is not None:
                 places.add(Place(key.partition, key.offset))
@@ -200,9 +198,9 @@ def _listed(reader: Reader, config: Config, task: Task, done: Resolved) -> dict[
     number, wishes = task.retry.partition, task.unknown
     heads: dict[Lane, set[int]] = {lane: set() for lane in wishes}
     followers: dict[Lane, list[Follower]] = {lane: [] for lane in wishes}
-    end = reading.settled(reader, config.topics.dead_letters, number)[number].end
+    held = reading.settled(reader, config.topics.dead_letters, number)[number]
     resolved = {*done.of(number), *done.late.get(number, ())}
-    for letter in letters(reader, config, number, Span(min(wish.start for wish in wishes.values()), end)):
+    for letter in letters(reader, config, number, held.since(min(wish.start for wish in wishes.values()))):
         lane = letter.delivery.lane
         wish = wishes.get(lane)
         if wish is None or letter.offset < wish.start or letter.offset in resolved:
@@ -213,7 +211,9 @@ def _listed(reader: Reader, config: Config, task: Task, done: Resolved) -> dict[
             followers[lane].append(Follower(letter.delivery.mark, letter.offset))
         else:
             heads[lane].add(letter.offset)
-    return {lane: (wish, Listed(frozenset(heads[lane]), sorted(followers[lane]), end)) for lane, wish in wishes.items()}
+    return {
+        lane: (wish, Listed(frozenset(heads[lane]), sorted(followers[lane]), held.end)) for lane, wish in wishes.items()
+    }
 
 
 def _move(reader: Reader, config: Config, task: Task) -> None:

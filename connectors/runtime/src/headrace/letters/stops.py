@@ -52,7 +52,7 @@ def _first(
 ) -> Stop | None:
     if held is None:
         return None
-    for stored in reader.read(topic, stop.partition, Span(max(stop.letter, held.start), held.end)):
+    for stored in reader.read(topic, stop.partition, held.since(stop.letter)):
         origin = headers.decode(stored.headers).origin
         is_its = origin is not None and (origin.topic, origin.partition) == source
         if origin is not None and is_its and Place(stored.partition, stored.offset) not in resolved:
