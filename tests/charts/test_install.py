@@ -37,6 +37,7 @@ PODS = (
     "connector-defaults-defaulted",
     "kafka-oauth-oauth",
     "kafka-oauth-ledger",
+    "log-levels-talkative",
     "outbox-relay-shipping",
     "outbox-relay-parcels",
     "payments-in-order-payments",

@@ -300,6 +300,39 @@ async def test_a_connector_nobody_made_cannot_be_changed(bench: Bench, connect: 
         await connect.restart(bench.url, "shop.nobody", only_failed=True)
 
 
+async def test_loggers_are_told_and_set_with_all_below_them(bench: Bench, connect: Connect) -> None:
+    """And given back by another level: Connect knows no way back, and lists a logger of which nobody spoke, too."""
+    before = await connect.loggers(bench.url)
+    assert before.levels["root"] == "INFO"
+    assert {before.levels[name] for name in before.levels if name.startswith("org.apache.kafka.clients")} == {"WARN"}
+    assert "org.apache.kafka" not in before.levels
+
+    await connect.set_log_level(bench.url, "org.apache.kafka.clients", "ERROR")
+    await connect.set_log_level(bench.url, "com.example.Router$Rule", "DEBUG")
+    after = await connect.loggers(bench.url)
+    assert {after.levels[name] for name in after.levels if name.startswith("org.apache.kafka.clients")} == {"ERROR"}
+    assert (after.levels["com.example.Router$Rule"], after.levels["root"]) == ("DEBUG", "INFO")
+    assert not after.untouched
+
+    await connect.set_log_level(bench.url, "org.apache.kafka.clients", "WARN")
+    await connect.set_log_level(bench.url, "com.example.Router$Rule", "INFO")
+    last = await connect.loggers(bench.url)
+    assert {name: last.levels[name] for name in before.levels} == dict(before.levels)
+
+
+async def test_a_level_that_is_none_is_refused(bench: Bench, connect: Connect) -> None:
+    with pytest.raises(errors.Missing, match="invalid log level 'LOUD'"):
+        await connect.set_log_level(bench.url, "io.debezium", "LOUD")
+
+
+async def test_a_connect_that_lists_no_logger_does_not_tell(connect: Connect) -> None:
+    """As the real one does where its image logs by other means than Log4j."""
+    async with fake_connect() as fake:
+        fake.loggers.levels = {}
+        with pytest.raises(errors.Invalid, match="lists none"):
+            await connect.loggers(fake.url)
+
+
 async def test_a_connect_that_hangs_is_unreachable_within_the_deadline(bench: Bench) -> None:
     begun = time.monotonic()
     async with aiohttp.ClientSession() as session:

@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.connect_loggers import FakeLoggers
+
 CLASS = "io.debezium.connector.postgresql.PostgresConnector"
 WORKER = "127.0.0.1:8083"
 REQUIRED = ("database.hostname", "topic.prefix")
@@ -75,8 +77,7 @@ class FakeConnect:
     `secrets` is what ``${secrets:NAMESPACE/NAME:KEY}`` stands for, `passwords` are those of the database's users.
     `kept` has the offsets of connectors that were removed, from which those made by their names go on.
     It `lacks` the writes that end so, as earlier versions do, and what `answers_late` is done all the same.
-    `others` are its plug-ins that are no connectors.
-    `metrics` is the page of the exporter, which the real one has at a port of its own.
+    `others` are its plug-ins that are no connectors; `metrics` is the page of the exporter, which has its own port.
     """
 
     url: str = ""
@@ -93,6 +94,7 @@ class FakeConnect:
     tracks_topics: bool = True
     metrics: str = ""
     others: dict[str, str] = field(default_factory=lambda: dict(OTHERS))
+    loggers: FakeLoggers = field(default_factory=FakeLoggers)
 
     def fail(self, name: str, trace: str) -> None:
         """Let every task of a connector fail."""
@@ -210,6 +212,8 @@ def _application(fake: FakeConnect) -> web.Application:
             web.get("/metrics", answers.metrics),
             web.get("/connector-plugins", answers.plugins),
             web.put("/connector-plugins/{plugin}/config/validate", answers.validate),
+            web.get("/admin/loggers", fake.loggers.listing),
+            web.put("/admin/loggers/{logger}", fake.loggers.put),
             web.get("/connectors", answers.listing),
             web.post("/connectors", answers.create),
             web.get(f"{one}/config", answers.config),

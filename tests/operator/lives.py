@@ -43,7 +43,7 @@ How = Literal["before", "after", "lost"]
 WRITES = frozenset(
     {
         *("write_status", "note", "apply", "remove_child"),
-        *("put", "set_state", "restart", "change_offsets", "remove"),
+        *("put", "set_state", "restart", "change_offsets", "remove", "set_log_level"),
         *("create", "alter", "grow"),
     }
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from headrace_operator.observed.connect import ConnectorSeen, TaskSeen, Validation, WorkersSeen
+from headrace_operator.observed.connect import ConnectorSeen, LoggersSeen, TaskSeen, Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, Load, PartitionSeen, Rates, SettingsSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
@@ -23,9 +23,11 @@ from headrace_operator.plan.actions import (
     PutConnector,
     Remove,
     RemoveConnector,
+    SetLogLevel,
     SetState,
 )
 from headrace_operator.settings import Settings
+from tests.fakes.connect_loggers import LOGGERS
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SETTINGS = Settings(
@@ -186,6 +188,7 @@ def connect_world(**changes: Any) -> ConnectClusterWorld:
         "owners": {},
         "children": Children(objects={}),
         "home": HOME,
+        "loggers": {"http://10.0.0.1:8083": LoggersSeen(levels=LOGGERS, untouched=True)},
     }
     return ConnectClusterWorld(**{**known, **changes})
 
@@ -293,9 +296,19 @@ def after_connect(world: ConnectClusterWorld, actions: tuple[Action, ...]) -> Co
     ours = tuple(action for action in actions if _is_of_agent(world, action))
     rest = tuple(action for action in actions if action not in ours)
     agent = applied(world.agent, ours) if isinstance(world.agent, Children) else world.agent
-    return dataclasses.replace(
-        world, children=applied(world.children, rest), agent=agent, workers=workers, orphans=orphans
-    )
+    children, loggers = applied(world.children, rest), after_levels(world.loggers, actions)
+    return dataclasses.replace(world, children=children, agent=agent, workers=workers, orphans=orphans, loggers=loggers)
+
+
+def after_levels(loggers: Any, actions: tuple[Action, ...]) -> Any:
+    """Return what workers tell of their loggers after levels were set, as Kafka Connect sets them."""
+    for action in actions:
+        if isinstance(action, SetLogLevel):
+            before = loggers[action.url].levels
+            below = {name: action.level for name in before if name.startswith(action.logger)}
+            levels = {**before, **below, action.logger: action.level}
+            loggers = {**loggers, action.url: LoggersSeen(levels=levels, untouched=False)}
+    return loggers
 
 
 def _is_of_agent(world: ConnectClusterWorld, action: Action) -> bool:

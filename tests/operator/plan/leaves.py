@@ -93,6 +93,7 @@ SPECS: dict[str, tuple[Json, ...]] = {
                 },
                 "config": {"offset.flush.timeout.ms": "9000"},
                 "exactlyOnce": True,
+                "logLevels": {"io.debezium": "DEBUG", "org.apache.kafka.clients": "ERROR"},
                 "template": NO_COMPUTE,
             },
             "rest": {"tls": {"secret": "certificate"}, "auth": {"credentials": LOGIN}},
@@ -359,7 +360,7 @@ def _plans(kind: str, spec: Json) -> list[Plan]:
         case "Consumer":
             return [_planned(own, own), _behind(spec)]
         case "ConnectCluster":
-            return [_planned(one, own) for one in (own, worlds.CONNECTOR)]
+            return [*(_planned(one, own) for one in (own, worlds.CONNECTOR)), _logging(spec)]
         case _:
             return [_planned(own, own)]
 
@@ -375,6 +376,12 @@ def _failing(spec: Json) -> Plan:
     past = timestamp(worlds.NOW - timedelta(seconds=1))
     restarts = {"attempts": 3, "lastTime": timestamp(worlds.NOW - timedelta(minutes=2)), "nextTime": past}
     return statuses.planned(worlds.with_status(world, {"observedGeneration": 2, "restarts": restarts}))
+
+
+def _logging(spec: Json) -> Plan:
+    """Return the plan of a ConnectCluster with a worker that tells its loggers."""
+    asked = {name: value for name, value in (spec.get("workers") or {}).items() if name == "logLevels"}
+    return statuses.planned(statuses.changed(worlds.connect_world(), spec={"kafka": "kafka", "workers": asked}))
 
 
 def _behind(spec: Json) -> Plan:

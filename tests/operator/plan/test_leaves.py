@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from headrace_operator.observed.connect import ConnectorSeen, Validation
+from headrace_operator.observed.connect import ConnectorSeen, LoggersSeen, Validation
 from headrace_operator.observed.kafka import TopicSeen
 from headrace_operator.observed.kube import Children, SecretSeen
+from headrace_operator.observed.value import Unknown
 from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld
 from headrace_operator.plan import needs, rest, sources
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.children import APPLIED
+from tests.fakes.connect_loggers import inherited
 from tests.operator import worlds
 from tests.operator.plan import leaves, statuses, templates
 from tests.operator.plan.leaves import Json, Place
@@ -107,11 +109,18 @@ def made(seen: Any, field: str) -> Any:
     every = {**seen.children.objects}
     if isinstance(seen, ConnectClusterWorld):
         assert isinstance(seen.agent, Children)
-        every |= seen.agent.objects
+        assert isinstance(seen.loggers, Mapping)
+        every |= {**seen.agent.objects, **{("loggers", at): _levels(one) for at, one in seen.loggers.items()}}
     objects = {at: one for at, one in every.items() if at[0] != "ConfigMap"}
     if not field.startswith("scale"):
         return objects
     return {at: _unscaled(one) for at, one in objects.items()}
+
+
+def _levels(seen: LoggersSeen | Unknown) -> dict[str, str]:
+    """Return the loggers that have another level than what they would inherit."""
+    assert isinstance(seen, LoggersSeen)
+    return {name: level for name, level in seen.levels.items() if level != inherited(seen.levels, name)}
 
 
 def _unscaled(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from headrace_operator.api.external import External
+from headrace_operator.api.log_levels import LogLevels
 from headrace_operator.api.resources import Resources
 from headrace_operator.api.schema import Credentials, Model, Name, ObjectName, Rule, Status
 from headrace_operator.api.template import Template, WorkersTemplate
@@ -45,6 +46,11 @@ class Workers(Model):
 
     template: WorkersTemplate | None = Field(
         None, description="What the pods are given: environment, volumes, compute, placement, JVM options, and more."
+    )
+    log_levels: LogLevels | None = Field(
+        None,
+        description="Levels of loggers, each with all whose names begin with its name, changed while the workers run. "
+        "One that is taken out gets back the level that it started with.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -207,6 +213,11 @@ class ConnectClusterStatus(Status):
     )
     agent_ready: str | None = Field(
         None, description="Ready and wanted pods of the source agent, as 1/1, while there is one."
+    )
+    log_levels_at_start: dict[str, str] | None = Field(
+        None,
+        description="Levels that loggers of workers.logLevels, and those below them, start with and get back (200 at "
+        "most).",
     )
     plugins: tuple[Plugin, ...] | None = Field(
         None, description="Source connector plug-ins that the workers offer, and those of Headrace."

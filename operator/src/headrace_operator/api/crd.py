@@ -154,7 +154,7 @@ def _object(
     if isinstance(values, Mapping) and values:
         return {
             "additionalProperties": _node(values, definitions, f"{path}{{}}", rules),
-            "maxProperties": MOST_PROPERTIES,
+            "maxProperties": node.get("maxProperties", MOST_PROPERTIES),
         }
     return {"x-kubernetes-preserve-unknown-fields": True}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace_operator.api import address_rules, secret_reference
+from headrace_operator.api import address_rules, log_levels, secret_reference
 from headrace_operator.api.address_rules import NO_LOGIN, NO_LOGIN_AT_ALL
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
 from headrace_operator.api.connector import (
@@ -231,6 +231,7 @@ KINDS = (
                 *address_rules.OF_PROPERTIES,
             ),
             "spec.workers": Workers.rules,
+            "spec.workers.logLevels": log_levels.RULES,
             "spec.workers.image": (NO_LOGIN_IN_IMAGE,),
             **of_workers("spec.workers.template"),
             **of_any("spec.agent.template"),

@@ -22,7 +22,7 @@ from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_LIST, Host
 from headrace_operator.clients.connect_entrances import Entrance
 from headrace_operator.clients.kept import Kept
 from headrace_operator.clients.measured import measured
-from headrace_operator.observed.connect import ConnectorSeen, FieldError, Validation, WorkersSeen
+from headrace_operator.observed.connect import ConnectorSeen, FieldError, LoggersSeen, Validation, WorkersSeen
 from headrace_operator.observed.value import Absent
 
 DEADLINE = 5.0
@@ -121,6 +121,19 @@ class Connect:
         None where the worker does not tell, as before the first change, or tells no number. One page serves all.
         """
         return (await self._pages.ask(host)).get(prefix)
+
+    async def loggers(self, url: str) -> LoggersSeen:
+        """Read the loggers of the one worker at ``url``; raises `Invalid` where it lists none."""
+        told = await self._send("GET", f"{url}/admin/loggers")
+        if told == {}:
+            raise errors.Invalid(f"GET {url}/admin/loggers: Kafka Connect lists none, as where it logs without Log4j.")
+        with self._understood(url):
+            return connect_told.loggers(told)
+
+    async def set_log_level(self, url: str, logger: str, level: str) -> None:
+        """Set the level of a logger, and of all whose names begin with its name, at the one worker at ``url``."""
+        at = f"{url}/admin/loggers/{_segment(logger)}"
+        await self._send("PUT", at, body={"level": level}, deadline=PATIENCE, changes=True)
 
     async def validate(self, url: str, config: Mapping[str, str]) -> Validation:
         """Ask Connect whether ``config`` would run; it tries the database, too."""

@@ -18,6 +18,7 @@ from headrace_operator.clients.connect_bounds import LONGEST, LONGEST_NAME, LONG
 from headrace_operator.observed.connect import (
     ConnectorSeen,
     FieldError,
+    LoggersSeen,
     PluginSeen,
     TaskSeen,
     Validation,
@@ -78,6 +79,14 @@ def figures(name: str, offsets: Any, topics: Any) -> dict[str, Any]:
         "offsets": None if offsets is None else tuple(map(dict, offsets["offsets"])),
         "topics": None if told is None else tuple(sorted(map(_name, told))),
     }
+
+
+def loggers(told: Mapping[str, Any]) -> LoggersSeen:
+    """Return the loggers of a worker; of one before 3.7 nobody knows whether any was changed."""
+    return LoggersSeen(
+        levels={_name(name): _name(one["level"]) for name, one in told.items()},
+        untouched=all(one.get("last_modified", 0) is None for one in told.values()),
+    )
 
 
 def validation(said: Any) -> Validation:

@@ -55,6 +55,14 @@ class WorkersSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoggersSeen:
+    """The level of each logger that a worker has, by name; `untouched`: none was changed since it started."""
+
+    levels: Mapping[str, str]
+    untouched: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class FieldError:
     """Why Connect refuses one property."""
 

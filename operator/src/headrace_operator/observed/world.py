@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headrace.outbox import Told
-from headrace_operator.observed.connect import ConnectorSeen, Validation, WorkersSeen
+from headrace_operator.observed.connect import ConnectorSeen, LoggersSeen, Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, CapturedSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Children, ContractsSeen, Inputs, Resource, SecretSeen
 from headrace_operator.observed.source import SourceSeen
@@ -37,7 +37,8 @@ class ConnectClusterWorld:
     and `owners` what a later one said of that very Connector; one that is missing here was not read. `databases` has
     what the source agent tells of those whose slots go, too. `home` is the UID of the namespace, read live where there
     are owners. `secrets` are those that its templates and `rest` name. `agent` has the objects of its source agent, and
-    `sources` the Secrets of its Connectors' databases, while it has one.
+    `sources` the Secrets of its Connectors' databases, while it has one. `loggers` has what each worker with an address
+    tells of its loggers, by that address; nothing while no level is to be set or given back.
     """
 
     resource: Resource
@@ -54,6 +55,7 @@ class ConnectClusterWorld:
     contracts: ContractsSeen | Unknown | None = None
     agent: Children | Unknown = Children(objects={})  # noqa: RUF009 - frozen
     sources: Secrets = field(default_factory=dict)
+    loggers: Mapping[str, LoggersSeen | Unknown] | Unknown = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,6 +101,15 @@ class RemoveConnector:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetLogLevel:
+    """Set the level of a logger, and of all whose names begin with its name, at the one worker at ``url``."""
+
+    url: str
+    logger: str
+    level: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Remove:
     """Delete this very object of ours, which nothing needs any more; one that is gone is well."""
 
@@ -120,6 +129,7 @@ Action = (
     | RestartConnector
     | ChangeOffsets
     | RemoveConnector
+    | SetLogLevel
     | Remove
 )
 

@@ -26,6 +26,7 @@ from headrace_operator.plan import (
     external,
     inputs,
     leaving,
+    log_levels,
     marks,
     names,
     needs,
@@ -70,15 +71,18 @@ def plan(world: ConnectClusterWorld, settings: Settings, now: datetime) -> Plan:
     beside = agent.actions(world, judged.spec, settings, left)
     unused = contracts.removals(resource, world.contracts, contract(world)) if is_ours else ()
     found = [judged.finding, kafka_known(resource, world.kafka), *_workers(world, judged.spec, bool(children), now)]
-    found += filter(None, [agent.deployed(world, judged.spec, settings.agent_image, bool(beside), now)])
+    levels = log_levels.decide(judged.spec, world.loggers, resource.status.get("logLevelsAtStart") or {})
+    deployed = agent.deployed(world, judged.spec, settings.agent_image, bool(beside), now)
+    found += filter(None, [deployed, levels.finding])
     findings = with_ready(found, NEEDED & {one.type for one in found}, judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     status = _status(world, conditions) | {"accepted": judged.accepted, "exactlyOnce": _once(world, judged.spec)}
     is_ready = conditions[0]["status"] == "True"
-    again = timedelta(seconds=20 if is_ready and not leaves.records else 3)
+    again = timedelta(seconds=20 if is_ready and not leaves.records and not levels.actions else 3)
     status |= {"agentReady": agent.ready(world, judged.spec), "leaving": list(leaves.records) or None}
-    actions = (*children, *unused, *beside, *leaves.actions)
+    status |= {"logLevelsAtStart": dict(levels.at_start) or None}
+    actions = (*children, *unused, *beside, *leaves.actions, *levels.actions)
     return Plan(actions=actions, status=status, notes=(*notes(previous, conditions), *leaves.notes), look_again=again)
 
 

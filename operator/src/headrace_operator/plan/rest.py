@@ -48,6 +48,12 @@ def host(cluster: Resource, ip: str) -> str:
     return names.connect_worker(cluster.namespace, cluster.name, ip) if in_force(cluster) else ip
 
 
+def worker(cluster: Resource, ip: str) -> str:
+    """Return the REST address of the one worker of ``cluster`` whose pod has this address."""
+    name, scheme = host(cluster, ip), "http" if in_force(cluster) is None else "https"
+    return f"{scheme}://[{name}]:{PORT}" if ":" in name else f"{scheme}://{name}:{PORT}"
+
+
 def keys(rest: Rest | None) -> tuple[tuple[str, str], ...]:
     """Return the Secrets that ``rest`` names, each with a key that it must have."""
     if rest is None:

@@ -42,6 +42,8 @@ async def _do(action: actions.Action, remote: Remote) -> None:
         await _do_topic(action, await _kafka(action, remote))
     elif isinstance(action, OfConnector):
         await _do_connector(action, remote)
+    elif isinstance(action, actions.SetLogLevel):
+        await remote.connect.set_log_level(action.url, action.logger, action.level)
     else:
         await _do_object(action, remote)
 
@@ -53,6 +55,8 @@ def told(action: actions.Action) -> str:
     if isinstance(action, OfConnector):
         return _told_connector(action)
     match action:
+        case actions.SetLogLevel(url=url, logger=logger, level=level):
+            return f"set logger {logger} to {level} at {url}"
         case actions.Apply(manifest=manifest):
             return f"apply {manifest['kind']} {manifest['metadata']['name']}"
         case actions.Remove(kind=kind, name=name):

@@ -20,7 +20,7 @@ from headrace_operator.plan import external, names, needs, pods, rest
 from headrace_operator.plan import inputs as pods_read
 from headrace_operator.plan import kafkaconnection as plan
 from headrace_operator.plan.leaving import Gone
-from headrace_operator.reconcile.observe import agent, contracts
+from headrace_operator.reconcile.observe import agent, contracts, log_levels
 from headrace_operator.reconcile.observe.asking import ask
 from headrace_operator.reconcile.remote import Remote
 
@@ -112,6 +112,7 @@ async def connect_cluster(resource: Resource, remote: Remote) -> ConnectClusterW
         home=await ask(remote.kube.namespace_uid(namespace)) if orphans else place,
         secrets=await secrets(remote.kube, namespace, tuple(dict.fromkeys(given))),
         inputs=await inputs(resource, remote, started_with),
+        loggers=await log_levels.told(resource, remote),
         **await agent.beside(resource, connectors, leaving, remote),
     )
     made = await contracts.beside(children, plan_connect.contract(world), remote)
