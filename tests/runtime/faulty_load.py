@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
@@ -106,8 +107,12 @@ class Load:
         return sum(effect.process == name for effect in list(self.target.taken))
 
     def settle(self) -> None:
-        """Wait until each record has come to an end and is committed, and stop what runs."""
-        until("all committed", self.is_all_committed)
+        """Wait until each record has come to an end and is committed, and stop what runs.
+
+        How much was produced by then hangs on how long all else took: it is waited for as long as it becomes less.
+        """
+        while not self.is_all_committed():
+            until("more to be committed", partial(self._has_more_than, self._committed()))
         until("each record's end", lambda: len(self._ended()) >= len(self.produced))
         for name, running in self.processes.items():
             if name not in self.killed and running.process.poll() is None:
@@ -115,7 +120,13 @@ class Load:
 
     def is_all_committed(self) -> bool:
         """Whether all that was produced is committed."""
-        return sum(self.world.committed().values()) == len(self.produced)
+        return self._committed() == len(self.produced)
+
+    def _committed(self) -> int:
+        return sum(self.world.committed().values())
+
+    def _has_more_than(self, before: int) -> bool:
+        return self._committed() > before
 
     def _ended(self) -> set[int]:
         return {effect.number for effect in self.target.taken} | {_number(one) for one in self.letters()}
