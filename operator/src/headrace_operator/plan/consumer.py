@@ -11,7 +11,7 @@ from headrace import names as kafka_names
 from headrace_operator.api import secrets
 from headrace_operator.api.consumer import ConsumerSpec, Source
 from headrace_operator.observed.kafka import BacklogSeen
-from headrace_operator.observed.kube import Children, Manifest, Resource, SecretSeen
+from headrace_operator.observed.kube import Children, Manifest, Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConsumerWorld
 from headrace_operator.plan import (
@@ -250,8 +250,8 @@ def _unseen(world: ConsumerWorld, spec: ConsumerSpec | None) -> Finding | None:
     if isinstance(world.home, Unknown) and _deployment(world) is None:
         return unknown("Deployed", Reason.UNKNOWN, world.home.reason)
     for name in () if spec is None or pausing.is_wanted(spec) else deduplication.secrets_of(spec):
-        seen = world.secrets.get(name, Absent())
-        if not isinstance(seen, SecretSeen):
+        seen = world.secrets.get(name)
+        if isinstance(seen, Absent | Unknown):
             return pod_secrets.missing(name, seen)
     return None
 
