@@ -168,6 +168,8 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     *externals.REFUSED,
     ("ConnectCluster", "spec.workers", 0, {"workers": {"resources": {}, "template": {"resources": {}}}}),
     ("ConnectCluster", "spec.workers", 1, {"workers": {"exactlyOnce": True, "config": {ONCE: "disabled"}}}),
+    ("ConnectCluster", "spec.workers.logLevels", 0, {"workers": {"logLevels": {"root": "DEBUG"}}}),
+    ("ConnectCluster", "spec.workers.logLevels", 1, {"workers": {"logLevels": {"org.eclipse": "DEBUG"}}}),
     *(
         (
             "ConnectCluster",
