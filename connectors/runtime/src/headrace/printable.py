@@ -28,6 +28,12 @@ def brief(text: str, longest: int) -> str:
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
+def both_ends(text: str, longest: int) -> str:
+    """Return the same with the middle left out where it is longer, of a text whose end says what it is about."""
+    plain, half = line(" ".join(text.split())), (longest - 1) // 2
+    return plain if len(plain) <= longest else f"{plain[:half]}…{plain[-half:]}"
+
+
 def block(text: str, indent: str = "  ") -> str:
     """Return ``text`` with its own lines, of which those after the first stand ``indent`` to the right."""
     return f"\n{indent}".join(map(line, text.split("\n")))

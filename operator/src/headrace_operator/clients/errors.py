@@ -28,11 +28,12 @@ LONGEST = 2000
 class HeadraceError(Exception):
     """Says what was tried, on what, what came back and what to do; addresses in it have no login and no query.
 
-    It is one line that no terminal obeys, of `LONGEST` characters at most.
+    It is one line that no terminal obeys, of `LONGEST` characters at most: of a longer one the middle is left out, as
+    a list of what was tried on may be long, and what came back stands behind it.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable.brief(discreet(message), LONGEST))
+        super().__init__(printable.both_ends(discreet(message), LONGEST))
 
 
 class Invalid(HeadraceError):
