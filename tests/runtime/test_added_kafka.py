@@ -30,7 +30,7 @@ def waits(*pods: Running) -> bool:
     return any("was added" in one.log.read_text() for one in pods)
 
 
-@pytest.mark.parametrize("protocol", [pytest.param("classic", marks=pytest.mark.sweep), "consumer"])
+@pytest.mark.parametrize("protocol", ["classic", pytest.param("consumer", marks=pytest.mark.sweep)])
 def test_a_key_is_finished_where_it_was_before_it_goes_on(
     kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol
 ) -> None:

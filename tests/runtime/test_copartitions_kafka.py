@@ -68,9 +68,12 @@ def done(world: World) -> set[object]:
     return {one["key"] for one in world.effects()}
 
 
-@pytest.mark.parametrize("world", [pytest.param("classic", marks=pytest.mark.sweep), "consumer"], indirect=True)
+@pytest.mark.parametrize("world", ["classic", pytest.param("consumer", marks=pytest.mark.sweep)], indirect=True)
 def test_partitions_are_read_once_their_retry_partition_is_there_and_keys_stay_in_order(world: World) -> None:
-    """Of two processes with 3 of 6 partitions each, only the first has partners for some: 0 and 1."""
+    """Of two processes with 3 of 6 partitions each, only the first has partners for some: 0 and 1.
+
+    With KIP-848 the brokers of Kafka 4.3.1, when busy, now and then take no notice of partitions that are added.
+    """
     with consuming(world, before=KNOWN) as first, consuming(world, before=KNOWN) as second:
         until("the group", lambda: all(one.get("/readyz")[0] == 200 for one in (first, second)))
         world.broker.grow(world.source, GROWN)
