@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from headrace_operator.api.connectcluster import EXACTLY_ONCE
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.plan import exactly_once
 from tests.connect.capturing import Captured, Database, Parts
@@ -22,7 +23,7 @@ from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
-ONCE = {exactly_once.PROPERTY: "enabled", "offset.flush.interval.ms": "600000"}
+ONCE = {EXACTLY_ONCE: "enabled", "offset.flush.interval.ms": "600000"}
 """Offsets are never flushed by the clock here: at least once, all would come again after the kill."""
 
 ROWS, STEP = 4_000, 10

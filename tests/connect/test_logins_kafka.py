@@ -22,6 +22,7 @@ from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceTyp
 from headrace import config as contract
 from headrace.cli.failure import Exit
 from headrace.letters import redrive
+from headrace_operator.api.connectcluster import EXACTLY_ONCE
 from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.clients.errors import Unreachable
@@ -29,7 +30,7 @@ from headrace_operator.clients.kafka_connections import Kafkas
 from headrace_operator.clients.kube import Kube
 from headrace_operator.observed.kafka import Span
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import consumption, exactly_once, names
+from headrace_operator.plan import consumption, names
 from tests import token_provider
 from tests.cluster import authority
 from tests.connect.capturing import Database, Parts
@@ -208,7 +209,7 @@ def test_workers_that_write_once(broker: KafkaBroker, postgres_server: PostgresS
     broker.allow(own.user, TRANSACTION, f"connect-cluster-{group}", WRITE)
     broker.allow(own.user, TRANSACTION, f"{group}-", WRITE, pattern=ResourcePatternType.PREFIXED)
     _write_secrets(tmp_path, resource.namespace, own)
-    with working(tmp_path, resource, own.spec, config={exactly_once.PROPERTY: "enabled"}) as worker:
+    with working(tmp_path, resource, own.spec, config={EXACTLY_ONCE: "enabled"}) as worker:
         parts = Parts(worker=worker, server=postgres_server, broker=broker)
         with parts.database() as database:
             _capture_one(broker, own, database)

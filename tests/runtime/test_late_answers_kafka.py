@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from headrace.config import GroupProtocol
 from tests.kafka_broker import KafkaBroker
 from tests.runtime.consumer_process import World, consuming, make_world
 from tests.waiting import until
@@ -45,13 +44,16 @@ def put(world: World, start: int) -> None:
         world.produce([(f"k{n}", {"n": n})], partition=n % 2)
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_a_pod_that_is_not_told_what_is_committed_asks_again(
-    kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol
-) -> None:
+@pytest.fixture(params=["classic", "consumer"])
+def world(kafka_broker: KafkaBroker, tmp_path: Path, request: pytest.FixtureRequest) -> World:
+    """A Consumer whose first twenty records are written."""
+    made = make_world(kafka_broker, tmp_path, protocol=request.param)
+    put(made, 0)
+    return made
+
+
+def test_a_pod_that_is_not_told_what_is_committed_asks_again(world: World) -> None:
     """It reads nothing, and goes on where the pod before was once it knows."""
-    world = make_world(kafka_broker, tmp_path, protocol=protocol)
-    put(world, 0)
     with consuming(world) as running:
         until("the first", lambda: world.committed() == {0: 10, 1: 10})
         assert running.stop() == 0
@@ -60,20 +62,15 @@ def test_a_pod_that_is_not_told_what_is_committed_asks_again(
         until("the log", lambda: NOT_TOLD in running.said)
         assert running.get("/readyz")[0] == 503
         assert running.get("/healthz")[0] == 200
-        (tmp_path / "answers").touch()
+        (world.folder / "answers").touch()
         until("the others", lambda: world.committed() == {0: 20, 1: 20})
         until("ready", lambda: running.get("/readyz")[0] == 200)
         assert running.stop() == 0
     assert handled(world) == list(range(40))
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_what_a_pod_has_not_begun_with_is_taken_from_it(
-    kafka_broker: KafkaBroker, tmp_path: Path, protocol: GroupProtocol
-) -> None:
+def test_what_a_pod_has_not_begun_with_is_taken_from_it(world: World) -> None:
     """Another comes and is given half of it, and all once the one that is told nothing ends."""
-    world = make_world(kafka_broker, tmp_path, protocol=protocol)
-    put(world, 0)
     with consuming(world, before=SILENT) as silent:
         until("the log", lambda: NOT_TOLD in silent.said)
         with consuming(world) as other:

@@ -11,6 +11,7 @@ import pytest
 
 from headrace import headers, record
 from headrace_operator.api import crd
+from headrace_operator.api.connectcluster import EXACTLY_ONCE
 from headrace_operator.api.connector import OutboxColumns
 from headrace_operator.api.consumer import ConsumerSpec
 from headrace_operator.api.kinds import ADDED, KINDS
@@ -18,7 +19,6 @@ from headrace_operator.api.properties import IDENTITY, TUNING
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.plan import connectcluster, connector, kafkaconnection, sources
 from headrace_operator.plan.acceptance import judge
-from headrace_operator.plan.exactly_once import PROPERTY as ONCE
 from tests.cluster import fast
 from tests.cluster.client import refusal
 from tests.operator import worlds
@@ -167,7 +167,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ),
     *externals.REFUSED,
     ("ConnectCluster", "spec.workers", 0, {"workers": {"resources": {}, "template": {"resources": {}}}}),
-    ("ConnectCluster", "spec.workers", 1, {"workers": {"exactlyOnce": True, "config": {ONCE: "disabled"}}}),
+    ("ConnectCluster", "spec.workers", 1, {"workers": {"exactlyOnce": True, "config": {EXACTLY_ONCE: "disabled"}}}),
     ("ConnectCluster", "spec.workers.logLevels", 0, {"workers": {"logLevels": {"root": "DEBUG"}}}),
     ("ConnectCluster", "spec.workers.logLevels", 1, {"workers": {"logLevels": {"org.eclipse": "DEBUG"}}}),
     *(

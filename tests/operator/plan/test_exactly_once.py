@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from headrace_operator.api.connectcluster import EXACTLY_ONCE
 from headrace_operator.observed.kube import Children
 from headrace_operator.observed.world import ConnectClusterWorld
-from headrace_operator.plan import connectcluster, connector, exactly_once
+from headrace_operator.plan import connectcluster, connector
 from tests.operator import worlds
 from tests.operator.worlds import condition
 
@@ -35,7 +36,7 @@ def support(world: ConnectClusterWorld) -> str:
     document = connectcluster.contract(world)
     assert document is not None
     lines = document["data"]["worker.properties"].splitlines()
-    return next((one.partition("=")[2] for one in lines if one.startswith(exactly_once.PROPERTY)), "disabled")
+    return next((one.partition("=")[2] for one in lines if one.startswith(EXACTLY_ONCE)), "disabled")
 
 
 def rolling(world: ConnectClusterWorld) -> ConnectClusterWorld:
@@ -88,6 +89,6 @@ def test_connectors_demand_it_while_all_workers_write_once() -> None:
 
 
 def test_it_is_said_in_one_place() -> None:
-    spec = {"kafka": "kafka", "workers": {"exactlyOnce": True, "config": {exactly_once.PROPERTY: "enabled"}}}
+    spec = {"kafka": "kafka", "workers": {"exactlyOnce": True, "config": {EXACTLY_ONCE: "enabled"}}}
     plan = connectcluster.plan(that_wants(worlds.connect_world(), spec), worlds.SETTINGS, worlds.NOW)
     assert "remove exactly.once.source.support from config" in condition(plan, "Accepted")["message"]

@@ -24,13 +24,13 @@ def line(text: str) -> str:
 
 def brief(text: str, longest: int) -> str:
     """Return ``text`` as one line of at most ``longest`` characters, in which blanks and line breaks are one blank."""
-    plain = line(" ".join(text.split()))
+    plain = _one_line(text)
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
 def both_ends(text: str, longest: int) -> str:
     """Return the same with the middle left out where it is longer, of a text whose end says what it is about."""
-    plain, half = line(" ".join(text.split())), (longest - 1) // 2
+    plain, half = _one_line(text), (longest - 1) // 2
     return plain if len(plain) <= longest else f"{plain[:half]}…{plain[-half:]}"
 
 
@@ -48,6 +48,10 @@ def as_json(value: object, *, indent: int | None = None) -> str:
 def is_safe(text: str) -> bool:
     """Tell whether a terminal obeys nothing in ``text`` but its newlines."""
     return _UNSAFE.search(text.replace("\n", "")) is None
+
+
+def _one_line(text: str) -> str:
+    return line(" ".join(text.split()))
 
 
 def _escaped(found: re.Match[str]) -> str:

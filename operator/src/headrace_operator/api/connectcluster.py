@@ -15,7 +15,10 @@ from headrace_operator.api.template import Template, WorkersTemplate
 from headrace_operator.api.words import OneOf
 
 ONE_PLACE = "compute of workers is said once: in resources, or in template.resources"
-ONCE_IN_ONE_PLACE = "whether workers write once is said by exactlyOnce: remove exactly.once.source.support from config"
+EXACTLY_ONCE = "exactly.once.source.support"
+"""The workers' property that `exactlyOnce` is made of."""
+
+ONCE_IN_ONE_PLACE = f"whether workers write once is said by exactlyOnce: remove {EXACTLY_ONCE} from config"
 NOT_OURS = "rest protects workers that Headrace runs: url, tls and auth of external say how another one is reached"
 SESSIONED = (
     "with rest.auth, connect.protocol of workers.config can be sessioned alone: with another one workers take tasks "
@@ -60,7 +63,7 @@ class Workers(Model):
             field_path=".template.resources",
         ),
         Rule(
-            rule="!has(self.exactlyOnce) || !has(self.config) || !('exactly.once.source.support' in self.config)",
+            rule=f"!has(self.exactlyOnce) || !has(self.config) || !('{EXACTLY_ONCE}' in self.config)",
             message=ONCE_IN_ONE_PLACE,
             field_path=".config",
         ),
@@ -74,7 +77,7 @@ class Workers(Model):
 
     @model_validator(mode="after")
     def _says_once_once(self) -> Self:
-        if self.exactly_once is not None and "exactly.once.source.support" in (self.config or {}):
+        if self.exactly_once is not None and EXACTLY_ONCE in (self.config or {}):
             raise ValueError(ONCE_IN_ONE_PLACE)
         return self
 

@@ -29,7 +29,7 @@ TELLING = (
     "org.apache.kafka.common.security",
     "org.eclipse.jetty",
 )
-"""What loggers begin with that tell logins.
+"""What loggers begin with that tell logins, or may: only Jetty's were seen to.
 
 Jetty writes each header of a request, so the login to the REST interface; the client of Kubernetes bodies, so Secrets;
 Kafka's configurations each value that a plug-in does not declare to be a password; its logins what they exchange.

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from headrace_operator.api.connectcluster import ConnectClusterSpec
+from headrace_operator.api.connectcluster import EXACTLY_ONCE, ConnectClusterSpec
 from headrace_operator.observed.kube import Manifest, Resource
 from headrace_operator.observed.world import Reference
 from headrace_operator.plan import pods
 
-PROPERTY = "exactly.once.source.support"
 ANNOTATION = "headrace.dev/exactly-once"
 REQUIRED = {"exactly.once.support": "required"}
 """What has Kafka Connect refuse a connector whose plug-in cannot write in its transactions."""
@@ -38,7 +37,7 @@ def laid_over(spec: ConnectClusterSpec, step: Step) -> ConnectClusterSpec:
     """Return the spec whose workers are at this step."""
     if spec.workers is None or step == "disabled":
         return spec
-    workers = spec.workers.model_copy(update={"config": {**(spec.workers.config or {}), PROPERTY: step}})
+    workers = spec.workers.model_copy(update={"config": {**(spec.workers.config or {}), EXACTLY_ONCE: step}})
     return spec.model_copy(update={"workers": workers})
 
 
