@@ -9,27 +9,37 @@ from dataclasses import replace
 import pytest
 
 from headrace.flow import offset_map
+from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import Tried
 from headrace.flow.partitions import Partition
+from headrace.kafka.consumer import CommitFailed, Committed
 from headrace.load import LoadReport
 from headrace.metrics import Metrics
 from headrace.progress import LONGEST, decode
 from headrace.worker.commits import CROWDED, Commits
+from headrace.worker.ownership import Ownership
 from headrace.worker.pauses import Pauses
 from tests.runtime.configs import BILLING
 
 
 class Group:
-    """Kafka's side: what is committed, and which partitions are read; it takes ``room`` characters of metadata."""
+    """Kafka's side: what is committed, and which partitions are read; it takes ``room`` characters of metadata.
+
+    None once it ``has_others``.
+    """
 
     def __init__(self, room: int = LONGEST) -> None:
         self.room = room
+        self.has_others = False
         self.committed: dict[Partition, tuple[int, str]] = {}
         self.paused: set[Partition] = set()
 
     def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
-        for at, offset, text in offsets:
+        asked = list(offsets)
+        if asked and self.has_others:
+            raise CommitFailed("ILLEGAL_GENERATION")
+        for at, offset, text in asked:
             assert len(text) <= self.room
             self.committed[at] = (offset, text)
 
@@ -119,6 +129,24 @@ def test_nothing_is_committed_while_nothing_changes() -> None:
     work.fail(work.assignments[1], [7])
     work.tick()
     assert set(work.group.committed) == {("orders", 1)}
+
+
+@pytest.mark.parametrize("has_others", [False, True])
+def test_who_stood_still_before_it_read_anything_asks_whether_what_it_was_given_is_its_own(
+    has_others: bool,
+) -> None:
+    """Given at 100, it goes on at 200: the group is asked by a commit of what was committed."""
+    work = Work()
+    for assignment in work.assignments:
+        work.ledger.revoke(assignment)
+    lease = Lease(20, 0.0)
+    ownership = Ownership(lease, work.commits, work.ledger)
+    ownership.begin(100.0)
+    work.commits.assign(("orders", 1), Committed(70, "somebody's"))
+    work.group.has_others = has_others
+    assert ownership.is_sure(200.0) != has_others
+    assert lease.holds(210.0) != has_others
+    assert work.group.committed == ({} if has_others else {("orders", 1): (70, "somebody's")})
 
 
 REPORT = LoadReport(pod="p" * 63, end=1_795_863_600, window=5003, busy=375, handled=1234, cause="c" * 80)

@@ -113,8 +113,12 @@ class Commits:
         self._commit(self._told(self._known(assignments)), wait=True)
 
     def confirm(self) -> bool:
-        """Commit everything that is ours; False when Kafka refuses, as it does when it is no longer ours."""
-        return self._commit(self._told(self._known(self._ledger.owned)), wait=True)
+        """Commit everything that is ours; False when Kafka refuses, as it does when it is no longer ours.
+
+        Of what was not read yet, what is committed already: to commit nothing would ask nobody.
+        """
+        before = {one: one.told for one in self._ledger.owned if one.told is not None}
+        return self._commit({**before, **self._told(self._known(self._ledger.owned))}, wait=True)
 
     def finish(self, assignments: Collection[Assignment]) -> None:
         """Commit for the last time: the next owner of these partitions begins with what is known now."""

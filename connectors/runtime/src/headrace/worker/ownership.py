@@ -6,7 +6,6 @@ The poll thread alone owns it.
 from __future__ import annotations
 
 import logging
-import time
 
 from headrace.flow.lease import Lease
 from headrace.flow.ledger import Ledger
@@ -24,10 +23,13 @@ class Ownership:
         self._commits = commits
         self._ledger = ledger
 
-    def begin(self) -> None:
-        """Begin with the first partitions that the group gives."""
+    def begin(self, now: float) -> None:
+        """Begin with the first partitions that the group gives: it has confirmed them at ``now``, or since.
+
+        Who stood still since then asks it anew.
+        """
         if not self._ledger.owned:
-            self._lease.begin(time.monotonic())
+            self._lease.begin(now)
 
     def is_sure(self, now: float) -> bool:
         """Whether it is sure; only then may anything be written for them."""

@@ -327,7 +327,7 @@ class Poller(threading.Thread):
 
         What is here of the same numbers begins anew: only who has all of a number learns what is parked of it.
         """
-        self._ownership.begin()
+        self._ownership.begin(self.beat)
         others = self._copartitions.others(partitions, self._ledger.owned)
         anew = self._begin_anew(others, {}) if others else []
         for partition, committed in partitions.items():
