@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -217,6 +218,37 @@ def says(running: Running, *words: str) -> None:
 
     until(f"{words} of /readyz", said)
     assert running.get("/healthz")[0] == 200
+
+
+class Feed:
+    """Inserts numbered rows of ``keys`` keys on and on, so that no replica is done with its own before it is killed."""
+
+    PART = 1000
+
+    def __init__(self, made: Outbox, keys: int) -> None:
+        self._made = made
+        self._keys = keys
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.count = 0
+        """How many are committed."""
+
+    def _run(self) -> None:
+        while not self._ends.is_set():
+            numbers = range(self.count, self.count + self.PART)
+            try:
+                self._made.insert([(f"key-{n % self._keys}", json.dumps({"n": n})) for n in numbers])
+            except (psycopg.OperationalError, pymysql.err.OperationalError):
+                return  # its session was ended by `Outbox.end_waiting`, before it could insert
+            self.count += self.PART
+
+    def __enter__(self) -> Feed:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self._thread.join(PATIENCE)
 
 
 def killed_in_mid_batch(made: Outbox, running: Running) -> set[int]:
