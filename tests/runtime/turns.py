@@ -13,9 +13,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from headrace.worker import added, beside, dispatch, followers, load, ownership, parking, poll
+from headrace.worker import added, beside, dispatch, followers, load, parking, poll
 
-CLOCKS: tuple[ModuleType, ...] = (added, dispatch, followers, load, ownership, parking, poll)
+CLOCKS: tuple[ModuleType, ...] = (added, dispatch, followers, load, parking, poll)
 """The modules that look at a clock."""
 
 STEPS = (0.0, 0.0, 0.001, 0.01, 0.1)
