@@ -253,6 +253,26 @@ def test_pods_are_given_no_secret_that_was_not_seen(secret: Absent | Unknown, re
     assert worlds.condition(plan, "Deployed")["reason"] == reason
 
 
+@pytest.mark.parametrize(
+    ("redis", "keys", "lacks"),
+    [
+        ({}, {"password", "ca.crt"}, None),
+        ({}, {"username", "ca.crt"}, "password"),
+        ({"credentials": {"secret": "mine", "passwordKey": "secret"}}, {"password", "ca.crt"}, "secret"),
+        ({"ca": {"secret": "mine", "key": "root.crt"}}, {"password", "ca.crt"}, "root.crt"),
+    ],
+)
+def test_a_key_that_pods_would_wait_for_is_named(redis: dict[str, Any], keys: set[str], lacks: str | None) -> None:
+    """The kubelet does not start a pod without it, and says so in an Event alone."""
+    secret = SecretSeen(name="mine", keys=frozenset(keys), hosts=None)
+    plan = consumer.plan(remembering({"mine": secret}, **redis), worlds.SETTINGS, worlds.NOW)
+    found = worlds.condition(plan, "Deployed")
+
+    assert [action for action in plan.actions if isinstance(action, Apply)] == [] or lacks is None
+    assert (found["reason"] == "SecretKeyMissing") == (lacks is not None)
+    assert lacks is None or f"Secret mine has no key {lacks}: " in found["message"]
+
+
 TEMPLATES: tuple[dict[str, Any], ...] = (
     {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "a"}}}]},
     {"volumes": [{"name": "a", "projected": {"sources": [{"secret": {"name": "mine"}}]}}]},

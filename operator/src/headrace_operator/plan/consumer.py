@@ -246,14 +246,12 @@ def _sent_elsewhere(world: ConsumerWorld, spec: ConsumerSpec) -> Finding | None:
 
 
 def _unseen(world: ConsumerWorld, spec: ConsumerSpec | None) -> Finding | None:
-    """Say which Secret was not seen: where it may go is known before pods are given it."""
+    """Say which Secret was not seen, or lacks a key: pods would wait for it, and where it may go is known before."""
     if isinstance(world.home, Unknown) and _deployment(world) is None:
         return unknown("Deployed", Reason.UNKNOWN, world.home.reason)
-    for name in () if spec is None or pausing.is_wanted(spec) else deduplication.secrets_of(spec):
-        seen = world.secrets.get(name)
-        if isinstance(seen, Absent | Unknown):
-            return pod_secrets.missing(name, seen)
-    return None
+    keys = () if spec is None or pausing.is_wanted(spec) else deduplication.keys_of(spec)
+    asked = [(name, key) for name, key in keys if name in world.secrets]
+    return pod_secrets.unseen(asked, world.secrets, "add it, or name another key")
 
 
 def _is_rolled(world: ConsumerWorld, deployment: Manifest, actions: tuple[Action, ...]) -> bool:

@@ -56,9 +56,19 @@ def only_to_hosts(spec: ConsumerSpec, seen: Secrets) -> Finding | None:
 
 def secrets_of(spec: ConsumerSpec) -> tuple[str, ...]:
     """Return the names of the Secrets that pods are given for the store."""
+    return tuple(name for name, _ in keys_of(spec))
+
+
+def keys_of(spec: ConsumerSpec) -> tuple[tuple[str, str], ...]:
+    """Return the same, each with the key that it must have; a user name it may lack."""
     asked = wanted(spec)
     redis = asked.redis if asked else None
-    return tuple(one.secret for one in (redis.credentials, redis.ca) if one) if redis else ()
+    found = []
+    if redis and redis.credentials:
+        found.append((redis.credentials.secret, redis.credentials.keys[1]))
+    if redis and redis.ca:
+        found.append((redis.ca.secret, redis.ca.key))
+    return tuple(found)
 
 
 def _redis(redis: Redis) -> contract.Redis:
