@@ -50,7 +50,10 @@ def ada(server: ApiServer) -> Path:
 
 @contextmanager
 def answering(server: ApiServer, annotation: str, **record: Any) -> Iterator[list[str]]:
-    """Answer, as the operator does, what is asked by an annotation from now on; yields what was asked."""
+    """Answer, as the operator does, what is asked by an annotation from now on; yields what was asked.
+
+    ``record`` is of the operation, or, of `requested-at`, of the status.
+    """
     old = connector(server)["metadata"].get("annotations", {}).get(f"headrace.dev/{annotation}")
     asked: list[str] = []
 
@@ -63,10 +66,9 @@ def answering(server: ApiServer, annotation: str, **record: Any) -> Iterator[lis
 
         until("a question", is_asked)
         word = json.loads(asked[0])["id"] if annotation == "offsets" else asked[0]
-        operation = {"id": word, "since": "2026-01-02T03:04:05Z", **record}
-        known = {"operations": {annotation: operation}, "offsets": BEFORE}
-        status = {"lastHandledRequest": word} if annotation == "requested-at" else {}
-        body = {"status": {**status, **({} if status else known), "offsets": BEFORE}}
+        operation = {annotation: {"id": word, "since": "2026-01-02T03:04:05Z", **record}}
+        told = {"lastHandledRequest": word, **record} if annotation == "requested-at" else {"operations": operation}
+        body = {"status": {"offsets": BEFORE, "conditions": None, **told}}
         server.client.patch("hrconn", "orders-db", body, "shop", part="status")
 
     thread = threading.Thread(target=answer)
@@ -112,6 +114,35 @@ def test_offsets_are_shown_as_they_are_set(server: ApiServer, ada: Path) -> None
     assert (code, done) == (0, 0)
     assert json.loads(shown) == json.loads(printed) == BEFORE
     assert {**json.loads(asked[0]), "id": ""} == {"id": "", "action": "set", "offsets": BEFORE}
+
+
+def running(status: str, message: str) -> list[dict[str, str]]:
+    at = "2026-01-02T03:04:05Z"
+    return [{"type": "Running", "status": status, "reason": "R", "message": message, "lastTransitionTime": at}]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        ({"conditions": running("Unknown", "Connect did not answer.")}, 5, "was not told: Connect did not answer."),
+        ({"offsets": None, "conditions": running("False", "It is not made yet.")}, 1, "is not known"),
+        ({"offsets": None, "conditions": running("True", "Tasks run.")}, 1, "256 KiB"),
+    ],
+)
+def test_offsets_that_nobody_told_are_not_shown_as_none(
+    server: ApiServer, ada: Path, status: dict[str, Any], code: int, told: str
+) -> None:
+    """Nor as what was seen last: given to `set`, either would have the connector read elsewhere."""
+    with answering(server, "requested-at", **status):
+        found, out, said = headrace(ada, "offsets", "show", "orders-db")
+
+    assert (found, out) == (code, "")
+    assert told in said
+
+
+def test_a_connector_without_offsets_has_none(server: ApiServer, ada: Path) -> None:
+    with answering(server, "requested-at", offsets=[]):
+        assert headrace(ada, "offsets", "show", "orders-db")[:2] == (0, "[]\n")
 
 
 def test_offsets_are_reset(server: ApiServer, ada: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from headrace import printable
-from headrace.cli.failure import usage
+from headrace.cli.failure import unreachable, unwell, usage
 from headrace.cli.laptop import operating, output
 from headrace.cli.laptop.cluster import Access, Cluster, Json
 from headrace.cli.laptop.operating import PATIENCE, Patience
@@ -34,7 +34,7 @@ def show(
     asked = operating.new_id()
     operating.ask(cluster, connector, "requested-at", asked)
     status = operating.wait(cluster, connector, lambda seen: seen.get("lastHandledRequest") == asked, timeout)
-    output.write(printable.as_json(status.get("offsets") or [], indent=2) + "\n")
+    output.write(printable.as_json(_told(cluster, connector, status), indent=2) + "\n")
 
 
 @app.command()
@@ -72,6 +72,21 @@ def set_(
     offsets = _read(file)
     _consent(f"Have {connector} go on from these offsets, whatever lies in between?", sure=yes)
     _change(cluster, connector, {"action": "set", "offsets": offsets}, timeout)
+
+
+def _told(cluster: Cluster, connector: str, status: Json) -> list[Any]:
+    """Return the offsets of a status that was just written; raises ``Failure`` where nobody told them."""
+    what = f"how far Connector {connector} in namespace {cluster.namespace} has read"
+    running = operating.condition(status, "Running")
+    if running.get("status") == "Unknown":
+        remedy = "Ask again once it answers; status.offsets of the Connector has what was seen last."
+        raise unreachable(f"{what} was not told: {running.get('message')}", remedy)
+    if status.get("offsets") is None:
+        remedy = (
+            f"Offsets of more than 256 KiB are kept by no status: ask Kafka Connect. {running.get('message') or ''}"
+        )
+        raise unwell(f"{what} is not known", remedy)
+    return list(status["offsets"])
 
 
 def _change(cluster: Cluster, connector: str, wanted: Json, patience: float) -> None:

@@ -66,6 +66,10 @@ def wait(cluster: Cluster, name: str, holds: Callable[[Json], bool], patience: f
             time.sleep(BETWEEN)
 
 
+def condition(status: Json, kind: str) -> Json:
+    """Return a condition of a status, empty where it has none of this type."""
+    return next((one for one in status.get("conditions") or () if one["type"] == kind), {})
+
+
 def _ready(status: Json) -> str:
-    ready = (one["message"] for one in status.get("conditions") or () if one["type"] == "Ready")
-    return next(ready, "it has not looked at the Connector yet")
+    return str(condition(status, "Ready").get("message") or "it has not looked at the Connector yet")
