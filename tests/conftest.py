@@ -22,6 +22,8 @@ from tests.redis_server import redis_server
 
 __all__ = ["connect_worker", "kafka_broker", "mariadb_server", "postgres_server", "redis_server"]
 
+for name in [name for name in os.environ if name == "KUBECONFIG" or name.startswith("PG")]:
+    del os.environ[name]  # what a shell exports for its own cluster or database is no part of a test
 os.environ.setdefault("GOGC", "400")  # garbage of what tests start in Go: kubectl and promtool compute a quarter less
 # How long examples take, to make or to try, says more of the machine than of us.
 settings.register_profile("headrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
