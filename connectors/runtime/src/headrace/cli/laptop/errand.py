@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from headrace.cli import answers
 from headrace.cli.failure import Exit, Failure, not_found, unreachable, unwell
-from headrace.cli.laptop import errand_pod, interrupts
+from headrace.cli.laptop import conditions, errand_pod, interrupts
 from headrace.cli.laptop.cluster import Cluster, Json
 
 START = 120.0
@@ -61,9 +61,9 @@ def waiting(pod: Json) -> tuple[str, str]:
         held = container.get("state", {}).get("waiting")
         if held:
             return held.get("reason", ""), held.get("message", "")
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] != "True":
-            return condition.get("reason", ""), condition.get("message", "")
+    scheduled = conditions.of(status, "PodScheduled")
+    if scheduled.get("status", "True") != "True":
+        return scheduled.get("reason", ""), scheduled.get("message", "")
     return "", ""
 
 

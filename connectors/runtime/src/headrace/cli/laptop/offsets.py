@@ -10,7 +10,7 @@ import typer
 
 from headrace import printable
 from headrace.cli.failure import unreachable, unwell, usage
-from headrace.cli.laptop import operating, output
+from headrace.cli.laptop import conditions, operating, output
 from headrace.cli.laptop.cluster import Access, Cluster, Json
 from headrace.cli.laptop.operating import PATIENCE, Patience
 from headrace.cli.laptop.options import ConnectorName, Context, Kubeconfig, Namespace
@@ -77,15 +77,13 @@ def set_(
 def _told(cluster: Cluster, connector: str, status: Json) -> list[Any]:
     """Return the offsets of a status that was just written; raises ``Failure`` where nobody told them."""
     what = f"how far Connector {connector} in namespace {cluster.namespace} has read"
-    running = operating.condition(status, "Running")
+    running = conditions.of(status, "Running")
     if running.get("status") == "Unknown":
         remedy = "Ask again once it answers; status.offsets of the Connector has what was seen last."
-        raise unreachable(f"{what} was not told: {running.get('message')}", remedy)
+        raise unreachable(f"{what} was not told: {running['message']}", remedy)
     if status.get("offsets") is None:
-        remedy = (
-            f"Offsets of more than 256 KiB are kept by no status: ask Kafka Connect. {running.get('message') or ''}"
-        )
-        raise unwell(f"{what} is not known", remedy)
+        remedy = "Offsets of more than 256 KiB are kept by no status: ask Kafka Connect for those."
+        raise unwell(f"{what} is not known: {running.get('message', 'its status does not say why')}", remedy)
     return list(status["offsets"])
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli.failure import unwell
+from headrace.cli.laptop import conditions
 from headrace.cli.laptop.cluster import Cluster, Json
 from headrace.cli.laptop.waiting import progress
 
@@ -66,10 +67,5 @@ def wait(cluster: Cluster, name: str, holds: Callable[[Json], bool], patience: f
             time.sleep(BETWEEN)
 
 
-def condition(status: Json, kind: str) -> Json:
-    """Return a condition of a status, empty where it has none of this type."""
-    return next((one for one in status.get("conditions") or () if one["type"] == kind), {})
-
-
 def _ready(status: Json) -> str:
-    return str(condition(status, "Ready").get("message") or "it has not looked at the Connector yet")
+    return str(conditions.of(status, "Ready").get("message") or "it has not looked at the Connector yet")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from headrace.cli.failure import Exit, not_found
-from headrace.cli.laptop import output
+from headrace.cli.laptop import conditions, output
 from headrace.cli.laptop.cluster import Access, Cluster, Json
 from headrace.cli.laptop.options import Context, Kubeconfig, Namespace, Output
 from headrace.cli.laptop.output import Format
@@ -70,7 +70,7 @@ def status(
 def state(resource: Json, kind: str) -> State:
     """Return what ``resource`` says of itself; its status may be absent or partial."""
     said: Json = resource.get("status") or {}
-    ready: Json = next((one for one in said.get("conditions") or [] if one.get("type") == "Ready"), {})
+    ready = conditions.of(said, "Ready")
     lag = said.get("lag") or {}
     return State(
         kind=kind,
