@@ -18,13 +18,13 @@ def unseen(keys: Iterable[tuple[str, str]], seen: Secrets, mend: str) -> Finding
     for name, key in keys:
         found = seen.get(name, Absent())
         if not isinstance(found, SecretSeen):
-            return missing(name, found)
+            return _missing(name, found)
         if key not in found.keys:
             return false(TYPE, Reason.SECRET_KEY_MISSING, f"Secret {name} has no key {key}: {mend}.")
     return None
 
 
-def missing(name: str, found: Absent | Unknown) -> Finding:
+def _missing(name: str, found: Absent | Unknown) -> Finding:
     """Say that a Secret was not seen."""
     if isinstance(found, Unknown):
         return unknown(TYPE, Reason.UNKNOWN, found.reason)
