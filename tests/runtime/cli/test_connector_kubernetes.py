@@ -125,7 +125,11 @@ def running(status: str, message: str) -> list[dict[str, str]]:
     ("status", "code", "told"),
     [
         ({"conditions": running("Unknown", "Connect did not answer.")}, 5, "was not told: Connect did not answer."),
-        ({"offsets": None, "conditions": running("False", "It is not made yet.")}, 1, "is not known"),
+        (
+            {"offsets": None, "conditions": running("False", "It is not made yet.")},
+            1,
+            "is not known: It is not made yet.",
+        ),
         ({"offsets": None, "conditions": running("True", "Tasks run.")}, 1, "256 KiB"),
     ],
 )
