@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
 
 def _run(cases: Sequence[Case], folder: Path, records: int, rounds: int) -> list[dict[str, Any]]:
     """Run the cases and tell what each gave when it is done, so that a run that is stopped has told what it had."""
-    for group in {one.kind for case in cases for one in case.contestants} & {"bare", "faststream", "quix"}:
+    for group in {one.kind for case in cases for one in case.contestants} & set(environments.PACKAGES):
         environments.python(group)
     with kafka_broker.serving() as broker, server() as (address, serving):
         bench = Bench(broker=broker, server=address, folder=folder, base=records)
@@ -101,9 +101,7 @@ def _measured(bench: Bench, case: Case, rounds: int, shown: Shown, running: Sequ
 def _versions(case: Case) -> str:
     """Return whose versions were measured."""
     kinds = {one.kind for one in case.contestants}
-    python = f"Headrace on Python {sys.version.split()[0]}"
-    own = environments.versions(Path(sys.executable), "confluent-kafka", "aiohttp")
-    found = [f"{python} ({own})"]
+    found = [f"Python {environments.release()}"]
     for group, packages in environments.PACKAGES.items():
         if group in kinds:
             known = environments.versions(environments.python(group), *packages)

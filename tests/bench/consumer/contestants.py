@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +76,7 @@ class Contestant:
         """Return the command."""
         match self.kind:
             case "headrace":
-                return [sys.executable, "-c", "from headrace.cli import app; app()", "run"]
+                return [str(environments.python("headrace")), "-c", "from headrace.cli import app; app()", "run"]
             case "jvm":
                 return ["java", "-cp", f"{environments.jars()}/libs/*", str(FOLDER / "jvm" / "Bench.java"), self.work]
             case _:

@@ -1,9 +1,11 @@
-"""What the peers run in: Python environments by their own lock file, jars by Maven, the server by Go; all cached."""
+"""What contestants run in: Python environments by lock files, jars by Maven, the server by Go; all cached."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -16,11 +18,27 @@ CACHE = places.CACHE / "bench"
 ASK = "import importlib.metadata as m, sys; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
 
 
+IMAGE = re.compile(r"^ARG BASE=python:(\d+\.\d+)", re.MULTILINE)
+
+
+@cache
+def interpreter() -> str:
+    """Return the Python that all run on: of the release that the runtime's image has, else this one."""
+    found = IMAGE.search((places.ROOT / "connectors" / "runtime" / "Dockerfile").read_text(encoding="utf-8"))
+    assert found is not None
+    environment = {**os.environ, "PYENV_VERSION": found[1]}  # what pyenv has installed it hides else
+    words = [pypi.uv(), "python", "find", "--no-python-downloads", found[1]]
+    told = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    return told.stdout.strip() if told.returncode == 0 else sys.executable
+
+
 @cache
 def python(group: str) -> Path:
-    """Return the interpreter of the environment of one dependency group in ``pyproject.toml``."""
+    """Return the interpreter of the environment of one dependency group in ``pyproject.toml``, or of ``headrace``."""
+    own = ["--no-dev", "--package", "headrace", "--project", str(places.ROOT)]
+    which = own if group == "headrace" else ["--only-group", group, "--project", str(FOLDER)]
     folder = CACHE / f"python-{group}"
-    words = [pypi.uv(), "sync", "--frozen", "--quiet", "--only-group", group, "--project", str(FOLDER)]
+    words = [pypi.uv(), "sync", "--frozen", "--quiet", "--python", interpreter(), *which]
     environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder)}
     environment.pop("VIRTUAL_ENV", None)
     log = CACHE / "log" / f"{group}.log"
@@ -56,11 +74,18 @@ def server() -> Path:
 
 
 PACKAGES = {
+    "headrace": ("confluent-kafka", "aiohttp", "uvloop"),
     "bare": ("confluent-kafka", "aiohttp", "uvloop"),
     "faststream": ("faststream", "aiokafka"),
     "quix": ("quixstreams", "confluent-kafka"),
 }
 """Whose versions are told of each environment."""
+
+
+def release() -> str:
+    """Return the version of Python."""
+    done = subprocess.run([str(interpreter()), "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.split()[1]
 
 
 def java() -> str:
