@@ -16,7 +16,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from headrace_operator.api.connector import ConnectorSpec
-from headrace_operator.plan import debezium
+from headrace_operator.plan import debezium, outbox_rows
 from tests.connect_worker import ConnectWorker
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
@@ -74,7 +74,8 @@ class Database:
             "config": config,
         }
         resource = worlds.resource("Connector", name, spec)
-        made = debezium.configuration(resource, ConnectorSpec.model_validate(spec))
+        written = ConnectorSpec.model_validate(spec)
+        made = {**outbox_rows.bound(written, worlds.CONNECT), **debezium.configuration(resource, written)}
         captured = Captured(parts=self.parts, name=made["name"])
         captured.ask("PUT", "/config", made)
         captured.await_running()

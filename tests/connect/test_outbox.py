@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from headrace_operator.plan import debezium
-from tests.connect.capturing import Parts
+from headrace_operator.observed.connect import ConnectorSeen, TaskSeen
+from headrace_operator.plan import debezium, outbox_rows, restarts
+from tests.connect.capturing import Captured, Parts
+from tests.waiting import until
 
 UUID = b"7d5e8f9a-0000-4000-8000-000000000001"
 TYPES = "CREATE EXTENSION hstore; CREATE TYPE address AS (street text, number int);"
@@ -123,3 +125,57 @@ def test_a_route_may_be_a_number(parts: Parts) -> None:
         (unrouted,) = captured.records("outbox.unrouted", 1)
 
     assert [(one.key(), one.value()) for one in (*seen, unrouted)] == [(b"a", b"b"), (b"a", b"b"), (b"a", b"c")]
+
+
+def failure(captured: Captured) -> restarts.Failure:
+    """Wait until the task has failed, and return what is told of it."""
+    found: list[restarts.Failure] = []
+
+    def has_failed() -> bool:
+        tasks = tuple(
+            TaskSeen(id=n, worker="", state=one["state"], trace=one.get("trace"))
+            for n, one in enumerate(captured.tasks())
+        )
+        seen = restarts.failure(ConnectorSeen(name=captured.name, config={}, state="RUNNING", trace=None, tasks=tasks))
+        found.extend(filter(None, [seen]))
+        return bool(found)
+
+    until(f"{captured.name} failing", has_failed)
+    return found[0]
+
+
+@pytest.mark.slow
+@pytest.mark.case("databases-8")
+@pytest.mark.parametrize(
+    ("kind", "ids", "name"),
+    [
+        ("uuid", ("7d5e8f9a-0000-4000-8000-000000000001", "7d5e8f9a-0000-4000-8000-000000000002"), None),
+        ("text", ("a, b%ü\n", "c"), "a%2C+b%25%C3%BC%0A"),
+        ("numeric", ("7.50", "8"), None),
+    ],
+)
+def test_a_row_that_is_too_large_is_named_and_passed_by(
+    parts: Parts, kind: str, ids: tuple[str, str], name: str | None
+) -> None:
+    """Whatever its id is; what comes after it arrives."""
+    named, row = name or ids[0], "INSERT INTO outbox VALUES (%s, 'order', '1', %s);"
+    with parts.database() as database:
+        columns = f"id {kind} PRIMARY KEY, aggregatetype text, aggregateid text, payload text"
+        database.sql(f"CREATE TABLE outbox ({columns});")
+        captured = database.capture({"outbox": {"table": "public.outbox"}})
+        config = dict(captured.ask("GET", "/config"))
+        database.sql(row, (ids[0], "x" * 1_100_000))
+        found = failure(captured)
+        captured.ask("PUT", "/stop")
+        until(f"{captured.name} stopped", lambda: not captured.tasks())
+        captured.ask("PUT", "/config", {**config, **outbox_rows.passed_by((named,))})
+        captured.ask("PUT", "/resume")
+        captured.await_running()
+        database.sql(row, (ids[1], "small"))
+        (seen,) = captured.records("outbox.order", 1)
+        log = parts.worker.log
+
+    assert (found.cause.name, found.row) == ("Row", named)
+    assert "key and payload have 1100001 bytes, and a record may have 1048576" in found.told
+    assert seen.value() == b"small"
+    assert f"The outbox row with id {named} is passed by" in log

@@ -14,7 +14,7 @@ import pytest
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
-from headrace_operator.plan import debezium, marks, workers
+from headrace_operator.plan import debezium, marks, outbox_rows, workers
 from tests.cluster.images import catalog, ingredients
 from tests.connect_worker import ConnectWorker
 from tests.operator import worlds
@@ -38,8 +38,10 @@ SPECS: tuple[dict[str, Any], ...] = (
 def configuration(change: Mapping[str, Any]) -> dict[str, str]:
     """Return the configuration of a Connector."""
     spec = {**worlds.CONNECTOR.spec, **change}
-    resource = worlds.resource("Connector", "c", spec)
-    made = debezium.configuration(resource, ConnectorSpec.model_validate(spec))
+    skip = {"id": "1", "action": "SkipRow", "phase": "Done", "rows": ["7"]}
+    resource = worlds.resource("Connector", "c", spec, status={"operations": {"skip": skip}})
+    written = ConnectorSpec.model_validate(spec)
+    made = {**outbox_rows.bound(written, worlds.CONNECT), **debezium.configuration(resource, written)}
     return {**made, **marks.mark(resource, worlds.HOME)}
 
 

@@ -105,7 +105,7 @@ def connector_that(state: str, task: str = "RUNNING", spec: dict[str, Any] | Non
     resource = worlds.CONNECTOR if spec is None else dataclasses.replace(worlds.CONNECTOR, spec=spec)
     seen = ConnectorSeen(
         name="shop.orders-db",
-        config={**(connector.wanted(resource, worlds.HOME) or {}), "name": "shop.orders-db"},
+        config={**(connector.wanted(resource, worlds.HOME, cluster=worlds.CONNECT) or {}), "name": "shop.orders-db"},
         state=state,
         trace=None,
         tasks=(TaskSeen(id=0, state=task, worker="10.0.0.1:8083", trace="java.lang.Error: no slot"),),

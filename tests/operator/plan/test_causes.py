@@ -25,6 +25,7 @@ KINDS = {
     "topic_config": "Route",
     "converter": "Converter",
     "transform": "Transform",
+    "row": "Row",
 }
 
 

@@ -266,3 +266,83 @@ async def test_a_restart_by_a_person_is_none_of_failed_tasks(life: Life) -> None
 
     assert RESTART not in await life.look(5)
     assert "restarts" not in life.status
+
+
+NAMED = "DataException: The outbox row with id {} cannot become a record: key and payload have 9 bytes"
+
+
+def skip(word: str, row: str) -> str:
+    return json.dumps({"id": word, "row": row})
+
+
+def skipped(life: Life) -> str | None:
+    return life.fake.connectors[NAME].config.get("transforms.outbox.skipped.rows")
+
+
+async def stuck(life: Life, row: str) -> None:
+    """Let the connector fail by a row, and be seen to."""
+    life.fake.fail(NAME, NAMED.format(row))
+    await life.look(2)
+
+
+@pytest.mark.case("databases-8")
+async def test_a_row_that_stops_the_connector_is_passed_by(life: Life) -> None:
+    """And the next one, while the first stays passed by."""
+    await life.look(3)
+    await stuck(life, "7")
+    assert life.status["restarts"]["row"] == "7"
+    assert "headrace connector skip orders-db -n shop" in life.condition("Running")["message"]
+
+    ask(life, skip=skip("one", "7"))
+    assert await life.look(6) == [STOP, PUT, RESUME]
+    assert skipped(life) == "7"
+    assert life.condition("Ready")["status"] == "True"
+    assert "The outbox row with id 7 is passed by" in life.status["operations"]["skip"]["message"]
+
+    await stuck(life, "8%2C9")
+    ask(life, skip=skip("two", "8%2C9"))
+    assert await life.look(6) == [STOP, PUT, RESUME]
+    assert skipped(life) == "7,8%2C9"
+    assert await life.look(3) == []
+
+
+@pytest.mark.case("databases-8")
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [(skip("one", "8"), "the row 7 stands in the way, not 8"), ("{", "headrace.dev/skip cannot be read")],
+)
+async def test_no_other_row_is_passed_by(life: Life, asked: str, said: str) -> None:
+    await life.look(3)
+    await stuck(life, "7")
+    ask(life, skip=asked)
+
+    assert await life.look(3) == []
+    assert life.status["operations"]["skip"]["phase"] == "Refused"
+    assert said in life.status["operations"]["skip"]["message"]
+
+
+@pytest.mark.case("databases-8")
+async def test_nothing_is_passed_by_where_nothing_stands_in_the_way(life: Life) -> None:
+    """Nor once the row was mended, and something else failed."""
+    await life.look(3)
+    await stuck(life, "7")
+    life.fake.fail(NAME, "java.lang.Error: no slot")
+    await life.look(2)
+    ask(life, skip=skip("one", "7"))
+    await life.look(1)
+
+    assert "no row of an outbox stands in the way" in life.status["operations"]["skip"]["message"]
+    assert skipped(life) is None
+
+
+@pytest.mark.case("databases-8")
+async def test_a_refused_request_keeps_what_is_passed_by(life: Life) -> None:
+    await life.look(3)
+    await stuck(life, "7")
+    ask(life, skip=skip("one", "7"))
+    await life.look(6)
+    ask(life, skip=skip("two", "9"))
+
+    assert await life.look(3) == []
+    assert life.status["operations"]["skip"]["phase"] == "Refused"
+    assert skipped(life) == "7"

@@ -65,7 +65,7 @@ def answering(server: ApiServer, annotation: str, **record: Any) -> Iterator[lis
             return bool(asked)
 
         until("a question", is_asked)
-        word = json.loads(asked[0])["id"] if annotation == "offsets" else asked[0]
+        word = json.loads(asked[0])["id"] if annotation in ("offsets", "skip") else asked[0]
         operation = {annotation: {"id": word, "since": "2026-01-02T03:04:05Z", **record}}
         told = {"lastHandledRequest": word, **record} if annotation == "requested-at" else {"operations": operation}
         body = {"status": {"offsets": BEFORE, "conditions": None, **told}}
@@ -179,3 +179,33 @@ def test_without_the_right_nothing_is_asked(server: ApiServer) -> None:
     code, _, said = headrace(server.kubeconfig_for("bob"), "restart", "orders-db")
 
     assert (code, "you may not patch connectors.headrace.dev orders-db in namespace shop" in said) == (4, True)
+
+
+@pytest.mark.case("databases-8")
+def test_the_row_that_stands_in_the_way_is_passed_by(server: ApiServer, ada: Path) -> None:
+    """The one that the status names, unless another is given; nobody is asked where there is no terminal."""
+    standing = {"status": {"restarts": {"attempts": 0, "row": "a%2C+b"}}}
+    server.client.patch("hrconn", "orders-db", standing, "shop", part="status")
+
+    unsure, _, why = headrace(ada, "skip", "orders-db")
+    with answering(server, "skip", action="SkipRow", phase="Done", message="Well.", rows=["a%2C+b"]) as asked:
+        code, out, _ = headrace(ada, "skip", "orders-db", "--yes")
+    with answering(server, "skip", action="SkipRow", phase="Refused", message="Nothing is passed by: why.") as other:
+        refused, _, said = headrace(ada, "skip", "orders-db", "7", "--yes")
+
+    assert (unsure, "--yes is not given" in why) == (2, True)
+    assert (code, out) == (0, "shop/orders-db: passed by the outbox row with id a%2C+b\n")
+    assert [json.loads(one[0])["row"] for one in (asked, other)] == ["a%2C+b", "7"]
+    assert (refused, "Nothing is passed by: why." in said) == (1, True)
+
+
+@pytest.mark.case("databases-8")
+def test_without_such_a_row_nothing_is_asked_for(server: ApiServer, ada: Path) -> None:
+    server.client.patch("hrconn", "orders-db", {"status": {"restarts": None}}, "shop", part="status")
+    before = connector(server)["metadata"]
+
+    code, out, said = headrace(ada, "skip", "orders-db", "--yes")
+
+    assert (code, out) == (1, "")
+    assert "no row of an outbox stands in the way of Connector orders-db in namespace shop" in said
+    assert connector(server)["metadata"]["resourceVersion"] == before["resourceVersion"]

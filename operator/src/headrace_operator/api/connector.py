@@ -223,6 +223,7 @@ class Restarts(Model):
         description="Source offsets right before the last restart: while they are the same, nothing was read since.",
     )
     cause: str | None = Field(None, description="What the last failure is a case of, such as Connection or SlotLost.")
+    row: str | None = Field(None, description="The row of an outbox that the failure names, as URLs write its id.")
 
 
 class ConnectorStatus(Status):

@@ -38,11 +38,20 @@ class OffsetsRequest(Model):
         return self
 
 
+class SkipRequest(Model):
+    """What the annotation ``headrace.dev/skip`` holds, as JSON: the row by the name that the failure gives it."""
+
+    kind: ClassVar[str] = "SkipRequest"
+
+    id: Id
+    row: str
+
+
 class Operation(Model):
     """One operation: what was asked, and what became of it."""
 
     id: str = Field(description="The id that it was asked with.")
-    action: Literal["Restart", "ResetOffsets", "SetOffsets"] = Field(description="What was asked.")
+    action: Literal["Restart", "ResetOffsets", "SetOffsets", "SkipRow"] = Field(description="What was asked.")
     phase: Literal["Stopping", "Changing", "Done", "Refused"] = Field(
         description="Stopping and Changing while it is under way; then Done, or Refused."
     )
@@ -52,6 +61,8 @@ class Operation(Model):
     previous: tuple[dict[str, Any], ...] | None = Field(
         None, description="The offsets that were committed before, saved before they were changed."
     )
+    row: str | None = Field(None, description="The row of the outbox to pass by.")
+    rows: tuple[str, ...] | None = Field(None, description="The rows of the outbox that are passed by, at most 100.")
 
 
 class Operations(Model):
@@ -59,3 +70,4 @@ class Operations(Model):
 
     restart: Operation | None = Field(None, description="What headrace.dev/restart asked for last.")
     offsets: Operation | None = Field(None, description="What headrace.dev/offsets asked for last.")
+    skip: Operation | None = Field(None, description="What headrace.dev/skip asked for last, and all rows passed by.")

@@ -27,6 +27,12 @@ RESTART = f"{GROUP}/restart"
 OFFSETS = f"{GROUP}/offsets"
 """The annotation that asks for other offsets of a Connector: JSON with an id (`headrace_operator.api.operations`)."""
 
+SKIP = f"{GROUP}/skip"
+"""The annotation that asks to pass by a row of an outbox: JSON with an id, and the row's."""
+
+ASKED = {"restart": RESTART, "offsets": OFFSETS, "skip": SKIP}
+"""Annotations that ask for something once, by the names that a status has for them."""
+
 LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 SERVICE = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """What a name must be that becomes that of a Service (RFC 1035)."""

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from headrace_operator.api import hosts
-from headrace_operator.api.schema import OFFSETS, REQUESTED, RESTART, TAKE_OVER
+from headrace_operator.api.schema import ASKED, REQUESTED, TAKE_OVER
 from headrace_operator.clients import errors
 from headrace_operator.clients.api import APPLY, PATCH, Api, path
 from headrace_operator.clients.coalescing import Coalesced
@@ -29,9 +29,6 @@ APPLYING = {**MANAGER, "force": "true"}
 
 LONGEST_REQUEST = 100
 """Characters of an annotation that are read; the status repeats them."""
-
-ASKED = {"restart": RESTART, "offsets": OFFSETS}
-"""Annotations that ask for something once."""
 
 LONGEST_ASKED = 32768
 """Characters of one that are read."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from headrace_operator.api.schema import OFFSETS, REQUESTED, RESTART, TAKE_OVER
+from headrace_operator.api.schema import ASKED, REQUESTED, TAKE_OVER
 from headrace_operator.reconcile.turns import Key
 
 NEIGHBOURS = {
@@ -103,5 +103,5 @@ def _meaning(body: Mapping[str, object], meta: Mapping[str, object]) -> tuple[ob
     accepted = (status.get("accepted") or {}).get("generation")
     annotations = meta.get("annotations")
     annotations = annotations if isinstance(annotations, Mapping) else {}
-    asked = tuple(annotations.get(one) for one in (REQUESTED, TAKE_OVER, RESTART, OFFSETS))
+    asked = tuple(annotations.get(one) for one in (REQUESTED, TAKE_OVER, *ASKED.values()))
     return meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp"), accepted, conditions, asked

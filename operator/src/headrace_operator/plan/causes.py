@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from headrace_operator.plan import outbox_rows
+
 LONGEST = 500
 """Characters of a trace's words."""
 
@@ -104,6 +106,13 @@ CAUSES = (
         words=r"Unable to find .* field|is not a valid field name",
         answer="Never",
         advice="A transform takes no such record: mend capture.outbox.columns, or transforms in config.",
+    ),
+    Cause(
+        name="Row",
+        words=outbox_rows.WORDS,
+        answer="Never",
+        advice="Raise spec.topics.maxRecordBytes where it is too large, or let the row become no record: "
+        "headrace connector skip {connector}.",
     ),
     Cause(
         name="Connection",

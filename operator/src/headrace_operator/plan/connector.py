@@ -26,6 +26,7 @@ from headrace_operator.plan import (
     names,
     needs,
     operations,
+    outbox_rows,
     publication,
     reported,
     requests,
@@ -76,7 +77,7 @@ def _configuration(
 ) -> dict[str, str]:
     has_agent = isinstance(cluster, Resource) and is_on(cluster)
     made = debezium.configuration(resource, spec, has_agent=has_agent)
-    made = {**exactly_once.demanded(cluster), **made}
+    made = {**exactly_once.demanded(cluster), **outbox_rows.bound(spec, cluster), **made}
     return {**made, **marks.mark(resource, home if isinstance(home, str) else ""), **left.wanted(spec)}
 
 

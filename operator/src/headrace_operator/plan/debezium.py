@@ -10,7 +10,7 @@ from headrace_operator.api import addresses as written
 from headrace_operator.api import properties as raw
 from headrace_operator.api.connector import RESERVED, ConnectorSpec, Outbox, OutboxColumns
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import acceptance, names
+from headrace_operator.plan import acceptance, names, outbox_rows
 from headrace_operator.plan.conditions import Finding, false
 from headrace_operator.plan.reasons import Reason
 
@@ -82,7 +82,7 @@ def configuration(resource: Resource, spec: ConnectorSpec, *, has_agent: bool = 
 
     Where the workers' ``has_agent``, that makes and alters our publications, and Debezium does not.
     """
-    capture = _outbox(prefix(resource, spec), spec.capture.outbox) if spec.capture.outbox else _tables(spec)
+    capture = _outbox(resource, spec, spec.capture.outbox) if spec.capture.outbox else _tables(spec)
     return {
         **_source(resource, spec),
         **_failures(),
@@ -277,7 +277,7 @@ def _literal(table: str) -> str:
     return re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", table)
 
 
-def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
+def _outbox(resource: Resource, spec: ConnectorSpec, outbox: Outbox) -> dict[str, str]:
     columns = outbox.columns or OutboxColumns.model_validate({})
     router = "transforms.outbox"
     return {
@@ -289,13 +289,14 @@ def _outbox(prefix: str, outbox: Outbox) -> dict[str, str]:
         "transforms": "outbox",
         f"{router}.type": "dev.headrace.connect.debezium.OutboxRouter",
         f"{router}.route.by.field": columns.route or "aggregatetype",
-        f"{router}.route.topic.replacement": f"{prefix}.outbox.${{routedByValue}}",
+        f"{router}.route.topic.replacement": f"{prefix(resource, spec)}.outbox.${{routedByValue}}",
         f"{router}.table.field.event.id": columns.id or "id",
         f"{router}.table.field.event.key": columns.key or "aggregateid",
         f"{router}.table.field.event.payload": columns.payload or "payload",
         f"{router}.table.fields.additional.placement": _headers(columns),
         f"{router}.table.field.additional.missing": "ignore",
         f"{router}.table.op.invalid.behavior": "warn",
+        **outbox_rows.passed_by(outbox_rows.skipped(resource)),
     }
 
 

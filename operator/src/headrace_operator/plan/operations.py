@@ -15,7 +15,7 @@ from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import offset_documents
+from headrace_operator.plan import offset_documents, outbox_rows
 from headrace_operator.plan import operation_requests as requested
 from headrace_operator.plan.actions import ChangeOffsets, Note
 from headrace_operator.plan.conditions import Finding, false, instant, timestamp
@@ -26,6 +26,12 @@ LONGEST = timedelta(minutes=5)
 """How long a step may take until the operation is refused, and the connector goes on as its spec says."""
 
 UNDERWAY = ("Stopping", "Changing")
+CALLED = {
+    requested.RESTART: "Restart",
+    requested.SKIP: "Passing by of a row",
+    "ResetOffsets": "Reset of the offsets",
+    "SetOffsets": "Other offsets",
+}
 Record = Mapping[str, Any]
 
 
@@ -45,7 +51,8 @@ class Operating:
     @property
     def restarts(self) -> bool:
         """Whether tasks start anew because somebody asked for it, so that failures count anew, too."""
-        return self.latest is not None and (self.latest["action"], self.latest["phase"]) == (requested.RESTART, "Done")
+        latest = self.latest
+        return latest is not None and latest["action"] in requested.KEEPS_OFFSETS and latest["phase"] == "Done"
 
     @property
     def finding(self) -> Finding | None:
@@ -101,14 +108,16 @@ def _current(resource: Resource, records: Mapping[str, Record]) -> str | None:
 
 def _begun(resource: Resource, name: str, spec: ConnectorSpec, seen: ConnectorSeen, now: datetime) -> Record:
     asked = requested.read(resource, name)
+    rows = outbox_rows.skipped(resource)
     if problem := requested.problem(asked, resource, spec) or _unsaved(asked.action, seen):
-        return _record(asked) | _phase("Refused", problem, now)
-    return _record(asked) | _phase("Stopping", f"{_called(asked)}: the connector is being stopped.", now)
+        return _record(asked, rows) | _phase("Refused", problem, now)
+    then = rows if asked.row is None else outbox_rows.also(rows, asked.row)
+    return _record(asked, then) | _phase("Stopping", f"{_called(asked)}: the connector is being stopped.", now)
 
 
 def _unsaved(action: str, seen: ConnectorSeen) -> str | None:
     """Say that offsets which are to be changed could not be saved before."""
-    return None if action == requested.RESTART else offset_documents.unsaved(seen.offsets)
+    return None if action in requested.KEEPS_OFFSETS else offset_documents.unsaved(seen.offsets)
 
 
 def _of_old(asked: Asked, now: datetime) -> Record:
@@ -117,14 +126,16 @@ def _of_old(asked: Asked, now: datetime) -> Record:
     return _record(asked) | _phase("Refused", text, now)
 
 
-def _record(asked: Asked) -> dict[str, Any]:
+def _record(asked: Asked, rows: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what an operation is begun with; a skip has all ``rows`` that are passed by."""
     offsets = {} if asked.offsets is None else {"offsets": list(asked.offsets)}
-    return {"id": asked.id, "action": asked.action, **offsets}
+    row = {} if asked.row is None else {"row": asked.row}
+    skip = {**row, "rows": list(rows)} if asked.action == requested.SKIP else {}
+    return {"id": asked.id, "action": asked.action, **offsets, **skip}
 
 
 def _called(asked: Asked) -> str:
-    what = {requested.RESTART: "Restart", "ResetOffsets": "Reset of the offsets"}.get(asked.action, "Other offsets")
-    return f"{what} ({asked.id})"
+    return f"{CALLED[asked.action]} ({asked.id})"
 
 
 def _phase(phase: str, message: str, now: datetime) -> dict[str, Any]:
@@ -147,6 +158,8 @@ def _stopping(record: Record, seen: ConnectorSeen, now: datetime, *, late: bool)
     if seen.state != "STOPPED" or seen.tasks:
         text = f"Nothing was done: Kafka Connect did not stop the connector, which is {seen.state}, within 5 minutes."
         return {**record, **_phase("Refused", text, now)} if late else record
+    if record["action"] == requested.SKIP:
+        return _skipping(record, seen, now, late=late)
     if record["action"] == requested.RESTART:
         return {**record, **_phase("Done", "Connector and tasks were stopped, and start anew.", now)}
     if seen.offsets is None:
@@ -157,6 +170,16 @@ def _stopping(record: Record, seen: ConnectorSeen, now: datetime, *, late: bool)
     text = "The connector stands, its offsets are saved, and they are being changed."
     changing = {**record, "previous": list(seen.offsets), **_phase("Changing", text, now)}
     return _changing(changing, seen, now, late=False)
+
+
+def _skipping(record: Record, seen: ConnectorSeen, now: datetime, *, late: bool) -> Record:
+    """Wait until the connector, which stands, is configured to pass by the row."""
+    if outbox_rows.passed_by(tuple(record["rows"])).items() <= seen.config.items():
+        text = f"The outbox row with id {record['row']} is passed by: it becomes no record, also when it is read again."
+        return {**record, **_phase("Done", text, now)}
+    text = "The row is not passed by: Kafka Connect was not told of it within 5 minutes."
+    rows = [one for one in record["rows"] if one != record["row"]]
+    return {**record, "rows": rows, **_phase("Refused", text, now)} if late else record
 
 
 def _changing(record: Record, seen: ConnectorSeen, now: datetime, *, late: bool) -> Record:

@@ -11,7 +11,7 @@ from typing import Any
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.connect import ConnectorSeen, Offsets
 from headrace_operator.observed.value import Absent, Unknown
-from headrace_operator.plan import causes, offset_documents, traces
+from headrace_operator.plan import causes, offset_documents, outbox_rows, traces
 from headrace_operator.plan.actions import RestartConnector
 from headrace_operator.plan.causes import Cause
 from headrace_operator.plan.conditions import instant, timestamp
@@ -26,10 +26,11 @@ WELL_AFTER = timedelta(minutes=2)
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What failed, in one line, and what it is a case of."""
+    """What failed, in one line, what it is a case of, and the ``row`` of an outbox that it names."""
 
     told: str
     cause: Cause
+    row: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,8 @@ def decide(
 def _next(failed: Failure, before: Mapping[str, Any], limit: int | None, now: datetime, offsets: Offsets) -> Failing:
     attempts, error, cause = int(before.get("attempts", 0)), failed.told, failed.cause
     due_at = instant(before.get("nextTime"))
-    kept = {**before, "attempts": attempts, "cause": cause.name}
+    of_before = {key: value for key, value in before.items() if key != "row"}
+    kept = {**of_before, "attempts": attempts, "cause": cause.name, **({"row": failed.row} if failed.row else {})}
     unscheduled = {key: value for key, value in kept.items() if key != "nextTime"}
     if cause.answer == "Never":
         return Failing(error=error, record=unscheduled)
@@ -164,4 +166,4 @@ def _failure(what: str, trace: str | None) -> Failure:
     said = causes.said(trace, cause)
     if said and said not in summary:
         summary = traces.summary(trace, said) or said
-    return Failure(told=f"{what}: {summary}", cause=cause)
+    return Failure(told=f"{what}: {summary}", cause=cause, row=outbox_rows.named(trace))

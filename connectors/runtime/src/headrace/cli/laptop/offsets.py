@@ -12,10 +12,9 @@ from headrace import printable
 from headrace.cli.failure import unreachable, unwell, usage
 from headrace.cli.laptop import conditions, operating, output
 from headrace.cli.laptop.cluster import Access, Cluster, Json
+from headrace.cli.laptop.consent import Sure, consent
 from headrace.cli.laptop.operating import PATIENCE, Patience
 from headrace.cli.laptop.options import ConnectorName, Context, Kubeconfig, Namespace
-
-Sure = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 app = typer.Typer(no_args_is_help=True, help="Show or change how far a Connector has read its database.")
 
@@ -52,7 +51,7 @@ def reset(
     Prints those of before, which ``set`` takes.
     """
     cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
-    _consent(f"Have {connector} forget how far it read, and read its tables anew?", sure=yes)
+    consent(f"Have {connector} forget how far it read, and read its tables anew?", sure=yes)
     _change(cluster, connector, {"action": "reset"}, timeout)
 
 
@@ -70,7 +69,7 @@ def set_(
     """Go on from these offsets; changes in between are read again, or not at all. Prints those of before."""
     cluster = Cluster(Access(namespace=namespace, context=context, kubeconfig=kubeconfig))
     offsets = _read(file)
-    _consent(f"Have {connector} go on from these offsets, whatever lies in between?", sure=yes)
+    consent(f"Have {connector} go on from these offsets, whatever lies in between?", sure=yes)
     _change(cluster, connector, {"action": "set", "offsets": offsets}, timeout)
 
 
@@ -104,11 +103,3 @@ def _read(file: str) -> list[Any]:
     if not isinstance(read, list):
         raise usage(f"{file} has no list of offsets", "Give what offsets show prints.")
     return read
-
-
-def _consent(question: str, *, sure: bool) -> None:
-    if sure:
-        return
-    if not sys.stdin.isatty():
-        raise usage("nobody can be asked here, and --yes is not given", "Add --yes.")
-    typer.confirm(question, abort=True, err=True)

@@ -5,15 +5,20 @@ import io.debezium.transforms.outbox.EventRouterConfigDefinition;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
+import org.apache.kafka.common.config.ConfigDef;
 import org.apache.kafka.connect.connector.ConnectRecord;
 import org.apache.kafka.connect.data.Field;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaBuilder;
 import org.apache.kafka.connect.data.Struct;
+import org.apache.kafka.connect.errors.DataException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Debezium's outbox event router, which no route stops: one that is no part of a topic's name is made one first. */
+/**
+ * Debezium's outbox event router, which no route stops: one that is no part of a topic's name is made one first. A row
+ * that cannot become a record is named in the failure, and may be passed by ({@link OutboxRows}).
+ */
 public final class OutboxRouter<R extends ConnectRecord<R>> extends EventRouter<R> {
 
     private static final Logger LOG = LoggerFactory.getLogger(OutboxRouter.class);
@@ -25,6 +30,7 @@ public final class OutboxRouter<R extends ConnectRecord<R>> extends EventRouter<
     private String routeColumn;
     private String idColumn;
     private Route route;
+    private OutboxRows rows;
 
     @Override
     public void configure(Map<String, ?> configs) {
@@ -33,6 +39,12 @@ public final class OutboxRouter<R extends ConnectRecord<R>> extends EventRouter<
         idColumn = value(configs, EventRouterConfigDefinition.FIELD_EVENT_ID);
         String topic = value(configs, EventRouterConfigDefinition.ROUTE_TOPIC_REPLACEMENT);
         route = new Route(topic.replace("${routedByValue}", "").length());
+        rows = new OutboxRows(configs, idColumn);
+    }
+
+    @Override
+    public ConfigDef config() {
+        return OutboxRows.defined(super.config());
     }
 
     private static String value(Map<String, ?> configs, io.debezium.config.Field field) {
@@ -43,12 +55,27 @@ public final class OutboxRouter<R extends ConnectRecord<R>> extends EventRouter<
     @Override
     public R apply(R message) {
         boolean isRow = message.value() instanceof Struct change && change.schema().field(AFTER) != null;
-        return super.apply(isRow ? routed(message, (Struct) message.value()) : message);
+        Struct row = isRow ? ((Struct) message.value()).getStruct(AFTER) : null;
+        return row == null ? super.apply(message) : made(message, row);
     }
 
-    private R routed(R message, Struct change) {
-        Struct row = change.getStruct(AFTER);
-        if (row == null || row.schema().field(routeColumn) == null) {
+    private R made(R message, Struct row) {
+        String id = rows.id(row);
+        if (rows.skips(id)) {
+            LOG.warn("The outbox row with id {} is passed by, as was asked: it becomes no record", id);
+            return null;
+        }
+        try {
+            R made = super.apply(routed(message, row));
+            rows.check(made);
+            return made;
+        } catch (RuntimeException e) {
+            throw new DataException("The outbox row with id " + id + " cannot become a record: " + e.getMessage(), e);
+        }
+    }
+
+    private R routed(R message, Struct row) {
+        if (row.schema().field(routeColumn) == null) {
             return message;
         }
         Object written = row.getWithoutDefault(routeColumn);
@@ -57,7 +84,7 @@ public final class OutboxRouter<R extends ConnectRecord<R>> extends EventRouter<
             return message;
         }
         warn(row, written, safe);
-        Struct changed = with(change, AFTER, with(row, routeColumn, safe, Schema.STRING_SCHEMA));
+        Struct changed = with((Struct) message.value(), AFTER, with(row, routeColumn, safe, Schema.STRING_SCHEMA));
         return message.newRecord(
                 message.topic(), message.kafkaPartition(), message.keySchema(), message.key(),
                 changed.schema(), changed, message.timestamp(), message.headers());
