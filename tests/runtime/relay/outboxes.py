@@ -221,17 +221,20 @@ def says(running: Running, *words: str) -> None:
 
 
 class Feed:
-    """Inserts numbered rows of ``keys`` keys on and on, so that no replica is done with its own before it is killed."""
+    """Inserts rows of ``keys`` keys on and on, so that no replica is done with its own before it is killed.
+
+    They are numbered from ``first`` on.
+    """
 
     PART = 1000
 
-    def __init__(self, made: Outbox, keys: int) -> None:
+    def __init__(self, made: Outbox, keys: int, first: int = 0) -> None:
         self._made = made
         self._keys = keys
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.count = 0
-        """How many are committed."""
+        self.count = first
+        """How many are committed, with those before the first."""
 
     def _run(self) -> None:
         while not self._ends.is_set():
