@@ -46,9 +46,9 @@ def folder(tmp_path: Path) -> Path:
     return checkout(tmp_path / "one")
 
 
-def started(folder: Path, *goals: str) -> subprocess.Popen[str]:
+def started(folder: Path, *goals: str, path: str = os.environ["PATH"]) -> subprocess.Popen[str]:
     words = ["env", "--default-signal=INT", str(folder / "tests" / "whole.sh"), *goals]
-    environment = {**os.environ, "HEADRACE_CACHE": str(folder.parent / "cache")}
+    environment = {**os.environ, "HEADRACE_CACHE": str(folder.parent / "cache"), "PATH": path}
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
 
 
@@ -146,6 +146,23 @@ def test_a_signal_ends_what_runs_and_leaves_nothing_running(
 
     assert whole.returncode == 128 + number
     assert "made second" not in said
+    assert (folder / "is-down").exists()
+
+
+def test_what_has_not_its_group_yet_is_ended_too(folder: Path, tmp_path: Path) -> None:
+    """A signal may come between the start of a goal and its first breath."""
+    slow = tmp_path / "bin" / "setsid"
+    slow.parent.mkdir()
+    late = 'case "$*" in *patient) touch is-late; sleep 2 ;; esac'
+    slow.write_text(f'#!/bin/sh\n{late}\nexec {shutil.which("setsid")} "$@"\n')
+    slow.chmod(0o755)
+    whole = started(folder, "patient", "second", path=f"{slow.parent}:{os.environ['PATH']}")
+    until("the goal to be begun", (folder / "is-late").exists)
+
+    whole.send_signal(signal.SIGTERM)
+    whole.communicate(timeout=PATIENCE)
+
+    assert whole.returncode == 128 + signal.SIGTERM
     assert (folder / "is-down").exists()
 
 

@@ -11,6 +11,7 @@ exec 8>"$cache/whole.lock"
 begun=$(date +%s)
 times=
 making=
+made=
 beside=
 red=0
 
@@ -41,6 +42,7 @@ run() {
   making=$!
   wait "$making"
   code=$?
+  made=$making
   making=
   took "$1" "$since"
   return "$code"
@@ -56,6 +58,7 @@ await_beside() {
   [ -n "$beside" ] || return 0
   echo "waiting for $name, which runs beside" >&2
   wait "$beside" || red=$?
+  [ "$!" != "$beside" ] || made=$beside
   beside=
   took "$name" "$beside_since"
   show_beside
@@ -66,15 +69,21 @@ show_beside() {
   rm -f "$said"
 }
 
+# What has only just begun may not have its group yet.
 end() {
-  kill -- "-$1" 2>/dev/null
+  tries=50
+  until kill -- "-$1" 2>/dev/null || [ "$tries" -eq 0 ]; do
+    sleep 0.1
+    tries=$((tries - 1))
+  done
   wait "$1"
 }
 
 finish() {
   status=$?
   trap '' INT TERM HUP
-  [ -z "$making" ] || end "$making"
+  [ "${!:-$made}" = "$made" ] || making=$! # a signal may come before it is noted what was begun
+  [ -z "$making" ] || [ "$making" = "$beside" ] || end "$making"
   [ -z "$beside" ] || { end "$beside"; show_beside; }
   if flock --nonblock 8; then run down || status=1; fi
   took whole "$begun"
