@@ -62,7 +62,8 @@ def _kinds() -> list[dict[str, str]]:
 def _examples() -> list[dict[str, Any]]:
     found = list(yaml.safe_load_all((EXAMPLES / "outbox.yaml").read_text()))
     known = {one["kind"] for one in found}
-    others = yaml.safe_load_all((EXAMPLES / "outbox-relay.yaml").read_text())
+    more = ("outbox-relay.yaml", "snapshot.yaml")
+    others = [one for name in more for one in yaml.safe_load_all((EXAMPLES / name).read_text())]
     return [*found, *(one for one in others if one["kind"] not in known)]
 
 

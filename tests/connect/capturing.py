@@ -16,7 +16,8 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from headrace_operator.api.connector import ConnectorSpec
-from headrace_operator.plan import debezium, outbox_rows
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
+from headrace_operator.plan import debezium, outbox_rows, signals
 from tests.connect_worker import ConnectWorker
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
@@ -61,8 +62,16 @@ class Database:
         with psycopg.connect(self.parts.server.url(self.name), autocommit=True) as connection:
             connection.execute(statements.encode(), values)
 
-    def capture(self, capture: Mapping[str, Any], config: Mapping[str, str] | None = None) -> Captured:
-        """Start a Connector of this database as the operator configures it, and wait until its task runs."""
+    def capture(
+        self,
+        capture: Mapping[str, Any],
+        config: Mapping[str, str] | None = None,
+        kafka: KafkaConnectionSpec | None = None,
+    ) -> Captured:
+        """Start a Connector of this database as the operator configures it, and wait until its task runs.
+
+        With a ``kafka`` it is told of snapshots by that.
+        """
         name = self.name.replace("_", "-")
         self.parts.worker.write_secret("shop", name, username="postgres", password="any")
         postgres = {"host": "127.0.0.1", "port": self.parts.server.port, "database": self.name}
@@ -76,6 +85,7 @@ class Database:
         resource = worlds.resource("Connector", name, spec)
         written = ConnectorSpec.model_validate(spec)
         made = {**outbox_rows.bound(written, worlds.CONNECT), **debezium.configuration(resource, written)}
+        made |= signals.properties(resource, written, worlds.CONNECT, kafka) if kafka else {}
         captured = Captured(parts=self.parts, name=made["name"])
         captured.ask("PUT", "/config", made)
         captured.await_running()

@@ -14,7 +14,7 @@ import pytest
 from headrace_operator.api.connectcluster import ConnectClusterSpec
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
-from headrace_operator.plan import debezium, marks, outbox_rows, workers
+from headrace_operator.plan import debezium, marks, outbox_rows, signals, workers
 from tests.cluster.images import catalog, ingredients
 from tests.connect_worker import ConnectWorker
 from tests.operator import worlds
@@ -24,31 +24,37 @@ pytestmark = [pytest.mark.slow, pytest.mark.case("databases-7")]
 
 KNOWN = Path(__file__).parent / "known" / "Known.java"
 TOPICS = "topic.creation.default."
-UNLISTED = (TOPICS, "driver.")
-MISSPELT = ["driver.option", "producer.ack", f"{TOPICS}partition"]
+UNLISTED = (TOPICS, "driver.", "signal.consumer.", "signal.kafka.", "read.only")
+MISSPELT = ["driver.option", "producer.ack", "signal.consumer.group", "signal.kafka.group", f"{TOPICS}partition"]
 COLUMNS = {"id": "a", "route": "b", "key": "c", "type": "d", "payload": "e", "traceparent": "f"}
 OUTBOX = {"outbox": {"table": "public.outbox", "columns": COLUMNS}}
 SPECS: tuple[dict[str, Any], ...] = (
     {"capture": OUTBOX},
     {"capture": {"tables": ["public.orders"]}, "topics": {"partitions": 3, "replicationFactor": 3}},
     {"postgres": {**worlds.CONNECTOR.spec["postgres"], "slot": "a", "publication": "b"}},
+    {"config": {"signal.data.collection": "public.signals"}},
 )
+TLS = {"ca": {"secret": "kafka", "key": "ca.crt"}, "certificate": {"secret": "kafka-client"}}
+SASL = {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "kafka"}}
+KAFKA = KafkaConnectionSpec.model_validate({"bootstrapServers": "127.0.0.1:9092", "sasl": SASL, "tls": TLS})
 
 
 def configuration(change: Mapping[str, Any]) -> dict[str, str]:
-    """Return the configuration of a Connector."""
+    """Return the configuration of a Connector that is told of snapshots."""
     spec = {**worlds.CONNECTOR.spec, **change}
     skip = {"id": "1", "action": "SkipRow", "phase": "Done", "rows": ["7"]}
     resource = worlds.resource("Connector", "c", spec, status={"operations": {"skip": skip}})
     written = ConnectorSpec.model_validate(spec)
     made = {**outbox_rows.bound(written, worlds.CONNECT), **debezium.configuration(resource, written)}
+    made |= signals.properties(resource, written, worlds.CONNECT, KAFKA)
     return {**made, **marks.mark(resource, worlds.HOME)}
 
 
 def unknown(worker: ConnectWorker, config: Mapping[str, str]) -> set[str]:
     """Return which properties neither the plug-in nor its converters and transforms know, save the mark.
 
-    Kafka Connect does not list those of topics, nor Debezium those of the driver and the class of its own converters.
+    Kafka Connect does not list those of topics, nor Debezium those of the driver, of its client of signals, the
+    class of its own converters, and that it only reads.
     """
     url = f"{worker.url}/connector-plugins/{config['connector.class']}/config/validate"
     headers = {"content-type": "application/json"}
@@ -64,7 +70,7 @@ def unknown(worker: ConnectWorker, config: Mapping[str, str]) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("change", SPECS, ids=["outbox", "tables", "named"])
+@pytest.mark.parametrize("change", SPECS, ids=["outbox", "tables", "named", "signals"])
 def test_connectors_have_only_properties_that_are_known(connect_worker: ConnectWorker, change: dict[str, Any]) -> None:
     assert not unknown(connect_worker, configuration(change))
 
@@ -91,11 +97,8 @@ def test_workers_topics_and_drivers_have_only_properties_that_are_known(
     tmp_path: Path, more: dict[str, str], expected: list[str]
 ) -> None:
     """What a converter or a provider knows is its own: the worker hands it all that begins with its name."""
-    sasl = {"mechanism": "SCRAM-SHA-512", "credentials": {"secret": "kafka"}}
-    tls = {"ca": {"secret": "kafka", "key": "ca.crt"}, "certificate": {"secret": "kafka-client"}}
-    kafka = KafkaConnectionSpec.model_validate({"bootstrapServers": "127.0.0.1:9092", "sasl": sasl, "tls": tls})
     spec = ConnectClusterSpec.model_validate({"kafka": "kafka", "workers": {"config": more}})
-    lines = workers.worker_properties(worlds.CONNECT, spec, kafka).splitlines()
+    lines = workers.worker_properties(worlds.CONNECT, spec, KAFKA).splitlines()
     own = [line for line in lines if not line.startswith(("config.providers.", "key.converter.", "value.converter."))]
     own += [f"{name}={value}" for name, value in configuration({}).items() if name.startswith(UNLISTED)]
     file = tmp_path / "worker.properties"

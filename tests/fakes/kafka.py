@@ -82,7 +82,7 @@ class FakeKafka(Kafka):
         await asyncio.sleep(ANSWER)
         return {at: Committed(offset=self._end(at)) for at in partitions if at[1] < self._count(at[0])}
 
-    async def read(self, group: str, spans: Mapping[Partition, Span]) -> LogSeen:
+    async def read(self, group: str, spans: Mapping[Partition, Span], *, values: bool = False) -> LogSeen:
         """Return the records of ``spans``."""
         await asyncio.sleep(ANSWER)
         records = (_record(at, offset) for at, span in spans.items() for offset in range(span.start, span.end))

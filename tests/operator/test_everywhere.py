@@ -83,6 +83,7 @@ def test_who_may_view_reads_kinds_and_nothing_of_what_is_in_records(installed: E
     assert {kind for kind, verbs in rights["edit"].items() if "use" in verbs} == kinds - {
         "consumers.headrace.dev",
         "outboxrelays.headrace.dev",
+        "snapshots.headrace.dev",
     }
 
 

@@ -11,7 +11,13 @@ from headrace_operator.observed.connect import ConnectorSeen, LoggersSeen, TaskS
 from headrace_operator.observed.kafka import BacklogSeen, Load, PartitionSeen, Rates, SettingsSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent
-from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, ConsumerWorld, OutboxRelayWorld
+from headrace_operator.observed.world import (
+    ConnectClusterWorld,
+    ConnectorWorld,
+    ConsumerWorld,
+    OutboxRelayWorld,
+    SnapshotWorld,
+)
 from headrace_operator.plan import names, rest
 from headrace_operator.plan.actions import (
     Action,
@@ -71,7 +77,7 @@ BEHIND = Rates(
 )
 """A group that has been behind for long, in each of twelve partitions."""
 
-World = TypeVar("World", ConsumerWorld, ConnectClusterWorld, ConnectorWorld, OutboxRelayWorld)
+World = TypeVar("World", ConsumerWorld, ConnectClusterWorld, ConnectorWorld, OutboxRelayWorld, SnapshotWorld)
 TOPIC = "shop.orders-db.outbox.order"
 HOME = "uid-of-shop"
 """The UID of namespace shop."""
@@ -93,6 +99,11 @@ class Place:
     async def namespace_uid(self, _: str) -> str:
         """Return its UID."""
         return HOME
+
+    async def known(self, kind: str, namespace: str) -> tuple[Resource, ...]:
+        """Return those of a kind that are remembered: all that it lists."""
+        listing: Any = self
+        return tuple(await listing.resources(kind, namespace))
 
 
 def resource(kind: str, name: str, spec: Mapping[str, Any], **more: Any) -> Resource:
@@ -154,6 +165,8 @@ OUTBOX_RELAY = resource(
     },
     labels={"app.kubernetes.io/instance": "argo"},
 )
+
+SNAPSHOT = resource("Snapshot", "earlier", {"connector": "orders-db", "tables": ["public.outbox"]})
 
 
 def consumer_world(**changes: Any) -> ConsumerWorld:

@@ -1,9 +1,13 @@
+import io.debezium.config.Field;
+import io.debezium.connector.postgresql.PostgresConnectorConfig;
+import io.debezium.pipeline.signal.channels.KafkaSignalChannel;
 import java.io.FileReader;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
@@ -22,6 +26,8 @@ class Known {
                 "producer.", ProducerConfig.configNames(),
                 "consumer.", ConsumerConfig.configNames(),
                 "admin.", AdminClientConfig.configNames(),
+                "signal.consumer.", ConsumerConfig.configNames(),
+                "", signals(),
                 "topic.creation.default.", TopicCreationConfig.defaultGroupConfigDef().names(),
                 "driver.", Arrays.stream(PGProperty.values()).map(PGProperty::getName).collect(Collectors.toSet()));
         for (String name : file.stringPropertyNames()) {
@@ -29,6 +35,15 @@ class Known {
                 System.out.println(name);
             }
         }
+    }
+
+    private static Set<String> signals() {
+        return Stream.of(
+                        KafkaSignalChannel.SIGNAL_TOPIC, KafkaSignalChannel.BOOTSTRAP_SERVERS,
+                        KafkaSignalChannel.SIGNAL_POLL_TIMEOUT_MS, KafkaSignalChannel.GROUP_ID,
+                        PostgresConnectorConfig.READ_ONLY_CONNECTION)
+                .map(Field::name)
+                .collect(Collectors.toSet());
     }
 
     private static boolean isOf(String prefix, Set<String> names, String name) {

@@ -356,4 +356,4 @@ OF_CONNECTORS = (
     ),
 )
 OF_OTHERS = (*OF_KAFKA, *OF_WORKERS, *OF_CONNECTORS)
-"""All but Consumers and OutboxRelays."""
+"""All but Consumers, OutboxRelays and Snapshots."""

@@ -1,4 +1,4 @@
-"""OutboxRelays that somebody wrote to do harm; see `hostile`, which has the other kinds. All are the corpus."""
+"""OutboxRelays that somebody wrote to do harm; see `hostile`, which has the other kinds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from tests.operator.api.hostile import (
     LOCAL,
     LOGIN,
     MOST,
-    OF_OTHERS,
     PASSWORD,
     PATTERN,
     SHAPE,
@@ -97,4 +96,5 @@ OF_RELAYS = (
         argued="who asks is known to the API server alone",
     ),
 )
-CORPUS = (*OF_OTHERS, *OF_CONSUMERS, *OF_RELAYS)
+OF_PODS = (*OF_CONSUMERS, *OF_RELAYS)
+"""Those of kinds that have pods of the runtime."""

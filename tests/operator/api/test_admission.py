@@ -204,10 +204,10 @@ def server() -> Iterator[fast.ApiServer]:
 numbers = itertools.count()
 
 
-def user(server: fast.ApiServer, *rights: tuple[str, str, str, str]) -> str:
-    """Make someone who may write every kind and has these rights: group, resource, name (or none) and verb."""
+def user(server: fast.ApiServer, *rights: tuple[str, str, str, str], writes: str = "*") -> str:
+    """Make someone who ``writes`` every kind and has these rights: group, resource, name (or none) and verb."""
     name = f"dev-{next(numbers)}"
-    rules = [{"apiGroups": ["headrace.dev"], "resources": ["*"], "verbs": ["create", "update", "patch", "get"]}]
+    rules = [{"apiGroups": ["headrace.dev"], "resources": [writes], "verbs": ["create", "update", "patch", "get"]}]
     for group, resource, called, verb in rights:
         rules.append(
             {
@@ -317,6 +317,19 @@ def test_who_may_not_use_a_resource_refers_to_none(
     refused = judged(server, user(server, *others, ("headrace.dev", plural, "b", "use")), kind, spec)
     assert f" a and may not use it in namespace shop: ask for a Role with the verb use on {plural}" in str(refused)
     assert judged(server, user(server, *others, ("headrace.dev", plural, "a", "use")), kind, spec) is None
+
+
+@pytest.mark.apiserver
+def test_who_may_not_update_a_connector_has_it_take_no_snapshot(server: fast.ApiServer) -> None:
+    """Its filter is SQL that runs with the Connector's login; who only reads its topics may use it, and no more."""
+    spec = {"connector": "a", "tables": ["public.orders"], "filter": [{"table": "public.orders", "where": "true"}]}
+    wrong = (*ALL, ("headrace.dev", "connectors", "b", "update"))
+
+    refused = str(judged(server, user(server, *wrong, writes="snapshots"), "Snapshot", spec))
+    assert "you have the Connector a do something and may not update it in namespace shop" in refused
+    assert "ask for a Role with the verb update on connectors.headrace.dev" in refused
+    right = ("headrace.dev", "connectors", "a", "update")
+    assert judged(server, user(server, right, writes="snapshots"), "Snapshot", spec) is None
 
 
 @pytest.mark.apiserver

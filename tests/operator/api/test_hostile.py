@@ -19,13 +19,13 @@ from tests.cluster import fast
 from tests.cluster.client import refusal
 from tests.operator import worlds
 from tests.operator.api.hostile import VICTIM, Hostile
-from tests.operator.api.hostile_relays import CORPUS
+from tests.operator.api.hostile_snapshots import CORPUS
 from tests.operator.api.test_admission import NAMING
 from tests.operator.operator_process import install
 from tests.operator.plan import statuses
 from tests.waiting import until
 
-GOOD = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER, worlds.OUTBOX_RELAY)
+GOOD = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER, worlds.OUTBOX_RELAY, worlds.SNAPSHOT)
 SPECS = {one.kind: dict(one.spec) for one in GOOD}
 WHO = "mallory"
 USABLE = {"kafkaconnections": "kafka", "connectclusters": "main", "connectors": "orders-db"}

@@ -22,7 +22,7 @@ from headrace_operator.plan.acceptance import judge
 from tests.cluster import fast
 from tests.cluster.client import refusal
 from tests.operator import worlds
-from tests.operator.api import externals
+from tests.operator.api import externals, snapshot_rules
 from tests.operator.operator_process import kubectl
 from tests.operator.plan import leaves, statuses, templates
 from tests.waiting import until
@@ -36,6 +36,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "Connector": dict(worlds.CONNECTOR.spec),
     "Consumer": {"from": SOURCE, "handler": HTTP},
     "OutboxRelay": dict(worlds.OUTBOX_RELAY.spec),
+    "Snapshot": dict(worlds.SNAPSHOT.spec),
 }
 REST = {"tls": {"secret": "certificate"}, "auth": {"credentials": {"secret": "login"}}}
 POSTGRES = worlds.CONNECTOR.spec["postgres"]
@@ -188,6 +189,7 @@ REFUSED: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
         )
         for path, index, at, value in templates.RULES
     ),
+    *snapshot_rules.RULES,
     ("OutboxRelay", "spec", 0, {"mysql": PARCELS}),
     *(
         ("OutboxRelay", f"spec.{database}.host", index, {"mariadb": None, database: {**PARCELS, "host": host}})
@@ -222,6 +224,7 @@ KEPT: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
     ("Connector", 4, {"topics": {"prefix": "other"}}, IS_ACCEPTED),
     ("Consumer", 0, {"from": {**SOURCE, "connector": "other"}}, HAS_PODS),
     ("Consumer", 1, {"from": {"kafka": "kafka", "topics": ["orders"]}}, HAD_PODS),
+    *snapshot_rules.KEPT,
 )
 """Rules about an edit: kind, number of the rule, the edit, and the status from which on it is refused."""
 BEFORE: dict[tuple[str, int], dict[str, Any]] = {("ConnectCluster", 2): externals.external()}

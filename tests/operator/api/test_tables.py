@@ -28,6 +28,7 @@ SHOWN = {
                  "that is paused", "while Kafka is silent", "with a bad edit"),
     "OutboxRelay": ("new", "runs", "whose database is away", "whose rows wait for a topic", "with failed rows",
                     "without its Secret", "with a bad edit"),
+    "Snapshot": ("new", "that runs", "that is completed", "that was stopped", "of a table that is not captured"),
 }  # fmt: skip
 
 
@@ -58,6 +59,7 @@ def test_columns_are_the_promised_ones(shown: ApiServer) -> None:
     assert normal["Consumer"] == ["NAME", "READY", "REPLICAS", "LAG", "LAG SECONDS", "DEAD", "REASON", "AGE"]
     assert normal["OutboxRelay"][2:6] == ["REPLICAS", "BACKLOG", "OLDEST SECONDS", "FAILED"]
     assert normal["Connector"] == ["NAME", "READY", "STATE", "TASKS", "LAG SECONDS", "REASON", "AGE"]
+    assert normal.pop("Snapshot") == ["NAME", "CONNECTOR", "PHASE", "TABLES", "ROWS", "AGE"]
     assert all(columns[1] == "READY" and columns[-1] == "AGE" for columns in normal.values())
     assert all("REASON" in columns for columns in normal.values())
     assert all({"REASON", "MESSAGE"} <= set(columns) for columns in wide.values())

@@ -254,3 +254,24 @@ def test_of_whose_fields_are_it_is_remembered_what_we_applied(remembered: Rememb
     remembered.put(PLACE, manifest)
 
     assert remembered.get(PLACE) == {**manifest, "metadata": {**manifest["metadata"], "managedFields": [ours]}}
+
+
+async def test_a_kind_is_told_as_far_as_it_is_remembered_and_listed_where_that_is_asked_live(
+    server: Server, near: Kube, kube: Kube, remembered: Remembered, clock: list[float]
+) -> None:
+    """What is too old, or was dropped, is not among them."""
+    kind = PLACE.rpartition("/")[0]
+    assert await near.known("ConnectCluster", "shop") == ()
+    remembered.put(PLACE, cluster())
+    (found,) = await near.known("ConnectCluster", "shop")
+    assert (found.name, server.reads) == ("main", Counter())
+    remembered.drop(PLACE)
+    assert await near.known("ConnectCluster", "shop") == ()
+    remembered.put(PLACE, cluster("2"))
+    clock[0] += 3 * OLDEST
+    remembered.put(f"{kind}/other", cluster("3"))
+    assert remembered.all_of(kind) == [remembered.get(f"{kind}/other")]
+
+    server.objects[kind] = {"items": [cluster()]}
+    assert [one.name for one in await kube.known("ConnectCluster", "shop")] == ["main"]
+    assert server.reads[kind] == 1

@@ -20,6 +20,8 @@ SPECS: dict[tuple[str, str], Mapping[str, Any]] = {
     ("Consumer", "billing"): {"from": {"connector": "orders", "routes": ["order"]}},
     ("Consumer", "stock"): {"from": {"connector": "parts", "routes": ["part"]}},
     ("Consumer", "plain"): {"from": {"kafka": "kafka", "topics": ["t"]}},
+    ("Snapshot", "earlier"): {"connector": "orders", "tables": ["public.a"]},
+    ("Snapshot", "of-parts"): {"connector": "parts", "tables": ["public.a"]},
 }
 
 
@@ -47,7 +49,8 @@ def rung(kind: str, name: str, *, deleted: bool = False) -> set[str]:
 @pytest.mark.parametrize(
     ("kind", "name", "others"),
     [
-        ("Connector", "orders", {"ConnectCluster/main", "Consumer/billing"}),
+        ("Connector", "orders", {"ConnectCluster/main", "Consumer/billing", "Snapshot/earlier"}),
+        ("Snapshot", "earlier", {"Connector/orders"}),
         ("ConnectCluster", "main", {"Connector/orders", "Consumer/billing", "Consumer/stock"}),
         (
             "KafkaConnection",

@@ -22,7 +22,7 @@ from headrace_operator.observed.kube import Resource
 from headrace_operator.plan import assumed, connectcluster, external
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.conditions import timestamp
-from tests.operator import worlds
+from tests.operator import snapshot_worlds, worlds
 from tests.operator.plan import statuses, templates
 
 Json = dict[str, Any]
@@ -184,6 +184,7 @@ SPECS: dict[str, tuple[Json, ...]] = {
         {"kafka": "kafka", "mysql": DATABASE, "table": "outbox", "template": ELSE},
         {"kafka": "kafka", "mariadb": DATABASE, "table": "outbox"},
     ),
+    "Snapshot": snapshot_worlds.SPECS,
 }
 """Of each kind specs that have every field between them, none with its default."""
 
@@ -318,8 +319,10 @@ NAMES = {
     "Connector": "orders-db",
     "Consumer": "billing",
     "OutboxRelay": "parcels",
+    "Snapshot": "earlier",
 }
-GIVEN = {(one.kind, one.name): one for one in (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER)}
+THERE = (worlds.KAFKA, worlds.CONNECT, worlds.CONNECTOR, worlds.CONSUMER, *snapshot_worlds.OF_ROWS)
+GIVEN = {(one.kind, one.name): one for one in THERE}
 
 
 def follows(kind: str, spec: Json) -> str | None:

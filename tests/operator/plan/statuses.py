@@ -12,11 +12,12 @@ from headrace_operator.api.schema import API_VERSION
 from headrace_operator.observed.connect import ConnectorSeen, FieldError, TaskSeen, Validation
 from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen
 from headrace_operator.observed.kube import PodSeen, Resource
+from headrace_operator.observed.snapshots import Notification, TopicsOfSnapshots
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import KafkaConnectionWorld
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, outboxrelay
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, outboxrelay, snapshot
 from headrace_operator.plan.actions import Plan
-from tests.operator import worlds
+from tests.operator import snapshot_worlds, worlds
 
 Seen = tuple[Resource, Plan]
 PLANS: dict[str, Callable[..., Plan]] = {
@@ -25,6 +26,7 @@ PLANS: dict[str, Callable[..., Plan]] = {
     "Connector": connector.plan,
     "Consumer": consumer.plan,
     "OutboxRelay": outboxrelay.plan,
+    "Snapshot": snapshot.plan,
 }
 ACTED: dict[str, Callable[..., Any]] = {
     "KafkaConnection": lambda world, actions: world,
@@ -32,6 +34,7 @@ ACTED: dict[str, Callable[..., Any]] = {
     "Connector": worlds.after_connector,
     "Consumer": worlds.after_consumer,
     "OutboxRelay": worlds.after_outbox_relay,
+    "Snapshot": snapshot_worlds.after,
 }
 
 
@@ -46,6 +49,7 @@ WORLDS: dict[str, Callable[[], Any]] = {
     "Connector": worlds.connector_world,
     "Consumer": worlds.consumer_world,
     "OutboxRelay": worlds.outbox_relay_world,
+    "Snapshot": snapshot_worlds.world,
 }
 
 
@@ -150,6 +154,16 @@ def _paused() -> Seen:
     return world.resource, planned(world)
 
 
+def _snapshotting(*told: Notification) -> Seen:
+    """Return a Snapshot that its connector was asked for, and has told so of."""
+    world = snapshot_worlds.world()
+    world = worlds.with_status(world, planned(world).status)
+    topics = TopicsOfSnapshots(signals_end=4, notifications_end=6, notifications=told, read=6)
+    world = dataclasses.replace(world, topics=topics)
+    return world.resource, planned(world)
+
+
+UNCAPTURED = {**worlds.SNAPSHOT.spec, "tables": ["public.nothing"]}
 BAD: dict[str, Any] = {"spec": {"nonsense": True}, "generation": 2}
 REFUSED = Validation(errors=(FieldError(field="tasks.max", message="not a number"),))
 SILENT = Unknown(reason="GET http://x: no answer within 5 s")
@@ -210,6 +224,15 @@ CASES: tuple[tuple[str, Seen, str], ...] = (
     ("a new OutboxRelay with a bad spec", new("OutboxRelay", **BAD), "Failed"),
     ("an OutboxRelay with a bad edit", running("OutboxRelay", **BAD), "Failed"),
     ("an OutboxRelay beside its Connector", new("OutboxRelay", namesake=worlds.CONNECTOR), "Failed"),
+    ("a new Snapshot", new("Snapshot"), "InProgress"),
+    ("a Snapshot that runs", _snapshotting(snapshot_worlds.notification("STARTED")), "InProgress"),
+    ("a Snapshot that rests", _snapshotting(snapshot_worlds.notification("PAUSED")), "InProgress"),
+    ("a Snapshot that is completed", running("Snapshot"), "Current"),
+    ("a Snapshot that was stopped", _snapshotting(snapshot_worlds.notification("ABORTED")), "Failed"),
+    ("a Snapshot while Kafka is silent", new("Snapshot", topics=SILENT), "InProgress"),
+    ("a Snapshot without its Connector", new("Snapshot", connector=Absent()), "InProgress"),
+    ("a Snapshot of a table that is not captured", new("Snapshot", spec=UNCAPTURED), "Failed"),
+    ("a new Snapshot with a bad spec", new("Snapshot", **BAD), "Failed"),
     ("a new Connector", new("Connector"), "InProgress"),
     ("a Connector that runs", running("Connector"), "Current"),
     (

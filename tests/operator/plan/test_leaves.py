@@ -16,7 +16,7 @@ from headrace_operator.observed.connect import ConnectorSeen, LoggersSeen, Valid
 from headrace_operator.observed.kafka import TopicSeen
 from headrace_operator.observed.kube import Children, SecretSeen
 from headrace_operator.observed.value import Unknown
-from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld
+from headrace_operator.observed.world import ConnectClusterWorld, ConnectorWorld, SnapshotWorld
 from headrace_operator.plan import needs, rest, sources
 from headrace_operator.plan.actions import Plan
 from headrace_operator.plan.children import APPLIED
@@ -102,10 +102,15 @@ def settled(seen: Any) -> tuple[Any, Plan]:
 
 
 def made(seen: Any, field: str) -> Any:
-    """Return what there is in a world: of a Consumer's replicas nothing after an edit of `scale`, as time decides."""
+    """Return what there is in a world: of a Consumer's replicas nothing after an edit of `scale`, as time decides.
+
+    A Snapshot makes nothing that an edit could change.
+    """
     if isinstance(seen, ConnectorWorld):
         assert isinstance(seen.seen, ConnectorSeen)
         return seen.seen.config, seen.seen.state
+    if isinstance(seen, SnapshotWorld):
+        return None
     every = {**seen.children.objects}
     if isinstance(seen, ConnectClusterWorld):
         assert isinstance(seen.agent, Children)

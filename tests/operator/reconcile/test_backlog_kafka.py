@@ -285,7 +285,7 @@ async def test_dead_letters_that_cannot_be_read_leave_the_lag_known(shop: Shop) 
     """The count is unknown and it is said why; once it was known it stays, and is said to be old."""
 
     class Unreadable(Kafka):
-        async def read(self, group: str, spans: Mapping[Partition, Span]) -> LogSeen:
+        async def read(self, group: str, spans: Mapping[Partition, Span], *, values: bool = False) -> LogSeen:
             raise Unauthorized("Kafka refuses to read: the topic is not yours.")
 
     shop.bury(1)

@@ -57,6 +57,7 @@ KINDS = {
     "connector": "orders-db",
     "consumer": "billing",
     "outboxrelay": "shipping",
+    "snapshot": "customers-2026-11",
 }
 CHILDREN = "serviceaccounts,roles,rolebindings,configmaps,services,deployments,networkpolicies,poddisruptionbudgets"
 OLD = "of the last release"
@@ -231,7 +232,8 @@ def _definitions() -> list[dict[str, Any]]:
 
 def _manifests() -> str:
     found = list(yaml.safe_load_all((EXAMPLES / "outbox.yaml").read_text()))
-    found += [next(yaml.safe_load_all((EXAMPLES / "outbox-relay.yaml").read_text()))]
+    more = ("outbox-relay.yaml", "snapshot.yaml")
+    found += [next(yaml.safe_load_all((EXAMPLES / name).read_text())) for name in more]
     for one in found:
         one["metadata"] |= {"namespace": "shop", "annotations": ANNOTATIONS}
         one["metadata"]["labels"] = {**LABELS, **one["metadata"].get("labels", {})}

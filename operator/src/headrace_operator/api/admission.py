@@ -46,6 +46,7 @@ JUDGED = {
     "Connector": ("connect", "postgres", "config"),
     "Consumer": ("from", "handler", "delivery.deduplication", "delivery.onDeadLetter", "template"),
     "OutboxRelay": ("kafka", "postgres", "mysql", "mariadb", "template"),
+    "Snapshot": ("connector", "tables", "type", "filter"),
 }
 """Parts of a spec with references, addresses or code: a change of anything else asks nobody."""
 
@@ -56,6 +57,13 @@ USED = {
     "OutboxRelay": (("kafka", "kafkaconnections"),),
 }
 """Parts of a spec that name another resource, whose login the object's pods are given."""
+
+EDITED = {"Snapshot": (("connector", "connectors"),)}
+"""Parts of a spec that name another resource, which who writes them must be allowed to edit.
+
+What a Snapshot asks for is done by the Connector's login, its filter is SQL that the database runs with it, and the
+Connector's own ``config`` takes such SQL, too: whoever may not write that gets it by no other way.
+"""
 
 ADDRESSES = {"ConnectCluster": (("external", "external.url", "externalconnects"),)}
 """Parts of a spec by which the operator itself asks an address for somebody, each with what holds that address.
@@ -108,12 +116,14 @@ def _policy(kind: Kind) -> dict[str, Any]:
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": [rule]},
         "matchConditions": [{"name": "references-addresses-or-code", "expression": _changes(kind, spec)}],
-        "variables": [
-            *_properties(kind),
-            {"name": "named", "expression": _named(kind, spec)},
-            {"name": "secrets", "expression": _distinct("variables.named", _places(kind, spec) or MOST_REFERENCES)},
+        **_variables(kind, spec),
+        "validations": [
+            *_secrets(_places(kind, spec)),
+            *_uses(kind),
+            *_edits(kind),
+            *_reaches(kind),
+            *_pods(kind, spec),
         ],
-        "validations": [*_secrets(_places(kind, spec)), *_uses(kind), *_reaches(kind), *_pods(kind, spec)],
     }
     return {"apiVersion": API_VERSION, "kind": "ValidatingAdmissionPolicy", "metadata": _metadata(kind), "spec": body}
 
@@ -154,6 +164,21 @@ def _has(spec: Mapping[str, Any], path: str) -> bool:
     name, _, rest = path.partition(".")
     child = (spec.get("properties") or {}).get(name)
     return child is not None and (not rest or _has(child, rest))
+
+
+def _validations(kind: Kind, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    uses = (*_uses(kind), *_edits(kind), *_reaches(kind))
+    return [*_secrets(_places(kind, spec)), *uses, *_pods(kind, spec)]
+
+
+def _variables(kind: Kind, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an object's Secrets are called; nothing where a kind names none."""
+    places = _places(kind, spec)
+    if places == 0:
+        return {}
+    named = {"name": "named", "expression": _named(kind, spec)}
+    distinct = {"name": "secrets", "expression": _distinct("variables.named", places or MOST_REFERENCES)}
+    return {"variables": [*_properties(kind), named, distinct]}
 
 
 def _properties(kind: Kind) -> list[dict[str, Any]]:
@@ -229,6 +254,20 @@ def _uses(kind: Kind) -> list[dict[str, Any]]:
     ]
 
 
+def _edits(kind: Kind) -> list[dict[str, Any]]:
+    """Return a question for each resource that the object has do something."""
+    singular = {one.plural: one.name for one in KINDS}
+    return [
+        _allowed(
+            "",
+            (GROUP, plural, f"object.spec.{field}", "update"),
+            f"'you have the {singular[plural]} ' + object.spec.{field} + ' do something and may not update it",
+            f"ask for a Role with the verb update on {plural}.{GROUP}",
+        )
+        for field, plural in EDITED.get(kind.name, ())
+    ]
+
+
 def _reaches(kind: Kind) -> list[dict[str, Any]]:
     """Return a question for each address that the operator asks for the object."""
     told = ("you name the address", ", which Headrace would ask for you,")
@@ -267,12 +306,12 @@ def _pods(kind: Kind, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _allowed(unless: str, asked: tuple[str, str, str, str], problem: str, remedy: str) -> dict[str, Any]:
-    """Return a rule: ``unless`` holds, or who asks has the verb on the resource of (group, resource, name, verb)."""
+    """Return a rule: ``unless`` holds, if given, or who asks has the verb on (group, resource, name, verb)."""
     group, resource, name, verb = asked
     named = f".name({name})" if name else ""
     question = f"authorizer.group('{group}').resource('{resource}').namespace(request.namespace){named}.check('{verb}')"
     return {
-        "expression": f"{unless} || {question}.allowed()",
+        "expression": " || ".join(filter(None, (unless, f"{question}.allowed()"))),
         "messageExpression": f"{problem} in namespace ' + request.namespace + ': {remedy}'",
         "reason": "Forbidden",
     }

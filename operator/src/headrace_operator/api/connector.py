@@ -248,6 +248,9 @@ class ConnectorStatus(Status):
     defaults: dict[str, str] | None = Field(
         None, description="Properties that its ConnectCluster gives it (connectorDefaults), as they are in force."
     )
+    signals: bool | None = Field(None, description="Whether the connector listens for Snapshots, once one was made.")
+    snapshot_taken: bool | None = Field(None, description="Whether its first snapshot is done, by its offsets.")
+    snapshot: str | None = Field(None, description="Id of the incremental snapshot that is under way, by its offsets.")
     tasks_ready: str | None = Field(None, description="Running tasks of all tasks, such as 1/1.")
     offsets: tuple[dict[str, Any], ...] | None = Field(
         None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from headrace_operator.api import address_rules, log_levels, secret_reference
 from headrace_operator.api.address_rules import NO_LOGIN, NO_LOGIN_AT_ALL
 from headrace_operator.api.connectcluster import ConnectClusterSpec, ConnectClusterStatus, Workers
@@ -30,44 +32,25 @@ from headrace_operator.api.external import External
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, KafkaConnectionStatus, Sasl
 from headrace_operator.api.kind import AGE, MESSAGE, NO_DOTS, READY, REASON, WAS_SEEN, Column, Kind, Naming
 from headrace_operator.api.outboxrelay import NO_TABLE, OUR_TOPICS, OutboxRelaySpec, OutboxRelayStatus
-from headrace_operator.api.properties import (
-    CONNECTOR_SECRETS,
-    CONTROL,
-    IDENTITY,
-    KAFKA,
-    LOGIN,
-    MARKS,
-    ODD,
-    OF_ONE,
-    REFERENCE,
-    SECRET,
-    TUNING,
-    WHOLE,
-    WORKER_SECRETS,
-    WORKERS,
+from headrace_operator.api.properties import CONNECTOR_SECRETS, WORKER_SECRETS
+from headrace_operator.api.property_rules import (
+    NO_IDENTITY,
+    NO_KAFKA,
+    NO_PASSWORDS,
+    NO_REFERENCES,
+    NONE_OF_ONE,
+    NOT_THE_WORKERS,
+    ONLY_TUNING,
+    PLAIN_LINES,
+    only_whole_references,
 )
 from headrace_operator.api.schema import SERVICE, Rule
+from headrace_operator.api.snapshot import ONE_CONDITION, SnapshotSpec, SnapshotStatus
 from headrace_operator.api.tables import IS_TABLE
 from headrace_operator.api.template_rules import NO_LOGIN_IN_IMAGE, of_consumer, of_workers
 from headrace_operator.api.template_rules import rules as of_any
 
 TARGET = Column(name="Target", path='.status.conditions[?(@.type=="TargetHealthy")].status', wide=True)
-NO_PASSWORDS = Rule(
-    rule=f"self.all(key, (!key.matches(r'{SECRET}') || self[key].matches(r'{REFERENCE}')) "
-    f"&& !self[key].matches(r'{LOGIN}'))",
-    message="a password would stand here in plain text: name a Secret with credentials instead",
-)
-
-
-def _only_whole_references(allowed: tuple[str, ...]) -> Rule:
-    return Rule(
-        rule=f"self.all(key, !self[key].matches(r'{REFERENCE}') "
-        f"|| (key in {list(allowed)} && self[key].matches(r'{WHOLE}')))",
-        message="a Secret would be shown: only the properties that docs/kafka-connection.md lists may name one, "
-        "each as ${secrets:NAMESPACE/NAME:KEY} and nothing else",
-    )
-
-
 CA_OF_REDISS = Rule(
     rule="!has(self.ca) || self.url.startsWith('rediss://')",
     message="redis:// is not encrypted, so there is nothing to check by ca: write rediss://, or leave ca out",
@@ -79,38 +62,6 @@ ADDED = ("headrace.", "kafka_dlt-", "retry_topic-", "__dlq.errors.", "correlatio
 NOT_ADDED = Rule(
     rule=f"!{list(ADDED)}.exists(prefix, self.startsWith(prefix))",
     message="a header of this name is added by Headrace: name the one in which the records' producer says their ids",
-)
-ONLY_TUNING = Rule(
-    rule=f"self.all(key, key in {list(TUNING)})",
-    message="only properties that tune the client may stand here (docs/kafka-connection.md lists them): remove the "
-    "others; bootstrapServers, tls and sasl say where Kafka is and how to log in",
-)
-NO_IDENTITY = Rule(
-    rule=f"self.all(key, !(key in {list(IDENTITY)}) && !key.matches(r'{MARKS}'))",
-    message="the connector's name, class, database, slot and prefix of topics, and all that begins with headrace., are "
-    "set by Headrace: remove them here; postgres.database, postgres.slot, topics.prefix and onDelete are their fields",
-)
-NONE_OF_ONE = Rule(
-    rule=f"self.all(key, !key.matches(r'{OF_ONE}'))",
-    message="a default is for all Connectors: database, login, SQL, publication and tables are said by each of them",
-)
-NO_REFERENCES = Rule(
-    rule=f"self.all(key, !self[key].matches(r'{REFERENCE}'))",
-    message="a default names no Secret: the Connector names its own, whose writer must have the right to it",
-)
-NO_KAFKA = Rule(
-    rule=f"self.all(key, !key.matches(r'{KAFKA}'))",
-    message="where Kafka is and how to log in is said by the KafkaConnection alone, and how it is verified: remove "
-    "those properties here",
-)
-NOT_THE_WORKERS = Rule(
-    rule=f"self.all(key, !key.matches(r'{WORKERS}'))",
-    message="the workers' Kafka, login, group, topics, listeners and plug-ins are set by Headrace: remove them here; "
-    "the KafkaConnection says where Kafka is and how to log in",
-)
-PLAIN_LINES = Rule(
-    rule=f"self.all(key, !key.matches(r'{ODD}') && !self[key].matches(r'{CONTROL}'))",
-    message="a name is letters, digits, dots, hyphens and underscores, and a value is one line: mend the others",
 )
 OTHER_SOURCE = (
     "records that wait there would never be handled: make another Consumer, and delete this one when its lag is 0"
@@ -227,7 +178,7 @@ KINDS = (
                 NO_PASSWORDS,
                 NOT_THE_WORKERS,
                 PLAIN_LINES,
-                _only_whole_references(WORKER_SECRETS),
+                only_whole_references(WORKER_SECRETS),
                 *address_rules.OF_PROPERTIES,
             ),
             "spec.workers": Workers.rules,
@@ -299,7 +250,7 @@ KINDS = (
                 NO_PASSWORDS,
                 NO_IDENTITY,
                 NO_KAFKA,
-                _only_whole_references(CONNECTOR_SECRETS),
+                only_whole_references(CONNECTOR_SECRETS),
                 *address_rules.OF_PROPERTIES,
                 address_rules.ITS_DATABASE,
             ),
@@ -387,6 +338,32 @@ KINDS = (
             "spec.retry.backoff.initial": (SENSIBLE,),
             "spec.retry.backoff.max": (SENSIBLE,),
             **of_any("spec.template"),
+        },
+    ),
+    Kind(
+        name="Snapshot",
+        plural="snapshots",
+        short="hrsnap",
+        longest_name=63,
+        naming=NO_DOTS,
+        description="Snapshot reads rows of a Connector's tables once more while it runs.",
+        spec=SnapshotSpec,
+        status=SnapshotStatus,
+        columns=(
+            Column(name="Connector", path=".spec.connector"),
+            Column(name="Phase", path=".status.phase"),
+            Column(name="Tables", path=".status.tablesDone"),
+            Column(name="Rows", path=".status.rows", type="integer"),
+            AGE,
+            dataclasses.replace(REASON, wide=True),
+            MESSAGE,
+        ),
+        rules={
+            "": SnapshotSpec.fixed,
+            "spec": SnapshotSpec.rules,
+            "spec.tables[]": (IS_TABLE,),
+            "spec.filter[].table": (IS_TABLE,),
+            "spec.filter[].where": (ONE_CONDITION.rule,),
         },
     ),
 )

@@ -60,6 +60,7 @@ PLURALS = {
     ("headrace.dev/v1alpha1", "Connector"): "connectors",
     ("headrace.dev/v1alpha1", "Consumer"): "consumers",
     ("headrace.dev/v1alpha1", "OutboxRelay"): "outboxrelays",
+    ("headrace.dev/v1alpha1", "Snapshot"): "snapshots",
 }
 
 

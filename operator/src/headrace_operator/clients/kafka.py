@@ -136,15 +136,11 @@ class Kafka:
         """Add partitions to a topic until it has so many; one that has them already is well."""
         await self._ask(f"add partitions to {topic} up to {partitions}", lambda: self._grow(topic, partitions))
 
-    async def send(self, topic: str, value: bytes) -> None:
+    async def send(self, topic: str, value: bytes, key: bytes | None = None) -> None:
         """Write one record."""
-        seconds, properties = DEADLINE, self._properties
+        sending = partial(send, self._properties, topic, (key, value), DEADLINE, self._failures.note)
         loop = asyncio.get_running_loop()
-
-        def sent() -> Awaitable[None]:
-            return loop.run_in_executor(self._threads, send, properties, topic, value, seconds, self._failures.note)
-
-        await self._ask(f"write to {topic}", sent)
+        await self._ask(f"write to {topic}", lambda: loop.run_in_executor(self._threads, sending))
 
     async def offsets(self, partitions: Iterable[Partition]) -> Mapping[Partition, Span]:
         """Read the first and the next offset of each partition; nothing of an open transaction is counted."""
@@ -165,16 +161,15 @@ class Kafka:
             return {}
         return await self._ask(f"read offsets of {group}", lambda: self._committed_of(group, wanted))
 
-    async def read(self, group: str, spans: Mapping[Partition, Span]) -> LogSeen:
+    async def read(self, group: str, spans: Mapping[Partition, Span], *, values: bool = False) -> LogSeen:
         """Read the committed records of ``spans``, as many as fit in `DEADLINE` seconds, as ``group`` without joining.
 
-        Nothing is read, and nobody waits, while `READERS` others are.
+        Their ``values`` are left out unless asked for. Nothing is read, and nobody waits, while `READERS` others are.
         """
         if self._readers.locked():
             return LogSeen(records=(), reached={})
-        return await self._ask(
-            f"read {', '.join(sorted({topic for topic, _ in spans}))}", lambda: self._log(group, spans)
-        )
+        what = f"read {', '.join(sorted({topic for topic, _ in spans}))}"
+        return await self._ask(what, lambda: self._log(group, spans, values=values))
 
     def close(self) -> None:
         """Let go of the connections; what is being asked fails as one that may be asked again."""
@@ -285,9 +280,9 @@ class Kafka:
         about = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
         await _told(self._opened().incremental_alter_configs([about], request_timeout=DEADLINE)[about])
 
-    async def _log(self, group: str, spans: Mapping[Partition, Span]) -> LogSeen:
+    async def _log(self, group: str, spans: Mapping[Partition, Span], *, values: bool) -> LogSeen:
         async with self._readers:
-            return await self._as_group(group, lambda as_: as_.read(spans, DEADLINE))
+            return await self._as_group(group, lambda as_: as_.read(spans, DEADLINE, values=values))
 
     async def _as_group(self, name: str, question: Callable[[Group], Answer]) -> Answer:
         self._opened()

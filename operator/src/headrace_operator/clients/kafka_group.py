@@ -1,7 +1,8 @@
 """What may be asked in the name of a consumer group without joining it: its committed offsets, and records.
 
-It commits nothing. Payloads are fetched, as Kafka sends whole batches, and dropped here. Each takes 0.7 MiB and four
-threads: committed offsets are asked for otherwise (`kafka_offsets`) where the brokers and the login allow it.
+It commits nothing. Payloads are fetched, as Kafka sends whole batches, and dropped here unless they are asked for. Each
+takes 0.7 MiB and four threads: committed offsets are asked for otherwise (`kafka_offsets`) where the brokers and the
+login allow it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Group:
                 raise KafkaException(one.error)
         return {(one.topic, one.partition): committed(one.offset, one.metadata) for one in found if one.offset >= 0}
 
-    def read(self, spans: Mapping[Partition, Span], seconds: float) -> LogSeen:
+    def read(self, spans: Mapping[Partition, Span], seconds: float, *, values: bool = False) -> LogSeen:
         """Return the committed records of ``spans`` that came, and how far each partition was read.
 
         It is a failure when nothing came at all; that may be one partition's leader, so it says nothing of the Kafka.
@@ -61,7 +62,7 @@ class Group:
             client = self._opened()
             client.assign([TopicPartition(topic, number, span.start) for (topic, number), span in spans.items()])
             try:
-                seen = _until(client, spans, end)
+                seen = _until(client, spans, end, values=values)
             finally:
                 client.unassign()
         if not any(seen.reached[one] > span.start for one, span in spans.items()):
@@ -83,19 +84,24 @@ class Group:
         return self._client
 
 
-def _until(client: Consumer, spans: Mapping[Partition, Span], end: float) -> LogSeen:
+def _until(client: Consumer, spans: Mapping[Partition, Span], end: float, *, values: bool) -> LogSeen:
     records: list[RecordSeen] = []
     reached = {one: span.start for one, span in spans.items()}
     while any(reached[one] < span.end for one, span in spans.items()):
         if len(records) >= MOST or (left := end - time.monotonic()) <= 0:
             break
         for message in client.consume(1000, timeout=min(left, 0.1)):
-            _take(message, spans, reached, records)
+            _take(message, spans, reached, records, values=values)
     return LogSeen(records=tuple(records), reached=reached)
 
 
 def _take(
-    message: Message, spans: Mapping[Partition, Span], reached: dict[Partition, int], records: list[RecordSeen]
+    message: Message,
+    spans: Mapping[Partition, Span],
+    reached: dict[Partition, int],
+    records: list[RecordSeen],
+    *,
+    values: bool,
 ) -> None:
     error = message.error()
     if error is not None and error.code() != KafkaError._PARTITION_EOF:
@@ -105,11 +111,17 @@ def _take(
         reached[at] = spans[at].end
         return
     reached[at] = message.offset() + 1
-    records.append(_record(at, message))
+    records.append(_record(at, message, values=values))
 
 
-def _record(at: Partition, message: Any) -> RecordSeen:
+def _record(at: Partition, message: Any, *, values: bool) -> RecordSeen:
     topic, number = at
+    value = message.value()
     return RecordSeen(
-        topic=topic, partition=number, offset=message.offset(), key=message.key(), empty=message.value() is None
+        topic=topic,
+        partition=number,
+        offset=message.offset(),
+        key=message.key(),
+        empty=value is None,
+        value=value if values else None,
     )

@@ -8,9 +8,13 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 
 def send(
-    properties: Mapping[str, str], topic: str, value: bytes, seconds: float, note: Callable[[KafkaError], None]
+    properties: Mapping[str, str],
+    topic: str,
+    record: tuple[bytes | None, bytes],
+    seconds: float,
+    note: Callable[[KafkaError], None],
 ) -> None:
-    """Write ``value`` to ``topic``, acknowledged within so many ``seconds``; raises KafkaException."""
+    """Write a ``record``, key and value, to ``topic``, acknowledged in so many ``seconds``; raises KafkaException."""
     failed: list[KafkaError] = []
 
     def told(error: KafkaError | None, _: Message) -> None:
@@ -18,7 +22,8 @@ def send(
 
     within = {"message.timeout.ms": str(int(seconds * 1000)), "enable.idempotence": "true"}
     client = Producer({**properties, **within, "error_cb": note})
-    client.produce(topic, value, on_delivery=told)
+    key, value = record
+    client.produce(topic, value, key, on_delivery=told)
     if client.flush(seconds + 1):
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
     if failed:

@@ -67,6 +67,13 @@ class Kube:
         at = (kind, namespace)
         return (await self._lists.ask([at]))[at]
 
+    async def known(self, kind: str, namespace: str) -> tuple[Resource, ...]:
+        """Return those of a kind that are remembered, where something is: perhaps not all; else list them, live."""
+        if not isinstance(self._api, Remembering):
+            return await self.resources(kind, namespace)
+        found = await self._api.all_of(path(API_VERSION, kind, namespace))
+        return tuple(resource(kind, one, self._cluster) for one in found)
+
     async def _read_lists(
         self, wanted: frozenset[tuple[str, str]]
     ) -> Mapping[tuple[str, str], tuple[Resource, ...] | Exception]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 import pydantic_core
@@ -36,6 +37,7 @@ class Remembered:
         self._now = now
         self._objects: dict[str, tuple[float, int, bytes]] = {}
         self._dropped: dict[str, float] = {}
+        self._named: defaultdict[str, set[str]] = defaultdict(set)
         self._swept = now()
 
     def get(self, where: str) -> Manifest | None:
@@ -44,6 +46,11 @@ class Remembered:
         if until <= self._now():
             return None
         return _read(told)
+
+    def all_of(self, kind: str) -> list[Manifest]:
+        """Return the objects below the address ``kind`` that are remembered; there may be more."""
+        found = (self.get(f"{kind}/{name}") for name in sorted(self._named.get(kind, ())))
+        return [one for one in found if one is not None]
 
     def last(self, where: str) -> Manifest | None:
         """Return what was last known of the object at ``where``, however old: it may say how to ask again."""
@@ -62,6 +69,8 @@ class Remembered:
         meta |= {"managedFields": owned} if owned else {}
         told = pydantic_core.to_json({**manifest, "metadata": meta})
         self._objects[where] = (self._now() + random.uniform(OLDEST / 2, OLDEST), version, told)
+        kind, _, name = where.rpartition("/")
+        self._named[kind].add(name)
         self._sweep()
 
     def now(self) -> float:
@@ -80,14 +89,23 @@ class Remembered:
         """Remember nothing of the object at ``where``."""
         if self._objects.pop(where, None):
             self._dropped[where] = self._now()
+            self._unname(where)
 
     def _sweep(self) -> None:
         """Forget what nobody asked for though it is too old for as long again."""
         if self._now() - self._swept > OLDEST:
             self._swept = self._now()
             before = self._swept - OLDEST
-            self._objects = {at: one for at, one in self._objects.items() if one[0] > before}
+            for where in [at for at, one in self._objects.items() if one[0] <= before]:
+                del self._objects[where]
+                self._unname(where)
             self._dropped = {at: when for at, when in self._dropped.items() if when > before}
+
+    def _unname(self, where: str) -> None:
+        kind, _, name = where.rpartition("/")
+        self._named[kind].discard(name)
+        if not self._named[kind]:
+            del self._named[kind]
 
 
 @functools.lru_cache(maxsize=SHARED)

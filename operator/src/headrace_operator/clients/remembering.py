@@ -33,6 +33,12 @@ class Remembering:
         known = None if self._live else await self._known(where)
         return await self._read(where) if known is None else known
 
+    async def all_of(self, kind: str) -> list[Manifest]:
+        """Return the objects of the list ``kind``: live, or those that are remembered, which may not be all."""
+        if self._live:
+            return list((await self._read(kind) or {}).get("items", ()))
+        return self._remembered.all_of(kind)
+
     async def send(
         self, method: str, where: str, *, query: Mapping[str, str] | None = None, body: Any = None, form: str = JSON
     ) -> Manifest:

@@ -20,6 +20,7 @@ SELECTORS = {
     "connectors": "",
     "consumers": "",
     "outboxrelays": "",
+    "snapshots": "",
     "deployments": OURS,
     "configmaps": OURS,
     "serviceaccounts": OURS,

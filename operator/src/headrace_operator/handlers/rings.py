@@ -14,9 +14,10 @@ from headrace_operator.reconcile.turns import Key
 NEIGHBOURS = {
     "KafkaConnection": ("ConnectCluster", "Consumer", "OutboxRelay"),
     "ConnectCluster": ("Connector", "Consumer"),
-    "Connector": ("ConnectCluster", "Consumer", "OutboxRelay"),
+    "Connector": ("ConnectCluster", "Consumer", "OutboxRelay", "Snapshot"),
     "Consumer": (),
     "OutboxRelay": (),
+    "Snapshot": ("Connector",),
 }
 """Which kinds read a kind."""
 
@@ -85,6 +86,8 @@ def _references(kind: str, name: str, body: Mapping[str, object]) -> Mapping[str
             return {"KafkaConnection": spec.get("kafka")}
         case "OutboxRelay":
             return {"KafkaConnection": spec.get("kafka"), "Connector": name}
+        case "Snapshot":
+            return {"Connector": spec.get("connector")}
         case "Connector":
             return {"ConnectCluster": spec.get("connect")}
         case "Consumer" if "connector" in source:

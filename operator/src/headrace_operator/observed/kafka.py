@@ -109,13 +109,14 @@ class Committed:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordSeen:
-    """Where a record lies, and its key; ``empty`` is a record without a value."""
+    """Where a record lies, and its key; ``empty`` is a record without a value; ``value`` is None unless asked for."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     empty: bool
+    value: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

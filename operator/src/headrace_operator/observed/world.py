@@ -12,6 +12,7 @@ from headrace.outbox import Told
 from headrace_operator.observed.connect import ConnectorSeen, LoggersSeen, Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, CapturedSeen, ClusterSeen, Rates, SettingsSeen, TopicsSeen
 from headrace_operator.observed.kube import Children, ContractsSeen, Inputs, Resource, SecretSeen
+from headrace_operator.observed.snapshots import TopicsOfSnapshots
 from headrace_operator.observed.source import SourceSeen
 from headrace_operator.observed.value import Absent, Unknown
 
@@ -68,7 +69,8 @@ class ConnectorWorld:
     `doubt` is why Connect could not run what it says to run, asked when its offsets stood still. `home` is the UID of
     the namespace. `source` is what the source agent tells of the database, and `candidate` what it tells of another one
     to which the spec as written would lead. `stands`: its offsets have not moved for a while. `captured` is what
-    was seen just now of its topics.
+    was seen just now of its topics. `signals` is the KafkaConnection by which it is told of snapshots, None while it is
+    not to be. `left` is the id of a snapshot that is under way and whose Snapshot is gone.
     """
 
     resource: Resource
@@ -84,6 +86,8 @@ class ConnectorWorld:
     candidate: SourceSeen | Absent | Unknown | None = None
     stands: bool = False
     captured: CapturedSeen = CapturedSeen()  # noqa: RUF009 - frozen
+    signals: Reference | None = None
+    left: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,23 @@ class OutboxRelayWorld:
     secrets: Secrets = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
     contracts: ContractsSeen | Unknown | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotWorld:
+    """A Snapshot, its Connector, that one's ConnectCluster and Kafka, and all Snapshots of the namespace.
+
+    `source` is what the source agent tells of the database. `topics` is what was sent and told, None while the
+    connector does not listen.
+    """
+
+    resource: Resource
+    connector: Reference = Unknown(reason="Its Connector was not read.")  # noqa: RUF009 - frozen
+    connect: Reference = Unknown(reason="Its Connector was not read.")  # noqa: RUF009 - frozen
+    kafka: Reference = Unknown(reason="Its Connector was not read.")  # noqa: RUF009 - frozen
+    others: tuple[Resource, ...] | Unknown = ()
+    source: SourceSeen | Absent | Unknown = Unknown(reason="No source agent was asked.")  # noqa: RUF009 - frozen
+    topics: TopicsOfSnapshots | Unknown | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,17 @@ class GrowTopic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SendSignal:
+    """Tell a connector, by its ``key``, to do something about a snapshot; ``value`` is JSON."""
+
+    namespace: str
+    kafka: str
+    topic: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PutConnector:
     """Create or update a connector on the Connect at ``url``; with ``initial`` create it in that state."""
 
@@ -124,6 +135,7 @@ Action = (
     | CreateTopic
     | AlterTopic
     | GrowTopic
+    | SendSignal
     | PutConnector
     | SetState
     | RestartConnector

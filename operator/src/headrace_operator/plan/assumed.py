@@ -13,6 +13,7 @@ from typing import Any
 from headrace_operator.observed.connect import Validation, WorkersSeen
 from headrace_operator.observed.kafka import BacklogSeen, ClusterSeen, PartitionSeen, Rates, SettingsSeen, TopicSeen
 from headrace_operator.observed.kube import Children, Resource, SecretSeen
+from headrace_operator.observed.snapshots import TopicsOfSnapshots
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import (
     ConnectClusterWorld,
@@ -22,18 +23,22 @@ from headrace_operator.observed.world import (
     OutboxRelayWorld,
     Reference,
     Secrets,
+    SnapshotWorld,
 )
 from headrace_operator.plan import (
     connectcluster,
     connector,
     consumer,
     kafkaconnection,
+    names,
     needs,
     outboxrelay,
     rest,
+    snapshot,
     sources,
 )
 from headrace_operator.plan.actions import Plan
+from headrace_operator.plan.reasons import Reason
 from headrace_operator.settings import Settings
 
 Given = Mapping[tuple[str, str], Resource]
@@ -70,6 +75,8 @@ def plan(resource: Resource, given: Given, settings: Settings, now: datetime) ->
             return connector.plan(_connector(resource, given), settings, now)
         case "OutboxRelay":
             return outboxrelay.plan(_outbox_relay(resource, given), settings, now)
+        case "Snapshot":
+            return snapshot.plan(_snapshot(resource, given), settings, now)
         case _:
             return consumer.plan(_consumer(resource, given, now), settings, now)
 
@@ -112,6 +119,25 @@ def _outbox_relay(resource: Resource, given: Given) -> OutboxRelayWorld:
         namesake=_reference(given, "Connector", resource.name),
         children=NOTHING,
         secrets=_secrets(tuple(name for name, _ in keys), tuple(key for _, key in keys)),
+    )
+
+
+def _snapshot(resource: Resource, given: Given) -> SnapshotWorld:
+    """Return the world of a Snapshot whose Connector is accepted, runs, and is told of snapshots."""
+    found = _reference(given, "Connector", resource.spec.get("connector"))
+    if not isinstance(found, Resource):
+        return SnapshotWorld(resource=resource, connector=found)
+    connect = _connect(given, found.spec.get("connect"))
+    named = connect.spec.get("kafka") if isinstance(connect, Resource) else None
+    runs = {"type": "Running", "status": "True", "reason": Reason.TASKS_RUNNING}
+    status = {"accepted": {"generation": found.generation, "spec": found.spec}, "conditions": [runs]}
+    told = {"topicPrefix": names.connector(found.place, found.name), "signals": True, "snapshotTaken": True}
+    return SnapshotWorld(
+        resource=resource,
+        connector=replace(found, status={**status, **told}),
+        connect=connect,
+        kafka=_kafka(given, named),
+        topics=TopicsOfSnapshots(signals_end=0, notifications_end=0),
     )
 
 

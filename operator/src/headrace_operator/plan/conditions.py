@@ -22,6 +22,9 @@ FINAL = frozenset({Reason.RESTARTS_EXHAUSTED, Reason.RESTART_IN_VAIN})
 IDLE = frozenset({Reason.PAUSED, Reason.STOPPED})
 """Reasons for which what is ready does nothing, as was wanted: `Ready` tells of them."""
 
+UNDER_WAY = IDLE | {Reason.OTHER_SNAPSHOT, Reason.SNAPSHOT_REQUESTED, Reason.SNAPSHOT_RUNNING}
+"""Reasons for which something is not done yet and nothing is wrong."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -115,6 +118,6 @@ def notes(previous: Sequence[Mapping[str, Any]], current: Sequence[Mapping[str, 
 
 
 def _is_bad(condition: Mapping[str, Any]) -> bool:
-    if condition["reason"] in IDLE:
+    if condition["reason"] in UNDER_WAY:
         return False
     return bool(condition["status"] == "False") != bool(condition["type"] == "Stalled")

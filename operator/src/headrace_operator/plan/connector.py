@@ -33,6 +33,8 @@ from headrace_operator.plan import (
     rest,
     restarts,
     sharing,
+    signals,
+    snapshot_signals,
 )
 from headrace_operator.plan.acceptance import Acceptance
 from headrace_operator.plan.actions import Action, Plan, PutConnector, SetState
@@ -60,24 +62,26 @@ def wanted(
     others: tuple[Resource, ...] = (),
     secrets: Secrets = NONE_SEEN,
     cluster: Resource | None = None,
+    kafka: Reference | None = None,
 ) -> Mapping[str, str] | None:
     """Return the configuration that Connect shall validate and run; None when the spec as written is not valid.
 
     ``home`` is the UID of the namespace; while it is not known the mark is not whole, and nothing runs so. An agent
-    makes the publication where the ``cluster`` has one.
+    makes the publication where the ``cluster`` has one. ``kafka`` is the one by which it is told of snapshots.
     """
     judged = judge(resource, others, secrets, cluster)
     if judged.spec is None or judged.problem is not None:
         return None
-    return _configuration(resource, judged.spec, home, cluster)
+    return _configuration(resource, judged.spec, home, cluster, kafka)
 
 
 def _configuration(
-    resource: Resource, spec: ConnectorSpec, home: str | Unknown, cluster: Reference | None
+    resource: Resource, spec: ConnectorSpec, home: str | Unknown, cluster: Reference | None, kafka: Reference | None
 ) -> dict[str, str]:
     has_agent = isinstance(cluster, Resource) and is_on(cluster)
     made = debezium.configuration(resource, spec, has_agent=has_agent)
     made = {**exactly_once.demanded(cluster), **outbox_rows.bound(spec, cluster), **made}
+    made |= signals.demanded(resource, spec, cluster, kafka)
     return {**made, **marks.mark(resource, home if isinstance(home, str) else ""), **left.wanted(spec)}
 
 
@@ -121,6 +125,7 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
         running = false("Running", Reason.APPLYING, _applying(world.validation))
     if running.status == "True" and isinstance(world.connect, Resource):
         actions = (*actions, *captured_topics.creations(resource, world.connect, world.captured.missing))
+        actions = (*actions, *snapshot_signals.stops(world))
     ready, *others = source
     found = [_accepted(world, judged), _connect(world), credentials, ready, *others, running]
     findings = with_ready(found, NEEDED | database.needed(source), judged.stalled)
@@ -267,14 +272,15 @@ def _put(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], credentials: 
         return ()
     if credentials.status != "True" or not isinstance(world.connect, Resource) or isinstance(world.home, Unknown):
         return ()
-    configuration = _configuration(world.resource, judged.spec, world.home, world.connect)
+    configuration = _configuration(world.resource, judged.spec, world.home, world.connect, world.signals)
     if external.holds(world.connect) or external.refusal(world.connect, configuration):
         return ()
     if isinstance(world.seen, ConnectorSeen) and is_running(configuration, world.seen):
         return ()
     initial = INITIAL.get(judged.spec.state) if isinstance(world.seen, Absent) else None
     name = configuration["name"]
-    return (PutConnector(url=_url(world), connector=name, config=configuration, initial=initial),)
+    put = PutConnector(url=_url(world), connector=name, config=configuration, initial=initial)
+    return (*signals.creations(world.resource, world.connect, configuration), put)
 
 
 def _applying(validation: Validation | Unknown | None) -> str:

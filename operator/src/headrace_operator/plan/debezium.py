@@ -263,7 +263,7 @@ def _values(spec: ConnectorSpec) -> dict[str, str]:
 
 def _tables(spec: ConnectorSpec) -> dict[str, str]:
     return {
-        "table.include.list": ",".join(map(_literal, spec.capture.tables or ())),
+        "table.include.list": ",".join(map(literal, spec.capture.tables or ())),
         "key.converter": JSON,
         "key.converter.schemas.enable": "false",
         "value.converter": JSON,
@@ -272,7 +272,7 @@ def _tables(spec: ConnectorSpec) -> dict[str, str]:
     }
 
 
-def _literal(table: str) -> str:
+def literal(table: str) -> str:
     """Return the regular expression, as Debezium reads them, of exactly this table."""
     return re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", table)
 
@@ -281,7 +281,7 @@ def _outbox(resource: Resource, spec: ConnectorSpec, outbox: Outbox) -> dict[str
     columns = outbox.columns or OutboxColumns.model_validate({})
     router = "transforms.outbox"
     return {
-        "table.include.list": _literal(outbox.table),
+        "table.include.list": literal(outbox.table),
         "tombstones.on.delete": "false",
         "skipped.operations": "u,d,t",
         "key.converter": PLAIN,

@@ -18,7 +18,7 @@ EVERY = 10.0
 SELDOM = 600.0
 """Seconds between two writes of what is on its way."""
 
-FIGURES = ("lag", "lagSeconds", "lagBytes", "offsets", "backlog", "oldestPendingSeconds")
+FIGURES = ("lag", "lagSeconds", "lagBytes", "offsets", "backlog", "oldestPendingSeconds", "heard")
 RATES = ("arrivalsPerSecond", "handledPerSecond")
 SCALING = ("message", "fewerSince", "capacityTime", "capacityPerReplica", *RATES)
 

@@ -66,3 +66,20 @@ def is_in_force(document: Document | None, seen: Document) -> bool:
 
 def _found(seen: Document, partition: Any) -> Any:
     return next((one.get("offset") for one in seen if one.get("partition") == partition), None)
+
+
+def snapshot(document: Document) -> str | None:
+    """Return the id of the incremental snapshot that is under way; None where there is none."""
+    found = (one["offset"].get("incremental_snapshot_correlation_id") for one in document if one.get("offset"))
+    return next((str(one) for one in found if one), None)
+
+
+def has_begun(document: Document) -> bool:
+    """Tell whether the first snapshot is done, so that changes are read: while it is taken each offset says so."""
+    offsets = [one["offset"] for one in document if one.get("offset")]
+    return bool(offsets) and not any(map(_is_of_the_first, offsets))
+
+
+def _is_of_the_first(offset: Mapping[str, Any]) -> bool:
+    of_it = str(offset.get("snapshot") or "INCREMENTAL").upper() != "INCREMENTAL"
+    return of_it and not (offset.get("last_snapshot_record") or offset.get("snapshot_completed"))

@@ -10,7 +10,7 @@ from headrace_operator.observed.connect import ConnectorSeen, TaskSeen
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld
-from headrace_operator.plan import debezium, defaults, names, offset_documents, restarts, traces
+from headrace_operator.plan import debezium, defaults, names, offset_documents, restarts, signals, traces
 from headrace_operator.plan.acceptance import Acceptance
 
 FIGURES = ("offsets", "topics")
@@ -25,6 +25,7 @@ def status(world: ConnectorWorld, judged: Acceptance[ConnectorSpec], failing: re
     told["connectorName"] = names.connector(resource.place, resource.name)
     if judged.spec is not None:
         told["topicPrefix"] = debezium.prefix(resource, judged.spec)
+        told["signals"] = resource.status.get("signals") or signals.listens(seen, told["topicPrefix"]) or None
     if failing.record is not None:
         told["restarts"] = failing.record
     if isinstance(seen, ConnectorSeen):
@@ -41,7 +42,15 @@ def _figures(resource: Resource, seen: ConnectorSeen | Unknown) -> dict[str, Any
     """Return offsets and topics; those that nobody could tell this time stay as they were last seen."""
     told = {name: getattr(seen, name, None) for name in FIGURES}
     found = {name: resource.status.get(name) if value is None else list(value) for name, value in told.items()}
-    return found | {"offsets": offset_documents.kept(found["offsets"])}
+    return found | {"offsets": offset_documents.kept(found["offsets"])} | _snapshots(resource, told["offsets"])
+
+
+def _snapshots(resource: Resource, offsets: offset_documents.Document | None) -> dict[str, Any]:
+    """Return what offsets tell of snapshots; what nobody could tell this time stays."""
+    if offsets is None:
+        return {name: resource.status.get(name) for name in ("snapshotTaken", "snapshot")}
+    has_begun = offset_documents.has_begun(offsets)
+    return {"snapshotTaken": has_begun or None, "snapshot": offset_documents.snapshot(offsets)}
 
 
 def _tasks(seen: ConnectorSeen, doubt: str | None) -> tuple[TaskSeen, ...]:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headrace_operator.api.connectcluster import ConnectClusterSpec
-from headrace_operator.api.kafkaconnection import KafkaConnectionSpec, OAuth, Sasl
-from headrace_operator.api.schema import Credentials
+from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
 from headrace_operator.observed.kube import Manifest, Resource
-from headrace_operator.plan import contracts, names, rest, template
+from headrace_operator.plan import contracts, java_login, names, rest, template
 from headrace_operator.plan.availability import budget, spread
 from headrace_operator.plan.children import child, labels, selector
 from headrace_operator.plan.pods import HISTORY, container_security, pod_security, pull_policy, pull_secrets, scrape
@@ -19,10 +18,7 @@ from headrace_operator.settings import Settings
 METRICS = 9404
 CLIENTS = ("", "producer.", "consumer.", "admin.")
 SECRETS = "dev.headrace.connect.worker.SecretConfigProvider"
-SECURITY = "org.apache.kafka.common.security"
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
-PROVIDER = "10000"
-"""Milliseconds that a provider of tokens may take, which Kafka's own clients would await for ever."""
 
 
 def manifests(
@@ -59,6 +55,7 @@ def config_map(resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnect
 def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: KafkaConnectionSpec) -> str:
     """Return the workers' property file; passwords are read by the config provider, never written here."""
     group = names.connect_group(resource.place, resource.name)
+    login = java_login.properties(resource.namespace, kafka)
     properties = {
         "group.id": group,
         "config.storage.topic": f"{group}.configs",
@@ -80,7 +77,7 @@ def worker_properties(resource: Resource, spec: ConnectClusterSpec, kafka: Kafka
         "topic.creation.enable": "true",
         "offset.flush.interval.ms": "5000",
         "scheduled.rebalance.max.delay.ms": "10000",
-        **{f"{client}{key}": value for client in CLIENTS for key, value in _login(resource.namespace, kafka).items()},
+        **{f"{client}{key}": value for client in CLIENTS for key, value in login.items()},
         "bootstrap.servers": kafka.bootstrap_servers,
         **(spec.own.config or {}),
     }
@@ -102,63 +99,6 @@ def _providers(spec: ConnectClusterSpec) -> dict[str, str]:
 def _escaped(value: str) -> str:
     """Return `value` as one line of a file of properties, whose escapes are those of JSON: no value ends elsewhere."""
     return json.dumps(value)[1:-1]
-
-
-def _login(namespace: str, kafka: KafkaConnectionSpec) -> dict[str, str]:
-    protocol = ("SASL_" if kafka.sasl else "") + ("SSL" if kafka.tls else "PLAINTEXT")
-    properties = {"security.protocol": protocol}
-    if kafka.tls and (ca := kafka.tls.ca):
-        authority = _reference(namespace, ca.secret, ca.key)
-        properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": authority}
-    if kafka.tls and (own := kafka.tls.certificate):
-        certificate, key = (_reference(namespace, own.secret, one) for one in own.keys)
-        properties |= {
-            "ssl.keystore.type": "PEM",
-            "ssl.keystore.certificate.chain": certificate,
-            "ssl.keystore.key": key,
-        }
-    if kafka.sasl:
-        properties |= {"sasl.mechanism": kafka.sasl.mechanism, "sasl.jaas.config": _jaas(namespace, kafka.sasl)}
-    if kafka.sasl and kafka.sasl.oauth:
-        properties |= _tokens(namespace, kafka.sasl.credentials, kafka.sasl.oauth)
-    return properties
-
-
-def _tokens(namespace: str, client: Credentials, oauth: OAuth) -> dict[str, str]:
-    """Return how Kafka's own clients get their tokens (KIP-768, KIP-1139)."""
-    own = "sasl.oauthbearer.client.credentials.client"
-    user, password = (_reference(namespace, client.secret, key) for key in client.keys)
-    scope = {"sasl.oauthbearer.scope": oauth.scope} if oauth.scope else {}
-    return {
-        "sasl.login.callback.handler.class": f"{SECURITY}.oauthbearer.OAuthBearerLoginCallbackHandler",
-        "sasl.oauthbearer.token.endpoint.url": oauth.token_endpoint,
-        f"{own}.id": user,
-        f"{own}.secret": password,
-        "sasl.login.connect.timeout.ms": PROVIDER,
-        "sasl.login.read.timeout.ms": PROVIDER,
-        **scope,
-    }
-
-
-def _jaas(namespace: str, sasl: Sasl) -> str:
-    if sasl.oauth:
-        return f"{SECURITY}.oauthbearer.OAuthBearerLoginModule required{_provider(namespace, sasl.oauth)};"
-    module = "plain.Plain" if sasl.mechanism == "PLAIN" else "scram.Scram"
-    credentials = sasl.credentials
-    user, password = (_reference(namespace, credentials.secret, key, "quoted") for key in credentials.keys)
-    return f'{SECURITY}.{module}LoginModule required username="{user}" password="{password}";'
-
-
-def _provider(namespace: str, oauth: OAuth) -> str:
-    """Return the options of a login by which the provider of tokens is known."""
-    if oauth.ca is None:
-        return ""
-    authority = _reference(namespace, oauth.ca.secret, oauth.ca.key, "quoted")
-    return f' ssl.truststore.type="PEM" ssl.truststore.certificates="{authority}"'
-
-
-def _reference(namespace: str, secret: str, key: str, provider: str = "secrets") -> str:
-    return f"${{{provider}:{namespace}/{secret}:{key}}}"
 
 
 def _rights(resource: Resource, name: str, secrets: Sequence[str]) -> tuple[Manifest, Manifest]:

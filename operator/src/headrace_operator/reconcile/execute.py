@@ -22,7 +22,7 @@ WRITE = ANSWER
 """Seconds of those that making or altering a topic itself may take; what Kafka was asked cannot be taken back."""
 
 OfObject = actions.Apply | actions.Remove
-Topic = actions.CreateTopic | actions.AlterTopic | actions.GrowTopic
+Topic = actions.CreateTopic | actions.AlterTopic | actions.GrowTopic | actions.SendSignal
 OfConnector = (
     actions.PutConnector | actions.SetState | actions.RestartConnector | actions.ChangeOffsets | actions.RemoveConnector
 )
@@ -108,6 +108,8 @@ async def _do_topic(action: Topic, kafka: Kafka) -> None:
             await kafka.alter(topic, config)
         case actions.GrowTopic(topic=topic, partitions=partitions):
             await kafka.grow(topic, partitions)
+        case actions.SendSignal(topic=topic, key=key, value=value):
+            await kafka.send(topic, value.encode(), key.encode())
 
 
 def _told_topic(action: Topic) -> str:
@@ -118,6 +120,8 @@ def _told_topic(action: Topic) -> str:
             return f"set {', '.join(f'{name}={value}' for name, value in config.items())} of topic {topic}"
         case actions.GrowTopic(topic=topic, partitions=partitions):
             return f"add partitions to topic {topic} up to {partitions}"
+        case actions.SendSignal(topic=topic):
+            return f"send a signal to topic {topic}"
 
 
 async def _kafka(action: Topic, remote: Remote) -> Kafka:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from headrace_operator.observed.kafka import BacklogSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, moved, outboxrelay
+from headrace_operator.plan import connectcluster, connector, consumer, kafkaconnection, moved, outboxrelay, snapshot
 from headrace_operator.plan.actions import Plan
 from headrace_operator.reconcile.backlog import History
 from headrace_operator.reconcile.observe import captured_topics, contracts
@@ -15,6 +15,7 @@ from headrace_operator.reconcile.observe import connections as observe_connectio
 from headrace_operator.reconcile.observe import connector as observe_connector
 from headrace_operator.reconcile.observe import consumer as observe_consumer
 from headrace_operator.reconcile.observe import outboxrelay as observe_outboxrelay
+from headrace_operator.reconcile.observe import snapshot as observe_snapshot
 from headrace_operator.reconcile.remote import Remote
 from headrace_operator.settings import Settings
 
@@ -43,6 +44,8 @@ async def planned(
             relayed = await observe_outboxrelay.outbox_relay(resource, remote, watches_all=settings.watches_all)
             left = await contracts.all_of(resource, remote, history, now)
             return outboxrelay.plan(dataclasses.replace(relayed, contracts=left), settings, now), None
+        case "Snapshot":
+            return snapshot.plan(await observe_snapshot.snapshot(resource, remote), settings, now), None
         case _:
             return await _consumer(resource, remote, settings, history, now)
 

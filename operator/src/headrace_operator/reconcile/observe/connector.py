@@ -13,13 +13,31 @@ from headrace_operator.observed.kube import Children, Resource, SecretSeen
 from headrace_operator.observed.value import Absent, Unknown
 from headrace_operator.observed.world import ConnectorWorld, Reference, Secrets
 from headrace_operator.plan import connector as plan
-from headrace_operator.plan import declared, external, marks, names, needs, rest
+from headrace_operator.plan import (
+    declared,
+    external,
+    marks,
+    names,
+    needs,
+    offset_documents,
+    rest,
+    signals,
+    snapshot_signals,
+)
 from headrace_operator.plan import source as sources
 from headrace_operator.plan.conditions import instant
 from headrace_operator.plan.source import Source
 from headrace_operator.reconcile.observe import agent
 from headrace_operator.reconcile.observe.asking import ask
-from headrace_operator.reconcile.observe.connections import beside_edit, entered, home, known, reference, secrets
+from headrace_operator.reconcile.observe.connections import (
+    beside_edit,
+    entered,
+    home,
+    kafka_reference,
+    known,
+    reference,
+    secrets,
+)
 from headrace_operator.reconcile.progress import Progress
 from headrace_operator.reconcile.remote import Remote
 from headrace_operator.settings import EVERYWHERE
@@ -47,17 +65,19 @@ async def connector(
     doubt: str | None = None
     source: Source = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
     candidate: Source | None = None
+    kafka: Reference | None = None
     if cluster is not None:
         url = rest.url(cluster)
-        wanted = plan.wanted(resource, place, beside, secret, cluster)
+        kafka = await _signals(resource, cluster, remote)
+        wanted = plan.wanted(resource, place, beside, secret, cluster, kafka)
         source, candidate = await _source(resource, cluster, remote, progress, now)
         suffices = partial(plan.is_left_alone, resource, wanted)
         seen = await ask(_looked_at(resource, cluster, remote, suffices))
         seen = await _measured(seen, resource, cluster, remote)
         if not (isinstance(seen, ConnectorSeen) and suffices(seen) and _missing(resource, cluster, secret) is None):
             secret = await secrets(remote.kube, namespace, _secrets(resource))
-            wanted = plan.wanted(resource, place, beside, secret, cluster)
-        held = _missing(resource, cluster, secret) or plan.unread(resource, readable)
+            wanted = plan.wanted(resource, place, beside, secret, cluster, kafka)
+        held = _missing(resource, cluster, secret) or plan.unread(resource, readable) or _unknown(kafka)
         held = next((one.reason for one in (place, others) if isinstance(one, Unknown)), held)
         held = plan.unprepared(resource, beside, secret, cluster, candidate or source) or held
         validation = await _validation(remote, url, wanted, seen, held)
@@ -76,7 +96,39 @@ async def connector(
         source=source,
         candidate=candidate,
         stands=progress.stands(now),
+        signals=kafka,
+        left=await _left(resource, seen, remote) if kafka is not None else None,
     )
+
+
+async def _signals(resource: Resource, cluster: Resource, remote: Remote) -> Reference | None:
+    """Read the Kafka by which a Connector is told of Snapshots; None while none asks for that."""
+    snapshots = await ask(remote.near.known("Snapshot", resource.namespace))
+    if not signals.asked(resource, () if isinstance(snapshots, Unknown) else snapshots):
+        return None
+    return await kafka_reference(remote, resource.namespace, cluster.spec.get("kafka"))
+
+
+async def _left(resource: Resource, seen: Seen, remote: Remote) -> str | None:
+    """Return the id of a snapshot of ours that is under way, by the offsets, where a live list lacks its Snapshot."""
+    offsets = seen.offsets if isinstance(seen, ConnectorSeen) else None
+    name = offset_documents.snapshot(offsets or ())
+    if name is None or not name.startswith(snapshot_signals.OURS):
+        return None
+    there = await ask(remote.kube.resources("Snapshot", resource.namespace))
+    known = isinstance(there, Unknown) or name in {snapshot_signals.id_of(one.uid) for one in there}
+    return None if known else name
+
+
+def _unknown(kafka: Reference | None) -> str | None:
+    """Say why the Kafka is not known by which a Connector is told of Snapshots, so that nothing is configured."""
+    match kafka:
+        case Unknown(reason=reason):
+            return reason
+        case Absent():
+            return "The KafkaConnection of its ConnectCluster does not exist."
+        case _:
+            return None
 
 
 async def _source(

@@ -20,6 +20,7 @@ KINDS = {
     "connectors": "Connector",
     "consumers": "Consumer",
     "outboxrelays": "OutboxRelay",
+    "snapshots": "Snapshot",
 }
 
 
