@@ -55,6 +55,26 @@ async def test_a_table_that_is_added_later_gets_its_earlier_rows(shop: Capturing
     assert snapshotting.condition(shop, "earlier", "Ready")["reason"] == "SnapshotCompleted"
 
 
+async def test_a_connector_says_whose_earlier_rows_nobody_has_read(shop: Capturing) -> None:
+    """Until a Snapshot has read them, or says by its filter that nobody needs them."""
+    shop.run("CREATE TABLE public.a (id int PRIMARY KEY)", "CREATE TABLE public.b (id int PRIMARY KEY)")
+    shop.run(ROWS.format("public.a", 3), ROWS.format("public.b", 5))
+    await captured(shop, "public.a")
+    at_first = shop.condition(shop.name, "RowsRead")
+    shop.apply(shop.name, {"tables": ["public.a", "public.b"]})
+    await shop.await_(shop.name, lambda _: bool(shop.condition(shop.name, "RowsRead")))
+    told = shop.condition(shop.name, "RowsRead")
+    snapshotting.apply(shop, "none", tables=["public.b"], filter=[{"table": "public.b", "where": "false"}])
+    done = await snapshotting.until(shop, "none", phase("Completed", "Failed"))
+    await shop.until(shop.name, "True", "Ready")
+
+    assert at_first == {}
+    assert (told["status"], told["reason"]) == ("False", "RowsNotRead")
+    assert "public.b" in told["message"]
+    assert done["phase"] == "Completed"
+    assert shop.condition(shop.name, "RowsRead") == {}
+
+
 async def test_it_rests_and_goes_on_as_its_spec_says_and_every_row_comes_once(shop: Capturing) -> None:
     shop.run("CREATE TABLE public.a (id int PRIMARY KEY)", ROWS.format("public.a", 1500), "ANALYZE public.a")
     await captured(shop, "public.a", config=PIECES)

@@ -226,6 +226,13 @@ class Restarts(Model):
     row: str | None = Field(None, description="The row of an outbox that the failure names, as URLs write its id.")
 
 
+class TableUnread(Model):
+    """A table that was added to a running Connector."""
+
+    name: str = Field(description="The table, as schema.table.")
+    since: datetime = Field(description="When it was added.")
+
+
 class ConnectorStatus(Status):
     """What Headrace observed."""
 
@@ -247,6 +254,9 @@ class ConnectorStatus(Status):
     )
     defaults: dict[str, str] | None = Field(
         None, description="Properties that its ConnectCluster gives it (connectorDefaults), as they are in force."
+    )
+    unread: tuple[TableUnread, ...] | None = Field(
+        None, description="Tables whose rows of before they were added were not read by any Snapshot yet."
     )
     signals: bool | None = Field(None, description="Whether the connector listens for Snapshots, once one was made.")
     snapshot_taken: bool | None = Field(None, description="Whether its first snapshot is done, by its offsets.")

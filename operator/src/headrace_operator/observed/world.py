@@ -70,7 +70,8 @@ class ConnectorWorld:
     the namespace. `source` is what the source agent tells of the database, and `candidate` what it tells of another one
     to which the spec as written would lead. `stands`: its offsets have not moved for a while. `captured` is what
     was seen just now of its topics. `signals` is the KafkaConnection by which it is told of snapshots, None while it is
-    not to be. `left` is the id of a snapshot that is under way and whose Snapshot is gone.
+    not to be. `left` is the id of a snapshot that is under way and whose Snapshot is gone; `snapshots` are those of
+    the namespace.
     """
 
     resource: Resource
@@ -88,6 +89,7 @@ class ConnectorWorld:
     captured: CapturedSeen = CapturedSeen()  # noqa: RUF009 - frozen
     signals: Reference | None = None
     left: str | None = None
+    snapshots: tuple[Resource, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from headrace_operator.plan import (
     database,
     debezium,
     defaults,
+    earlier_rows,
     exactly_once,
     external,
     left,
@@ -127,13 +128,15 @@ def plan(world: ConnectorWorld, settings: Settings, now: datetime) -> Plan:
         actions = (*actions, *captured_topics.creations(resource, world.connect, world.captured.missing))
         actions = (*actions, *snapshot_signals.stops(world))
     ready, *others = source
+    rows = earlier_rows.unread(world, judged.spec, now)
+    others += earlier_rows.finding(rows, world.source)
     found = [_accepted(world, judged), _connect(world), credentials, ready, *others, running]
     findings = with_ready(found, NEEDED | database.needed(source), judged.stalled)
     previous = resource.status.get("conditions") or []
     conditions = dated(findings, previous, resource.generation, now)
     of_database = database.status(world, own.spec if own.problem is None else None, judged.spec)
     status = reported.status(world, judged, failing) | of_database
-    status |= {"conditions": conditions, "operations": operating.records or None}
+    status |= {"conditions": conditions, "operations": operating.records or None, "unread": rows or None}
     again = timedelta(seconds=10 if conditions[0]["status"] == "True" or judged.problem else 3)
     if operating.holds or (isinstance(world.validation, Unknown) and unread(resource, world.readable)):
         again = SOON

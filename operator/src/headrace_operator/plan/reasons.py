@@ -103,6 +103,7 @@ class Reason(StrEnum):
     TABLE_NOT_CAPTURED = "TableNotCaptured"
     SIGNALS_ELSEWHERE = "SignalsElsewhere"
     OTHER_SNAPSHOT = "OtherSnapshotRuns"
+    ROWS_NOT_READ = "RowsNotRead"
     SNAPSHOT_REQUESTED = "SnapshotRequested"
     SNAPSHOT_RUNNING = "SnapshotRunning"
     SNAPSHOT_COMPLETED = "SnapshotCompleted"

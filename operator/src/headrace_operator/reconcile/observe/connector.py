@@ -66,9 +66,11 @@ async def connector(
     source: Source = Unknown(reason=f"ConnectCluster {resource.spec.get('connect')} is not there to be asked.")
     candidate: Source | None = None
     kafka: Reference | None = None
+    snapshots: tuple[Resource, ...] = ()
     if cluster is not None:
         url = rest.url(cluster)
-        kafka = await _signals(resource, cluster, remote)
+        snapshots = await _snapshots(resource, remote)
+        kafka = await _signals(resource, cluster, snapshots, remote)
         wanted = plan.wanted(resource, place, beside, secret, cluster, kafka)
         source, candidate = await _source(resource, cluster, remote, progress, now)
         suffices = partial(plan.is_left_alone, resource, wanted)
@@ -98,13 +100,21 @@ async def connector(
         stands=progress.stands(now),
         signals=kafka,
         left=await _left(resource, seen, remote) if kafka is not None else None,
+        snapshots=snapshots,
     )
 
 
-async def _signals(resource: Resource, cluster: Resource, remote: Remote) -> Reference | None:
+async def _snapshots(resource: Resource, remote: Remote) -> tuple[Resource, ...]:
+    """Return the Snapshots of the namespace as far as they are known."""
+    found = await ask(remote.near.known("Snapshot", resource.namespace))
+    return () if isinstance(found, Unknown) else found
+
+
+async def _signals(
+    resource: Resource, cluster: Resource, snapshots: tuple[Resource, ...], remote: Remote
+) -> Reference | None:
     """Read the Kafka by which a Connector is told of Snapshots; None while none asks for that."""
-    snapshots = await ask(remote.near.known("Snapshot", resource.namespace))
-    if not signals.asked(resource, () if isinstance(snapshots, Unknown) else snapshots):
+    if not signals.asked(resource, snapshots):
         return None
     return await kafka_reference(remote, resource.namespace, cluster.spec.get("kafka"))
 
