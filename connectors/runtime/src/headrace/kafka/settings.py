@@ -16,9 +16,9 @@ LEAN = {
 """librdkafka's own defaults buffer 64 MB and 100,000 records, and see a new topic after five minutes.
 
 It counts values alone: what heavy headers and keys take is bounded by the number of records fetched ahead. A fetch is
-asked for while fewer are left, and brings up to 1 MiB of each partition, and in all what is buffered: few are enough to keep it busy, and soon there are
-keys of all partitions. A batch of a producer, which may be as large, comes beside those of other partitions only where
-it fits: with less, large batches come one partition after the other (KIP-74).
+asked for while fewer are left, and brings up to 1 MiB of each partition, and in all what is buffered: few are enough to
+keep it busy, and soon there are keys of all partitions. A batch of a producer, which may be as large, comes beside
+those of other partitions only where it fits: with less, large batches come one partition after the other (KIP-74).
 """
 
 LAW = {
