@@ -60,9 +60,8 @@ public final class OutboxRouter<R extends ConnectRecord<R>> extends EventRouter<
     }
 
     private R made(R message, Struct row) {
-        String id = rows.id(row);
-        if (rows.skips(id)) {
-            LOG.warn("The outbox row with id {} is passed by, as was asked: it becomes no record", id);
+        if (rows.skips(row)) {
+            LOG.warn("The outbox row with id {} is passed by, as was asked: it becomes no record", rows.id(row));
             return null;
         }
         try {
@@ -70,7 +69,7 @@ public final class OutboxRouter<R extends ConnectRecord<R>> extends EventRouter<
             rows.check(made);
             return made;
         } catch (RuntimeException e) {
-            throw new DataException("The outbox row with id " + id + " cannot become a record: " + e.getMessage(), e);
+            throw new DataException("The outbox row with id " + rows.id(row) + " cannot become a record: " + e.getMessage(), e);
         }
     }
 
