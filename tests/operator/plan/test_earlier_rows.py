@@ -117,13 +117,14 @@ def test_one_that_was_made_to_begin_anew_since_reads_all(seconds: int, found: li
 
 
 def test_what_is_captured_no_more_is_forgotten_and_is_new_when_it_comes_again() -> None:
-    left = later(capturing("public.a", "public.b"))
-    without = dataclasses.replace(
-        left,
-        resource=dataclasses.replace(left.resource, spec=capturing("public.a").resource.spec, generation=3),
-    )
+    there = later(capturing("public.a", "public.b"))
+    both, one = there.resource.spec, capturing("public.a").resource.spec
+    without = dataclasses.replace(there, resource=dataclasses.replace(there.resource, spec=one, generation=3))
+    left = later(without)
+    again = dataclasses.replace(left, resource=dataclasses.replace(left.resource, spec=both, generation=4))
 
     assert unread(planned(without)) == []
+    assert unread(planned(again)) == ["public.b"]
 
 
 def test_many_are_counted() -> None:
