@@ -117,13 +117,7 @@ def _policy(kind: Kind) -> dict[str, Any]:
         "matchConstraints": {"resourceRules": [rule]},
         "matchConditions": [{"name": "references-addresses-or-code", "expression": _changes(kind, spec)}],
         **_variables(kind, spec),
-        "validations": [
-            *_secrets(_places(kind, spec)),
-            *_uses(kind),
-            *_edits(kind),
-            *_reaches(kind),
-            *_pods(kind, spec),
-        ],
+        "validations": _validations(kind, spec),
     }
     return {"apiVersion": API_VERSION, "kind": "ValidatingAdmissionPolicy", "metadata": _metadata(kind), "spec": body}
 
@@ -167,6 +161,7 @@ def _has(spec: Mapping[str, Any], path: str) -> bool:
 
 
 def _validations(kind: Kind, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return every question about an object."""
     uses = (*_uses(kind), *_edits(kind), *_reaches(kind))
     return [*_secrets(_places(kind, spec)), *uses, *_pods(kind, spec)]
 

@@ -60,11 +60,15 @@ def is_kept(spec: ConnectorSpec) -> bool:
     return debezium.own_publication(spec) is None and debezium.AUTOCREATE not in (spec.config or {})
 
 
+def captured(spec: ConnectorSpec) -> tuple[str, ...]:
+    """Return the tables that are captured."""
+    return (spec.capture.outbox.table,) if spec.capture.outbox else spec.capture.tables or ()
+
+
 def tables(spec: ConnectorSpec) -> tuple[str, ...]:
     """Return the tables that the publication must have: those that are captured, and that of signals."""
-    captured = (spec.capture.outbox.table,) if spec.capture.outbox else spec.capture.tables or ()
     signals = (spec.config or {}).get("signal.data.collection")
-    return tuple(dict.fromkeys((*captured, signals) if signals else captured))
+    return tuple(dict.fromkeys((*captured(spec), signals) if signals else captured(spec)))
 
 
 def accepted(resource: Resource) -> ConnectorSpec | None:

@@ -32,12 +32,10 @@ from headrace_operator.plan.conditions import (
     with_ready,
 )
 from headrace_operator.plan.reasons import Reason
-from headrace_operator.plan.snapshot_progress import Progress
+from headrace_operator.plan.snapshot_progress import OVER, SENT, Progress
 from headrace_operator.settings import Settings
 
 NEEDED = frozenset({"Accepted", "Completed"})
-OVER = frozenset({"Completed", "Failed"})
-SENT = frozenset({"Requested", "Running", "Paused"})
 
 ANSWER = timedelta(minutes=5)
 """How long a connector that runs may take to begin."""
@@ -81,11 +79,11 @@ def plan(world: SnapshotWorld, settings: Settings, now: datetime) -> Plan:
     judged = judge(world)
     if is_over(world.resource):
         return _over(world.resource, judged, now)
-    if is_sent(world.resource) and judged.spec is None:
+    if not is_sent(world.resource):
+        return _begun(world, judged, now)
+    if judged.spec is None:
         return _planned(world.resource, judged, _refused(judged), dict(world.resource.status), now)
-    if is_sent(world.resource) and judged.spec is not None:
-        return _followed(world, judged, judged.spec, now)
-    return _begun(world, judged, now)
+    return _followed(world, judged, judged.spec, now)
 
 
 def judge(world: SnapshotWorld) -> Acceptance[SnapshotSpec]:

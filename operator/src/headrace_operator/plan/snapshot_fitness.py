@@ -15,13 +15,11 @@ from headrace_operator.plan import connectcluster, publication, signals, snapsho
 from headrace_operator.plan.acceptance import Check
 from headrace_operator.plan.conditions import Finding, false, unknown
 from headrace_operator.plan.reasons import Reason
+from headrace_operator.plan.snapshot_progress import OVER, SENT
 from headrace_operator.plan.source import value
 
 OLDEST = 130000
 """The version of PostgreSQL, as it counts itself, from which on a snapshot needs no table of its own."""
-
-SENT = frozenset({"Requested", "Running", "Paused"})
-OVER = frozenset({"Completed", "Failed"})
 
 
 def checks(world: SnapshotWorld) -> tuple[Check, ...]:
@@ -50,9 +48,7 @@ def _uncaptured(world: SnapshotWorld, spec: SnapshotSpec) -> Finding | None:
     captures = _captured(world)
     if captures is None:
         return None
-    outbox = captures.capture.outbox
-    captured = (outbox.table,) if outbox else captures.capture.tables or ()
-    missing = [table for table in spec.each if table not in captured]
+    missing = [table for table in spec.each if table not in publication.captured(captures)]
     if not missing:
         return None
     text = (

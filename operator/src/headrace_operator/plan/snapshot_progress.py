@@ -17,6 +17,12 @@ from headrace_operator.plan.conditions import instant, timestamp
 from headrace_operator.plan.reasons import Reason
 
 Phase = Literal["Pending", "Requested", "Running", "Paused", "Completed", "Failed"]
+SENT = frozenset({"Requested", "Running", "Paused"})
+"""Phases of a snapshot that its connector was asked for, or is about to be."""
+
+OVER = frozenset({"Completed", "Failed"})
+"""Phases in which nothing more happens."""
+
 INCREMENTAL, BLOCKING = "Incremental Snapshot", "Initial Snapshot"
 READ = frozenset({"SUCCEEDED", "EMPTY"})
 """What becomes of a table whose rows are all there."""

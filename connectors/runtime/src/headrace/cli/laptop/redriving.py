@@ -15,6 +15,7 @@ from headrace.cli import answers
 from headrace.cli.failure import unwell, usage
 from headrace.cli.laptop import errand, output
 from headrace.cli.laptop.cluster import Access, Cluster
+from headrace.cli.laptop.consent import Sure
 from headrace.cli.laptop.options import ConsumerName, Context, Kubeconfig, Namespace
 from headrace.cli.laptop.waiting import progress
 from headrace.letters import reading
@@ -40,7 +41,7 @@ def redrive(
         bool, typer.Option("--lost", help="Of those that were put back and are not in the retry topic.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Sure = False,
 ) -> None:
     """Put dead letters back: through the retry topic, in one transaction with the note that they are resolved.
 
