@@ -63,7 +63,7 @@ async def test_an_answer_that_repeats_the_query_is_told_without_it(before: int) 
         return web.Response(status=400, text="x" * before + f"Cannot POST {request.path_qs}: {token} " + "y" * 500)
 
     async with serving(answer) as url:
-        handler = HttpHandler(config.Http(url=f"{url}/events?token=s3cret-of-many"), namespace="shop", concurrency=1)
+        handler = HttpHandler(config.Http(url=f"{url}/events?token=s3cret-of-many"), namespace="shop")
         failed = await handler.handle(RECORD)
         await handler.close()
 

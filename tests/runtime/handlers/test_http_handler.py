@@ -75,7 +75,7 @@ async def target() -> AsyncIterator[tuple[Target, str]]:
 async def handler(request: pytest.FixtureRequest, target: tuple[Target, str]) -> AsyncIterator[HttpHandler]:
     """A handler with the time-out that a test asks for, else one that is never over."""
     timeout = getattr(request, "param", PATIENCE)
-    handler = HttpHandler(config.Http(url=target[1], timeout=timeout), namespace="shop", concurrency=4)
+    handler = HttpHandler(config.Http(url=target[1], timeout=timeout), namespace="shop")
     yield handler
     await handler.close()
 
@@ -232,7 +232,7 @@ async def test_no_answer_in_time_is_retried(target: tuple[Target, str], handler:
 )
 async def test_an_address_that_nobody_can_be_at_is_said_at_the_start(url: str) -> None:
     with pytest.raises(Broken, match=r"spec\.handler\.http\.url"):
-        HttpHandler(config.Http(url=url), namespace="shop", concurrency=1)
+        HttpHandler(config.Http(url=url), namespace="shop")
 
 
 @pytest.mark.case("delivery-17")
@@ -244,7 +244,7 @@ async def test_an_address_that_nobody_can_be_at_is_said_at_the_start(url: str) -
     ],
 )
 async def test_an_address_that_somebody_may_be_at_is_taken(url: str) -> None:
-    await HttpHandler(config.Http(url=url), namespace="shop", concurrency=1).close()
+    await HttpHandler(config.Http(url=url), namespace="shop").close()
 
 
 async def test_a_tombstone_has_no_content_type(target: tuple[Target, str], handler: HttpHandler) -> None:
@@ -275,7 +275,7 @@ async def test_nothing_that_a_record_carries_makes_a_header_that_servers_refuse(
 
 
 async def test_a_refused_connection_is_retried() -> None:
-    handler = HttpHandler(config.Http(url="http://127.0.0.1:1/"), namespace="shop", concurrency=1)
+    handler = HttpHandler(config.Http(url="http://127.0.0.1:1/"), namespace="shop")
     failed = await handler.handle(RECORD)
     await handler.close()
     assert isinstance(failed, Failed)
@@ -357,7 +357,7 @@ async def test_a_failure_tells_the_address_without_login_and_query(address: str,
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = address.format(port=server.sockets[0].getsockname()[1])
-    handler = HttpHandler(config.Http(url=url, timeout=0.5), namespace="shop", concurrency=1)
+    handler = HttpHandler(config.Http(url=url, timeout=0.5), namespace="shop")
     failed = await handler.handle(RECORD)
     await handler.close()
     server.close()
@@ -374,6 +374,6 @@ async def test_a_failure_tells_the_address_without_login_and_query(address: str,
 )
 def test_an_address_that_makes_no_sense_is_told_without_its_login(url: str) -> None:
     with pytest.raises(Broken) as refused:
-        HttpHandler(config.Http(url=url, timeout=0.5), namespace="shop", concurrency=1)
+        HttpHandler(config.Http(url=url, timeout=0.5), namespace="shop")
 
     assert "s3cret" not in str(refused.value)

@@ -34,9 +34,7 @@ async def serving(serve: Connection, *, patience: float = 60.0, concurrency: int
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    handler = HttpHandler(
-        config.Http(url=f"http://127.0.0.1:{port}/", timeout=patience), namespace="shop", concurrency=concurrency
-    )
+    handler = HttpHandler(config.Http(url=f"http://127.0.0.1:{port}/", timeout=patience), namespace="shop")
     try:
         yield handler
     finally:

@@ -6,20 +6,22 @@ It must not retry itself, follow redirects or read more of an answer than it nee
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
 
-import aiohttp
+from yarl import URL
 
 from headrace import config, headers, parsing
 from headrace.discreet import discreet, secrets
 from headrace.flow.policy import Failed
-from headrace.handlers import address, connections, exceptions
+from headrace.handlers import address, exceptions
+from headrace.handlers.connection import Answer, Disconnected
+from headrace.handlers.connections import Connections
 from headrace.record import CORRELATION_ID_HEADERS, Record
 
 RETRIABLE = frozenset({404, 408, 409, 429})
@@ -38,107 +40,95 @@ OF_COMMAND = ":compensate"
 IDLE = 408
 """What proxies say on a connection that was idle for too long, as they close it (RFC 9110, 15.5.9)."""
 
-SHORTEST = 0.001
-"""Seconds that a request is given at least; the client takes 0 for no limit."""
-
-EXCERPT, EXCERPT_TIME = 300, 1.0
-"""Bytes of an answer that is not 2xx that are read for the failure's text, and the seconds these may take."""
+EXCERPT = 300
+"""Bytes of an answer that is not 2xx that are read for the failure's text."""
 
 
 class HttpHandler:
     """A handler that posts to one URL over kept-alive connections."""
 
-    def __init__(self, settings: config.Http, *, namespace: str, concurrency: int) -> None:
+    def __init__(self, settings: config.Http, *, namespace: str) -> None:
         """Open nothing yet; raises Broken for an address that nobody can be at."""
-        self._url = address.parse(settings.url)
+        url = address.parse(settings.url)
+        self._told = discreet(str(url))
         self._secrets = secrets(settings.url)
+        self._longest_secret = max(map(len, self._secrets), default=0)
         self._namespace = namespace
         self._timeout = settings.timeout
-        self._kept = connections.session(limit=concurrency, keepalive_timeout=30.0)
-        self._fresh = connections.session(limit=concurrency, force_close=True)
+        self._start = _start(url)
+        self._connections = Connections(url, excerpt=EXCERPT + self._longest_secret)
 
     async def handle(self, record: Record) -> Failed | None:
         """Deliver ``record`` once; None is success."""
-        headers = event_headers(record, self._namespace)
+        body = record.value or b""
         try:
-            with connections.noted():
-                return await self._deliver(record.value or b"", headers)
+            answer = await self._deliver((self._head(record, len(body)), body), time.monotonic() + self._timeout)
         except TimeoutError as error:
-            text = f"POST {discreet(str(self._url))}: no answer in time"
+            text = f"POST {self._told}: no answer in time"
             return Failed(message=text, exception=exceptions.name(error), timed_out=True, unanswered=True)
-        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
-            text = discreet(f"POST {self._url}: {str(error) or type(error).__name__}")
+        except (OSError, ValueError) as error:
+            text = discreet(f"POST {self._told}: {str(error) or type(error).__name__}")
             return Failed(message=text, exception=exceptions.name(error), unanswered=True)
+        if 200 <= answer.status < 300:
+            return None
+        return judge(answer.status, answer.retry_after, self._discreet(answer.excerpt), now=time.time())
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._kept.close()
-        await self._fresh.close()
+        await self._connections.close()
 
-    async def _deliver(self, body: bytes, headers: dict[str, str]) -> Failed | None:
+    async def _deliver(self, request: Sequence[bytes], until: float) -> Answer:
         """Post once; a second time, on a new connection, when the server had closed the kept one in the meantime."""
-        deadline = time.monotonic() + self._timeout
-        try:
-            failed = await self._post(self._kept, body, headers, deadline)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if not connections.was_kept() or _has_begun(error):
-                raise
-        else:
-            if failed is None or failed.status != IDLE or not connections.was_kept():
-                return failed
-        return await self._post(self._fresh, body, headers, deadline)
+        kept = self._connections.kept()
+        if kept is not None:
+            try:
+                answer = await kept.ask(request, until)
+            except Disconnected as error:
+                if error.has_begun:
+                    raise
+            else:
+                if answer.status != IDLE:
+                    return answer
+        fresh = await self._connections.open(until)
+        return await fresh.ask(request, until)
 
-    async def _post(
-        self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str], deadline: float
-    ) -> Failed | None:
-        """Post and judge by the status alone; what becomes of the rest of the answer changes nothing."""
-        limit = aiohttp.ClientTimeout(total=max(SHORTEST, deadline - time.monotonic()))
-        try:
-            answer = await session.post(self._url, data=body, headers=headers, allow_redirects=False, timeout=limit)
-        except aiohttp.ClientResponseError:
-            status = connections.status()
-            if status is None:
-                raise
-            return judge(status, None, "", now=time.time())
-        try:
-            excerpt = "" if 200 <= answer.status < 300 else await self._excerpt(answer)
-            return judge(answer.status, answer.headers.get("retry-after"), excerpt, now=time.time())
-        finally:
-            answer.release()
+    def _head(self, record: Record, length: int) -> bytes:
+        lines = [f"{name}: {value}\r\n" for name, value in event_headers(record, self._namespace).items()]
+        return b"%b%bcontent-length: %d\r\n\r\n" % (self._start, "".join(lines).encode("ascii"), length)
 
-    async def _excerpt(self, answer: aiohttp.ClientResponse) -> str:
+    def _discreet(self, excerpt: bytes) -> str:
         """Return the beginning of an answer, without what it repeats of the address's login and query."""
-        longest = max(map(len, self._secrets), default=0)
-        try:
-            async with asyncio.timeout(EXCERPT_TIME):
-                read = await answer.content.read(EXCERPT + longest)
-        except (TimeoutError, aiohttp.ClientError, OSError, EOFError, ValueError):
-            return ""
-        said = read.decode(errors="replace")
+        said = excerpt.decode(errors="replace")
         for secret in self._secrets:
             said = said.replace(secret, "…")
-        whole = len(said) if len(read) < EXCERPT + longest else len(said) - longest
+        whole = len(said) if len(excerpt) < EXCERPT + self._longest_secret else len(said) - self._longest_secret
         return discreet(said[:whole])[:EXCERPT]
 
 
-def _has_begun(error: aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) -> bool:
-    """Whether something of an answer came before the connection ended; then the client tells what it was."""
-    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+def _start(url: URL) -> bytes:
+    """Return the beginning of each request."""
+    lines = [f"POST {url.raw_path_qs} HTTP/1.1", f"host: {url.host_port_subcomponent}"]
+    if url.user is not None or url.password is not None:
+        login = f"{url.user or ''}:{url.password or ''}".encode("latin-1")
+        lines.append(f"authorization: Basic {b64encode(login).decode()}")
+    lines += ["user-agent: headrace", "accept: */*", "accept-encoding: identity", ""]
+    return "\r\n".join(lines).encode("ascii")
 
 
 def event_headers(record: Record, namespace: str) -> dict[str, str]:
     """Return the CloudEvents and Headrace headers of the request that delivers ``record``."""
     source, own, known = record.source, record.message_id, dict(record.headers)
+    topic = _encoded(source.topic)
     message_id = _encoded(own) + (OF_COMMAND if record.compensates else "")
     correlation_id = own if known.keys().isdisjoint(CORRELATION_ID_HEADERS) else record.correlation_id
     found = {
         "ce-specversion": "1.0",
         "ce-id": message_id,
-        "ce-source": f"/headrace/{namespace}/{source.topic}",
+        "ce-source": f"/headrace/{namespace}/{topic}",
         "idempotency-key": message_id,
         "correlation-id": _passed(correlation_id.encode()) or message_id,
         "headrace-attempt": str(record.attempt),
-        "headrace-topic": source.topic,
+        "headrace-topic": topic,
         "headrace-partition": str(source.partition),
         "headrace-offset": str(source.offset),
     }

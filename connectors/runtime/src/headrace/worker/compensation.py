@@ -54,4 +54,4 @@ class Compensation:
 def _http(config: Config, target: Http) -> Handler:
     from headrace.handlers.http import HttpHandler
 
-    return HttpHandler(target, namespace=config.namespace, concurrency=config.delivery.concurrency)
+    return HttpHandler(target, namespace=config.namespace)

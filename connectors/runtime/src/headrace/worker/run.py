@@ -113,12 +113,11 @@ def _hands(handler: Handler) -> IsolatedHandler | None:
 
 
 async def _handler(config: Config, metrics: Metrics) -> Handler:
-    concurrency = config.delivery.concurrency
     if config.handler.http is not None:
-        from headrace.handlers.http import HttpHandler  # aiohttp is half of what a start loads
+        from headrace.handlers.http import HttpHandler  # TLS is a good part of what a start loads
 
-        return HttpHandler(config.handler.http, namespace=config.namespace, concurrency=concurrency)
-    python = config.handler.python
+        return HttpHandler(config.handler.http, namespace=config.namespace)
+    python, concurrency = config.handler.python, config.delivery.concurrency
     assert python is not None
     if python.isolation == "Thread":
         return PythonHandler(python, concurrency=concurrency)
