@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -33,6 +34,9 @@ from tests.ports import free_port
 from tests.postgres_server import PostgresServer
 from tests.runtime.consumer_process import Running
 from tests.waiting import PATIENCE, until
+
+CAUGHT_UP = 5.0
+"""Seconds after which a replica that publishes nothing has nothing to publish."""
 
 LEASE = 20.0
 
@@ -256,8 +260,17 @@ class Feed:
 
 def killed_in_mid_batch(made: Outbox, running: Running) -> set[int]:
     """Kill one of two replicas while both have published what is not marked yet, and return the numbers of that."""
+    return until("both have a batch under way", lambda: _killed_in_mid_batch(made, running))
+
+
+def _killed_in_mid_batch(made: Outbox, running: Running) -> set[int] | None:
+    """Do so, but where one of them has no batch for a while: it has caught up, and rows cannot come meanwhile."""
     with made.unmarked():
-        until("both have a batch under way", lambda: len(made.under_way()) > made.relay.batch)
+        soon = time.monotonic() + CAUGHT_UP
+        while len(made.under_way()) <= made.relay.batch:
+            if time.monotonic() > soon:
+                return None
+            time.sleep(0.1)
         running.process.kill()
         running.process.wait(PATIENCE)
         made.end_waiting()
