@@ -11,9 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from yarl import URL
 
 from headrace import config
 from headrace.handlers import connections, resolver
+from headrace.handlers.connection import Disconnected
 from headrace.handlers.http import HttpHandler
 from headrace.handlers.resolver import Address, Resolver
 from headrace.record import Record
@@ -128,6 +130,35 @@ async def test_a_server_that_speaks_something_else_from_now_on_has_not_answered(
     assert failed is not None
     assert failed.retriable
     assert "no answer in HTTP" in failed.message
+
+
+async def test_a_server_that_closes_whatever_is_opened_has_not_answered() -> None:
+    """Before it is asked anything: as a proxy does that has nobody behind it."""
+    listening = await asyncio.start_server(lambda _, writer: writer.transport.abort(), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+    handler = HttpHandler(config.Http(url=url, timeout=PATIENCE), namespace="shop")
+    failed = [await handler.handle(RECORD) for _ in range(50)]
+    await handler.close()
+    listening.close()
+    assert all(one is not None and one.retriable and one.unanswered for one in failed)
+
+
+async def test_a_server_that_answers_before_it_is_asked_is_not_believed() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+    pool = connections.Connections(URL(url), excerpt=300)
+    connection = await pool.open(asyncio.get_running_loop().time() + PATIENCE)
+    while not connection.is_closing:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.01)
+    with pytest.raises(Disconnected):
+        await connection.ask([b"POST / HTTP/1.1\r\n\r\n"], asyncio.get_running_loop().time() + PATIENCE)
+    await pool.close()
+    listening.close()
 
 
 async def test_who_stops_asking_leaves_no_answer_to_the_next() -> None:

@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._status: int | None = None
         self._retry_after: str | None = None
-        self._head = self._excerpt = b""
+        self._head, self._excerpt = bytearray(), b""
         self._read = 0
 
     @property
@@ -82,7 +82,8 @@ class Connection(asyncio.Protocol):
 
         Raises Disconnected, NotHttp, TimeoutError, or what the connection itself failed with.
         """
-        assert self._transport is not None
+        if self._transport is None:
+            raise Disconnected(has_begun=False)
         loop = asyncio.get_running_loop()
         self._begin()
         asked: asyncio.Future[Answer] = loop.create_future()
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Serve the next request, where the server will have one."""
-        if self._status is None:
+        if self._status is None or self._asked is None:
             return
         self._tell()
         self._asked = None
@@ -175,7 +176,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._status = self._retry_after = None
-        self._head = self._excerpt = b""
+        self._head, self._excerpt = bytearray(), b""
         self._read = 0
 
     def _tell(self) -> None:
@@ -201,7 +202,7 @@ class Connection(asyncio.Protocol):
         elif self._asked is not None and not self._asked.done():
             self._asked.set_exception(TimeoutError())
 
-    def _spoil(self, answer: bytes) -> None:
+    def _spoil(self, answer: bytearray) -> None:
         """Judge an answer by its status alone, as the rest makes no sense."""
         if self._status is None:
             self._status = status_of(answer)
@@ -212,7 +213,7 @@ class Connection(asyncio.Protocol):
         self.close()
 
 
-def status_of(answer: bytes) -> int | None:
+def status_of(answer: bytes | bytearray) -> int | None:
     """Return the status of an answer, be it ever so broken behind that; heads with 1xx may come before it."""
     place = 0
     while found := _STATUS.match(answer, place):

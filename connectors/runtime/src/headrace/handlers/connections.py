@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from urllib.parse import unquote
 
 import aiohappyeyeballs
 from yarl import URL
@@ -27,8 +28,9 @@ class Connections:
         assert url.raw_host is not None
         assert url.port is not None
         self._tls = _tls() if url.scheme == "https" else None
-        self._name = url.raw_host.rstrip(".")
-        self._resolver = Resolver(url.raw_host, url.port)
+        host = unquote(url.raw_host)  # of an IPv6 address, the zone
+        self._name = host.rstrip(".")
+        self._resolver = Resolver(host, url.port)
         self._excerpt = excerpt
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
