@@ -71,21 +71,25 @@ class Job:
         record: Record,
         order: Order = "Key",
         tried: Tried | None = None,
-        *,
         size: int = 0,
     ) -> None:
         self.assignment = assignment
-        self.size = size
-        self.tried = tried
-        self.crashes = tried.crashes if tried else 0
-        self.worker_crashes = tried.worker_crashes if tried else 0
-        self.is_suspect = self.crashes > 0
         self.record = record
         self.lane = lane_of(record, order)
         self.attempt = record.attempt
-        self.first_failed_at: float | None = (tried.since or None) if tried else None
-        self.number = 0
+        self.size = size
+        self.tried = tried
+        self.number = self.crashes = self.worker_crashes = 0
+        self.is_suspect = False
+        self.first_failed_at: float | None = None
         self.taken = self.ended = 0.0
+        if tried is not None:
+            self._go_on(tried)
+
+    def _go_on(self, tried: Tried) -> None:
+        self.crashes, self.worker_crashes = tried.crashes, tried.worker_crashes
+        self.is_suspect = tried.crashes > 0
+        self.first_failed_at = tried.since or None
 
 
 def lane_of(record: Record, order: Order) -> Lane:
@@ -113,7 +117,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._queues: dict[Lane, list[Job]] = {}
-        self._ready: list[tuple[int, Lane]] = []
+        self._ready: list[int] = []
+        self._heads: dict[int, Lane] = {}
         self._arrived = 0
         self._running: set[Lane] = set()
         self._due: dict[Lane, float] = {}
@@ -192,7 +197,7 @@ class Lanes:
         """Start the record that arrived first of those that may, or return None; it runs until `finish` or `delay`."""
         if not self._ready:
             return None
-        _, lane = heapq.heappop(self._ready)
+        lane = self._heads.pop(heapq.heappop(self._ready))
         self._running.add(lane)
         return self._queues[lane][0]
 
@@ -206,7 +211,9 @@ class Lanes:
         queue = self._queues[lane]
         del queue[0]
         if queue:
-            heapq.heappush(self._ready, (queue[0].number, lane))
+            number = queue[0].number
+            self._heads[number] = lane
+            heapq.heappush(self._ready, number)
         else:
             del self._queues[lane]
 
@@ -293,8 +300,9 @@ class Lanes:
         self._heap = [(due, self._queues[lane][0].number, lane) for lane, due in self._due.items()]
         heapq.heapify(self._heap)
         if were_ready:
-            self._ready = [(self._queues[lane][0].number, lane) for _, lane in self._ready if lane in self._queues]
-            heapq.heapify(self._ready)
+            lanes = [lane for lane in self._heads.values() if lane in self._queues]
+            self._heads = {self._queues[lane][0].number: lane for lane in lanes}
+            self._ready = sorted(self._heads)
 
     def _thin(self, lane: Lane, leaving: set[Assignment]) -> None:
         queue = self._queues[lane]
@@ -353,7 +361,9 @@ class Lanes:
             _count(self._held, job.assignment, sign)
 
     def _make_ready(self, lane: Lane) -> None:
-        heapq.heappush(self._ready, (self._queues[lane][0].number, lane))
+        number = self._queues[lane][0].number
+        self._heads[number] = lane
+        heapq.heappush(self._ready, number)
 
     def _forget(self, job: Job) -> None:
         self._pending[job.assignment] -= 1

@@ -39,30 +39,41 @@ def record_of(message: Message, retry: str, group: str = "", id_header: str = ""
 
     One that is parked there has the timestamp that it had. ``id_header`` is as in `Record`.
     """
-    topic = str(message.topic())
-    own = headers_of(message)
-    known = headers.decode(own or ()) if topic == retry else None
+    topic, own = message.topic(), headers_of(message)
     kind, written = message.timestamp()
-    draft = Draft(
-        topic=topic,
-        partition=int(message.partition() or 0),
-        offset=int(message.offset() or 0),
-        key=message.key(),
-        value=message.value(),
-        headers=own or (),
-        timestamp=None if kind == TIMESTAMP_NOT_AVAILABLE else written,
-        timestamp_type="LogAppendTime" if kind == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
-        attempt=1 + (known.attempts or 0) if known else 1,
-        origin=known.origin if known else None,
-        unreadable=UNREADABLE if own is None else None,
-        leader_epoch=message.leader_epoch(),
-        group=group,
-        id_header=id_header,
-        compensates=known is not None and known.compensates,
-        parked=known is not None and is_parked(known, group),
+    draft = Draft(  # by place, in the order of Record's fields: by name it takes twice as long
+        topic,
+        message.partition(),
+        message.offset(),
+        message.key(),
+        message.value(),
+        own or (),
+        None if kind == TIMESTAMP_NOT_AVAILABLE else written,
+        "LogAppendTime" if kind == TIMESTAMP_LOG_APPEND_TIME else "CreateTime",
+        1,
+        None,
+        UNREADABLE if own is None else None,
+        message.leader_epoch(),
+        group,
+        id_header,
+        False,
+        False,
     )
-    record = made(draft)
-    return _as_it_was(record, known) if known and record.parked else record
+    return _returned(made(draft)) if topic == retry else made(draft)
+
+
+def _returned(record: Record) -> Record:
+    """Return a record of the retry topic with what its headers say of it."""
+    known = headers.decode(record.headers)
+    parked = is_parked(known, record.group)
+    found = replace(
+        record,
+        attempt=1 + (known.attempts or 0),
+        origin=known.origin,
+        compensates=known.compensates,
+        parked=parked,
+    )
+    return _as_it_was(found, known) if parked else found
 
 
 def is_parked(known: headers.DeadLetter, group: str) -> bool:

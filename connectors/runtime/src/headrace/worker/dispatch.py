@@ -91,7 +91,7 @@ class Dispatcher:
         """Queue a batch of records, but for those that follow a parked key, are done, or come where nothing begins."""
         late = []
         for job in self.keys.sort([job for job in jobs if not job.assignment.halted]):
-            wait = self._wait_left(job)
+            wait = None if job.tried is None else self._wait_left(job.tried)
             if self._lanes.add(job, None if wait is None else time.monotonic() + wait) and self._is_long(wait):
                 late.append(job.lane)
         if late:
@@ -99,11 +99,11 @@ class Dispatcher:
         self._accepted += len(jobs)
         self._arm()
 
-    def _wait_left(self, job: Job) -> float | None:
+    def _wait_left(self, tried: Tried) -> float | None:
         """Return for how many seconds a record that failed elsewhere still waits; None is not at all."""
-        if job.tried is None or job.tried.attempt == 1:
+        if tried.attempt == 1:
             return None
-        return resumed(job.tried, now=time.time(), retry=self._retry, jitter=random.random())
+        return resumed(tried, now=time.time(), retry=self._retry, jitter=random.random())
 
     def _is_long(self, wait: float | None) -> bool:
         return wait is not None and wait > self._retry.max_in_memory
@@ -383,7 +383,7 @@ class Dispatcher:
     def _finish(self, job: Job, letter: Headers | None, reason: str | None, lane: Lane | None = None) -> None:
         self._lanes.finish(job)
         self.keys.finish(job)
-        self.finished.append(Finished(job.assignment, job.record, letter, reason, lane))
+        self.finished.append(Finished._make((job.assignment, job.record, letter, reason, lane)))
 
     def _arm(self) -> None:
         """Have the next waiting lane woken when it is due, and runners when the gate has room again."""

@@ -127,7 +127,7 @@ class Keys:
         for job in jobs:
             verdict = Verdict.RUN if all_run and not job.record.parked else self._judge(job)
             if verdict is Verdict.RUN:
-                if self._is_admitted(job):
+                if not job.record.parked or self._is_admitted(job):
                     yield job
             elif verdict is Verdict.FOLLOW:
                 self._leave(job)
@@ -141,7 +141,7 @@ class Keys:
                 self._done.append(Finished(job.assignment, job.record, None, None))
 
     def _is_admitted(self, job: Job) -> bool:
-        if not job.record.parked or self._aside.admits(job.lane, job.record.offset):
+        if self._aside.admits(job.lane, job.record.offset):
             return True
         self._put_back(job)
         return False

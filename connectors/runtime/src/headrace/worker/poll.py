@@ -241,7 +241,7 @@ class Poller(threading.Thread):
             record = replace(record, attempt=tried.attempt)
         elif record.parked:
             tried = tried_of(record)
-        job = Job(assignment, record, self._order, tried, size=size)
+        job = Job(assignment, record, self._order, tried, size)
         if assignment.suspects:
             assignment.suspects -= 1
             job.is_suspect = True
