@@ -142,6 +142,6 @@ def test_a_target_that_is_away_is_told(kafka_broker: KafkaBroker, tmp_path: Path
     with consuming(world, away) as running:
         report = until("an open circuit", lambda: away_by(world))
         assert running.pod == report.pod
-        assert report.cause == "aiohttp.client_exceptions.ClientConnectorError"
+        assert report.cause == "builtins.ConnectionRefusedError"
         assert int(began) <= report.since <= report.end
         assert not report.idle

@@ -14,7 +14,7 @@ from headrace_operator.plan.actions import Plan
 from tests.operator import worlds
 from tests.operator.worlds import NOW, condition
 
-REFUSED = "aiohttp.client_exceptions.ClientConnectorError"
+REFUSED = "builtins.ConnectionRefusedError"
 
 
 def load(pod: str, failed_for: float | None = None, cause: str = REFUSED, *, idle: bool = False) -> PodLoad:

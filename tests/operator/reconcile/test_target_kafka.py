@@ -89,7 +89,7 @@ async def test_a_target_that_is_away_is_said_and_that_it_is_back(shop: Shop, tmp
         world.produce([(f"k{number}", number) for number in range(RECORDS)])
         away = await shop.until("False", "TargetFails")
         assert "fails for 1 of 1 pods" in away["message"]
-        assert f"{running.pod} (aiohttp.client_exceptions.ClientConnectorError)" in away["message"]
+        assert f"{running.pod} (builtins.ConnectionRefusedError)" in away["message"]
         assert _since(away["message"]) <= datetime.fromisoformat(away["lastTransitionTime"])
         assert shop.shown() == "False"
         assert shop.events()["TargetFails"].startswith("Warning TargetHealthy=False: What the handler calls fails")

@@ -28,7 +28,7 @@ from tests.waiting import PATIENCE
 
 Handle = Callable[[Record], Coroutine[Any, Any, Failed | None]]
 HANDS = 4
-AWAY = Failed(message="refused", exception="aiohttp.ClientConnectorError", unanswered=True)
+AWAY = Failed(message="refused", exception="builtins.ConnectionRefusedError", unanswered=True)
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ async def test_a_target_that_is_away_is_told_with_its_cause_and_makes_nobody_bus
         pod.report()
         await asyncio.sleep(0.5)
         report = pod.report()
-    assert (report.circuit, report.cause) == ("open", "aiohttp.ClientConnectorError")
+    assert (report.circuit, report.cause) == ("open", "builtins.ConnectionRefusedError")
     assert began <= report.since <= report.end
     assert report.busy < 100
     assert not report.idle
