@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from yarl import URL
 
 from headrace import config
-from headrace.handlers import connections, resolver
-from headrace.handlers.connection import Disconnected
+from headrace.handlers import connection, connections, resolver
+from headrace.handlers.connection import Connection, Disconnected
+from headrace.handlers.connections import Connections
 from headrace.handlers.http import HttpHandler
 from headrace.handlers.resolver import Address, Resolver
 from headrace.record import Record
@@ -23,6 +25,7 @@ from tests.cluster import authority
 from tests.runtime.handlers.test_http_wire import CHUNKED, OK, read_request
 from tests.waiting import PATIENCE
 
+REQUEST = [b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"]
 RECORD = Record(topic="orders", partition=0, offset=1, key=b"k", value=b'{"n": 1}')
 
 
@@ -56,6 +59,20 @@ class Server:
                 await writer.wait_closed()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let answers come as late as they will."""
+    monkeypatch.setattr(connection, "PATIENCE", PATIENCE)
+
+
+async def kept(pool: Connections) -> Connection:
+    """Await a connection that serves again."""
+    async with asyncio.timeout(PATIENCE):
+        while (found := pool.kept()) is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+    return found
+
+
 @asynccontextmanager
 async def asking(server: Server, host: str = "127.0.0.1") -> AsyncIterator[HttpHandler]:
     """A handler that posts to it."""
@@ -83,13 +100,17 @@ async def asking(server: Server, host: str = "127.0.0.1") -> AsyncIterator[HttpH
     ],
     ids=["in parts", "in chunks", "an upgrade is offered", "after a 100", "line feeds alone", "HTTP/1.0"],
 )
+@pytest.mark.usefixtures("patient")
 async def test_a_connection_serves_again_once_the_answer_has_come_whole(parts: list[bytes]) -> None:
     """Also where its body comes after the status has told all: for a server that answers at length each time, too."""
     server = Server(*parts)
     async with asking(server) as handler:
-        for _ in range(5):
-            assert await handler.handle(RECORD) is None
-            await asyncio.sleep(0.1)
+        pool = handler._connections
+        assert await handler.handle(RECORD) is None
+        first = await kept(pool)
+        for _ in range(4):
+            assert (await first.ask(REQUEST, time.monotonic() + PATIENCE)).status < 300
+            assert await kept(pool) is first
     assert server.opened == 1
 
 
@@ -115,6 +136,7 @@ async def test_a_connection_on_which_no_other_answer_can_follow_is_closed(parts:
             assert server.opened == number
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_text_that_comes_in_parts_is_told_whole() -> None:
     server = Server(b"HTTP/1.1 422 No\r\n" + CHUNKED, b"3\r\nout\r\n", b"9\r\n of stock\r\n", b"0\r\n\r\n")
     async with asking(server) as handler:
@@ -151,12 +173,12 @@ async def test_a_server_that_answers_before_it_is_asked_is_not_believed() -> Non
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
-    pool = connections.Connections(URL(url), excerpt=300)
-    connection = await pool.open(asyncio.get_running_loop().time() + PATIENCE)
-    while not connection.is_closing:  # noqa: ASYNC110 - nothing tells
+    pool = Connections(URL(url), excerpt=300)
+    greeted = await pool.open(time.monotonic() + PATIENCE)
+    while not greeted.is_closing:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.01)
     with pytest.raises(Disconnected):
-        await connection.ask([b"POST / HTTP/1.1\r\n\r\n"], asyncio.get_running_loop().time() + PATIENCE)
+        await greeted.ask(REQUEST, time.monotonic() + PATIENCE)
     await pool.close()
     listening.close()
 
