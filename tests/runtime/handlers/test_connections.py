@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import aiohappyeyeballs
 import pytest
 from yarl import URL
 
 from headrace import config
-from headrace.handlers import connection, connections, resolver
-from headrace.handlers.connection import Connection, Disconnected
+from headrace.handlers import connection, connections, http, resolver
+from headrace.handlers.connection import Answer, Connection, Disconnected
 from headrace.handlers.connections import Connections
 from headrace.handlers.http import HttpHandler
 from headrace.handlers.resolver import Address, Resolver
@@ -195,6 +196,27 @@ async def test_who_stops_asking_leaves_no_answer_to_the_next() -> None:
     assert server.opened == 2
 
 
+async def test_who_stops_asking_once_the_answer_is_there_ends_nobody_elses_request() -> None:
+    """The connection serves again, and may do so already, when the first one's task comes to its end."""
+    server = Server()
+    listening = await asyncio.start_server(server.connected, "127.0.0.1", 0)
+    loop, port = asyncio.get_running_loop(), listening.sockets[0].getsockname()[1]
+    request, until = [b"POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n"], loop.time() + PATIENCE
+    asking: list[asyncio.Task[Answer]] = []
+
+    def rests(_: Connection) -> None:
+        asking[0].cancel()
+
+    _, connection = await loop.create_connection(lambda: Connection(300, rests, lambda _: None), "127.0.0.1", port)
+    asking.append(asyncio.create_task(connection.ask(request, until)))
+    with pytest.raises(asyncio.CancelledError):
+        await asking[0]
+    assert (await connection.ask(request, until)).status == 200
+    connection.close()
+    listening.close()
+    await asyncio.gather(*server.tasks)
+
+
 async def test_a_connection_that_nobody_uses_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "KEPT", 0.1)
     server = Server()
@@ -227,6 +249,27 @@ async def test_a_server_is_known_by_its_certificate(tmp_path: Path, monkeypatch:
     assert failed is not None
     assert failed.retriable
     assert "CERTIFICATE_VERIFY_FAILED" in failed.message
+
+
+async def test_the_zone_of_an_address_is_nothing_to_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither in its certificate nor in what it takes for its own name (RFC 6874, 4)."""
+    names: list[object] = []
+
+    async def made(*_: object, server_hostname: str, **__: object) -> None:
+        names.append(server_hostname)
+        raise ConnectionResetError
+
+    async def started(*_: object, **__: object) -> None:
+        return None
+
+    monkeypatch.setattr(aiohappyeyeballs, "start_connection", started)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", made)
+    pool = connections.Connections(URL("https://[fe80::1%25lo]/"), excerpt=300)
+    monkeypatch.setattr(pool._resolver, "find", started)
+    with pytest.raises(ConnectionResetError):
+        await pool.open(asyncio.get_running_loop().time() + PATIENCE)
+    assert names == ["fe80::1"]
+    assert b"\r\nhost: [fe80::1]:8443\r\n" in http._start(URL("https://[fe80::1%25lo]:8443/"))
 
 
 class Names:

@@ -360,3 +360,19 @@ async def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
         failed = await handler.handle(RECORD)
     assert failed is not None
     assert len(asked) == 2
+
+
+@pytest.mark.case("delivery-17")
+async def test_a_success_behind_an_empty_line_is_one_whatever_is_wrong_with_its_headers() -> None:
+    """Servers end a body with a line feed too many, which then comes before the next answer."""
+    async with serving(saying(b"\r\nHTTP/1.1 200 OK\r\nno colon\r\n\r\n")) as handler:
+        assert await handler.handle(RECORD) is None
+
+
+@pytest.mark.case("delivery-17")
+async def test_how_long_to_wait_is_told_by_the_answer_and_not_by_what_comes_before_it() -> None:
+    answer = b"HTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\nHTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    async with serving(saying(answer)) as handler:
+        failed = await handler.handle(RECORD)
+    assert failed is not None
+    assert (failed.status, failed.after) == (503, None)

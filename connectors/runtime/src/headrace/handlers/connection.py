@@ -22,7 +22,7 @@ PATIENCE = 1.0
 LONGEST_REST = 64 * 1024
 """Bytes of an answer that nobody wants, beyond which a new connection costs less than to read them."""
 
-_STATUS = re.compile(rb"HTTP/[0-9]\.[0-9] ([0-9]{3})(?:[ \r\n]|$)")
+_STATUS = re.compile(rb"[\r\n]*HTTP/[0-9]\.[0-9] ([0-9]{3})(?:[ \r\n]|$)")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _SHOWN = 60
 """Bytes told of an answer that is not HTTP."""
@@ -77,6 +77,11 @@ class Connection(asyncio.Protocol):
         """Whether it has ended, or is about to."""
         return self._transport is None or self._transport.is_closing()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether another request would reach the server, which may have answered one that it never reads whole."""
+        return not self.is_closing and self._transport is not None and not self._transport.get_write_buffer_size()
+
     async def ask(self, request: Sequence[bytes], until: float) -> Answer:
         """Send a request and return what is answered by ``until``, a monotonic time in seconds.
 
@@ -93,7 +98,8 @@ class Connection(asyncio.Protocol):
         try:
             return await asked
         except BaseException:
-            self.close()
+            if self._asked is asked:  # else its answer has come whole, and another request may be on the way
+                self.close()
             raise
         finally:
             deadline.cancel()
@@ -121,6 +127,11 @@ class Connection(asyncio.Protocol):
         elif self._asked is not None and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._leave_rest)
 
+    def eof_received(self) -> None:
+        """End without an answer, also where a request is not sent whole; the event loop calls it, and ends else."""
+        if self._status is None:
+            self.close()
+
     def connection_lost(self, error: Exception | None) -> None:
         """Tell what is known of an answer that is still awaited; the event loop calls it."""
         self._transport = None
@@ -147,6 +158,7 @@ class Connection(asyncio.Protocol):
         """Note the status; before it there may be others, with 1xx, which say nothing."""
         status = self._parser.get_status_code()
         if status < 200:
+            self._retry_after = None
             return
         self._status = status
         if status < 300:

@@ -29,7 +29,7 @@ class Connections:
         assert url.port is not None
         self._tls = _tls() if url.scheme == "https" else None
         host = unquote(url.raw_host)  # of an IPv6 address, the zone
-        self._name = host.rstrip(".")
+        self._name = host.rstrip(".").partition("%")[0]
         self._resolver = Resolver(host, url.port)
         self._excerpt = excerpt
         self._idle: list[Connection] = []
@@ -39,10 +39,9 @@ class Connections:
 
     def kept(self) -> Connection | None:
         """Return a connection that served before, the last one used first, if there is any."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closing:
-                return connection
+        for place in reversed(range(len(self._idle))):
+            if self._idle[place].is_free:
+                return self._idle.pop(place)
         return None
 
     async def open(self, until: float) -> Connection:

@@ -28,6 +28,9 @@ RETRIABLE = frozenset({404, 408, 409, 429})
 PASSED_ON = ("traceparent", "tracestate", "baggage")
 PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 _AS_IT_IS = re.compile(f"[{re.escape(PRINTABLE)}]*")
+_ZONE = re.compile(r"%[^]]*")
+"""What an IPv6 address has behind it for this side of the connection alone (RFC 6874, 4)."""
+
 DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
 """The three forms that a date in HTTP may have (RFC 9110, 5.6.7)."""
 
@@ -107,7 +110,8 @@ class HttpHandler:
 
 def _start(url: URL) -> bytes:
     """Return the beginning of each request."""
-    lines = [f"POST {url.raw_path_qs} HTTP/1.1", f"host: {url.host_port_subcomponent}"]
+    host = _ZONE.sub("", url.host_port_subcomponent or "")
+    lines = [f"POST {url.raw_path_qs} HTTP/1.1", f"host: {host}"]
     if url.user is not None or url.password is not None:
         login = f"{url.user or ''}:{url.password or ''}".encode("latin-1")
         lines.append(f"authorization: Basic {b64encode(login).decode()}")
