@@ -24,8 +24,6 @@ LONGEST_REST = 64 * 1024
 
 _STATUS = re.compile(rb"[\r\n]*HTTP/[0-9]\.[0-9] ([0-9]{3})(?:[ \r\n]|$)")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_SHOWN = 60
-"""Bytes told of an answer that is not HTTP."""
 
 
 class Answer(NamedTuple):
@@ -46,14 +44,18 @@ class Disconnected(ConnectionError):
 
 
 class NotHttp(ValueError):
-    """What the server said has no status."""
+    """What the server said has no status; it began with ``excerpt``, which may repeat what is secret in the request."""
+
+    def __init__(self, excerpt: bytes) -> None:
+        super().__init__("no answer in HTTP")
+        self.excerpt = excerpt
 
 
 class Connection(asyncio.Protocol):
     """A connection, and what came of the answer to its present request."""
 
     def __init__(self, excerpt: int, rests: Callable[[Connection], None], ended: Callable[[Connection], None]) -> None:
-        """Keep ``excerpt`` bytes of what an answer other than success says.
+        """Keep ``excerpt`` bytes of what an answer other than success says, or what is no answer.
 
         ``rests`` is told when an answer has come whole and another request may follow, ``ended`` at the end.
         """
@@ -80,7 +82,8 @@ class Connection(asyncio.Protocol):
     @property
     def is_free(self) -> bool:
         """Whether another request would reach the server, which may have answered one that it never reads whole."""
-        return not self.is_closing and self._transport is not None and not self._transport.get_write_buffer_size()
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and not transport.get_write_buffer_size()
 
     async def ask(self, request: Sequence[bytes], until: float) -> Answer:
         """Send a request and return what is answered by ``until``, a monotonic time in seconds.
@@ -221,7 +224,7 @@ class Connection(asyncio.Protocol):
         if self._status is not None:
             self._tell()
         elif self._asked is not None and not self._asked.done():
-            self._asked.set_exception(NotHttp(f"no answer in HTTP: {bytes(answer[:_SHOWN])!r}"))
+            self._asked.set_exception(NotHttp(bytes(answer[: self._longest])))
         self.close()
 
 

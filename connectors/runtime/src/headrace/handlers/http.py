@@ -20,7 +20,7 @@ from headrace import config, headers, parsing
 from headrace.discreet import discreet, secrets
 from headrace.flow.policy import Failed
 from headrace.handlers import address, exceptions
-from headrace.handlers.connection import Answer, Disconnected
+from headrace.handlers.connection import Answer, Disconnected, NotHttp
 from headrace.handlers.connections import Connections
 from headrace.record import CORRELATION_ID_HEADERS, Record
 
@@ -46,6 +46,9 @@ IDLE = 408
 EXCERPT = 300
 """Bytes of an answer that is not 2xx that are read for the failure's text."""
 
+SHOWN = 60
+"""Characters told of what is no answer in HTTP."""
+
 
 class HttpHandler:
     """A handler that posts to one URL over kept-alive connections."""
@@ -69,11 +72,12 @@ class HttpHandler:
         except TimeoutError as error:
             text = f"POST {self._told}: no answer in time"
             return Failed(message=text, exception=exceptions.name(error), timed_out=True, unanswered=True)
+        except NotHttp as error:
+            text = f"POST {self._told}: {error}: {self._discreet(error.excerpt)[:SHOWN]!r}"
+            return Failed(message=text, exception=exceptions.name(error), unanswered=True)
         except (OSError, ValueError) as error:
             text = discreet(f"POST {self._told}: {str(error) or type(error).__name__}")
             return Failed(message=text, exception=exceptions.name(error), unanswered=True)
-        if 200 <= answer.status < 300:
-            return None
         return judge(answer.status, answer.retry_after, self._discreet(answer.excerpt), now=time.time())
 
     async def close(self) -> None:
