@@ -74,7 +74,7 @@ def server() -> Path:
 
 
 PACKAGES = {
-    "headrace": ("confluent-kafka", "aiohttp", "uvloop"),
+    "headrace": ("confluent-kafka", "httptools", "uvloop"),
     "bare": ("confluent-kafka", "aiohttp", "uvloop"),
     "faststream": ("faststream", "aiokafka"),
     "quix": ("quixstreams", "confluent-kafka"),

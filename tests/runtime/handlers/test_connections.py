@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from headrace.handlers.http import HttpHandler
 from headrace.handlers.resolver import Address, Resolver
 from headrace.record import Record
 from tests.cluster import authority
+from tests.ports import free_port
 from tests.runtime.handlers.test_http_wire import CHUNKED, OK, read_request
 from tests.waiting import PATIENCE
 
@@ -75,11 +77,11 @@ async def kept(pool: Connections) -> Connection:
 
 
 @asynccontextmanager
-async def asking(server: Server, host: str = "127.0.0.1") -> AsyncIterator[HttpHandler]:
+async def asking(server: Server) -> AsyncIterator[HttpHandler]:
     """A handler that posts to it."""
     listening = await asyncio.start_server(server.connected, "127.0.0.1", 0, ssl=server.tls)
     port = listening.sockets[0].getsockname()[1]
-    url = f"http{'s' if server.tls else ''}://{host}:{port}/"
+    url = f"http{'s' if server.tls else ''}://127.0.0.1:{port}/"
     handler = HttpHandler(config.Http(url=url, timeout=PATIENCE), namespace="shop")
     try:
         yield handler
@@ -201,17 +203,17 @@ async def test_who_stops_asking_once_the_answer_is_there_ends_nobody_elses_reque
     server = Server()
     listening = await asyncio.start_server(server.connected, "127.0.0.1", 0)
     loop, port = asyncio.get_running_loop(), listening.sockets[0].getsockname()[1]
-    request, until = [b"POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n"], loop.time() + PATIENCE
+    until = time.monotonic() + PATIENCE
     asking: list[asyncio.Task[Answer]] = []
 
     def rests(_: Connection) -> None:
         asking[0].cancel()
 
     _, connection = await loop.create_connection(lambda: Connection(300, rests, lambda _: None), "127.0.0.1", port)
-    asking.append(asyncio.create_task(connection.ask(request, until)))
+    asking.append(asyncio.create_task(connection.ask(REQUEST, until)))
     with pytest.raises(asyncio.CancelledError):
         await asking[0]
-    assert (await connection.ask(request, until)).status == 200
+    assert (await connection.ask(REQUEST, until)).status == 200
     connection.close()
     listening.close()
     await asyncio.gather(*server.tasks)
@@ -226,7 +228,10 @@ async def test_a_connection_that_nobody_uses_is_closed(monkeypatch: pytest.Monke
 
 
 async def test_a_name_with_two_addresses_is_reached_at_the_one_where_somebody_is() -> None:
-    async with asking(Server(), host="localhost") as handler:
+    async with asking(Server()) as handler:
+        resolver = handler._connections._resolver
+        (there,) = await resolver.find()
+        resolver._found = deque([there, (*there[:4], ("127.0.0.1", free_port()))])
         assert await handler.handle(RECORD) is None
 
 
@@ -267,7 +272,7 @@ async def test_the_zone_of_an_address_is_nothing_to_its_server(monkeypatch: pyte
     pool = connections.Connections(URL("https://[fe80::1%25lo]/"), excerpt=300)
     monkeypatch.setattr(pool._resolver, "find", started)
     with pytest.raises(ConnectionResetError):
-        await pool.open(asyncio.get_running_loop().time() + PATIENCE)
+        await pool.open(time.monotonic() + PATIENCE)
     assert names == ["fe80::1"]
     assert b"\r\nhost: [fe80::1]:8443\r\n" in http._start(URL("https://[fe80::1%25lo]:8443/"))
 

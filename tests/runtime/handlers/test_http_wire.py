@@ -21,7 +21,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @asynccontextmanager
-async def serving(serve: Connection, *, patience: float = 60.0, concurrency: int = 4) -> AsyncIterator[HttpHandler]:
+async def serving(serve: Connection, *, patience: float = 60.0) -> AsyncIterator[HttpHandler]:
     """A handler that posts to a server whose connections ``serve`` does."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -199,7 +199,7 @@ async def test_a_408_on_a_kept_connection_is_about_the_connection(connections: i
             writer.write(answer)
             await writer.drain()
 
-    async with serving(serve, concurrency=connections) as handler:
+    async with serving(serve) as handler:
         for _ in range(20):
             await asyncio.gather(*(handler.handle(RECORD) for _ in range(connections)))
             assert await asyncio.gather(*(handler.handle(RECORD) for _ in range(connections))) == [None] * connections
@@ -290,7 +290,7 @@ async def test_a_server_that_closes_idle_connections_costs_no_attempt() -> None:
         writer.write(OK)
         await writer.drain()
 
-    async with serving(serve, concurrency=8) as handler:
+    async with serving(serve) as handler:
         waiting = iter(range(1000))
         failed: list[Failed] = []
 

@@ -118,7 +118,7 @@ class Lanes:
     def __init__(self) -> None:
         self._queues: dict[Lane, list[Job]] = {}
         self._ready: list[int] = []
-        self._heads: dict[int, Lane] = {}
+        self._heads: dict[int, Job] = {}
         self._arrived = 0
         self._running: set[Lane] = set()
         self._due: dict[Lane, float] = {}
@@ -188,7 +188,7 @@ class Lanes:
             return False
         self._queues[job.lane] = [job]
         if due is None:
-            self._make_ready(job.lane)
+            self._make_ready(job)
         else:
             self._wait(job, due)
         return True
@@ -197,9 +197,9 @@ class Lanes:
         """Start the record that arrived first of those that may, or return None; it runs until `finish` or `delay`."""
         if not self._ready:
             return None
-        lane = self._heads.pop(heapq.heappop(self._ready))
-        self._running.add(lane)
-        return self._queues[lane][0]
+        job = self._heads.pop(heapq.heappop(self._ready))
+        self._running.add(job.lane)
+        return job
 
     def finish(self, job: Job) -> None:
         """End a running record; the next of its key becomes ready."""
@@ -211,9 +211,7 @@ class Lanes:
         queue = self._queues[lane]
         del queue[0]
         if queue:
-            number = queue[0].number
-            self._heads[number] = lane
-            heapq.heappush(self._ready, number)
+            self._make_ready(queue[0])
         else:
             del self._queues[lane]
 
@@ -231,14 +229,14 @@ class Lanes:
     def give_back(self, job: Job) -> None:
         """End what was taken and has not begun: it may be taken again."""
         self._running.remove(job.lane)
-        self._make_ready(job.lane)
+        self._make_ready(job)
 
     def wake(self, now: float) -> float | None:
         """Make ready all lanes due at ``now``; return when the next one is due, or None."""
         while self._heap and self._heap[0][0] <= now:
             _, _, lane = heapq.heappop(self._heap)
             del self._due[lane]
-            self._make_ready(lane)
+            self._make_ready(self._queues[lane][0])
         return self._heap[0][0] if self._heap else None
 
     def loads(self) -> Iterator[Load]:
@@ -300,8 +298,8 @@ class Lanes:
         self._heap = [(due, self._queues[lane][0].number, lane) for lane, due in self._due.items()]
         heapq.heapify(self._heap)
         if were_ready:
-            lanes = [lane for lane in self._heads.values() if lane in self._queues]
-            self._heads = {self._queues[lane][0].number: lane for lane in lanes}
+            heads = [self._queues[head.lane][0] for head in self._heads.values() if head.lane in self._queues]
+            self._heads = {head.number: head for head in heads}
             self._ready = sorted(self._heads)
 
     def _thin(self, lane: Lane, leaving: set[Assignment]) -> None:
@@ -333,7 +331,7 @@ class Lanes:
             return
         self._queues[lane] = kept
         if was_waiting:
-            self._make_ready(lane)
+            self._make_ready(kept[0])
 
     def _wait(self, job: Job, due: float) -> None:
         self._due[job.lane] = due
@@ -360,10 +358,9 @@ class Lanes:
         for job in queue:
             _count(self._held, job.assignment, sign)
 
-    def _make_ready(self, lane: Lane) -> None:
-        number = self._queues[lane][0].number
-        self._heads[number] = lane
-        heapq.heappush(self._ready, number)
+    def _make_ready(self, head: Job) -> None:
+        self._heads[head.number] = head
+        heapq.heappush(self._ready, head.number)
 
     def _forget(self, job: Job) -> None:
         self._pending[job.assignment] -= 1

@@ -101,13 +101,7 @@ class PythonHandler:
         """Call the function once with ``record``; None is success."""
         try:
             if self._is_async:
-                answer: Any = self._function(record)
-                try:
-                    waits_for = answer.send(None)
-                except StopIteration as done:
-                    outcome = done.value
-                else:
-                    outcome = await self._await(rest(answer, waits_for))
+                outcome = await self._begin(self._function(record))
             else:
                 outcome = await self._threads.call(record)
                 if outcome is not None and inspect.isawaitable(outcome):
@@ -123,6 +117,14 @@ class PythonHandler:
     async def close(self) -> None:
         """Let go of the threads; one that still runs is abandoned."""
         self._threads.close()
+
+    async def _begin(self, answer: Any) -> object:
+        """Await the function's answer, with a time-out if it has to be waited for."""
+        try:
+            waits_for = answer.send(None)
+        except StopIteration as done:
+            return done.value
+        return await self._await(rest(answer, waits_for))
 
     async def _await(self, answer: Awaitable[object]) -> object:
         with self._deadlines:

@@ -383,7 +383,7 @@ class Dispatcher:
     def _finish(self, job: Job, letter: Headers | None, reason: str | None, lane: Lane | None = None) -> None:
         self._lanes.finish(job)
         self.keys.finish(job)
-        self.finished.append(Finished._make((job.assignment, job.record, letter, reason, lane)))
+        self.finished.append(Finished(job.assignment, job.record, letter, reason, lane))
 
     def _arm(self) -> None:
         """Have the next waiting lane woken when it is due, and runners when the gate has room again."""

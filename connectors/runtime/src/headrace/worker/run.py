@@ -114,7 +114,7 @@ def _hands(handler: Handler) -> IsolatedHandler | None:
 
 async def _handler(config: Config, metrics: Metrics) -> Handler:
     if config.handler.http is not None:
-        from headrace.handlers.http import HttpHandler  # TLS is a good part of what a start loads
+        from headrace.handlers.http import HttpHandler  # TLS and a parser, which others need not load
 
         return HttpHandler(config.handler.http, namespace=config.namespace)
     python, concurrency = config.handler.python, config.delivery.concurrency
