@@ -181,6 +181,22 @@ async def test_records_are_read_as_far_as_was_asked(bench: Bench) -> None:
     assert {(one.key, one.empty) for one in seen.records} == {(None, False)}
 
 
+async def test_what_is_written_is_read_with_its_value_where_that_is_asked_for(bench: Bench) -> None:
+    name = new_name()
+    await done(partial(bench.kafka.create, name, 1, {}))
+    at = (name, 0)
+    await done(partial(bench.kafka.offsets, [at]))
+    await bench.kafka.send(name, b"first", b"key")
+    await bench.kafka.send(name, b"second")
+    spans = {at: (await bench.kafka.offsets([at]))[at]}
+    count = spans[at].end - spans[at].start
+    seen = await until(lambda: bench.kafka.read(GROUP, spans, values=True), lambda one: len(one.records) == count)
+    bare = await until(lambda: bench.kafka.read(GROUP, spans), lambda one: len(one.records) == count)
+
+    assert [(one.key, one.value) for one in seen.records] == [(b"key", b"first"), (None, b"second")]
+    assert [one.value for one in bare.records] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("question", "error"),
     [

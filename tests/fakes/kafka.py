@@ -8,6 +8,8 @@ it to what the real client says of a real broker.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 
 from headrace_operator.clients import errors
@@ -20,8 +22,8 @@ ANSWER = 0.05
 """Seconds that an answer takes."""
 
 PARTITIONS, END = 12, 10
-OWN = ("retry.", "dlq.")
-"""What the names of topics begin with that are not there before somebody makes them, and are empty then."""
+OWN = re.compile(r"(retry|dlq)\..*|.*\.(signals|notifications)")
+"""Topics that are not there before somebody makes them, and are empty then."""
 
 SETTINGS = {"cleanup.policy": "delete", "max.message.bytes": "1048588", "min.insync.replicas": "1"}
 
@@ -33,6 +35,7 @@ class FakeKafka(Kafka):
         self._name = f"Kafka {name} at {properties['bootstrap.servers']}"
         self._partitions: dict[str, int] = {}
         self._set: dict[str, dict[str, str]] = {}
+        self._records: dict[str, list[RecordSeen]] = {}
         self._described = Coalesced(self._read_topics)
         self._ends = Coalesced(self._read_ends)
 
@@ -85,8 +88,20 @@ class FakeKafka(Kafka):
     async def read(self, group: str, spans: Mapping[Partition, Span], *, values: bool = False) -> LogSeen:
         """Return the records of ``spans``."""
         await asyncio.sleep(ANSWER)
-        records = (_record(at, offset) for at, span in spans.items() for offset in range(span.start, span.end))
-        return LogSeen(records=tuple(records), reached={at: span.end for at, span in spans.items()})
+        records = [self._record(at, offset) for at, span in spans.items() for offset in range(span.start, span.end)]
+        told = tuple(one if values else dataclasses.replace(one, value=None) for one in records)
+        return LogSeen(records=told, reached={at: span.end for at, span in spans.items()})
+
+    async def send(self, topic: str, value: bytes, key: bytes | None = None) -> None:
+        """Write one record, to the first partition."""
+        await self._answer(topic)
+        self.write(topic, value, key)
+
+    def write(self, topic: str, value: bytes, key: bytes | None = None) -> None:
+        """Have a record in the first partition, whoever wrote it."""
+        at = (topic, 0)
+        new = RecordSeen(topic=topic, partition=0, offset=self._end(at), key=key, empty=False, value=value)
+        self._records.setdefault(topic, []).append(new)
 
     def close(self) -> None:
         """Hold nothing."""
@@ -115,11 +130,17 @@ class FakeKafka(Kafka):
 
     def _count(self, topic: str) -> int:
         """Return how many partitions a topic has, 0 where it does not exist."""
-        return self._partitions.get(topic, 0 if topic.startswith(OWN) else PARTITIONS)
+        return self._partitions.get(topic, 0 if OWN.fullmatch(topic) else PARTITIONS)
 
     def _end(self, at: Partition) -> int:
-        return 0 if at[0].startswith(OWN) else END
+        return _begun(at[0]) + (0 if at[1] else len(self._records.get(at[0], ())))
+
+    def _record(self, at: Partition, offset: int) -> RecordSeen:
+        if offset >= _begun(at[0]):
+            return self._records[at[0]][offset - _begun(at[0])]
+        return RecordSeen(topic=at[0], partition=at[1], offset=offset, key=None, empty=False)
 
 
-def _record(at: Partition, offset: int) -> RecordSeen:
-    return RecordSeen(topic=at[0], partition=at[1], offset=offset, key=None, empty=False)
+def _begun(topic: str) -> int:
+    """Return how many records each partition has of which nobody knows who wrote them."""
+    return 0 if OWN.fullmatch(topic) else END

@@ -14,14 +14,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from headrace import names
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.clients.api import Api, connection, path
-from headrace_operator.clients.errors import Unreachable
 from headrace_operator.clients.kube import VERSIONS
 from headrace_operator.metrics import Fleet
 from headrace_operator.observed.kube import Manifest
@@ -31,30 +30,19 @@ from headrace_operator.reconcile.remote import Remote
 from headrace_operator.reconcile.turns import Key
 from tests.cluster.fast import ApiServer
 from tests.fakes.connect import FakeConnect, fake_connect
-from tests.fakes.kafka import FakeKafka
+from tests.fakes.listening import ListeningKafka
 from tests.operator.crowd import LOGIN, MERGE, Patient, make_ready, prepare
 from tests.operator.loops import looping
+from tests.operator.writes import NEVER, Crash, Writes
 from tests.waiting import PATIENCE
 
 Json = dict[str, Any]
-How = Literal["before", "after", "lost"]
-"""The process ends before a write, or after it, or goes on without the answer."""
-
-WRITES = frozenset(
-    {
-        *("write_status", "note", "apply", "remove_child"),
-        *("put", "set_state", "restart", "change_offsets", "remove", "set_log_level"),
-        *("create", "alter", "grow"),
-    }
-)
-"""What clients offer that changes anything."""
-
 CHILDREN = ("ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding", "Service")
 FIGURES = {"ScalingActive", "WithinTarget"}
 """Conditions that hang on how often was looked."""
 
-LONG, BACK_OFF = 400.0, 15.0
-"""Seconds after which what is seldom looked at is looked at again, and after which a restart is due."""
+LONG, BACK_OFF, ASKED = 400.0, 15.0, 30.0
+"""Seconds after which what is seldom looked at is looked at again, a restart is due, and a connector is asked anew."""
 
 VARYING = (
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
@@ -79,6 +67,7 @@ SPECS: dict[str, Json] = {
         "mariadb": {"host": "db", "database": "shop", "credentials": {"secret": "db"}},
         "table": "outbox",
     },
+    "Snapshot": {"connector": "orders-db", "tables": ["public.outbox"]},
 }
 NAMES = {
     "KafkaConnection": "kafka",
@@ -86,64 +75,8 @@ NAMES = {
     "Connector": "orders-db",
     "Consumer": "billing",
     "OutboxRelay": "parcels",
+    "Snapshot": "earlier",
 }
-
-
-NEVER = -1
-"""The number of no write."""
-
-
-class Crash(BaseException):
-    """The process ends, whatever it would catch."""
-
-
-@dataclass
-class Writes:
-    """Counts writes: number ``at`` goes wrong."""
-
-    at: int
-    how: How
-    count: int = 0
-
-    @property
-    def went_wrong(self) -> bool:
-        """Whether there were as many."""
-        return self.count > self.at
-
-    def of(self, real: Any) -> Any:
-        """Return a stand-in for a client."""
-        return _Counted(real, self)
-
-    async def make(self, write: Callable[..., Awaitable[Any]], arguments: Any, named: Any) -> Any:
-        """Make one write, which may be the one."""
-        is_it = self.count == self.at
-        self.count += 1
-        if is_it and self.how == "before":
-            raise Crash
-        answer = await write(*arguments, **named)
-        if is_it and self.how == "after":
-            raise Crash
-        if is_it:
-            raise Unreachable("the answer was lost, as the test wants it")
-        return answer
-
-
-class _Counted:
-    """A client whose writes are counted."""
-
-    def __init__(self, real: Any, writes: Writes) -> None:
-        self._real, self._writes = real, writes
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._real, name)
-
-        async def write(*arguments: Any, **named: Any) -> Any:
-            return await self._writes.make(found, arguments, named)
-
-        async def opened(*arguments: Any) -> Any:
-            return self._writes.of(await found(*arguments))
-
-        return write if name in WRITES else opened if name == "open" else found
 
 
 class Clock:
@@ -172,7 +105,7 @@ class Life:
     loop: Loop
     remote: Remote
     fake: FakeConnect
-    kafka: FakeKafka
+    kafka: ListeningKafka
     clock: Clock
     place: str
     writes: Writes
@@ -255,6 +188,7 @@ class Life:
         listed = [await self.api.get(path(VERSIONS.get(kind, "v1"), kind, self.place)) for kind in CHILDREN]
         made = [one for each in listed for one in (each or {})["items"] if one["metadata"].get("ownerReferences")]
         known = [*map(_told, resources), *map(_object, made), await self._topics(), _connectors(self.fake)]
+        known += [self.kafka.debezium.done]
         return "\n".join(sorted(self._plain(json.dumps(one, sort_keys=True)) for one in known))
 
     def _plain(self, text: str) -> str:
@@ -263,7 +197,9 @@ class Life:
         )
 
     async def _topics(self) -> Json:
-        seen = await self.kafka.topics(names.own_topics(self.place, NAMES["Consumer"]))
+        prefix = f"{self.place}.{NAMES['Connector']}"
+        of_snapshots = (f"{prefix}.signals", f"{prefix}.notifications")
+        seen = await self.kafka.topics((*names.own_topics(self.place, NAMES["Consumer"]), *of_snapshots))
         return {name: [one.partitions, dict(await self.kafka.settings(name))] for name, one in seen.items()}
 
 
@@ -335,12 +271,33 @@ async def of_outbox_relay(life: Life) -> None:
     await life.delete("OutboxRelay")
 
 
+async def of_snapshot(life: Life) -> None:
+    """Made, so that its connector is told to listen, and of it; rests, goes on, is read, and deleted.
+
+    Another is deleted while it runs, and a third one while it rests.
+    """
+    await life.create("Snapshot")
+    await life.settle(ASKED)
+    await life.edit("Snapshot", 0, ASKED, paused=True)
+    await life.edit("Snapshot", BACK_OFF, ASKED, paused=False)
+    life.kafka.debezium.finish()
+    await life.settle()
+    await life.delete("Snapshot")
+    await life.create("Snapshot")
+    await life.settle(ASKED)
+    await life.delete("Snapshot")
+    await life.create("Snapshot")
+    await life.edit("Snapshot", ASKED, ASKED, paused=True)
+    await life.delete("Snapshot")
+
+
 LIVES: dict[str, tuple[tuple[str, ...], Callable[[Life], Awaitable[None]]]] = {
     "KafkaConnection": ((), of_kafka_connection),
     "ConnectCluster": (("KafkaConnection",), of_connect_cluster),
     "Connector": (("KafkaConnection", "ConnectCluster"), of_connector),
     "Consumer": (("KafkaConnection",), of_consumer),
     "OutboxRelay": (("KafkaConnection",), of_outbox_relay),
+    "Snapshot": (("KafkaConnection", "ConnectCluster", "Connector"), of_snapshot),
 }
 """Of each kind what is there before, and its life."""
 
@@ -359,13 +316,14 @@ async def lived(kind: str, server: ApiServer, place: str, writes: Writes) -> Lif
 
 @asynccontextmanager
 async def _beginning(server: ApiServer, place: str) -> AsyncIterator[Life]:
-    clock, kafka = Clock(), FakeKafka("kafka", {"bootstrap.servers": "kafka:9092"})
+    clock = Clock()
     async with AsyncExitStack() as stack:
         patched = stack.enter_context(pytest.MonkeyPatch.context())
         patched.setattr("headrace_operator.reconcile.loop.datetime", clock)
-        patched.setattr("headrace_operator.clients.kafka_connections.Kafka", lambda *_: kafka)
         patched.setattr("tests.fakes.kafka.ANSWER", 0)
         fake = await stack.enter_async_context(fake_connect())
+        kafka = ListeningKafka("kafka", {"bootstrap.servers": "kafka:9092"}, fake, lambda: clock.now(UTC))
+        patched.setattr("headrace_operator.clients.kafka_connections.Kafka", lambda *_: kafka)
         fake.passwords[LOGIN["username"]] = LOGIN["password"]
         fake.secrets = {f"{place}/db:{key}": value for key, value in LOGIN.items()}
         loop = await stack.enter_async_context(looping(server, connect=int(fake.url.rpartition(":")[2])))

@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from tests.cluster.fast import ApiServer
-from tests.operator.lives import LIVES, NEVER, How, Life, Writes, lived
+from tests.operator.lives import LIVES, Life, lived
+from tests.operator.writes import NEVER, How, Writes
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -34,7 +35,7 @@ async def goes_on(server: ApiServer, kind: str, how: How, at: int, whole: Life) 
     assert asked(made) == asked(whole), f"{how} write {at}"
 
 
-@pytest.mark.parametrize("kind", ["Connector", "Consumer"])
+@pytest.mark.parametrize("kind", ["Connector", "Consumer", "Snapshot"])
 async def test_a_life_goes_on_after_a_write_that_went_wrong(server: ApiServer, kind: str) -> None:
     """The process ends before one, another after one, and another is not told that one was made."""
     whole = await life(server, kind)

@@ -70,7 +70,7 @@ class Moving(FakeKafka):
         self.looks += self.waiting is None
 
     def _end(self, at: Partition) -> int:
-        return super()._end(at) if at[0].startswith(OWN) else 5 * self.looks + self.looks * at[1] % 3
+        return super()._end(at) if OWN.fullmatch(at[0]) else 5 * self.looks + self.looks * at[1] % 3
 
     async def committed(self, group: str, partitions: Iterable[Partition]) -> Mapping[Partition, Committed]:
         """Say that a few are on their way, at times none."""

@@ -41,7 +41,15 @@ ANSWER = timedelta(minutes=5)
 """How long a connector that runs may take to begin."""
 
 AGAIN = timedelta(seconds=30)
-"""After which it is asked once more to rest or to go on."""
+"""After which it is asked once more to rest or to go on, or for what its topic of signals does not have.
+
+What was sent and not acknowledged may come late, and Debezium takes twice what is there twice.
+"""
+
+UNSENT = (
+    "The topic of signals does not have what its connector is asked by: that is written again each half a minute "
+    "while the connector runs."
+)
 
 SILENT = timedelta(minutes=10)
 """After which one of which nothing more is told, and which offsets do not name either, is lost."""
@@ -51,11 +59,12 @@ SOON, LATER, SELDOM = timedelta(seconds=3), timedelta(seconds=10), timedelta(min
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """How far a snapshot is, what was sent for it, and the next notification to read."""
+    """How far a snapshot is, what was sent for it, whether that is there, and the next notification to read."""
 
     progress: Progress
     signal: Mapping[str, Any]
     next: int
+    is_sent: bool = True
 
 
 def is_over(resource: Resource) -> bool:
@@ -147,7 +156,7 @@ def _followed(world: SnapshotWorld, judged: Acceptance[SnapshotSpec], spec: Snap
         dark = unknown("Completed", Reason.UNKNOWN, why)
         return _planned(resource, judged, dark, dict(resource.status), now)
     heard = _heard(world, spec, signal, topics, now)
-    missing = _missing(world, spec, heard, topics, now)
+    missing = _missing(world, spec, heard, now)
     if missing is None:
         return _progressed(resource, judged, spec, heard, now)
     asked = dataclasses.replace(heard, signal={**heard.signal, **missing[1]})
@@ -162,7 +171,10 @@ def _heard(
     after = snapshot_progress.followed(before, topics.notifications, name, spec.each, blocks=spec.blocks)
     since = _since(signal, after, now, runs=snapshot_fitness.runs(world.connector))
     counted = {**signal, "since": since}
-    return Heard(progress=_overdue(world, after, counted, now) or after, signal=counted, next=topics.read)
+    is_there = topics.signals is None or (name, documents.EXECUTE) in topics.signals
+    is_sent = is_there or after.phase != "Requested"
+    overdue = _overdue(world, after, counted, now) if is_sent else None
+    return Heard(progress=overdue or after, signal=counted, next=topics.read, is_sent=is_sent)
 
 
 def _next(resource: Resource) -> int:
@@ -219,13 +231,14 @@ def _unanswered(world: SnapshotWorld) -> str:
 
 
 def _missing(
-    world: SnapshotWorld, spec: SnapshotSpec, heard: Heard, topics: TopicsOfSnapshots, now: datetime
+    world: SnapshotWorld, spec: SnapshotSpec, heard: Heard, now: datetime
 ) -> tuple[Action, dict[str, Any]] | None:
     """Return what is to be sent now, and what to record of it: what was not sent yet, or whether it is to rest."""
     name, progress, signal = documents.id_of(world.resource.uid), heard.progress, heard.signal
-    if progress.phase == "Requested":
-        is_sent = topics.signals is None or (name, documents.EXECUTE) in topics.signals
-        return None if is_sent else (_execute(world, spec), {})
+    if not heard.is_sent:
+        since = instant(signal.get("since"))
+        is_due = since is not None and now - since >= AGAIN
+        return (_execute(world, spec), {"since": timestamp(now)}) if is_due else None
     wanted = {("Running", True): "Pause", ("Paused", False): "Resume"}.get((progress.phase, bool(spec.paused)))
     at = instant(signal.get("askedAt")) if signal.get("asked") == wanted else None
     rests = progress.paused is not None and now - progress.paused < snapshot_progress.LATE
@@ -262,7 +275,8 @@ def _progressed(
     signal = {**heard.signal, "pausedAt": progress.paused and timestamp(progress.paused)}
     status["signal"] = {name: value for name, value in signal.items() if value is not None}
     status["heard"] = {"next": heard.next, **({"at": timestamp(progress.told)} if progress.told else {})}
-    return _planned(resource, judged, _told(progress, spec), status, now, *actions)
+    finding = _told(progress, spec) if heard.is_sent else unknown("Completed", Reason.UNKNOWN, UNSENT)
+    return _planned(resource, judged, finding, status, now, *actions)
 
 
 def _told(progress: Progress, spec: SnapshotSpec) -> Finding:
