@@ -11,6 +11,8 @@ RUNBOOKS = "dashboards/runbooks"
 NAMESPACE = "resource_namespace"
 """The label that tells which namespace a series is about."""
 
+KUBECTL = f"kubectl -n {{{{ $labels.{NAMESPACE} }}}}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:

@@ -10,9 +10,11 @@ SHARED = 'resource_namespace=~"$namespace|", pipeline=~"$pipeline|"'
 K = "resource_namespace, consumer"
 C = "resource_namespace, connector"
 R = "resource_namespace, outbox_relay"
+S = "resource_namespace, connector, snapshot"
 CONSUMER = "{{resource_namespace}}/{{consumer}}"
 CONNECTOR = "{{resource_namespace}}/{{connector}}"
 RELAY = "{{resource_namespace}}/{{outbox_relay}}"
+SNAPSHOT = "{{resource_namespace}}/{{snapshot}} of {{connector}}"
 
 
 def most(by: str, metric: str, where: str = WHERE) -> str:

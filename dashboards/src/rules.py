@@ -3,7 +3,7 @@
 Thresholds of a pipeline are metrics (`headrace_consumer_slo_lag_seconds`), so no rule is edited per tenant. A new
 operator pod has new series: figures of the operator are read with `max by` or `min by`, never summed. Each alert is
 about something that exists, and fires only once it has been so for as long as it says: windows reach over two scrapes
-that fail, `_told` over a restart of the operator, and each time to wait is longer than both. One cause has one critical
+that fail, `told` over a restart of the operator, and each time to wait is longer than both. One cause has one critical
 alert: what follows from it is silent. It reads and writes no file.
 """
 
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboards.src.alert import NAMESPACE, Alert
+from dashboards.src import snapshots
+from dashboards.src.alert import KUBECTL, NAMESPACE, Alert
+from dashboards.src.series import GAP, last, risen, told
 
 CONSUMER = f"{NAMESPACE}, pipeline, consumer"
 CONNECTOR = f"{NAMESPACE}, pipeline, connector"
@@ -21,35 +23,24 @@ WHO = "{{ $labels.resource_namespace }}/{{ $labels.consumer }}"
 SOURCE = "{{ $labels.resource_namespace }}/{{ $labels.connector }}"
 OUTBOX = "{{ $labels.resource_namespace }}/{{ $labels.outbox_relay }}"
 OBJECT = "{{ $labels.kind }} {{ $labels.resource_namespace }}/{{ $labels.name }}"
-KUBECTL = "kubectl -n {{ $labels.resource_namespace }}"
-
-
-GAP = "3m"
-"""Holds a sample also while two scrapes fail that are a minute apart."""
-
-
-def _told(metric: str) -> str:
-    """Return a gauge as the operator tells it or, while no operator is scraped or one has just started, told it."""
-    return f"({metric} or last_over_time({metric}[4m]) unless on (namespace) headrace:operator_settled)"
-
-
 READY = 'headrace_resource_condition{condition="Ready", status="True"}'
-NOT_READY = _told(READY.replace("status=", "status!="))
-RELAYS = _told('headrace_resource_condition{kind="OutboxRelay", condition="Accepted"}')
+NOT_READY = told(READY.replace("status=", "status!="))
+RELAYS = told('headrace_resource_condition{kind="OutboxRelay", condition="Accepted"}')
 OF_SOURCES = 'headrace_resource_condition{kind="Connector", condition=~"SlotHealthy|Streaming", status="True"}'
-SOURCE_WRONG = _told(OF_SOURCES.replace('"True"', '"False"'))
-CONNECTOR_RUNS = _told('headrace_connector_state{state="RUNNING"}')
+SOURCE_WRONG = told(OF_SOURCES.replace('"True"', '"False"'))
+CONNECTOR_RUNS = told('headrace_connector_state{state="RUNNING"}')
 RECORDS = {
     "headrace:operator_settled": "max by (namespace) (headrace_build_info"
     " and on (namespace, pod, instance) time() - process_start_time_seconds > 120)",
-    "headrace:consumer_exists": f"max by ({CONSUMER}) ({_told('headrace_consumer_desired_replicas')} * 0 + 1"
+    "headrace:consumer_exists": f"max by ({CONSUMER}) ({told('headrace_consumer_desired_replicas')} * 0 + 1"
     " or headrace_consumer_in_flight * 0 + 1)",
-    "headrace:connector_exists": f"max by ({CONNECTOR}) ({_told('headrace_connector_restarts_total')} * 0 + 1)",
+    "headrace:connector_exists": f"max by ({CONNECTOR}) ({told('headrace_connector_restarts_total')} * 0 + 1)",
     "headrace:outbox_relay_exists": f'max by ({RELAY}) (label_replace({RELAYS}, "outbox_relay", "$1", "name", "(.*)"))',
     "headrace:resource_not_ready": f"max by ({RESOURCE}) ({NOT_READY}) unless on ({RESOURCE}) {READY}",
     "headrace:source_wrong": f"max by ({RESOURCE}, condition) ({SOURCE_WRONG})"
     f" unless on ({RESOURCE}, condition) {OF_SOURCES}",
     "headrace:connector_runs": f"max by ({CONNECTOR}) ({CONNECTOR_RUNS}) > 0",
+    **snapshots.RECORDS,
 }
 """What alerts rest on, in this order. A settled operator has had time to look at everything: what it does not tell of
 is gone."""
@@ -58,20 +49,11 @@ CONSUMER_EXISTS = f"and on ({CONSUMER}) headrace:consumer_exists"
 RELAY_EXISTS = f"and on ({RELAY}) headrace:outbox_relay_exists"
 
 
-def _last(metric: str, by: str) -> str:
-    return f"max by ({by}) (last_over_time({metric}[{GAP}]))"
-
-
-def _risen(metric: str, by: str, window: str) -> str:
-    """Return by how much a gauge is above its least of `window`, whichever pods told it."""
-    return f"{_last(metric, by)} - min by ({by}) (min_over_time({metric}[{window}])) > 0"
-
-
 def _failed(metric: str) -> str:
     """Return a state that was FAILED within 2 minutes: restarts with back-off make it come and go."""
     failed = f'{metric}{{state="FAILED"}}'
     return (
-        f"(max by ({CONNECTOR}) (max_over_time({failed}[2m]) or {_told(failed)}) > 0"
+        f"(max by ({CONNECTOR}) (max_over_time({failed}[2m]) or {told(failed)}) > 0"
         f" and on ({CONNECTOR}) headrace:connector_exists)"
     )
 
@@ -103,7 +85,7 @@ minute; a pod that restarted is given the time to fail again."""
 
 STANDS_STILL = (
     f"count by ({CONSUMER}) (min by ({PARTITION}) (min_over_time(headrace_consumer_lag_messages[{GAP}])) > 0"
-    f" unless on ({PARTITION}) ({_risen('headrace_consumer_committed_offset', PARTITION, '4m')})) {CONSUMER_EXISTS}"
+    f" unless on ({PARTITION}) ({risen('headrace_consumer_committed_offset', PARTITION, '4m')})) {CONSUMER_EXISTS}"
 )
 OUTSTANDING = "headrace_dlq_outstanding_messages"
 WAITED_AN_HOUR = (
@@ -124,7 +106,7 @@ NO_PASSES = (
     f" and on (namespace) max by (namespace) (last_over_time(headrace_operator_queue_depth[{GAP}])) > 0"
 )
 TARGET_AWAY = f"(max by ({CONSUMER}) (max_over_time(headrace_consumer_circuit_open[{GAP}])) > 0)"
-PAUSED = _told('headrace_resource_condition{kind="Consumer", condition="Paused", status="True"}')
+PAUSED = told('headrace_resource_condition{kind="Consumer", condition="Paused", status="True"}')
 NOT_PAUSED = f'unless on ({CONSUMER}) label_replace({PAUSED}, "consumer", "$1", "name", "(.*)")'
 """A Consumer that is paused on purpose wakes nobody for what waits meanwhile."""
 ROWS_STAND = (
@@ -167,8 +149,8 @@ CONSUMERS = (
     ),
     Alert(
         name="HeadraceLagAboveTarget",
-        expr=f"{_last('headrace_consumer_lag_seconds', CONSUMER)} > on ({CONSUMER})"
-        f" {_last('headrace_consumer_slo_lag_seconds', CONSUMER)} {CONSUMER_EXISTS} {NOT_PAUSED}",
+        expr=f"{last('headrace_consumer_lag_seconds', CONSUMER)} > on ({CONSUMER})"
+        f" {last('headrace_consumer_slo_lag_seconds', CONSUMER)} {CONSUMER_EXISTS} {NOT_PAUSED}",
         after="5m",
         severity="warning",
         summary="Records wait longer than the Consumer's target.",
@@ -199,7 +181,7 @@ DEAD_LETTERS = (
     ),
     Alert(
         name="HeadraceDeadLetterArrived",
-        expr=f"{_risen('headrace_dlq_messages', CONSUMER, '10m')} {CONSUMER_EXISTS}",
+        expr=f"{risen('headrace_dlq_messages', CONSUMER, '10m')} {CONSUMER_EXISTS}",
         after="0s",
         severity="warning",
         summary="A record could not be handled and became a dead letter.",
@@ -298,7 +280,7 @@ OUTBOXES = (
     ),
     Alert(
         name="HeadraceOutboxBacklogOld",
-        expr=f"{_last('headrace_relay_oldest_pending_seconds', RELAY)} > 300 {RELAY_EXISTS}",
+        expr=f"{last('headrace_relay_oldest_pending_seconds', RELAY)} > 300 {RELAY_EXISTS}",
         after="10m",
         severity="warning",
         summary="Rows of an outbox wait for more than five minutes.",
@@ -308,7 +290,7 @@ OUTBOXES = (
     ),
     Alert(
         name="HeadraceOutboxRowsFailed",
-        expr=f"{_last('headrace_relay_failed_rows', RELAY)} > 0 {RELAY_EXISTS}",
+        expr=f"{last('headrace_relay_failed_rows', RELAY)} > 0 {RELAY_EXISTS}",
         after="10m",
         severity="warning",
         summary="Rows of an outbox were given up.",
@@ -356,6 +338,7 @@ GROUPS = {
     "headrace.consumers": CONSUMERS,
     "headrace.dead-letters": DEAD_LETTERS,
     "headrace.connectors": CONNECTORS,
+    "headrace.snapshots": snapshots.SNAPSHOTS,
     "headrace.outboxes": OUTBOXES,
     "headrace.operator": OPERATOR,
 }

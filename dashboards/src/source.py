@@ -7,7 +7,7 @@ not among them: Debezium does not measure it.
 from __future__ import annotations
 
 from dashboards.src.panels import Panel, Row
-from dashboards.src.promql import CONNECTOR, ONLY, C, count, most, rate
+from dashboards.src.promql import CONNECTOR, ONLY, SNAPSHOT, C, S, count, most, rate
 
 QUEUE = (
     f"1 - {most(C, 'headrace_debezium_queue_remaining', ONLY)} / {most(C, 'headrace_debezium_queue_capacity', ONLY)}"
@@ -16,7 +16,13 @@ QUEUE = (
 
 def rows() -> tuple[Row, ...]:
     """Return the rows, worst first."""
-    return (Row(title="Capture: does it come in?", panels=(*_connectors(), *_changes(), *_session()), across=4),)
+    return (
+        Row(
+            title="Capture: does it come in?",
+            panels=(*_connectors(), *_changes(), *_session(), *_snapshots()),
+            across=4,
+        ),
+    )
 
 
 def _connectors() -> tuple[Panel, ...]:
@@ -115,5 +121,32 @@ def _session() -> tuple[Panel, ...]:
             " it stands still: look for locks in the database.",
             unit="ops",
             queries={CONNECTOR: rate(C, "headrace_debezium_snapshot_rows_total", ONLY)},
+        ),
+    )
+
+
+def _snapshots() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            title="Snapshots by phase",
+            about="Completed is good, Pending, Requested and Running are on their way. Failed: `kubectl describe hrsnap"
+            " NAME` says why, in Debezium's word where it has one.",
+            unit="short",
+            queries={f"{SNAPSHOT}: {{{{phase}}}}": most(f"{S}, phase", "headrace_snapshot_phase")},
+            shape="states",
+        ),
+        Panel(
+            title="Snapshots: rows of tables that are read",
+            about="Steps up with each table that is read; a table of no rows is good, too, where none matches.",
+            unit="short",
+            queries={SNAPSHOT: most(S, "headrace_snapshot_rows")},
+        ),
+        Panel(
+            title="Snapshots: since the last word",
+            about="Below a minute is good: an incremental one tells of each piece that is read. None is shown of what"
+            " rests, is over, or blocks: of that see Snapshot: rows read.",
+            unit="s",
+            queries={SNAPSHOT: f"time() - {most(S, 'headrace_snapshot_told_timestamp_seconds')}"},
+            bad_from=300,
         ),
     )

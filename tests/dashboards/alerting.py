@@ -20,6 +20,7 @@ Series = dict[str, str]
 ORDERS = 'resource_namespace="shop", pipeline="orders"'
 BILLING = f'{ORDERS}, consumer="billing"'
 ORDERS_DB = f'{ORDERS}, connector="orders-db"'
+EARLIER = f'{ORDERS_DB}, snapshot="earlier"'
 BUILD = 'headrace_build_info{version="1"}'
 STARTED = "process_start_time_seconds"
 CONSUMER = f"headrace_consumer_desired_replicas{{{BILLING}}}"

@@ -47,6 +47,7 @@ CONSUMER = {
         "capacityPerReplica": 9.0,
     },
 }
+SNAPSHOT = {"conditions": READY, "phase": "Running", "rows": 0, "heard": {"next": 1, "at": "2026-11-30T12:00:00Z"}}
 PLACE = {"resource_namespace": "shop", "connector": "orders-db"}
 ENDS = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 
@@ -137,6 +138,7 @@ def _fleet() -> CollectorRegistry:
     assert isinstance(backlog, BacklogSeen)
     aged = tuple(replace(part, lag_seconds=0.0) for part in backlog.partitions)
     fleet.record(worlds.CONNECTOR, CONNECTOR, None)
+    fleet.record(worlds.SNAPSHOT, SNAPSHOT, None)
     fleet.record(worlds.CONSUMER, CONSUMER, replace(backlog, partitions=aged))
     return fleet.registry
 

@@ -19,6 +19,7 @@ from tests.dashboards.alerting import (
     BUILD,
     CONNECTOR,
     CONSUMER,
+    EARLIER,
     ORDERS,
     ORDERS_DB,
     PARCELS,
@@ -73,6 +74,11 @@ BAD: dict[str, Series] = {
     },
     "HeadraceSlotAtRisk": _false("SlotHealthy"),
     "HeadraceResourceNotReady": _ready("Consumer", "billing"),
+    "HeadraceSnapshotFailed": {f'headrace_snapshot_phase{{{EARLIER}, phase="Failed"}}': "1x90"},
+    "HeadraceSnapshotStandsStill": {
+        f"headrace_snapshot_told_timestamp_seconds{{{EARLIER}}}": "7x90",
+        f'headrace_connector_state{{{ORDERS_DB}, state="RUNNING"}}': "1x90",
+    },
     "HeadraceOutboxStandsStill": {
         f"headrace_relay_backlog{{{PARCELS}}}": "5x90",
         f"headrace_relay_published_total{{{PARCELS}}}": "7x90",
@@ -100,6 +106,8 @@ WAITS = {
     "HeadraceConnectorStandsStill": 5,
     "HeadraceSlotAtRisk": 10,
     "HeadraceResourceNotReady": 10,
+    "HeadraceSnapshotFailed": 5,
+    "HeadraceSnapshotStandsStill": 15,
     "HeadraceOutboxStandsStill": 15,
     "HeadraceOutboxBacklogOld": 10,
     "HeadraceOutboxRowsFailed": 10,

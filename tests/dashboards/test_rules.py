@@ -16,6 +16,7 @@ from tests.dashboards.alerting import (
     BILLING,
     BUILD,
     CONSUMER,
+    EARLIER,
     FILE,
     ORDERS,
     ORDERS_DB,
@@ -136,6 +137,14 @@ def _outbox(backlog: str, published: str, pod: str = "") -> Series:
 
 def _pending(oldest: str, pod: str = "") -> Series:
     return {f"headrace_relay_oldest_pending_seconds{{{pod}{PARCELS}}}": oldest}
+
+
+def _phase(values: str, phase: str = "Failed") -> Series:
+    return {f'headrace_snapshot_phase{{{EARLIER}, phase="{phase}"}}': values}
+
+
+def _heard(values: str, pod: str = "", state: str = "RUNNING") -> Series:
+    return {f"headrace_snapshot_told_timestamp_seconds{{{pod}{EARLIER}}}": values} | _state("1x90", state)
 
 
 def _given_up(count: str) -> Series:
@@ -314,6 +323,30 @@ CASES = (
         (False, "the connector failed", _ready("Connector", "orders-db", "False") | _state("1x90")),
         (False, "Connect is the cause",
          _ready("Connector", "orders-db", "False") | _ready("ConnectCluster", "main", "False")),
+    ),
+    *_cases(
+        "HeadraceSnapshotFailed",
+        (True, "it failed", _phase("1x90")),
+        (True, "the operator has just been away", _phase("1x37 stale _x9") | _away(37)),
+        (True, "its Connector is not Ready, too", _phase("1x90") | _ready("Connector", "orders-db", "False")),
+        (False, "it is completed", _phase("1x90", "Completed")),
+        (False, "just now", _phase("_x37 1x60")),
+        (False, "it was deleted", _phase("1x30 stale _x60")),
+    ),
+    *_cases(
+        "HeadraceSnapshotStandsStill",
+        (True, "nothing was told for long", _heard("7x90")),
+        (True, "since 20 minutes", _heard("0+60x20 1200x70")),
+        (True, "the operator has just been away",
+         _heard("7x37 stale _x9") | _state("1x37 stale _x9", "RUNNING") | _away(37)),
+        (False, "since 13 minutes", _heard("0+60x27 1620x60")),
+        (False, "each three minutes a piece", _heard(" ".join(f"{180 * count}x2" for count in range(20)))),
+        (False, "it rests", _phase("1x90", "Paused") | _state("1x90", "RUNNING")),
+        (False, "it rests since 10 minutes", _heard("7x29 stale _x60")),
+        (False, "it goes on since 10 minutes", _heard("_x29 1740x60")),
+        (False, "its Connector stands", _heard("7x90", state="PAUSED")),
+        (False, "its Connector fails",
+         _heard("7x90") | _tasks("1x90") | _ready("Connector", "orders-db", "False")),
     ),
     *_cases(
         "HeadraceOutboxStandsStill",

@@ -115,6 +115,36 @@ def test_restarts_are_counted_from_the_record() -> None:
     assert _value(fleet, "connector_restarts_total", ORDERS_DB) == 4
 
 
+EARLIER = {**ORDERS_DB, "snapshot": "earlier"}
+AT = "2026-11-30T12:00:00Z"
+SENT = {"connector": "uid-orders-db", "offset": 3, "since": AT}
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "rows", "since"),
+    [
+        ({}, {"phase": "Pending"}, None, None),
+        ({}, {"phase": "Requested", "rows": 0, "signal": SENT}, 0, 1796040000),
+        ({}, {"phase": "Requested", "rows": 0, "signal": {**SENT, "since": None}}, 0, None),
+        ({}, {"phase": "Running", "rows": 7, "heard": {"next": 4, "at": AT}}, 7, 1796040000),
+        ({"type": "Blocking"}, {"phase": "Running", "rows": 7, "heard": {"next": 4, "at": AT}}, 7, None),
+        ({}, {"phase": "Paused", "rows": 7, "heard": {"next": 4, "at": AT}}, 7, None),
+        ({}, {"phase": "Completed", "rows": 9, "heard": {"next": 4, "at": AT}}, 9, None),
+    ],
+)
+def test_a_snapshot_tells_how_far_it_is_and_since_when_its_next_word_is_awaited(
+    spec: dict[str, str], status: dict[str, Any], rows: int | None, since: int | None
+) -> None:
+    """It belongs to its Connector's pipeline, whichever of the two is seen first."""
+    fleet = Fleet()
+    fleet.record(dataclasses.replace(worlds.SNAPSHOT, spec={**worlds.SNAPSHOT.spec, **spec}), status, None)
+    fleet.record(worlds.CONNECTOR, {}, None)
+
+    assert _value(fleet, "snapshot_phase", {**EARLIER, "phase": status["phase"]}) == 1
+    assert _value(fleet, "snapshot_rows", EARLIER) == rows
+    assert _value(fleet, "snapshot_told_timestamp_seconds", EARLIER) == since
+
+
 def test_what_is_gone_leaves_no_series() -> None:
     """Also its count of restarts goes."""
     fleet = _after_a_pass(worlds.consumer_world())

@@ -6,6 +6,7 @@ not known has no series: it is never told as zero.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,14 +23,14 @@ from headrace_operator.api.kinds import KINDS
 from headrace_operator.clients.measured import REQUESTS
 from headrace_operator.observed.kafka import BacklogSeen, PartitionSeen
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import backlog, pipeline, sources
+from headrace_operator.plan import backlog, pipeline, snapshot_progress, sources
 from headrace_operator.scaling.terms import Limits
 
 INTERVALS = (1.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds between looks that are told apart: a Consumer is looked at every 5, whatever is well every 60 at least."""
 
 WHERE = ("resource_namespace", "pipeline")
-CONNECTOR, CONSUMER = "connector", "consumer"
+CONNECTOR, CONSUMER, SNAPSHOT = "connector", "consumer", "snapshot"
 PARTITION = (CONSUMER, "group", "topic", "partition", "role")
 SCALING = {
     "desired": ("desired_replicas", "Replicas that the last decision wants."),
@@ -42,12 +43,13 @@ SCALING = {
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A resource as last seen: ``restarts`` were recorded since this process began."""
+    """A resource as last seen: ``restarts`` were recorded since this process began, ``connector`` is a Snapshot's."""
 
     resource: Resource
     status: Mapping[str, Any]
     backlog: BacklogSeen | None
     restarts: int
+    connector: Resource | None = None
 
     @property
     def where(self) -> list[str]:
@@ -63,6 +65,9 @@ class Seen:
         match self.resource.kind:
             case "Connector" | "OutboxRelay":
                 return pipeline.of_itself(self.resource)
+            case "Snapshot":
+                own = self.resource.labels.get(pipeline.LABEL)
+                return own or (pipeline.of_itself(self.connector) if self.connector else self.resource.name)
             case "Consumer":
                 return str(self.status.get("pipeline") or self.resource.name)
             case _:
@@ -131,7 +136,7 @@ class Fleet(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the series of every resource."""
-        seen = list(self._seen.values()) if self._looks() else []
+        seen = list(map(self._beside, self._seen.values())) if self._looks() else []
         connectors = [one for one in seen if one.resource.kind == "Connector"]
         consumers = [one for one in seen if one.resource.kind == "Consumer"]
         yield _conditions(seen)
@@ -140,6 +145,12 @@ class Fleet(Collector):
         yield from _scaling(consumers)
         yield from _dead_letters(consumers)
         yield from _backlogs(consumers)
+        yield from _snapshots(one for one in seen if one.resource.kind == "Snapshot")
+
+    def _beside(self, one: Seen) -> Seen:
+        found = self._seen.get(("Connector", one.resource.namespace, str(one.resource.spec.get("connector"))))
+        is_one = one.resource.kind == "Snapshot" and found is not None
+        return dataclasses.replace(one, connector=found.resource) if is_one and found else one
 
 
 def _restarted(before: Resource, after: Resource) -> int:
@@ -240,6 +251,25 @@ def _backlogs(seen: Iterable[Seen]) -> Iterator[Metric]:
                 if value is not None:
                     family.samples.append(Sample(family.name, where, value))
     return iter((end, committed, lag, age))
+
+
+def _snapshots(seen: Iterable[Seen]) -> Iterator[Metric]:
+    phase = _family("snapshot_phase", "1 for the phase of a Snapshot.", CONNECTOR, SNAPSHOT, "phase")
+    rows = _family("snapshot_rows", "Rows of the tables that a Snapshot has read.", CONNECTOR, SNAPSHOT)
+    told = _family(
+        "snapshot_told_timestamp_seconds",
+        "When the connector told of an incremental Snapshot last that is asked for and does not rest.",
+        *(CONNECTOR, SNAPSHOT),
+    )
+    for one in seen:
+        where = [*one.where, str(one.resource.spec.get("connector")), one.resource.name]
+        if one.status.get("phase"):
+            phase.add_metric([*where, one.status["phase"]], 1)
+        if one.status.get("rows") is not None:
+            rows.add_metric(where, one.status["rows"])
+        if (at := snapshot_progress.awaited_since(one.resource.spec, one.status)) is not None:
+            told.add_metric(where, at.timestamp())
+    return iter((phase, rows, told))
 
 
 def _partition(one: Seen, part: PartitionSeen) -> dict[str, str]:

@@ -103,6 +103,17 @@ def status(progress: Progress, tables: int) -> dict[str, Any]:
     }
 
 
+def awaited_since(spec: Mapping[str, Any], status: Mapping[str, Any]) -> datetime | None:
+    """Return since when the next word of a snapshot is awaited; None where none is, or where it may well take long.
+
+    Of a blocking one nothing is told while a table is read.
+    """
+    phase, signal = status.get("phase"), status.get("signal") or {}
+    if spec.get("type") == "Blocking" or phase not in ("Requested", "Running"):
+        return None
+    return instant((status.get("heard") or {}).get("at") if phase == "Running" else signal.get("since"))
+
+
 def followed(
     progress: Progress, told: Iterable[Notification], id: str, tables: tuple[str, ...], *, blocks: bool
 ) -> Progress:
