@@ -172,7 +172,7 @@ def _heard(
     since = _since(signal, after, now, runs=snapshot_fitness.runs(world.connector))
     counted = {**signal, "since": since}
     is_there = topics.signals is None or (name, documents.EXECUTE) in topics.signals
-    is_sent = is_there or after.phase != "Requested"
+    is_sent = is_there or after.phase != "Requested" or instant(since) == now
     overdue = _overdue(world, after, counted, now) if is_sent else None
     return Heard(progress=overdue or after, signal=counted, next=topics.read, is_sent=is_sent)
 
