@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.kafkaconnection import KafkaConnectionSpec
-from headrace_operator.plan import debezium, outbox_rows, signals
+from headrace_operator.plan import debezium, outbox_rows, record_sizes, signals
 from tests.connect_worker import ConnectWorker
 from tests.kafka_broker import KafkaBroker
 from tests.operator import worlds
@@ -85,6 +85,7 @@ class Database:
         resource = worlds.resource("Connector", name, spec)
         written = ConnectorSpec.model_validate(spec)
         made = {**outbox_rows.bound(written, worlds.CONNECT), **debezium.configuration(resource, written)}
+        made |= record_sizes.bounded(written, worlds.CONNECT)
         made |= signals.properties(resource, written, worlds.CONNECT, kafka) if kafka else {}
         captured = Captured(parts=self.parts, name=made["name"])
         captured.ask("PUT", "/config", made)

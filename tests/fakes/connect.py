@@ -37,10 +37,8 @@ NOT_STOPPED = (
 REBALANCING = ((409, STALE), (500, "Request cannot be completed because a rebalance is expected"))
 """The two ways in which a worker says that it rebalances."""
 
-OTHERS = {
-    "dev.headrace.connect.debezium.OutboxRouter": "transformation",
-    "dev.headrace.connect.debezium.PlainConverter": "converter",
-}
+KINDS = {"OutboxRouter": "transformation", "PlainConverter": "converter", "BoundedConverter": "converter"}
+OTHERS = {f"dev.headrace.connect.debezium.{name}": kind for name, kind in KINDS.items()}
 """Plug-ins of Headrace, by their class."""
 
 Json = dict[str, Any]

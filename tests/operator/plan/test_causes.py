@@ -26,6 +26,7 @@ KINDS = {
     "converter": "Converter",
     "transform": "Transform",
     "row": "Row",
+    "table_row": "Size",
 }
 
 

@@ -85,6 +85,15 @@ def test_a_second_pass_over_the_workers_it_made_plans_nothing() -> None:
     assert condition(second, "Ready")["status"] == "True"
 
 
+def test_what_workers_have_is_known_while_they_do_not_answer() -> None:
+    """Else connectors would be configured by what they lack, and anew once they answer."""
+    plugins = [{"class": "dev.headrace.connect.debezium.BoundedConverter", "version": "undefined"}]
+    world = worlds.connect_world(workers=Unknown(reason="It does not answer."))
+    world = worlds.with_status(world, {**world.resource.status, "plugins": plugins})
+
+    assert connectcluster.plan(world, worlds.SETTINGS, worlds.NOW).status["plugins"] == plugins
+
+
 def test_only_marked_connectors_without_a_resource_are_removed() -> None:
     ours = ConnectorSeen(name="shop.gone", config=worlds.MARKED, state="RUNNING", trace=None, tasks=())
     theirs = ConnectorSeen(name="elsewhere", config={}, state="RUNNING", trace=None, tasks=())

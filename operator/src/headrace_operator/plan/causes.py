@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from headrace_operator.plan import outbox_rows
+from headrace_operator.plan import outbox_rows, record_sizes
 
 LONGEST = 500
 """Characters of a trace's words."""
@@ -29,7 +29,7 @@ class Cause:
 
 
 UNKNOWN = Cause(name="Unknown", words="", answer="Soon", advice="")
-SLOT_LOST = "SlotLost"
+SLOT_LOST, SIZE = "SlotLost", "Size"
 READ_ANEW = Cause(
     name=SLOT_LOST,
     words="",
@@ -84,10 +84,10 @@ CAUSES = (
         "or raise max.message.bytes of the topic yourself.",
     ),
     Cause(
-        name="Size",
-        words=r"RecordTooLargeException",
+        name=SIZE,
+        words=rf"RecordTooLargeException|{record_sizes.WORDS}",
         answer="Never",
-        advice="Raise spec.topics.maxRecordBytes above the bytes it names.",
+        advice="",
     ),
     Cause(
         name="Route",

@@ -287,7 +287,8 @@ def _own_workers(world: ConnectClusterWorld) -> dict[str, Any]:
     counts = {"replicas": wanted, "readyReplicas": ready, "replicasReady": pods.counted(ready, wanted)}
     if isinstance(world.children, Unknown):
         counts = {name: world.resource.status.get(name) for name in counts}
-    return {"group": names.connect_group(world.resource.place, world.resource.name), **counts}
+    group = names.connect_group(world.resource.place, world.resource.name)
+    return {"group": group, "plugins": world.resource.status.get("plugins"), **counts}
 
 
 def _once(world: ConnectClusterWorld, spec: ConnectClusterSpec | None) -> str | None:

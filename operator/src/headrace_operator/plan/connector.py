@@ -16,6 +16,7 @@ from headrace_operator.observed.world import ConnectorWorld, Reference, Secrets
 from headrace_operator.plan import (
     acceptance,
     captured_topics,
+    causes,
     database,
     debezium,
     defaults,
@@ -29,6 +30,7 @@ from headrace_operator.plan import (
     operations,
     outbox_rows,
     publication,
+    record_sizes,
     reported,
     requests,
     rest,
@@ -80,7 +82,7 @@ def _configuration(
     resource: Resource, spec: ConnectorSpec, home: str | Unknown, cluster: Reference | None, kafka: Reference | None
 ) -> dict[str, str]:
     has_agent = isinstance(cluster, Resource) and is_on(cluster)
-    made = debezium.configuration(resource, spec, has_agent=has_agent)
+    made = debezium.configuration(resource, spec, has_agent=has_agent) | record_sizes.bounded(spec, cluster)
     made = {**exactly_once.demanded(cluster), **outbox_rows.bound(spec, cluster), **made}
     made |= signals.demanded(resource, spec, cluster, kafka)
     return {**made, **marks.mark(resource, home if isinstance(home, str) else ""), **left.wanted(spec)}
@@ -211,6 +213,8 @@ def _failing(
 
 def _advice(resource: Resource, spec: ConnectorSpec | None, failing: restarts.Failing) -> str:
     """Return what to do about what failed, with the names of this Connector."""
+    if failing.cause.name == causes.SIZE:
+        return record_sizes.advice(resource, spec, failing.error)
     secret = spec.postgres.credentials.secret if spec else "of the Connector"
     return failing.cause.advice.format(secret=secret, connector=f"{resource.name} -n {resource.namespace}")
 

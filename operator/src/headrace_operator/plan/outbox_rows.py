@@ -11,16 +11,13 @@ from collections.abc import Mapping
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.observed.kube import Resource
 from headrace_operator.observed.world import Reference
+from headrace_operator.plan import record_sizes
 
 WORDS = r"The outbox row with id (\S+) cannot become a record"
 """How the router of the workers' image names one."""
 
 MOST = 100
 """Rows that are passed by at a time; those that were longest ago are forgotten first."""
-
-LARGEST = "producer.override.max.request.size"
-UNLESS_TOLD = str(1024 * 1024)
-"""Bytes of a record that Kafka's producer takes unless it is told otherwise."""
 
 
 def named(told: str | None) -> str | None:
@@ -40,18 +37,9 @@ def also(before: tuple[str, ...], row: str) -> tuple[str, ...]:
 
 
 def bound(spec: ConnectorSpec, cluster: Reference | None) -> Mapping[str, str]:
-    """Return the property by which a row that the producer would refuse is named.
-
-    Of the workers of others nobody knows what their producers take.
-    """
-    if spec.capture.outbox is None or not isinstance(cluster, Resource):
-        return {}
-    if (workers := cluster.spec.get("workers")) is None:
-        return {}
-    own = workers.get("config") or {}
-    given = spec.topics.max_record_bytes if spec.topics else None
-    usual = str(given or own.get("producer.max.request.size") or UNLESS_TOLD)
-    return {"transforms.outbox.largest.bytes": (spec.config or {}).get(LARGEST, usual)}
+    """Return the property by which a row that the producer would refuse is named."""
+    largest = record_sizes.most(spec, cluster) if spec.capture.outbox else None
+    return {} if largest is None else {"transforms.outbox.largest.bytes": largest}
 
 
 def passed_by(rows: tuple[str, ...]) -> dict[str, str]:
