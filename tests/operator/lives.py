@@ -124,14 +124,14 @@ class Life:
         """Return the key of the resource of a kind."""
         return Key(kind, self.place, NAMES[kind])
 
-    async def create(self, *kinds: str, **more: Any) -> None:
-        """Make a resource of each kind, the last one with more in its spec, and look at them."""
+    async def create(self, *kinds: str, waits: tuple[float, ...] = (), **more: Any) -> None:
+        """Make a resource of each kind, the last one with more in its spec, and look at them, after each of waits."""
         for kind in kinds:
             spec = {**SPECS[kind], **(more if kind == kinds[-1] else {})}
             body = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": NAMES[kind]}, "spec": spec}
             await self.api.send("POST", path(API_VERSION, kind, self.place), body=body)
         self.keys = tuple(dict.fromkeys((*self.keys, *map(self.key, kinds))))
-        await self.settle()
+        await self.settle(*waits)
 
     async def edit(self, kind: str, *waits: float, **spec: Any) -> None:
         """Change a spec, and look at it, after each of several waits."""
@@ -276,18 +276,16 @@ async def of_snapshot(life: Life) -> None:
 
     Another is deleted while it runs, and a third one while it rests.
     """
-    await life.create("Snapshot")
-    await life.settle(ASKED)
+    await life.create("Snapshot", waits=(0, ASKED))
     await life.edit("Snapshot", 0, ASKED, paused=True)
     await life.edit("Snapshot", BACK_OFF, ASKED, paused=False)
     life.kafka.debezium.finish()
     await life.settle()
     await life.delete("Snapshot")
-    await life.create("Snapshot")
-    await life.settle(ASKED)
+    await life.create("Snapshot", waits=(0, ASKED))
     await life.delete("Snapshot")
-    await life.create("Snapshot")
-    await life.edit("Snapshot", ASKED, ASKED, paused=True)
+    await life.create("Snapshot", waits=(0, ASKED))
+    await life.edit("Snapshot", 0, ASKED, paused=True)
     await life.delete("Snapshot")
 
 
