@@ -189,6 +189,7 @@ OFFSET = {"lsn": 1}
         (OFFSET, True, None),
         ({**OFFSET, "snapshot": "INITIAL", "last_snapshot_record": False}, False, None),
         ({**OFFSET, "snapshot": "INITIAL", "last_snapshot_record": True, "snapshot_completed": True}, True, None),
+        ({**OFFSET, "snapshot": "BLOCKING", "snapshot_completed": False, "last_snapshot_record": False}, True, None),
         ({**OFFSET, "snapshot": "INCREMENTAL", "incremental_snapshot_correlation_id": "a"}, True, "a"),
         (None, False, None),
     ],

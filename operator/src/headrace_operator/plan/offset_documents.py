@@ -14,6 +14,9 @@ Document = Sequence[Mapping[str, Any]]
 NUMBERS = frozenset({"lsn", "lsn_proc", "lsn_commit", "txId", "ts_usec", "xmin"})
 """What of an offset of PostgreSQL the plug-in takes for a number."""
 
+LATER = frozenset({"INCREMENTAL", "BLOCKING"})
+"""Snapshots that are none of the first rows, as offsets call them."""
+
 MOST = 256 * 1024
 """Bytes that offsets may take in a status, which may have them three times: etcd takes objects of 1.5 MiB."""
 
@@ -75,11 +78,14 @@ def snapshot(document: Document) -> str | None:
 
 
 def has_begun(document: Document) -> bool:
-    """Tell whether the first snapshot is done, so that changes are read: while it is taken each offset says so."""
+    """Tell whether the first snapshot is done, so that changes are read: while it is taken each offset says so.
+
+    A later one that a restart ended stays in them, as if it went on.
+    """
     offsets = [one["offset"] for one in document if one.get("offset")]
     return bool(offsets) and not any(map(_is_of_the_first, offsets))
 
 
 def _is_of_the_first(offset: Mapping[str, Any]) -> bool:
-    of_it = str(offset.get("snapshot") or "INCREMENTAL").upper() != "INCREMENTAL"
+    of_it = str(offset.get("snapshot") or "INCREMENTAL").upper() not in LATER
     return of_it and not (offset.get("last_snapshot_record") or offset.get("snapshot_completed"))

@@ -33,9 +33,17 @@ LATE = timedelta(seconds=10)
 Debezium goes on in the thread of signals, whatever that of changes is at.
 """
 
+MEANT = {
+    "NO_PRIMARY_KEY": "it has no primary key: make a Snapshot with type: Blocking",
+    "SQL_EXCEPTION": "the database refused the query, as for a filter that is no SQL, or a right that is missing",
+    "UNKNOWN_SCHEMA": "it was dropped, or is captured no more",
+}
+"""What Debezium's words for a table that was not read mean, as they were seen."""
+
 STOPPED = (
-    "Debezium says ABORTED: the snapshot was stopped, or an error ended it, which the log of the workers tells. Rows "
-    "that came stay; make another Snapshot to read the rest."
+    "Debezium says ABORTED: the snapshot was stopped, or an error ended it, as of a blocking one a filter that is no "
+    "SQL, or a table that was dropped; the log of the workers tells which. Rows that came stay; make another Snapshot "
+    "to read the rest."
 )
 RESTARTED = (
     "The connector was restarted meanwhile, and a blocking snapshot does not outlive that. Rows that came stay; make "
@@ -181,6 +189,7 @@ def _completed(progress: Progress, one: Notification, tables: tuple[str, ...]) -
     missing = [name for name in tables if name not in progress.tables]
     if wrong or missing:
         said = [f"Debezium says of {' and of '.join(wrong)}"] if wrong else []
+        said += [meant for word, meant in MEANT.items() if any(one.endswith(f" {word}") for one in wrong)]
         said += [f"nothing was told of {', '.join(missing)}"] if missing else []
         text = f"Not every table was read: {'; '.join(said)}. The log of the workers tells why; rows that came stay."
         return progress.failed(Reason.TABLE_NOT_READ, text, one.at)
