@@ -111,3 +111,25 @@ async def test_a_row_above_a_megabyte_arrives_once_the_spec_allows_it(shop: Capt
         while not any(len(value or b"") > 3_000_000 for _, value in await shop.rows(topic, count)):
             count += 1
         assert shop.broker.settings(topic)["max.message.bytes"] == "5000000"
+
+
+@pytest.mark.case("databases-11")
+async def test_who_raises_one_limit_alone_is_told_which_other_one_is_too_small(shop: Capturing) -> None:
+    """The producer's alone, then a producer's that goes before the spec's one number, then none but that."""
+    shop.run("CREATE TABLE public.a (id int PRIMARY KEY, v text)", "INSERT INTO public.a VALUES (1, 'small')")
+    tables = {"tables": ["public.a"]}
+    shop.apply(shop.name, tables, config={"producer.override.max.request.size": "5000000"})
+    await shop.until(shop.name, "True", "Ready")
+    shop.run("INSERT INTO public.a VALUES (2, (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 100000) n))")
+    await shop.await_(shop.name, lambda ready: "Its topic takes less" in ready["message"])
+    of_the_topic = shop.condition(shop.name, "Ready")["message"]
+    both = {"partitions": 1, "maxRecordBytes": 5_000_000}
+    shop.apply(shop.name, tables, topics=both, config={"producer.override.max.request.size": "2000000"})
+    await shop.await_(shop.name, lambda ready: ready["reason"] == "RestartInVain")
+    of_the_producer = shop.condition(shop.name, "Ready")["message"]
+    shop.apply(shop.name, tables, topics=both)
+    await shop.rows_while_looking(f"shop.{shop.name}.public.a", 2)
+
+    assert "set spec.topics.maxRecordBytes" in of_the_topic
+    assert "spec.config, producer.override.max.request.size, is what is too small" in of_the_producer
+    assert "a record may have 2000000" in of_the_producer
