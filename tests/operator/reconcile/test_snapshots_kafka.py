@@ -146,6 +146,7 @@ async def test_what_was_recorded_and_could_not_be_sent_is_sent_once(
         shop.apply("Snapshot", "earlier", worlds.SNAPSHOT.spec)
         await shop.until("Requested")
     assert shop.status()["phase"] == "Requested"
+    await until("a signal", lambda: count(shop) > 0, shop.loop, shop.key)
     await look(shop.loop, shop.key, times=3)
 
     assert [value["type"] for _, value in sent(shop, 1)] == ["execute-snapshot"]
