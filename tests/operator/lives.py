@@ -319,6 +319,7 @@ async def _beginning(server: ApiServer, place: str) -> AsyncIterator[Life]:
         patched = stack.enter_context(pytest.MonkeyPatch.context())
         patched.setattr("headrace_operator.reconcile.loop.datetime", clock)
         patched.setattr("tests.fakes.kafka.ANSWER", 0)
+        patched.setattr("headrace_operator.clients.coalescing.WINDOW", 0)
         fake = await stack.enter_async_context(fake_connect())
         kafka = ListeningKafka("kafka", {"bootstrap.servers": "kafka:9092"}, fake, lambda: clock.now(UTC))
         patched.setattr("headrace_operator.clients.kafka_connections.Kafka", lambda *_: kafka)
