@@ -47,11 +47,14 @@ async def look(shop: Capturing, name: str) -> int:
     return len(made.actions)
 
 
-async def until(shop: Capturing, name: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """Make passes over Connector and Snapshot until ``holds`` is true of the Snapshot's status."""
+async def until(
+    shop: Capturing, name: str, holds: Callable[[dict[str, Any]], object], *, alone: bool = False
+) -> dict[str, Any]:
+    """Make passes over Connector and Snapshot, or that ``alone``, until ``holds`` is true of the Snapshot's status."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        await shop.look(shop.name)
+        if not alone:
+            await shop.look(shop.name)
         await look(shop, name)
         told = status(shop, name)
         if holds(told):

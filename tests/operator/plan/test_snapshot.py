@@ -255,7 +255,6 @@ def test_what_is_told_of_others_is_not_taken() -> None:
             "TableNotRead",
             "public.outbox SQL_EXCEPTION",
         ),
-        ([notification("COMPLETED")], "TableNotRead", "nothing was told of public.outbox"),
     ],
 )
 def test_one_that_fails_says_so_in_debeziums_words_and_is_over(events: Any, reason: str, words: str) -> None:
@@ -267,6 +266,47 @@ def test_one_that_fails_says_so_in_debeziums_words_and_is_over(events: Any, reas
     assert said(plan, "Stalled") == ("True", reason)
     assert (plan.actions, plan.notes) == ((), ())
     assert snapshot.is_over(failed.resource)
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([notification("TABLE_SCAN_COMPLETED", **{**READ, "status": "UNKNOWN_SCHEMA"})], "it was dropped"),
+        ([], "nothing was told of public.outbox"),
+    ],
+)
+def test_a_captured_table_that_was_strange_is_asked_for_once_more(events: Any, words: str) -> None:
+    """As where its task ran the configuration of before for another moment; the second time it fails."""
+    events = [notification("STARTED"), *events, notification("COMPLETED")]
+    strange = told(asked(), *events)
+    unsent = dataclasses.replace(strange, topics=TopicsOfSnapshots(signals_end=4, notifications_end=8, read=8))
+    again = after(30, unsent)
+    sent_again = dataclasses.replace(worlds.with_status(unsent, again.status), topics=asked().topics)
+    failed = told(sent_again, *events)
+
+    assert (strange.resource.status["phase"], strange.resource.status["signal"]["offset"]) == ("Requested", 4)
+    assert not sent(after(29, unsent))
+    assert [one["data"]["data-collections"] for one in sent(again)] == [[TABLE]]
+    assert failed.resource.status["phase"] == "Failed"
+    assert words in worlds.condition(statuses.planned(failed), "Completed")["message"]
+
+
+def test_only_what_was_strange_is_asked_for_once_more() -> None:
+    """What was read stays so, and a filter of it is not told; one that is captured no more is not asked for."""
+    spec, connector = (
+        snapshot_worlds.SPECS[0] | {"type": "Incremental"},
+        listening(accepted={"generation": 1, "spec": snapshot_worlds.ROWS}),
+    )
+    strange = notification("TABLE_SCAN_COMPLETED", scanned_collection="public.outboxx", status="UNKNOWN_SCHEMA")
+    events = [notification("STARTED"), notification("TABLE_SCAN_COMPLETED", **READ), strange, notification("COMPLETED")]
+    half = told(asked(spec, connector=connector), *events)
+    unsent = dataclasses.replace(half, topics=TopicsOfSnapshots(signals_end=4, notifications_end=9, read=9))
+    (again,) = sent(after(30, unsent))
+    elsewhere = told(asked(spec, connector=connector), *events, connector=listening())
+
+    assert [one["name"] for one in half.resource.status["tables"]] == [TABLE]
+    assert again["data"] == {"type": "incremental", "data-collections": ["public.outboxx"]}
+    assert elsewhere.resource.status["phase"] == "Failed"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ async def test_a_table_that_is_added_later_gets_its_earlier_rows(shop: Capturing
     shop.apply(shop.name, {"tables": ["public.a", "public.b"]})
     await snapshotting.until(shop, "earlier", phase("Completed", "Failed"))
     told = snapshotting.status(shop, "earlier")
+    assert (told["phase"], told["tablesDone"], told["rows"]) == ("Completed", "1/1", 2500), told
     await shop.rows(topic, 2500)
     again = [await snapshotting.look(shop, "earlier") for _ in range(3)]
     snapshotting.apply(shop, "earlier", tables=["public.b"])
@@ -49,10 +51,30 @@ async def test_a_table_that_is_added_later_gets_its_earlier_rows(shop: Capturing
 
     assert (why["status"], why["reason"], sent) == ("False", "TableNotCaptured", False)
     assert "public.b" in why["message"], refused
-    assert (told["phase"], told["tablesDone"], told["rows"]) == ("Completed", "1/1", 2500)
     assert again == [0, 0, 0, 0]
     assert (shop.count(topic), shop.count(f"shop.{shop.name}.public.a")) == (2500, 3)
     assert snapshotting.condition(shop, "earlier", "Ready")["reason"] == "SnapshotCompleted"
+
+
+async def test_a_task_that_runs_its_former_configuration_is_asked_once_more(shop: Capturing) -> None:
+    """It reads signals until it is stopped, which may be after the new configuration is accepted."""
+    shop.run("CREATE TABLE public.a (id int PRIMARY KEY)", "CREATE TABLE public.b (id int PRIMARY KEY)")
+    shop.run(ROWS.format("public.b", 5))
+    await captured(shop, "public.a")
+    snapshotting.apply(shop, "listens", tables=["public.a"])
+    await snapshotting.until(shop, "listens", phase("Completed"))
+    shop.apply(shop.name, {"tables": ["public.a", "public.b"]})
+    connector = shop.shelf.objects["Connector", shop.name]
+    accepted = {**connector.status["accepted"], "spec": connector.spec}
+    shop.shelf.put(dataclasses.replace(connector, status={**connector.status, "accepted": accepted}))
+    snapshotting.apply(shop, "early", tables=["public.b"])
+    await snapshotting.until(shop, "early", lambda told: told.get("signal", {}).get("again"), alone=True)
+    meanwhile = snapshotting.condition(shop, "early", "Completed")
+    done = await snapshotting.until(shop, "early", phase("Completed", "Failed"))
+    await shop.rows(f"shop.{shop.name}.public.b", 5)
+
+    assert meanwhile["status"] == "Unknown"
+    assert (done["phase"], done["tablesDone"], done["rows"]) == ("Completed", "1/1", 5), done
 
 
 async def test_a_connector_says_whose_earlier_rows_nobody_has_read(shop: Capturing) -> None:

@@ -140,7 +140,8 @@ async def test_it_ends_with_its_connector_and_a_new_one_takes_others(shop: Captu
     await goes_on(shop)
 
 
-async def test_it_goes_on_once_the_secret_has_the_new_password(shop: Capturing) -> None:
+async def test_it_ends_once_the_secret_has_the_new_password(shop: Capturing) -> None:
+    """It goes on; but a table whose query was under way as the connection ended is told as not read."""
     await prepared(shop)
     await begun(shop)
     shop.set_password("second")
@@ -148,6 +149,9 @@ async def test_it_goes_on_once_the_secret_has_the_new_password(shop: Capturing) 
     shop.write_secret("second")
     done = await snapshotting.until(shop, "first", OVER)
 
-    assert done["phase"] == "Completed", why(shop)
-    await all_came_twice(shop)
+    if done["phase"] == "Completed":
+        await all_came_twice(shop)
+    else:
+        assert "public.a SQL_EXCEPTION" in why(shop)
+        assert "ended the connection" in why(shop)
     await goes_on(shop)

@@ -123,6 +123,7 @@ class Signal(Model):
     connector: str = Field(description="UID of the Connector.")
     offset: int = Field(description="Offset in the topic of signals from which on it is.")
     since: datetime | None = Field(None, description="Since when an answer is awaited, the connector running.")
+    again: bool | None = Field(None, description="Whether it was asked for once more, for tables it did not know.")
     asked: Literal["Pause", "Resume"] | None = Field(None, description="What was asked of it last.")
     asked_at: datetime | None = Field(None, description="When that was asked.")
     paused_at: datetime | None = Field(None, description="When it told that it rests.")

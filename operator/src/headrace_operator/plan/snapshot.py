@@ -155,7 +155,7 @@ def _followed(world: SnapshotWorld, judged: Acceptance[SnapshotSpec], spec: Snap
         why = topics.reason if isinstance(topics, Unknown) else "Its Connector is not known to be told of snapshots."
         dark = unknown("Completed", Reason.UNKNOWN, why)
         return _planned(resource, judged, dark, dict(resource.status), now)
-    heard = _heard(world, spec, signal, topics, now)
+    heard = _once_more(world, spec, _heard(world, spec, signal, topics, now), topics, now)
     missing = _missing(world, spec, heard, now)
     if missing is None:
         return _progressed(resource, judged, spec, heard, now)
@@ -175,6 +175,22 @@ def _heard(
     is_sent = is_there or after.phase != "Requested" or instant(since) == now
     overdue = _overdue(world, after, counted, now) if is_sent else None
     return Heard(progress=overdue or after, signal=counted, next=topics.read, is_sent=is_sent)
+
+
+def _once_more(
+    world: SnapshotWorld, spec: SnapshotSpec, heard: Heard, topics: TopicsOfSnapshots, now: datetime
+) -> Heard:
+    """Have what is captured and was strange to the connector asked for once more, as what was not sent is.
+
+    A task that runs its former configuration for another moment reads signals, too, and Kafka Connect says nothing of
+    which one a task runs.
+    """
+    tables = snapshot_progress.strange(heard.progress, spec.each)
+    if not tables or heard.signal.get("again") or not snapshot_fitness.captures(world, tables):
+        return heard
+    signal = {"connector": _uid(world), "offset": topics.signals_end, "since": timestamp(now), "again": True}
+    progress = snapshot_progress.anew(heard.progress, tables)
+    return dataclasses.replace(heard, progress=progress, signal=signal, is_sent=False)
 
 
 def _next(resource: Resource) -> int:
@@ -238,7 +254,7 @@ def _missing(
     if not heard.is_sent:
         since = instant(signal.get("since"))
         is_due = since is not None and now - since >= AGAIN
-        return (_execute(world, spec), {"since": timestamp(now)}) if is_due else None
+        return (_execute(world, spec, frozenset(progress.tables)), {"since": timestamp(now)}) if is_due else None
     wanted = {("Running", True): "Pause", ("Paused", False): "Resume"}.get((progress.phase, bool(spec.paused)))
     at = instant(signal.get("askedAt")) if signal.get("asked") == wanted else None
     rests = progress.paused is not None and now - progress.paused < snapshot_progress.LATE
@@ -248,8 +264,9 @@ def _missing(
     return _send(world, value), {"asked": wanted, "askedAt": timestamp(now)}
 
 
-def _execute(world: SnapshotWorld, spec: SnapshotSpec) -> Action:
-    return _send(world, documents.execute(documents.id_of(world.resource.uid), spec))
+def _execute(world: SnapshotWorld, spec: SnapshotSpec, done: frozenset[str] = frozenset()) -> Action:
+    """Ask for the tables that are not ``done``."""
+    return _send(world, documents.execute(documents.id_of(world.resource.uid), spec, done))
 
 
 def _send(world: SnapshotWorld, value: str) -> Action:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from headrace_operator.api.connector import ConnectorSpec
 from headrace_operator.api.snapshot import SnapshotSpec
@@ -41,6 +41,12 @@ def _unfiltered(spec: SnapshotSpec) -> Finding | None:
 
 def _captured(world: SnapshotWorld) -> ConnectorSpec | None:
     return publication.accepted(world.connector) if isinstance(world.connector, Resource) else None
+
+
+def captures(world: SnapshotWorld, tables: Iterable[str]) -> bool:
+    """Tell whether the Connector captures all of these tables, as far as that is known."""
+    spec = _captured(world)
+    return spec is not None and set(tables) <= set(publication.captured(spec))
 
 
 def _uncaptured(world: SnapshotWorld, spec: SnapshotSpec) -> Finding | None:

@@ -27,6 +27,9 @@ INCREMENTAL, BLOCKING = "Incremental Snapshot", "Initial Snapshot"
 READ = frozenset({"SUCCEEDED", "EMPTY"})
 """What becomes of a table whose rows are all there."""
 
+STRANGE = "UNKNOWN_SCHEMA"
+"""What becomes of a table that the connector does not know."""
+
 LATE = timedelta(seconds=10)
 """After a pause a piece may still come that was being read; who goes on before that reads beside it, and skips rows.
 
@@ -35,8 +38,11 @@ Debezium goes on in the thread of signals, whatever that of changes is at.
 
 MEANT = {
     "NO_PRIMARY_KEY": "it has no primary key: make a Snapshot with type: Blocking",
-    "SQL_EXCEPTION": "the database refused the query, as for a filter that is no SQL, or a right that is missing",
-    "UNKNOWN_SCHEMA": "it was dropped, or is captured no more",
+    "SQL_EXCEPTION": (
+        "the database refused the query, as for a filter that is no SQL, or a right that is missing, or ended the "
+        "connection"
+    ),
+    STRANGE: "it was dropped, or is captured no more",
 }
 """What Debezium's words for a table that was not read mean, as they were seen."""
 
@@ -131,6 +137,19 @@ def followed(
         if ours and progress.ended is None:
             progress = _blocking(progress, one, tables) if blocks else _incremental(progress, one, tables)
     return progress
+
+
+def strange(progress: Progress, tables: tuple[str, ...]) -> tuple[str, ...]:
+    """Return of which ``tables`` a connector that is done knew nothing: it may have run its former configuration."""
+    if progress.why is None or progress.why[0] is not Reason.TABLE_NOT_READ:
+        return ()
+    read = progress.tables
+    return tuple(name for name in tables if name not in read or read[name].result == STRANGE)
+
+
+def anew(progress: Progress, tables: tuple[str, ...]) -> Progress:
+    """Return it as asked for once more, for ``tables`` of it; what became of the others stays."""
+    return Progress(tables={name: read for name, read in progress.tables.items() if name not in tables})
 
 
 def _incremental(progress: Progress, one: Notification, tables: tuple[str, ...]) -> Progress:

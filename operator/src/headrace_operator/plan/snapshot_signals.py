@@ -29,11 +29,11 @@ def id_of(uid: str) -> str:
     return f"{OURS}{uid}"
 
 
-def execute(id: str, spec: SnapshotSpec) -> str:
-    """Return the signal that begins a snapshot."""
-    conditions = [_condition(one, blocks=spec.blocks) for one in spec.filter or ()]
+def execute(id: str, spec: SnapshotSpec, done: frozenset[str] = frozenset()) -> str:
+    """Return the signal that begins a snapshot of the tables that are not ``done``."""
+    conditions = [_condition(one, blocks=spec.blocks) for one in spec.filter or () if one.table not in done]
     data: dict[str, Any] = {"type": "blocking" if spec.blocks else "incremental"}
-    data["data-collections"] = [_pattern(table) for table in spec.each]
+    data["data-collections"] = [_pattern(table) for table in spec.each if table not in done]
     return _signal(id, EXECUTE, data | ({"additional-conditions": conditions} if conditions else {}))
 
 
