@@ -66,6 +66,15 @@ class MockCluster:
         finally:
             self._do("broker_set_up", broker)
 
+    @contextmanager
+    def slow(self, broker: int, seconds: float) -> Iterator[None]:
+        """Let a broker answer each request so much later."""
+        self._do("broker_set_rtt", broker, int(seconds * 1000))
+        try:
+            yield
+        finally:
+            self._do("broker_set_rtt", broker, 0)
+
     def refuse(self, request: int, error: int, times: int) -> None:
         """Answer the next requests of that number with an error."""
         errors = (ctypes.c_int * times)(*[error] * times)

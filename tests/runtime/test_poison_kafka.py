@@ -246,4 +246,4 @@ def test_a_process_whose_loop_a_handler_ends_ends_with_a_fault(
         assert running.process.wait(timeout=PATIENCE) == 1
         said = running.log.read_text()
     assert "ended by something else than Headrace" in said
-    assert "stopped, offsets committed" not in said
+    assert 'msg="stopped"' not in said

@@ -24,6 +24,7 @@ from headrace.flow.parking import Found, parked_among
 from headrace.flow.partitions import Partition
 from headrace.flow.policy import Failed
 from headrace.flow.seen import NOTHING, Begun, Seen
+from headrace.kafka.answers import Then
 from headrace.kafka.consumer import CommitFailed, Committed
 from headrace.kafka.messages import record_of
 from headrace.kafka.read import Read
@@ -141,12 +142,14 @@ class Member(Client):
                     ends.append((one, self._positions[one]))
         return Read(records, ends, [])
 
-    def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
+    def commit(self, offsets: Iterable[tuple[Partition, int, str]], then: Then | None = None) -> None:
         self._turns.meanwhile()
         for one, offset, text in offsets:
             if self._kafka.owners.get(one) is not self:
                 raise CommitFailed("not yours")
             self._kafka.committed[one] = Committed(offset, text)
+        if then is not None:
+            then(True)
 
     def go_on(
         self, positions: Mapping[Partition, int | None], elsewhere: Collection[Partition], again: Collection[Partition]

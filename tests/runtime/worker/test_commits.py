@@ -13,6 +13,7 @@ from headrace.flow.lease import Lease
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import Tried
 from headrace.flow.partitions import Partition
+from headrace.kafka.answers import Then
 from headrace.kafka.consumer import CommitFailed, Committed
 from headrace.load import LoadReport
 from headrace.metrics import Metrics
@@ -26,22 +27,34 @@ from tests.runtime.configs import BILLING
 class Group:
     """Kafka's side: what is committed, and which partitions are read; it takes ``room`` characters of metadata.
 
-    None once it ``has_others``.
+    None once it ``has_others``. Where it ``answers``, it does so at once.
     """
 
     def __init__(self, room: int = LONGEST) -> None:
         self.room = room
         self.has_others = False
+        self.answers = True
+        self.thens: list[Then] = []
         self.committed: dict[Partition, tuple[int, str]] = {}
         self.paused: set[Partition] = set()
 
-    def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
+    def commit(self, offsets: Iterable[tuple[Partition, int, str]], then: Then | None = None) -> None:
         asked = list(offsets)
         if asked and self.has_others:
             raise CommitFailed("ILLEGAL_GENERATION")
         for at, offset, text in asked:
             assert len(text) <= self.room
             self.committed[at] = (offset, text)
+        if then is not None:
+            self.thens.append(then)
+            if self.answers:
+                self.answer(taken=True)
+
+    def answer(self, *, taken: bool) -> None:
+        """Answer what waits for it."""
+        thens, self.thens = self.thens, []
+        for then in thens:
+            then(taken)
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         self.paused |= set(partitions)
@@ -52,6 +65,8 @@ class Group:
 
 class Load:
     """A pod's load, told with the first partition; ``report`` is what is told now."""
+
+    teller: Assignment | None = None
 
     def __init__(self) -> None:
         self.report: LoadReport | None = None
@@ -147,6 +162,35 @@ def test_who_stood_still_before_it_read_anything_asks_whether_what_it_was_given_
     assert ownership.is_sure(200.0) != has_others
     assert lease.holds(210.0) != has_others
     assert work.group.committed == ({} if has_others else {("orders", 1): (70, "somebody's")})
+
+
+def stood_still() -> tuple[Work, Lease, Ownership]:
+    """Return a pod that is asking its group, at 200, whether its partitions are its own."""
+    work, lease = Work(), Lease(20, 0.0)
+    ownership = Ownership(lease, work.commits, work.ledger)
+    work.group.answers = False
+    assert not ownership.is_sure(200.0)
+    return work, lease, ownership
+
+
+@pytest.mark.case("delivery-1")
+def test_who_stood_still_is_sure_once_the_group_has_answered_and_as_of_when_it_asked() -> None:
+    work, lease, ownership = stood_still()
+    assert not ownership.is_sure(210.0)
+    assert len(work.group.thens) == 1
+    work.group.answer(taken=True)
+    assert lease.holds(219.0)
+    assert not lease.holds(221.0)
+    assert ownership.is_sure(219.0)
+
+
+@pytest.mark.case("delivery-1")
+def test_who_stood_still_and_is_refused_asks_again() -> None:
+    work, _, ownership = stood_still()
+    work.group.answer(taken=False)
+    assert not ownership.is_sure(201.0)
+    work.group.answer(taken=True)
+    assert ownership.is_sure(202.0)
 
 
 REPORT = LoadReport(pod="p" * 63, end=1_795_863_600, window=5003, busy=375, handled=1234, cause="c" * 80)

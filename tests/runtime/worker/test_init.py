@@ -104,4 +104,4 @@ def alone(world: World, config: contract.Config) -> Iterator[None]:
         os.kill(first_of(running.process.pid), signal.SIGTERM)
         assert running.process.wait(PATIENCE) == 0
     assert sum(world.committed().values()) == 41
-    assert "stopped, offsets committed" in running.log.read_text()
+    assert 'msg="stopped"' in running.log.read_text()

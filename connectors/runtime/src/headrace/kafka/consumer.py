@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -26,11 +27,13 @@ from headrace.config import Config
 from headrace.flow.budget import weight
 from headrace.flow.offsets import Span
 from headrace.flow.partitions import Partition
-from headrace.kafka import settings
+from headrace.flow.patience import Patience
+from headrace.kafka import glances, settings
+from headrace.kafka.answers import Answers, Then
 from headrace.kafka.connection import Login
 from headrace.kafka.epochs import Comparison, Epochs
 from headrace.kafka.given import Given
-from headrace.kafka.membership import Membership, with_epoch
+from headrace.kafka.membership import Membership
 from headrace.kafka.messages import record_of
 from headrace.kafka.read import Read
 from headrace.progress import LONGEST
@@ -40,8 +43,8 @@ log = logging.getLogger(__name__)
 READ_BYTES = 4 * 1024 * 1024
 """Bytes after which one read brings no more."""
 
-GLANCE = 2.0
-"""Seconds Kafka has to answer a question that may as well be asked later."""
+STEP = 0.1
+"""Seconds of one wait for the answers to the last commits, and until one is sent again."""
 
 AWAITED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
@@ -52,7 +55,7 @@ class Fatal(Exception):
 
 
 class CommitFailed(Exception):
-    """Kafka did not take a commit; what it covered may be delivered again."""
+    """A commit cannot be sent; what it covers may be delivered again."""
 
 
 class Committed(NamedTuple):
@@ -73,6 +76,8 @@ class Source:
         self._membership = Membership(config.group_protocol)
         self._given = Given()
         self._begun: dict[Partition, TopicPartition] = {}
+        self._answers = Answers()
+        self._stale: list[list[TopicPartition]] = []
         self._epochs = Epochs()
         self._comparison = Comparison()
         self.room = LONGEST
@@ -111,6 +116,7 @@ class Source:
         self._given.clear()
         self._revoked(had, True)
         left, self._client = self._client, fresh
+        self._answers.end()
         threading.Thread(target=left.close, name="leave", daemon=True).start()
         self._join()
 
@@ -191,7 +197,7 @@ class Source:
 
         Stops soon after `READ_BYTES`. Raises Fatal when the client cannot go on.
         """
-        if self._given:
+        if self._given.is_due(time.monotonic()):
             self._begin_given()
         self._comparison.ask(self._client)
         first = self._client.poll(timeout)
@@ -230,56 +236,37 @@ class Source:
         self._comparison.begin(starts)
         return result.without(self._begun)
 
-    def commit(self, offsets: Iterable[tuple[Partition, int, str]], *, wait: bool) -> None:
-        """Commit offsets, each with its metadata; with ``wait`` raises CommitFailed when Kafka refuses.
+    def commit(self, offsets: Iterable[tuple[Partition, int, str]], then: Then | None = None) -> None:
+        """Send a commit of offsets, each with its metadata; raises CommitFailed when that is not possible.
 
         With each goes the epoch of the leader that wrote what was read last, for whoever compares it with the log.
-        Without ``wait``, `committed` is told what became of it.
+        `committed` and ``then`` are told what became of it. It waits for nobody: the client's own wait stands for as
+        long as the coordinator hangs, and lets no other call in. What is revoked then is given away once it is
+        answered, of which the client takes care.
         """
         wanted = [
             TopicPartition(*at, offset, metadata=text, leader_epoch=self._epochs.of(at, offset))
             for at, offset, text in offsets
         ]
-        if not wanted:
-            return
+        if wanted:
+            self._send(wanted, then)
+        elif then is not None:
+            then(True)
+
+    def _send(self, wanted: list[TopicPartition], then: Then | None) -> None:
         try:
-            if not wait:
-                self._client.commit(offsets=wanted, asynchronous=True)
-                return
-            for done in with_epoch(lambda: self._taken(wanted)):
-                self._committed((done.topic, done.partition), done.offset)
+            self._client.commit(offsets=wanted, asynchronous=True)
         except KafkaException as error:
             raise CommitFailed(str(error)) from error
-
-    def _taken(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
-        """Return what Kafka took of a commit; raises KafkaException when it refused some of it."""
-        found = list(self._client.commit(offsets=wanted, asynchronous=False) or ())
-        for done in found:
-            if done.error is not None:
-                self._learn_room(done.error)
-                raise KafkaException(done.error)
-        return found
+        self._answers.sent(then)
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the offset after all that can be read now; without partitions whose end is not answered in time."""
-        return self._bounds(partitions, OFFSET_END)
-
-    def _bounds(self, partitions: Iterable[Partition], which: int) -> dict[Partition, int]:
-        asked = [TopicPartition(*partition, which) for partition in partitions]
-        try:
-            found = self._client.offsets_for_times(asked, timeout=GLANCE) if asked else []
-        except KafkaException as error:
-            log.info("where partitions begin or end is not known: %s", error.args[0].str())
-            return {}
-        return {(one.topic, one.partition): one.offset for one in found if one.error is None and one.offset >= 0}
+        return glances.bounds(self._client, partitions, OFFSET_END)
 
     def span(self, partition: Partition) -> Span | None:
         """Return the offsets that the log of ``partition`` has and that can be read now; None when nobody answers."""
-        try:
-            return Span(*self._client.get_watermark_offsets(TopicPartition(*partition), timeout=GLANCE))
-        except KafkaException as error:
-            log.warning("what the log of %s/%d has is not known: %s", *partition, error.args[0].str())
-            return None
+        return glances.span(self._client, partition)
 
     def go_on(
         self, positions: Mapping[Partition, int | None], elsewhere: Collection[Partition], again: Collection[Partition]
@@ -308,12 +295,7 @@ class Source:
 
     def counts(self) -> dict[str, int] | None:
         """Return how many partitions each topic has that exists; None when that is not answered in time."""
-        try:
-            found = {topic: self._client.list_topics(topic, timeout=GLANCE).topics[topic] for topic in self._topics}
-        except KafkaException as error:
-            log.info("the numbers of partitions are not known: %s", error.args[0].str())
-            return None
-        return {topic: len(one.partitions) for topic, one in found.items() if one.error is None}
+        return glances.counts(self._client, self._topics)
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching these partitions; drops what the client had fetched ahead."""
@@ -323,8 +305,21 @@ class Source:
         """Fetch these partitions again."""
         self._client.resume([TopicPartition(*partition) for partition in partitions])
 
+    def settle(self, seconds: float) -> bool:
+        """Read nothing more, and wait so long at most until all commits are answered; False where some are not.
+
+        What was refused for an epoch that is behind is sent again.
+        """
+        self._leaves = True
+        patience = Patience(seconds, time.monotonic())
+        while (self._answers.outstanding or self._stale) and not patience.is_over(time.monotonic()):
+            self._client.poll(STEP)
+            while self._stale:
+                self._send(self._stale.pop(), None)
+        return not self._answers.outstanding
+
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group, which takes until all commits are answered."""
         self._leaves = True
         self._client.close()
 
@@ -334,7 +329,7 @@ class Source:
         The client would ask for it itself, but half a second later each time that the partition is paused meanwhile.
         """
         fresh = [start for start in starts if start.offset < 0]
-        first = self._bounds(_names(fresh), OFFSET_BEGINNING)
+        first = glances.bounds(self._client, _names(fresh), OFFSET_BEGINNING)
         for start in fresh:
             start.offset = first.get((start.topic, start.partition), OFFSET_BEGINNING)
 
@@ -360,12 +355,15 @@ class Source:
         self._awaited = what
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        for done in partitions:
-            failure = error or done.error
+        failures = [error or done.error for done in partitions]
+        for done, failure in zip(partitions, failures, strict=True):
             if failure is not None:
                 self._learn_room(failure)
                 log.warning("commit of %s/%d failed: %s", done.topic, done.partition, failure.str())
             self._committed((done.topic, done.partition), None if failure else done.offset)
+        if self._leaves and any(one is not None and one.code() == KafkaError.STALE_MEMBER_EPOCH for one in failures):
+            self._stale.append([_anew(one) for one in partitions])
+        self._answers.came(taken=error is None and not any(failures))
 
     def _learn_room(self, error: KafkaError) -> None:
         """Take less room for metadata where the broker's ``offset.metadata.max.bytes`` is below its default."""
@@ -378,6 +376,12 @@ def _consumer(properties: dict[str, object]) -> Consumer:
         return Consumer(properties)
     except KafkaException as error:
         raise Fatal(f"the settings of the Kafka client are refused: {error}") from error
+
+
+def _anew(sent: TopicPartition) -> TopicPartition:
+    """Return a commit as it was sent."""
+    epoch = -1 if sent.leader_epoch is None else sent.leader_epoch
+    return TopicPartition(sent.topic, sent.partition, sent.offset, metadata=sent.metadata, leader_epoch=epoch)
 
 
 def _committed(at: TopicPartition) -> Committed | None:

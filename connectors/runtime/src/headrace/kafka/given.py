@@ -7,6 +7,7 @@ others to begin anew with it.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -16,8 +17,11 @@ from headrace.kafka.membership import with_epoch
 
 log = logging.getLogger(__name__)
 
-ANSWER = 10.0
-"""Seconds that the group has to tell it, until it is asked anew."""
+ANSWER = 5.0
+"""Seconds that the group has to tell it: less than half of a session, as the poll thread waits.
+
+Then as long is read, and whatever else, before it is asked anew.
+"""
 
 REFUSED = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
 
@@ -28,6 +32,11 @@ class Given:
     def __init__(self) -> None:
         self._left: dict[Partition, TopicPartition] = {}
         self._said = ""
+        self._due = 0.0
+
+    def is_due(self, now: float) -> bool:
+        """Whether there are some, and the group may be asked: not while all else would wait for it most of the time."""
+        return bool(self._left) and now >= self._due
 
     def __len__(self) -> int:
         return len(self._left)
@@ -49,11 +58,13 @@ class Given:
 
         Raises KafkaException where it refuses to.
         """
+        began = time.monotonic()
         try:
             found = with_epoch(lambda: _committed(client, [*self._left.values()]))
         except KafkaException as error:
             if error.args[0].fatal() or error.args[0].code() in REFUSED:
                 raise
+            self._due = 2 * time.monotonic() - began
             self._say(f"{listed(self._left)}: {error.args[0].str()}")
             return None
         self._left.clear()

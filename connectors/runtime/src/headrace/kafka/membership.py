@@ -27,7 +27,7 @@ LEAST_SESSION = 15.0
 POLL = {"max.poll.interval.ms": "300000"}
 """The same for a member that is not silent, and does not read."""
 
-BEHIND = 10.0
+BEHIND = 5.0
 """Seconds that the member's epoch may be behind the group's; a heartbeat brings the new one."""
 
 AGAIN = 0.1

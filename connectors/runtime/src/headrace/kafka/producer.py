@@ -21,7 +21,8 @@ from headrace.record import Headers
 
 log = logging.getLogger(__name__)
 
-ANSWER = 5.0
+ANSWER = 2.0
+"""Seconds that Kafka has to say how many partitions a topic has: the poll thread waits, for each of its producers."""
 
 COMPRESSED = {"compression.type": "zstd"}
 """A topic counts what a record has compressed: one that its producer compressed fits in ours only if we do so too."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from headrace.kafka.topics import ANSWER, Errors, Stored, UnansweredError, stored_of
+from headrace.flow.patience import Patience
+from headrace.kafka.topics import ANSWER, STEP, Errors, Stored, UnansweredError, stored_of
 
 GLANCE = 2.0
 """Seconds that a leader which has just answered has to say where its log ends."""
@@ -24,8 +25,8 @@ def read(
     """Yield the records of each partition in order, by its number, and once the offset of its end.
 
     From its offset in ``starts`` on; and where anything lies there, from ``before`` offsets earlier. All that is
-    written is read, also in open transactions. Raises UnansweredError after ANSWER seconds in which nothing came of any
-    that is not read to its end; its text names those.
+    written is read, also in open transactions. Raises UnansweredError after ANSWER seconds of waiting in which nothing
+    came of any that is not read to its end; its text names those.
     """
     with _Tails(connection, topic, starts, before) as tails:
         yield from tails.read()
@@ -40,6 +41,8 @@ class _Tails:
         self._before = before
         self._seen = Errors()
         self._left = {*starts}
+        self._said: dict[int, int] = {}
+        self._patience = Patience(ANSWER, time.monotonic())
         self._back = {number for number, start in starts.items() if start}
         self._client = Consumer(
             {
@@ -63,27 +66,39 @@ class _Tails:
 
     def read(self) -> Iterator[tuple[int, Stored | int]]:
         self._client.assign([TopicPartition(self._topic, *start) for start in self._starts.items()])
-        heard = time.monotonic()
+        self._patience.renew(time.monotonic())
         while self._left:
-            message = self._client.poll(0.5)
+            message = self._client.poll(STEP)
             number = -1 if message is None else int(message.partition() or 0)
             if message is not None and number in self._left and self._is_answer(message):
-                heard = time.monotonic()
+                self._patience.renew(time.monotonic())
                 yield from self._take(number, message)
-            elif time.monotonic() - heard >= ANSWER:
+            elif self._patience.is_over(time.monotonic()):
                 raise UnansweredError(self._silence())
+            elif message is None and self._said:
+                yield from self._end(next(iter(self._said)))
 
     def _take(self, number: int, message: Message) -> Iterator[tuple[int, Stored | int]]:
+        self._said.pop(number, None)
         if message.error() is not None:
-            if self._is_end(number, int(message.offset() or 0)):
-                self._left.remove(number)
-                self._client.pause([TopicPartition(self._topic, number)])
-                yield number, int(message.offset() or 0)
+            self._said[number] = int(message.offset() or 0)
+            yield from self._end(number)
         elif number in self._back:
             self._back.remove(number)
             self._client.seek(TopicPartition(self._topic, number, max(0, self._starts[number] - self._before)))
         else:
             yield number, stored_of(message)
+
+    def _end(self, number: int) -> Iterator[tuple[int, int]]:
+        """End where a log was said to end; what its leader does not confirm is asked for again, after others."""
+        offset = self._said.pop(number)
+        if not self._is_end(number, offset):
+            self._said[number] = offset
+            return
+        self._left.remove(number)
+        self._patience.renew(time.monotonic())
+        self._client.pause([TopicPartition(self._topic, number)])
+        yield number, offset
 
     def _is_end(self, number: int, offset: int) -> bool:
         """Whether all that anybody was told is written lies before ``offset``.

@@ -21,6 +21,7 @@ from headrace import headers, parsing
 from headrace import resolutions as keys
 from headrace.config import Topics
 from headrace.flow.offsets import Span
+from headrace.flow.patience import Patience
 from headrace.kafka.topics import ANSWER, Reader, Stored, UnansweredError
 from headrace.letters import pointers
 from headrace.letters.resolutions import document
@@ -158,13 +159,13 @@ def written(reader: Reader, topic: str, number: int | None = None) -> dict[int, 
 def settled(reader: Reader, topic: str, number: int | None = None) -> dict[int, Span]:
     """Return what a topic, or its partition ``number``, holds, once no transaction is open before its present end.
 
-    That hides what lies behind it, whoever wrote that. Raises UnansweredError where one is for ANSWER seconds, and what
-    ``Reader`` raises.
+    That hides what lies behind it, whoever wrote that. Raises UnansweredError where one is after ANSWER seconds of
+    waiting, and what ``Reader`` raises.
     """
     ends, spans = written(reader, topic, number), reader.spans(topic, number)
-    deadline = time.monotonic() + ANSWER
+    patience = Patience(ANSWER, time.monotonic())
     while any(span.end < ends.get(one, 0) for one, span in spans.items()):
-        if time.monotonic() >= deadline:
+        if patience.is_over(time.monotonic()):
             raise UnansweredError(f"a transaction is open in {topic}, which hides what is behind it; try again later")
         time.sleep(AGAIN)
         spans = reader.spans(topic, number)

@@ -7,13 +7,14 @@ that is tried again: so whoever has the partition next repeats, of what is finis
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from headrace.flow import offset_map
 from headrace.flow.ledger import Assignment, Ledger
 from headrace.flow.offset_map import OffsetMap
 from headrace.flow.partitions import Partition
+from headrace.kafka.answers import Then
 from headrace.kafka.consumer import CommitFailed, Committed, Source
 from headrace.metrics import Metrics
 from headrace.progress import Progress, decode, encode
@@ -100,29 +101,23 @@ class Commits:
         self._load.look(now, known)
         self.crowded = frozenset(one for one, what in known.items() if self._is_crowded(what))
         told = self._told(known)
-        self._commit({one: what for one, what in told.items() if one.told != what}, wait=False)
+        self._commit({one: what for one, what in told.items() if one.told != what})
 
-    def begin(self, assignments: Collection[Assignment]) -> None:
-        """Tell the group, before anything runs, that it runs: who finds that told later knows of an unclean stop."""
-        for one in assignments:
-            one.begun = True
-        self.write_ahead(assignments)
+    def write_ahead(self, assignments: Collection[Assignment], then: Then | None = None) -> None:
+        """Commit what is known now; ``then`` is told whether Kafka took it."""
+        self._commit(self._told(self._known(assignments)), then)
 
-    def write_ahead(self, assignments: Collection[Assignment]) -> None:
-        """Commit what is known now; where Kafka does not take it, what was to be counted is not."""
-        self._commit(self._told(self._known(assignments)), wait=True)
-
-    def confirm(self) -> bool:
-        """Commit everything that is ours; False when Kafka refuses, as it does when it is no longer ours.
+    def confirm(self, then: Then) -> None:
+        """Commit everything that is ours: Kafka refuses it when it is no longer ours.
 
         Of what was not read yet, what is committed already: to commit nothing would ask nobody.
         """
         before = {one: one.told for one in self._ledger.owned if one.told is not None}
-        return self._commit({**before, **self._told(self._known(self._ledger.owned))}, wait=True)
+        self._commit({**before, **self._told(self._known(self._ledger.owned))}, then)
 
     def finish(self, assignments: Collection[Assignment]) -> None:
         """Commit for the last time: the next owner of these partitions begins with what is known now."""
-        self._commit(self._told(self._known(assignments)), wait=True)
+        self._commit(self._told(self._known(assignments)))
 
     def committed(self, partition: Partition, offset: int | None) -> None:
         """Note what became of a commit: its offset, or None when it failed."""
@@ -136,18 +131,21 @@ class Commits:
         if assignment is not None:
             assignment.committed = offset
 
-    def _commit(self, due: Mapping[Assignment, Told], *, wait: bool) -> bool:
+    def _commit(self, due: Mapping[Assignment, Told], then: Then | None = None) -> None:
         for one, what in due.items():
             one.told = what
         try:
-            self._source.commit([(one.name, *what) for one, what in due.items()], wait=wait)
+            self._source.commit([(one.name, *what) for one, what in due.items()], then)
         except CommitFailed as error:
-            for one in due:
-                one.told = None
-            self._metrics.commit_failures.inc()
-            log.warning("commit failed, what it covered may be delivered again: %s", error)
-            return False
-        return True
+            self._failed(due, error)
+            if then is not None:
+                then(False)
+
+    def _failed(self, due: Iterable[Assignment], error: CommitFailed) -> None:
+        for one in due:
+            one.told = None
+        self._metrics.commit_failures.inc()
+        log.warning("commit failed, what it covered may be delivered again: %s", error)
 
     def _known(self, assignments: Collection[Assignment]) -> dict[Assignment, OffsetMap]:
         """Return what is known of those of which anything is."""

@@ -6,6 +6,7 @@ The poll thread alone owns it. It asks Kafka what there is and decides; it reads
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 from headrace.config import OnOffsetLost
 from headrace.flow.offsets import Span, restart
@@ -28,6 +29,7 @@ class Lost:
         self._metrics = metrics
         self._offsets: dict[Partition, int] = {}
         self._asked: dict[Partition, float] = {}
+        self._rests_until = 0.0
 
     def __contains__(self, partition: object) -> bool:
         return partition in self._offsets
@@ -49,14 +51,25 @@ class Lost:
 
     def restarts(self, now: float) -> dict[Partition, int]:
         """Return where partitions go on from now; what is lost with that, and what stands, is logged once."""
-        due = [one for one, asked in self._asked.items() if now - asked >= ASK_EVERY]
-        return {one: offset for one in due if (offset := self._decided(one, now)) is not None}
+        found: dict[Partition, int] = {}
+        for one in self._due(now):
+            span = self._source.span(one)
+            if span is None:
+                self._rests_until = now + 2 * ASK_EVERY
+                break
+            offset = self._decided(one, span)
+            if offset is not None:
+                found[one] = offset
+        return found
 
-    def _decided(self, partition: Partition, now: float) -> int | None:
-        self._asked[partition] = now
-        span = self._source.span(partition)
-        if span is None:
-            return None
+    def _due(self, now: float) -> Iterator[Partition]:
+        """Yield what is to be asked about, what waits longest first: where nobody answers, one wait is enough."""
+        due = [one for one, asked in self._asked.items() if now - asked >= ASK_EVERY and now >= self._rests_until]
+        for one in sorted(due, key=self._asked.__getitem__):
+            self._asked[one] = now
+            yield one
+
+    def _decided(self, partition: Partition, span: Span) -> int | None:
         offset = restart(self._wish, span)
         self._tell(partition, span, offset)
         del self._asked[partition]

@@ -22,6 +22,7 @@ class Ownership:
         self._lease = lease
         self._commits = commits
         self._ledger = ledger
+        self._asked: float | None = None
 
     def begin(self, now: float) -> None:
         """Begin with the first partitions that the group gives: it has confirmed them at ``now``, or since.
@@ -33,13 +34,21 @@ class Ownership:
 
     def is_sure(self, now: float) -> bool:
         """Whether it is sure; only then may anything be written for them."""
-        return self._lease.renew(now) or self._is_confirmed(now)
+        if self._lease.renew(now):
+            return True
+        if self._asked is None:
+            self._ask(now)
+        return self._lease.holds(now)
 
-    def _is_confirmed(self, now: float) -> bool:
+    def _ask(self, now: float) -> None:
         """Ask the group, after a pause in which it may have given them to others."""
         names = listed(one.name for one in self._ledger.owned)
         log.warning("stood still for longer than half a session: asking the group about %s", names)
-        confirmed = self._commits.confirm()
-        if confirmed:
-            self._lease.begin(now)
-        return confirmed
+        self._asked = now
+        self._commits.confirm(self._hear)
+
+    def _hear(self, confirmed: bool) -> None:
+        """Learn what it says, as it was when it was asked at the earliest."""
+        asked, self._asked = self._asked, None
+        if confirmed and asked is not None:
+            self._lease.begin(asked)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 from headrace import headers
 from headrace.config import Config
@@ -33,10 +34,12 @@ from headrace.record import Record
 from headrace.worker.added import Added
 from headrace.worker.aside import Aside
 from headrace.worker.backpressure import Backpressure
+from headrace.worker.beforehand import Beforehand, Doorstep
 from headrace.worker.commits import Commits
 from headrace.worker.copartitions import Copartitions
 from headrace.worker.credentials import Credentials
 from headrace.worker.dispatch import Dispatcher
+from headrace.worker.leaving import leave
 from headrace.worker.load import Load
 from headrace.worker.lost import Lost
 from headrace.worker.ownership import Ownership
@@ -84,13 +87,14 @@ class Poller(threading.Thread):
         self._source = Source(config)
         self._load = Load(config, pod, dispatcher, self._ledger)
         self._commits = Commits(self._source, self._ledger, metrics, dispatcher.keys.retrying, self._load, config.mark)
+        self._beforehand = Beforehand(self._commits)
+        self._doorstep = Doorstep(self._beforehand, lambda jobs: loop.call_soon_threadsafe(dispatcher.accept, jobs))
         self._ownership = Ownership(lease, self._commits, self._ledger)
         self._longest_drain, self._stop_budget = pause(config) / 2, config.stop
         self._letters = Letters(config, metrics, self._on_letter)
         self._stopping, self._abandon = threading.Event(), threading.Event()
         self._assigned = False
         self._lost = Lost(config.delivery.on_offset_lost, self._source, metrics)
-        self._handed = 0
         self._pauses = Pauses(self._source, metrics)
         self._backpressure = Backpressure(self._ledger, self._pauses, self._lost, dispatcher, config.topics.retry)
         self._sequences = Sequences(config, self._ledger, dispatcher, loop, lease)
@@ -131,7 +135,7 @@ class Poller(threading.Thread):
                 self._turn()
             self._load.end()
             self._release(self._ledger.owned, self._stop_budget)
-            self._source.close()
+            leave(self._source)
         except BaseException as error:  # noqa: BLE001 - the thread's border: told to the process, which ends
             self.fault = error
 
@@ -143,6 +147,7 @@ class Poller(threading.Thread):
             return
         self._settle()
         self._commits.when_due(self.beat)
+        self._beforehand.serve(self.beat)
         self._pauses.set_crowded(frozenset(one for one in self._commits.crowded if not one.given_away))
         self._added.serve(self.beat)
         self._parking.serve(self._commits.crowded, self._lost, self.beat)
@@ -154,7 +159,7 @@ class Poller(threading.Thread):
         used_up = self._backpressure.is_used_up()
         if used_up:
             self._parking.relieve(self.beat)
-        if self._backpressure.is_full(self.beat, self._handed, used_up=used_up):
+        if self._backpressure.is_full(self.beat, self._doorstep.handed, used_up=used_up):
             self._hold_back(self.beat)
             return
         self._pauses.end()
@@ -178,10 +183,7 @@ class Poller(threading.Thread):
         for (topic, number), offset in read.ends:
             self._ledger.reach(topic, number, offset)
         if jobs:
-            if fresh := {job.assignment for job in jobs if not job.assignment.begun}:
-                self._commits.begin(fresh)
-            self._handed += len(jobs)
-            self._loop.call_soon_threadsafe(self._dispatcher.accept, jobs)
+            self._doorstep.take(jobs, self.beat)
 
     def _restart(self, offsets: Mapping[Partition, int]) -> None:
         """Read on at ``offsets`` where the present ones no longer exist, and elsewhere as before.
@@ -279,8 +281,8 @@ class Poller(threading.Thread):
     def _write_ahead(self, ahead: Ahead) -> None:
         """Commit that suspects run, before they do, with all that was finished before."""
         self._risks.count(ahead.jobs)
-        self._commits.write_ahead([one for one in self._ledger.owned if one.begun])
-        self._loop.call_soon_threadsafe(ahead.written)
+        begun = [one for one in self._ledger.owned if one.begun]
+        self._beforehand.ask(begun, partial(self._loop.call_soon_threadsafe, ahead.written), self.beat)
 
     def _complete(self, item: Finished) -> None:
         if self._note_done(item):
@@ -361,6 +363,7 @@ class Poller(threading.Thread):
 
     def _release(self, assignments: Collection[Assignment], budget: float, *, commit: bool = True) -> None:
         """Let what runs finish within ``budget`` seconds, then fence, then commit, then forget the partitions."""
+        self._doorstep.drop(assignments)
         if budget:
             self._drain(assignments, time.monotonic() + min(budget, self._longest_drain))
         for assignment in assignments:
@@ -385,6 +388,7 @@ class Poller(threading.Thread):
                 break
             was_drained = drained.done()
             self._settle()
+            self._beforehand.go_on()
             if was_drained and not self._letters.outstanding and not self._parking.writer.outstanding:
                 return
             time.sleep(STEP)

@@ -164,7 +164,7 @@ def _end(fault: BaseException | None) -> int:
         log.error("ended by a fault", exc_info=fault)
         status = _refuse(f"{type(fault).__name__}: {fault}")
     else:
-        log.info("stopped, offsets committed")
+        log.info("stopped")
     logging.shutdown()
     os._exit(status)
 
