@@ -11,12 +11,10 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from headrace.flow.patience import Patience
-from headrace.kafka.topics import ANSWER, STEP, Errors, Stored, UnansweredError, stored_of
+from headrace.kafka.topics import AHEAD, ANSWER, STEP, Errors, Stored, UnansweredError, stored_of
 
 GLANCE = 2.0
 """Seconds that a leader which has just answered has to say where its log ends."""
-
-LIMITS = {"queued.min.messages": "1000", "queued.max.messages.kbytes": "16384", "fetch.wait.max.ms": "50"}
 
 
 def read(
@@ -46,7 +44,8 @@ class _Tails:
         self._back = {number for number, start in starts.items() if start}
         self._client = Consumer(
             {
-                **LIMITS,
+                **AHEAD,
+                "fetch.wait.max.ms": "50",
                 **connection,
                 "group.id": "headrace.reader",
                 "isolation.level": "read_uncommitted",

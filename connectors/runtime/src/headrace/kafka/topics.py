@@ -35,6 +35,13 @@ ANSWER = 15.0
 STEP = 0.5
 """Seconds of one wait for a record: silence is told by these, as whoever reads may take long over the last one."""
 
+AHEAD = {
+    "queued.min.messages": "1000",
+    "queued.max.messages.kbytes": "16384",
+    "fetch.message.max.bytes": "262144",
+}
+"""How much is fetched ahead: the client's 100,000 records, of which it counts the values alone, are hundreds of MiB."""
+
 TRANSACTION = 30.0
 """Seconds after which Kafka rolls back a transaction whose writer died."""
 
@@ -101,6 +108,7 @@ class Reader:
         self._client = Consumer(
             {
                 "fetch.wait.max.ms": "50",
+                **AHEAD,
                 **connection,
                 "group.id": group,
                 "isolation.level": isolation,

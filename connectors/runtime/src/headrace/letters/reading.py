@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -31,6 +31,7 @@ AGAIN = 0.1
 """Seconds between looks whether a transaction is still open."""
 
 Encoding = Literal["text", "base64"]
+Kept = TypeVar("Kept")
 
 
 class Place(NamedTuple):
@@ -182,7 +183,7 @@ class _Known:
 
 def _known(reader: Reader, topics: Topics) -> _Known:
     spans = reader.spans(topics.dead_letters)
-    return _Known(spans=spans, resolutions=resolutions(reader, topics, reader.id(topics.dead_letters)))
+    return _Known(spans=spans, resolutions=resolutions(reader, topics, reader.id(topics.dead_letters), bytes))
 
 
 def _letters(reader: Reader, topics: Topics, known: _Known) -> Iterator[Letter]:
@@ -211,23 +212,41 @@ def _sent(one: Letter, resolution: bytes | None) -> tuple[str, Position] | None:
     return redrive_id, Position(one.source.topic, one.source.partition, one.source.offset)
 
 
-def resolutions(reader: Reader, topics: Topics, dead_letters: str) -> dict[Place, bytes]:
-    """Return the last resolution of each letter in the topic with the id ``dead_letters``; a tombstone takes one back.
+def resolutions(
+    reader: Reader,
+    topics: Topics,
+    dead_letters: str,
+    keep: Callable[[bytes], Kept],
+    wanted: Callable[[Place], bool] = lambda place: True,
+) -> dict[Place, Kept]:
+    """Return what to ``keep`` of the last resolution of each letter in the topic with the id ``dead_letters``.
 
-    All that was committed before it is asked is in it, whoever has a transaction open beside it. Those that name no
-    topic count as long as none names another one. Raises what ``Reader`` raises.
+    A tombstone takes one back. Of letters that are not ``wanted`` nothing is kept: there may be very many. All that was
+    committed before it is asked is in it, whoever has a transaction open beside it. Those that name no topic count as
+    long as none names another one. Raises what ``Reader`` raises.
     """
-    last: dict[keys.Key, bytes] = {}
+    ours, unnamed, others = dict[Place, Kept](), dict[Place, Kept](), set[keys.Key]()
     for partition, span in settled(reader, topics.resolutions).items():
         for stored in reader.read(topics.resolutions, partition, span):
-            _note(last, stored)
-    made_anew = any(key.topic not in {dead_letters, keys.NO_ID} for key in last)
-    unnamed = {} if made_anew else _of(last, keys.NO_ID)
-    return {**unnamed, **_of(last, dead_letters)}
+            key = keys.decode(stored.key)
+            if key is None:
+                continue
+            place = Place(key.partition, key.offset)
+            if key.topic not in {dead_letters, keys.NO_ID}:
+                _note(others, key, stored.value)
+            elif stored.value is None:
+                (ours if key.topic == dead_letters else unnamed).pop(place, None)
+            elif wanted(place):
+                (ours if key.topic == dead_letters else unnamed)[place] = keep(stored.value)
+    return ours if others or not unnamed else {**unnamed, **ours}
 
 
-def _of(last: Mapping[keys.Key, bytes], topic: str) -> dict[Place, bytes]:
-    return {Place(key.partition, key.offset): value for key, value in last.items() if key.topic == topic}
+def _note(others: set[keys.Key], key: keys.Key, value: bytes | None) -> None:
+    """Note that a resolution is of another topic, or is taken back."""
+    if value is None:
+        others.discard(key)
+    else:
+        others.add(key)
 
 
 def find(reader: Reader, topics: Topics, place: Place) -> Opened | None:
@@ -239,7 +258,7 @@ def find(reader: Reader, topics: Topics, place: Place) -> Opened | None:
     topic = reader.id(topics.dead_letters)
     for stored in reader.read(topics.dead_letters, place.partition, span):
         if stored.offset == place.offset:
-            opened = _opened(stored, resolutions(reader, topics, topic).get(place))
+            opened = _opened(stored, resolutions(reader, topics, topic, bytes, place.__eq__).get(place))
             return opened.model_copy(update={"resolution_key": str(keys.Key(topic, *place))})
     return None
 
@@ -303,16 +322,6 @@ def number(header: Header) -> int | None:
         return None
     content = base64.b64decode(header.value) if header.encoding == "base64" else header.value.encode()
     return int.from_bytes(content, "big", signed=True)
-
-
-def _note(last: dict[keys.Key, bytes], stored: Stored) -> None:
-    key = keys.decode(stored.key)
-    if key is None:
-        return
-    if stored.value is None:
-        last.pop(key, None)
-    else:
-        last[key] = stored.value
 
 
 def _readable(content: bytes | None) -> tuple[str | None, Encoding]:

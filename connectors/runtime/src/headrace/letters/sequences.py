@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import NamedTuple
@@ -90,8 +90,8 @@ def resolved(reader: Reader, topics: Topics) -> Resolved:
     """Return what became of letters; raises what ``Reader`` raises."""
     ends = _ends(reader, topics.resolutions)
     offsets, late = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
-    for place, value in reading.resolutions(reader, topics, reader.id(topics.dead_letters)).items():
-        (late if is_late(value) else offsets)[place.partition].add(place.offset)
+    for place, was_late in reading.resolutions(reader, topics, reader.id(topics.dead_letters), is_late).items():
+        (late if was_late else offsets)[place.partition].add(place.offset)
     return Resolved(offsets, late, ends)
 
 
@@ -146,7 +146,7 @@ def _seen(reader: Reader, config: Config, number: int, begun: Sequence[Begun], p
     return seen(there, parked.pending, keeps, resolved=done.of(number), ends=(held.end, parked.end))
 
 
-def letters(reader: Reader, config: Config, number: int, span: Span) -> Iterator[Letter]:
+def letters(reader: Reader, config: Config, number: int, span: Span) -> Generator[Letter, None, None]:
     """Yield the letters of a partition that are of sequences."""
     for stored in reader.read(config.topics.dead_letters, number, span):
         said = headers.decode(stored.headers)

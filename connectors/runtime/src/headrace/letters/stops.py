@@ -5,7 +5,7 @@ Not for the poll thread: it waits for Kafka's answers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from headrace import headers
@@ -38,7 +38,7 @@ def look(reader: Reader, topics: Topics, stops: Mapping[Partition, Stop]) -> Loo
     A letter that is not there any more holds up nothing. What was put back came into the retry topic together with its
     resolution, so it lies before the end that is asked for afterwards. Raises what ``Reader`` raises.
     """
-    resolved = resolutions(reader, topics, reader.id(topics.dead_letters))
+    resolved = resolutions(reader, topics, reader.id(topics.dead_letters), bool).keys()
     spans = reader.spans(topics.dead_letters)
     first = {
         source: _first(reader, topics.dead_letters, source, stop, spans.get(stop.partition), resolved)
@@ -48,7 +48,7 @@ def look(reader: Reader, topics: Topics, stops: Mapping[Partition, Stop]) -> Loo
 
 
 def _first(
-    reader: Reader, topic: str, source: Partition, stop: Stop, held: Span | None, resolved: Mapping[Place, bytes]
+    reader: Reader, topic: str, source: Partition, stop: Stop, held: Span | None, resolved: Collection[Place]
 ) -> Stop | None:
     if held is None:
         return None
