@@ -1,43 +1,49 @@
 """What Kafka says of commits, which are sent and not waited for: the client's calls would stand with the coordinator.
 
-An answer does not say of which commit it is, and one that is tried again comes late. So whoever waits for one waits for
-as many as were under way with it: one of them at least is of its commit, or of one that was sent after it.
+An answer says of which commit it is by what was committed, which two may have in common, and one that is tried again
+comes late. So whoever waits for one waits for all that were under way with it: what was sent later says nothing of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 Then = Callable[[bool], None]
 """Is told whether all was taken that was waited for."""
 
 
 class Answers:
-    """How many commits are not answered yet, and who waits for them."""
+    """Which commits are not answered yet, and who waits for them."""
 
     def __init__(self) -> None:
-        self.outstanding = 0
+        self._under_way: list[_Commit] = []
         self._waiting: list[_Wait] = []
 
-    def sent(self, then: Then | None) -> None:
-        """Note that a commit was sent, of which ``then`` is told."""
-        self.outstanding += 1
-        if then is not None:
-            self._waiting.append(_Wait(self.outstanding, then))
+    @property
+    def outstanding(self) -> int:
+        """How many are not answered."""
+        return len(self._under_way)
 
-    def came(self, *, taken: bool) -> None:
-        """Note that one was answered."""
-        self.outstanding -= 1
-        for one in self._waiting:
-            one.left -= 1
-            one.taken = one.taken and taken
+    def sent(self, what: Hashable, then: Then | None) -> None:
+        """Note that ``what`` was sent, of which ``then`` is told."""
+        self._under_way.append(_Commit(what))
+        if then is not None:
+            self._waiting.append(_Wait(set(self._under_way), then))
+
+    def came(self, what: Hashable, *, taken: bool) -> None:
+        """Note that the first of which that is left was answered; if it is of none, the first of all."""
+        found = [one for one in self._under_way if one.what == what] or self._under_way
+        for answered in found[:1]:
+            self._under_way.remove(answered)
+            for one in self._waiting:
+                one.hear(answered, taken=taken)
         self._tell()
 
     def end(self) -> None:
         """Note that none is answered any more."""
-        self.outstanding = 0
+        self._under_way.clear()
         for one in self._waiting:
-            one.left, one.taken = 0, False
+            one.left, one.taken = set(), False
         self._tell()
 
     def _tell(self) -> None:
@@ -47,10 +53,23 @@ class Answers:
             one.then(one.taken)
 
 
-class _Wait:
-    """For so many answers."""
+class _Commit:
+    """One of ``what`` was sent; others may be of the same."""
 
-    def __init__(self, left: int, then: Then) -> None:
+    def __init__(self, what: Hashable) -> None:
+        self.what = what
+
+
+class _Wait:
+    """For these."""
+
+    def __init__(self, left: set[_Commit], then: Then) -> None:
         self.left = left
         self.taken = True
         self.then = then
+
+    def hear(self, answered: _Commit, *, taken: bool) -> None:
+        """Note that one was answered, which may be none of these."""
+        if answered in self.left:
+            self.left.remove(answered)
+            self.taken = self.taken and taken

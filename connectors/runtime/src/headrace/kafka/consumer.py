@@ -28,7 +28,7 @@ from headrace.flow.budget import weight
 from headrace.flow.offsets import Span
 from headrace.flow.partitions import Partition
 from headrace.flow.patience import Patience
-from headrace.kafka import glances, settings
+from headrace.kafka import glances, sent, settings
 from headrace.kafka.answers import Answers, Then
 from headrace.kafka.connection import Login
 from headrace.kafka.epochs import Comparison, Epochs
@@ -77,7 +77,7 @@ class Source:
         self._given = Given()
         self._begun: dict[Partition, TopicPartition] = {}
         self._answers = Answers()
-        self._stale: list[list[TopicPartition]] = []
+        self._sent = sent.Sent()
         self._epochs = Epochs()
         self._comparison = Comparison()
         self.room = LONGEST
@@ -117,6 +117,7 @@ class Source:
         self._revoked(had, True)
         left, self._client = self._client, fresh
         self._answers.end()
+        self._sent = sent.Sent()
         threading.Thread(target=left.close, name="leave", daemon=True).start()
         self._join()
 
@@ -190,6 +191,7 @@ class Source:
             partitions = self._given.others(partitions)
             self._comparison.forget(_names(partitions))
             self._revoked(_names(partitions), lost)
+            self._sent.forget(_names(partitions))
         self._membership.leave(client, partitions)
 
     def read(self, most: int, timeout: float) -> Read:
@@ -258,7 +260,8 @@ class Source:
             self._client.commit(offsets=wanted, asynchronous=True)
         except KafkaException as error:
             raise CommitFailed(str(error)) from error
-        self._answers.sent(then)
+        self._answers.sent(sent.content(wanted), then)
+        self._sent.note(wanted)
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the offset after all that can be read now; without partitions whose end is not answered in time."""
@@ -308,14 +311,14 @@ class Source:
     def settle(self, seconds: float) -> bool:
         """Read nothing more, and wait so long at most until all commits are answered; False where some are not.
 
-        What was refused for an epoch that is behind is sent again.
+        What was refused for an epoch that is behind, or overtaken by what is older, is sent again.
         """
         self._leaves = True
         patience = Patience(seconds, time.monotonic())
-        while (self._answers.outstanding or self._stale) and not patience.is_over(time.monotonic()):
+        while (self._answers.outstanding or self._sent.again) and not patience.is_over(time.monotonic()):
             self._client.poll(STEP)
-            while self._stale:
-                self._send(self._stale.pop(), None)
+            if self._sent.again:
+                self._send(self._sent.take_again(), None)
         return not self._answers.outstanding
 
     def close(self) -> None:
@@ -355,15 +358,20 @@ class Source:
         self._awaited = what
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        failures = [error or done.error for done in partitions]
-        for done, failure in zip(partitions, failures, strict=True):
-            if failure is not None:
-                self._learn_room(failure)
-                log.warning("commit of %s/%d failed: %s", done.topic, done.partition, failure.str())
-            self._committed((done.topic, done.partition), None if failure else done.offset)
-        if self._leaves and any(one is not None and one.code() == KafkaError.STALE_MEMBER_EPOCH for one in failures):
-            self._stale.append([_anew(one) for one in partitions])
-        self._answers.came(taken=error is None and not any(failures))
+        taken = [self._is_taken(done, error or done.error) for done in partitions]
+        self._answers.came(sent.content(partitions), taken=error is None and all(taken))
+
+    def _is_taken(self, done: TopicPartition, failure: KafkaError | None) -> bool:
+        """Tell what became of the commit of one partition; return whether the group has it, and had nothing newer."""
+        name, is_in_order = (done.topic, done.partition), self._sent.answer(done, failure)
+        if failure is not None:
+            self._learn_room(failure)
+            log.warning("commit of %s/%d failed: %s", *name, failure.str())
+        self._committed(name, None if failure else done.offset)
+        if not is_in_order:
+            log.warning("commit of %s/%d was taken after a later one, which is sent again", *name)
+            self._committed(name, None)
+        return failure is None and is_in_order
 
     def _learn_room(self, error: KafkaError) -> None:
         """Take less room for metadata where the broker's ``offset.metadata.max.bytes`` is below its default."""
@@ -376,12 +384,6 @@ def _consumer(properties: dict[str, object]) -> Consumer:
         return Consumer(properties)
     except KafkaException as error:
         raise Fatal(f"the settings of the Kafka client are refused: {error}") from error
-
-
-def _anew(sent: TopicPartition) -> TopicPartition:
-    """Return a commit as it was sent."""
-    epoch = -1 if sent.leader_epoch is None else sent.leader_epoch
-    return TopicPartition(sent.topic, sent.partition, sent.offset, metadata=sent.metadata, leader_epoch=epoch)
 
 
 def _committed(at: TopicPartition) -> Committed | None:
