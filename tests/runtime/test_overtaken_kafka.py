@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from headrace.config import GroupProtocol
 from headrace.flow.partitions import Partition
-from headrace.kafka.consumer import Source
+from headrace.kafka.consumer import Committed, Source
 from tests.mock_cluster import OFFSET_COMMIT, MockCluster, mocked
 from tests.runtime.consumer_process import committed_offsets, make_world
 from tests.waiting import until
@@ -30,6 +30,7 @@ class Member:
 
     def __init__(self, cluster: MockCluster, folder: Path, protocol: GroupProtocol) -> None:
         world = make_world(cluster.broker, folder, protocol=protocol)
+        self.config = world.config
         self.at: Partition = (world.source, 0)
         self.told: list[int | None] = []
         self.thens: list[bool] = []
@@ -104,3 +105,22 @@ def test_who_waits_for_a_commit_is_not_told_of_another_partitions(tmp_path: Path
         member.source.commit([((member.at[0], 1), 7, "")])
         assert member.source.settle(5)
         assert before == [7, 1]
+
+
+@pytest.mark.case("delivery-1")
+@pytest.mark.parametrize("error", [LOADS, STALE, KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE])
+def test_what_is_given_away_is_committed_before(tmp_path: Path, error: int) -> None:
+    """The coordinator moves, or its group or the member's epoch changes, just as a partition is asked for."""
+    given: list[dict[Partition, Committed | None]] = []
+    with joined(tmp_path, "consumer") as (cluster, member):
+
+        def give(partitions: list[Partition], lost: bool) -> None:
+            cluster.refuse(OFFSET_COMMIT, error, 3)
+            member.source.commit([(at, 5, "last") for at in partitions])
+
+        member.source._revoked = give
+        other = Source(member.config)
+        other.subscribe(assigned=given.append, revoked=lambda *about: None, committed=lambda *about: None)
+        until("the other's", lambda: (member.source.read(1, 0.01), other.read(1, 0.01)) and any(given), every=0.01)
+        assert set(next(filter(None, given)).values()) == {Committed(5, "last")}
+        other.close()

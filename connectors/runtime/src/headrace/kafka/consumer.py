@@ -33,6 +33,7 @@ from headrace.kafka.answers import Answers, Then
 from headrace.kafka.connection import Login
 from headrace.kafka.epochs import Comparison, Epochs
 from headrace.kafka.given import Given
+from headrace.kafka.handover import await_taken
 from headrace.kafka.membership import Membership
 from headrace.kafka.messages import record_of
 from headrace.kafka.read import Read
@@ -191,8 +192,13 @@ class Source:
             partitions = self._given.others(partitions)
             self._comparison.forget(_names(partitions))
             self._revoked(_names(partitions), lost)
-            self._sent.forget(_names(partitions))
+            self._hand_over(_names(partitions), lost=lost)
         self._membership.leave(client, partitions)
+
+    def _hand_over(self, partitions: list[Partition], *, lost: bool) -> None:
+        if not (lost or self._leaves):
+            await_taken(self._client, self._sent.untold(partitions), lambda commit: self._send(commit, None))
+        self._sent.forget(partitions)
 
     def read(self, most: int, timeout: float) -> Read:
         """Return what arrives within ``timeout`` seconds, and at most ``most`` more records without more waiting.
@@ -243,8 +249,8 @@ class Source:
 
         With each goes the epoch of the leader that wrote what was read last, for whoever compares it with the log.
         `committed` and ``then`` are told what became of it. It waits for nobody: the client's own wait stands for as
-        long as the coordinator hangs, and lets no other call in. What is revoked then is given away once it is
-        answered, of which the client takes care.
+        long as the coordinator hangs, and lets no other call in. What is revoked then is given away once the
+        group has it.
         """
         wanted = [
             TopicPartition(*at, offset, metadata=text, leader_epoch=self._epochs.of(at, offset))

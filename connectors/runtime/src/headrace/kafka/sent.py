@@ -28,6 +28,10 @@ class Sent:
             self._taken.discard(name)
             self.again.discard(name)
 
+    def untold(self, partitions: Iterable[Partition]) -> list[TopicPartition]:
+        """Return the last commits of these of which it is not known that the group took them."""
+        return [self._last[name] for name in partitions if name in self._last and name not in self._taken]
+
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Forget these, which are taken away: their next owner commits."""
         for name in partitions:
