@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.kafka_broker import KafkaBroker
 from tests.runtime.cli.test_round_trip_kafka import ask
 from tests.runtime.consumer_process import World, consuming
 from tests.runtime.test_sequences_kafka import discard_heads, letters, live, make, number_of, numbers
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +57,7 @@ def test_what_has_no_letter_yet_keeps_its_place(
         running.process.kill()
     assert discard_heads(world) == 1
     with consuming(world, before=DIES_AFTER.format(count=count)) as running:
-        running.process.wait()
+        assert running.process.wait(PATIENCE) == -signal.SIGKILL
     assert [number_of(one) for one in letters(world)[30:]] == [*range(10, 10 + count)]
     do_with(world, how, mended)
     behind = [*range(11 if how == "discarded" else 10, 30)]
@@ -71,12 +72,10 @@ def test_what_has_no_letter_yet_keeps_its_place(
 TELLS_NOTHING = "from headrace.worker import commits; commits.EVERY = commits.AFTER = 10**9"
 DIES_AS_IT_BEGINS = """
 import os
-from headrace.worker.commits import Commits
-begin = Commits.begin
-def dies(self, assignments):
-    begin(self, assignments)
+from headrace.worker.beforehand import Doorstep
+def dies(self):
     os.kill(os.getpid(), 9)
-Commits.begin = dies
+Doorstep._let_in = dies
 """
 """It has told that it works on its partition, and what waits of it, and handled nothing."""
 
@@ -91,7 +90,7 @@ def test_what_was_discarded_stays_so_after_a_second_kill(kafka_broker: KafkaBrok
         running.process.kill()
     assert discard_heads(world) == 1
     with consuming(world, before=DIES_AS_IT_BEGINS) as running:
-        running.process.wait()
+        assert running.process.wait(PATIENCE) == -signal.SIGKILL
     assert world.committed() == {0: 0}
     with consuming(world) as running:
         until("all of them", lambda: len(numbers(world, "a")) == 9)

@@ -148,7 +148,8 @@ def test_a_slow_key_holds_up_itself_alone(kafka_broker: KafkaBroker, tmp_path: P
     (tmp_path / "code" / "effects_handler.py").write_text(slowly)
     hot = [n for n in range(1_500) if n % 10 != 9]
     takes = {n: {"sleep": 0.03} for n in hot} | {hot[900]: {"until": str(go)}}
-    world.produce([("hot" if n in takes else f"k{n % 7}", {"n": n} | takes.get(n, {})) for n in range(1_500)])
+    others = {"sleep": 0.1}  # so that there are some while it is seen what holds up others
+    world.produce([("hot" if n in takes else f"k{n % 7}", {"n": n} | takes.get(n, others)) for n in range(1_500)])
     with consuming(world, patient(world), before=SMALL) as running:
         until("the others", lambda: len(world.effects()) - len(numbers(world, "hot")) == 1_500 - len(hot))
         go.touch()

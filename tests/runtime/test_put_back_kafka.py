@@ -120,7 +120,7 @@ import os, pathlib, time
 from headrace.letters import sequences
 from headrace.worker import ownership
 folder = pathlib.Path(os.environ["EFFECTS"]).parent
-move, confirm = sequences._move, ownership.Ownership._is_confirmed
+move, ask = sequences._move, ownership.Ownership._ask
 
 def later(*about):
     (folder / "moves").touch()
@@ -134,9 +134,9 @@ def later(*about):
 def slow(*about):
     while not (folder / "moved").exists():
         time.sleep(0.05)
-    return confirm(*about)
+    return ask(*about)
 
-sequences._move, ownership.Ownership._is_confirmed = later, slow
+sequences._move, ownership.Ownership._ask = later, slow
 """
 """Followers are moved back once the file `go` is there; that the group has others, it learns after that."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -260,7 +261,7 @@ def test_a_kill_while_what_waited_is_moved_back_loses_and_doubles_nothing(
     with consuming(world, before=before) as running:
         until("all of them", lambda: len(letters(world)) == 350)
         assert discard_heads(world) == 1
-        running.process.wait()
+        assert running.process.wait(PATIENCE) == -signal.SIGKILL
     world.produce([("a", {"n": n}) for n in range(350, 360)])
     killed = len(numbers(world, "a"))
     with consuming(world) as running:
