@@ -103,26 +103,26 @@ def parked(world: World, count: int = 1_000) -> bool:
 
 
 @pytest.mark.case("delivery-16")
-def test_one_key_that_fails_with_six_thousand_records_holds_up_nobody(
+def test_one_key_that_fails_with_twelve_thousand_records_holds_up_nobody(
     kafka_broker: KafkaBroker, tmp_path: Path
 ) -> None:
     """The others are handled while its first record waits for an hour; then it is handled in its order, once."""
     world = make_world(kafka_broker, tmp_path, partitions=1, retry=HOUR)
-    park_bad(world, 6_000)
+    park_bad(world, 12_000)
     with consuming(world) as running:
-        until("the good ones", lambda: parked(world, 6_000))
+        until("the good ones", lambda: parked(world, 12_000))
         assert numbers(world, "bad") == []
         assert counted(running, "parked_keys") == 1
-        assert counted(running, "parked_records_total") == 6_000
+        assert counted(running, "parked_records_total") == 12_000
         assert counted(running, "redriven_total") == 0
         assert running.stop() == 0
     with consuming(world, impatient(world, attempts=2)) as running:
         (letter,) = world.dead_letters(1)
-        until("its others", lambda: len(numbers(world, "bad")) == 5_999)
+        until("its others", lambda: len(numbers(world, "bad")) == 11_999)
         until("live again", lambda: counted(running, "parked_keys") == 0)
         until("no lag", lambda: world.lag() == 0)
         assert running.stop() == 0
-    assert numbers(world, "bad") == list(range(1, 6_000))
+    assert numbers(world, "bad") == list(range(1, 12_000))
     assert dict(letter.headers() or ())["headrace.attempts"] == b"2"
     assert numbers(world, "good") == list(range(50))
 

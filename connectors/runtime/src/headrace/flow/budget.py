@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from headrace.record import Record
 
-HIGH, LOW = 5_000, 2_500
-"""Records unfinished at which reading stops, and at which it goes on; not while there are too few keys to handle."""
+HIGH, LOW = 10_000, 8_000
+"""Records unfinished at which reading stops, and at which it goes on; not while there are too few keys to handle.
+
+What is finished amid so many of one partition can still be told with its commit, one bit for each.
+"""
 
 HIGH_BYTES, LOW_BYTES = 32 * 1024 * 1024, 16 * 1024 * 1024
 
