@@ -62,6 +62,15 @@ def _values(node: Json) -> st.SearchStrategy[Any]:
             return st.dictionaries(WORDS, _values(values), max_size=3)
         case {"type": "array", "items": items}:
             return st.lists(_values(items), min_size=max(1, node.get("minItems", 0)), max_size=2)
+        case _:
+            return _plain(node)
+
+
+def _plain(node: Json) -> st.SearchStrategy[Any]:
+    """Return values of a field that has no parts."""
+    match node:
+        case {"type": "boolean"}:
+            return st.booleans()
         case {"type": "integer"}:
             return st.integers(node.get("minimum", 0), node.get("maximum", 1000))
         case {"pattern": pattern}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hypothesis import assume, given, settings
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from headrace_operator.api.schema import API_VERSION
 from headrace_operator.api.volumes import OWN_VOLUMES
 from headrace_operator.observed.kube import Resource
-from headrace_operator.plan import connectcluster, connector, consumer, pods
+from headrace_operator.plan import connectcluster, connector, consumer, names, pods
 from headrace_operator.plan.actions import Apply, Plan
 from tests.operator import worlds
 from tests.operator.plan.specs import specs
@@ -93,26 +93,26 @@ def of_connect(spec: Json, labels: dict[str, str]) -> tuple[Resource, list[Json]
     return world.resource, list(manifests(plan))
 
 
-def assert_bounded(owner: Resource, made: list[Json], account: str) -> None:
-    assert made
-    (deployment,) = [one for one in made if one["kind"] == "Deployment"]
-    assert_theirs(owner, deployment["spec"]["template"]["metadata"])
+def assert_bounded(owner: Resource, made: list[Json], templates: Mapping[str, Json | None]) -> None:
+    """See that there are no pods but of these accounts, with what the user gives them, of which the first are there."""
+    pods_of = {
+        one["spec"]["template"]["spec"]["serviceAccountName"]: one for one in made if one["kind"] == "Deployment"
+    }
+    first, *others = templates
+    assert first in pods_of
+    assert pods_of.keys() <= {first, *others}
+    for account, deployment in pods_of.items():
+        assert_theirs(templates[account] or {}, deployment["spec"]["template"]["metadata"])
+        assert_restricted(deployment["spec"]["template"]["spec"], account)
     for one in made:
         assert_ours(owner, one)
-    assert_restricted(deployment["spec"]["template"]["spec"], account)
-    assert_available(deployment, [one for one in made if one["kind"] == "PodDisruptionBudget"])
+    assert_available(pods_of[first], [one for one in made if one["kind"] == "PodDisruptionBudget"])
 
 
-def template_of(owner: Resource) -> Json:
-    """Return what the user gives to the pods."""
-    found: Json = owner.spec.get("template") or owner.spec.get("workers", {}).get("template") or {}
-    return found
-
-
-def assert_theirs(owner: Resource, metadata: Json) -> None:
+def assert_theirs(template: Json, metadata: Json) -> None:
     """Take the labels and annotations that the user gives out of the pods' own: what is left is ours, whole."""
     for part in ("labels", "annotations"):
-        given = template_of(owner).get(part) or {}
+        given = template.get(part) or {}
         assert not [name for name in given if name.startswith(OWN)]
         assert {name: metadata[part].pop(name) for name in given} == given
 
@@ -167,9 +167,10 @@ def assert_available(deployment: Json, budgets: list[Json]) -> None:
 @given(spec=specs("Consumer"), labels=LABELS)
 def test_no_spec_of_a_consumer_changes_what_its_pods_may_do(spec: Json, labels: dict[str, str]) -> None:
     owner, made = of_consumer(spec, labels)
-    theirs = template_of(owner).get("serviceAccountName")
+    template = owner.spec.get("template") or {}
+    theirs = template.get("serviceAccountName")
 
-    assert_bounded(owner, made, theirs or "billing-consumer")
+    assert_bounded(owner, made, {theirs or "billing-consumer": template})
     (deployment,) = [one for one in made if one["kind"] == "Deployment"]
     assert deployment["spec"]["template"]["spec"].get("automountServiceAccountToken") is (None if theirs else False)
     assert not [one for one in made if one["kind"] in ("Role", "RoleBinding")]
@@ -183,7 +184,8 @@ def test_no_spec_of_a_connectcluster_changes_what_its_workers_may_do(spec: Json,
     (role,) = [one for one in made if one["kind"] == "Role"]
     (binding,) = [one for one in made if one["kind"] == "RoleBinding"]
 
-    assert_bounded(owner, made, "main-connect")
+    given = {name: (owner.spec.get(name) or {}).get("template") for name in ("workers", "agent")}
+    assert_bounded(owner, made, {"main-connect": given["workers"], names.agent_child("main"): given["agent"]})
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "main-connect", "namespace": "shop"}]
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "main-connect"}
     assert role["rules"] == [
