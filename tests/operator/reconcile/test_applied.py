@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from headrace_operator.clients.errors import Invalid
+from headrace_operator.observed.kube import Manifest
+from headrace_operator.plan import names
 from headrace_operator.plan.actions import Action, Apply
 from tests.cluster.fast import ApiServer
 from tests.operator import loops, worlds
@@ -37,12 +39,15 @@ async def left(server: ApiServer, world: Any) -> tuple[Action, ...]:
     async with loops.looping(server) as loop:
         for manifest in made:
             await loop.remote.kube.apply(manifest)
-        live = await loops.held(loop.remote.kube, made)
-    return tuple(
-        action
-        for action in statuses.planned(dataclasses.replace(world, children=live)).actions
-        if isinstance(action, Apply)
-    )
+        seen = {name: await loops.held(loop.remote.kube, part) for name, part in parts(made).items()}
+    after = statuses.planned(dataclasses.replace(world, **seen))
+    return tuple(action for action in after.actions if isinstance(action, Apply))
+
+
+def parts(made: list[Manifest]) -> dict[str, list[Manifest]]:
+    """Return objects by the part of a world that has them: those of an agent are apart."""
+    agents = [one for one in made if one["metadata"]["name"] == names.agent_child("main")]
+    return {"children": [one for one in made if one not in agents], **({"agent": agents} if agents else {})}
 
 
 def with_resources(resources: dict[str, Any]) -> Any:
