@@ -6,6 +6,7 @@ are broken on purpose.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ lanes.lane_of = lambda record, order: (record.topic, record.partition, record.of
     ("broken", "says"),
     [
         pytest.param(DROPS, LOST, marks=pytest.mark.sweep),
-        (KEEPS, "was done by one and again by t"),
+        (KEEPS, "was done by one and again by (two|three|four)"),
         pytest.param(RUNS_ON, "before what is between them", marks=pytest.mark.sweep),
     ],
     ids=["drops a record", "ignores that a partition leaves", "forgets the order of keys"],
@@ -93,7 +94,7 @@ def test_a_runtime_that_breaks_a_promise_is_found(
         with load.coming():
             load.start("one")
             load.works("one")
-            for name in ("two", "three", "ten"):  # each takes some of what the first is at
+            for name in ("two", "three", "four"):  # each takes some of what the first is at
                 load.start(name)
                 load.works(name)
         until("the validator finding it", lambda: is_found(load, says))
@@ -102,4 +103,4 @@ def test_a_runtime_that_breaks_a_promise_is_found(
 def is_found(load: Load, says: str) -> bool:
     """Whether the validator says so; of a record that is lost only when all is committed, as it may still come."""
     is_over = says != LOST or load.is_all_committed()
-    return is_over and any(says in one for one in violations(load.history(), SLACK))
+    return is_over and any(re.search(says, one) for one in violations(load.history(), SLACK))

@@ -148,9 +148,10 @@ class Fleet(Collector):
         yield from _snapshots(one for one in seen if one.resource.kind == "Snapshot")
 
     def _beside(self, one: Seen) -> Seen:
+        if one.resource.kind != "Snapshot":
+            return one
         found = self._seen.get(("Connector", one.resource.namespace, str(one.resource.spec.get("connector"))))
-        is_one = one.resource.kind == "Snapshot" and found is not None
-        return dataclasses.replace(one, connector=found.resource) if is_one and found else one
+        return dataclasses.replace(one, connector=found.resource) if found else one
 
 
 def _restarted(before: Resource, after: Resource) -> int:

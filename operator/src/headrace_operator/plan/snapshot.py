@@ -186,7 +186,7 @@ def _once_more(
     which one a task runs.
     """
     tables = snapshot_progress.strange(heard.progress, spec.each)
-    if not tables or heard.signal.get("again") or not snapshot_fitness.captures(world, tables):
+    if not tables or heard.signal.get("again") or not snapshot_fitness.captures_all(world, tables):
         return heard
     signal = {"connector": _uid(world), "offset": topics.signals_end, "since": timestamp(now), "again": True}
     progress = snapshot_progress.anew(heard.progress, tables)

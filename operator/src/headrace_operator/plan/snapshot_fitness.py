@@ -43,7 +43,7 @@ def _captured(world: SnapshotWorld) -> ConnectorSpec | None:
     return publication.accepted(world.connector) if isinstance(world.connector, Resource) else None
 
 
-def captures(world: SnapshotWorld, tables: Iterable[str]) -> bool:
+def captures_all(world: SnapshotWorld, tables: Iterable[str]) -> bool:
     """Tell whether the Connector captures all of these tables, as far as that is known."""
     spec = _captured(world)
     return spec is not None and set(tables) <= set(publication.captured(spec))

@@ -231,13 +231,13 @@ def resolutions(
             key = keys.decode(stored.key)
             if key is None:
                 continue
-            place = Place(key.partition, key.offset)
+            place, last = Place(key.partition, key.offset), ours if key.topic == dead_letters else unnamed
             if key.topic not in {dead_letters, keys.NO_ID}:
                 _note(others, key, stored.value)
             elif stored.value is None:
-                (ours if key.topic == dead_letters else unnamed).pop(place, None)
+                last.pop(place, None)
             elif wanted(place):
-                (ours if key.topic == dead_letters else unnamed)[place] = keep(stored.value)
+                last[place] = keep(stored.value)
     return ours if others or not unnamed else {**unnamed, **ours}
 
 
